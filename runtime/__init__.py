@@ -1,0 +1,1 @@
+"""The runtime: processes, scheduling and the object store."""

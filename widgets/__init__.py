@@ -1,0 +1,1 @@
+"""Notebook widgets: views of a cluster, its tasks and its objects."""
