@@ -1,0 +1,58 @@
+"""Every limit of the runtime, in one place, with its unit in its name.
+
+A value can be changed for a whole cluster through ``init(_system_config={...})``; it then travels with the session.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+PROTOCOL_VERSION = 1
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Limits and tunables of one cluster."""
+
+    # Values and messages
+    inline_limit_bytes: int = 100 * 1024
+    """Up to this size a value travels in messages and lives with its owner (Ray's max_direct_call_object_size)."""
+    message_limit_bytes: int = 512 * 1024 * 1024
+    function_blob_limit_bytes: int = 64 * 1024 * 1024
+
+    # Scheduling
+    batch_work_ms: float = 5.0
+    """Unstarted work that may lie in a worker's queue."""
+    batch_tasks_max: int = 2000
+    batch_bytes_max: int = 4 * 1024 * 1024
+    lease_idle_s: float = 0.2
+    """An idle lease is kept this long for the next task of its class."""
+    lease_demand_max: int = 1024
+    result_flush_ms: float = 1.0
+    worker_result_cache_bytes: int = 4 * 1024 * 1024
+    """Small results that a worker keeps for dependents in its own queue."""
+
+    # Workers
+    worker_start_timeout_s: float = 30.0
+    worker_idle_s: float = 60.0
+    """Idle workers beyond the node's CPUs are ended after this."""
+    workers_max: int = 512
+
+    # Store
+    store_fraction: float = 0.3
+    segment_bytes: int = 256 * 1024 * 1024
+    client_extent_bytes: int = 8 * 1024 * 1024
+    own_extent_bytes: int = 1024 * 1024
+    """An object of this size or larger gets a grant of its own."""
+    store_full_timeout_s: float = 10.0
+
+    # Time
+    tick_s: float = 0.05
+    retry_request_s: float = 1.0
+    interrupt_patience_s: float = 5.0
+    driver_grace_s: float = 60.0
+    node_status_s: float = 0.5
+
+    # Events
+    event_flush_s: float = 0.15
+    event_rows_max: int = 50_000
+    hub_tasks_max: int = 200_000

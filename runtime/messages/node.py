@@ -1,0 +1,248 @@
+"""Messages between the processes of a node and its node manager: joining, leases, workers, deaths.
+
+Leases. A client states for each of its scheduling classes how many workers it could use now (`LeaseDemand`, a level,
+not a request: sent again whenever it changes, the last one counts). The node manager grants workers one by one as
+resources allow, asks idle ones back when somebody else waits (`LeaseReclaim`), and takes them back when they die.
+A blocked worker gives its CPU back, and takes it again without asking when it goes on.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef
+from raynb.runtime.messages.values import Dependency, Failed
+
+
+class WorkerSettings(Struct, array_like=True, frozen=True, gc=False):
+    """What a worker process is born with: the node manager -> forkserver -> the forked child. Not a message between peers."""
+
+    token: str
+    """Names this spawn; the worker repeats it in `JoinNode`."""
+    node_manager: str
+    session_dir: str
+    address: str
+    """The endpoint that the worker binds."""
+    page_path: str
+    """Its page (`raynb.runtime.adapters.worker_page`)."""
+    log_path: str
+    """Where its standard output and error go."""
+    num_cpus: int = 1
+    """For BLAS and the like."""
+    config: bytes = b""
+    """msgpack of the cluster's `Config`."""
+
+
+class JoinNode(Struct, array_like=True, gc=False, tag=50):
+    """Client -> node manager, its first message.
+
+    ``kind`` is driver or worker. ``grace_s``: how long the cluster may live on after this driver died without saying
+    goodbye (0 for one that joined a cluster that lives until ``raynb stop``).
+    """
+
+    kind: str
+    pid: int
+    token: str
+    """For a worker, the token under which it was spawned; for a driver, its name for people (script or notebook)."""
+    raynb_version: str
+    python_version: str
+    protocol: int
+    job: bytes = b""
+    namespace: str = ""
+
+
+class NodeJoined(Struct, array_like=True, gc=False, tag=51):
+    """Node manager -> client, which may now do everything else."""
+
+    node_id: bytes
+    worker_id: bytes
+    gcs: str
+    session: str
+    store_prefix: str
+    """Segments are ``/dev/shm/<store_prefix><segment>``."""
+    resources: dict[str, float]
+    inline_limit_bytes: int
+    error: str = ""
+    """Not empty: joining is refused, and why (versions of Python or of the protocol that differ, say)."""
+
+
+class LeaveNode(Struct, array_like=True, gc=False, tag=52):
+    """Client -> node manager: an orderly goodbye."""
+
+
+class LeaseDemand(Struct, array_like=True, gc=False, tag=53):
+    """Client -> node manager: for class ``key`` (the client's own number) it could use ``count`` workers in all."""
+
+    key: int
+    resources: dict[str, float]
+    count: int
+    name: str = ""
+    """For people: a function that waits."""
+    runtime_env: str = ""
+    """Canonical JSON of the runtime_env; workers are not shared between different ones."""
+
+
+class LeaseGranted(Struct, array_like=True, gc=False, tag=54):
+    """Node manager -> client, and with the same content -> worker (which then accepts this lease alone)."""
+
+    key: int
+    lease: int
+    worker: str
+    worker_id: bytes
+    pid: int
+    client: str
+    resources: dict[str, float] = {}
+    node_id: bytes = b""
+
+
+class LeaseReturned(Struct, array_like=True, gc=False, tag=55):
+    """Client -> node manager: it has no unfinished task there."""
+
+    lease: int
+
+
+class LeaseReclaim(Struct, array_like=True, gc=False, tag=56):
+    """Node manager -> client: somebody waits for these resources; return leases that are idle, now and as they get so."""
+
+    leases: list[int]
+
+
+class LeaseInfeasible(Struct, array_like=True, gc=False, tag=57):
+    """Node manager -> client: no node of this cluster can ever meet the demand (as it is now); it stays queued."""
+
+    key: int
+    message: str
+
+
+class WorkerBlocked(Struct, array_like=True, gc=False, tag=58):
+    """Worker -> node manager: its task waits in ``get`` or ``wait``; its CPUs are free for others meanwhile."""
+
+
+class WorkerUnblocked(Struct, array_like=True, gc=False, tag=59):
+    """Worker -> node manager: it goes on."""
+
+
+class ProcessDied(Struct, array_like=True, gc=False, tag=60):
+    """Node manager -> its clients and the GCS (which passes it on to other nodes).
+
+    Attributes
+    ----------
+    address
+        Of the dead process. Whatever it still sends afterwards is refused.
+    kind
+        worker | driver | node
+    reason
+        For people: the signal or exit code, and the last log lines.
+    lease, last_seq
+        For a leased worker: every push up to ``last_seq`` of that lease had been started (read from its page).
+    intended
+        True for an exit that was asked for (``exit_actor``, ``kill``, an idle worker reaped).
+    """
+
+    address: str
+    kind: str
+    pid: int
+    reason: str
+    lease: int = 0
+    last_seq: int = 0
+    intended: bool = False
+
+
+class ExitWorker(Struct, array_like=True, gc=False, tag=61):
+    """Node manager -> worker: exit when idle (``force``: now)."""
+
+    force: bool = False
+
+
+class KillWorker(Struct, array_like=True, gc=False, tag=62):
+    """Client -> node manager (forced cancel) or GCS -> node manager (kill of an actor): end this process."""
+
+    worker: str
+    reason: str
+
+
+class StartActor(Struct, array_like=True, gc=False, tag=63):
+    """GCS -> node manager: lease a worker for an actor and pass this on to it; node manager -> worker, with resources taken.
+
+    The worker runs the constructor and answers the GCS with `ActorStarted`.
+    """
+
+    actor_id: bytes
+    incarnation: int
+    """How many times the actor has been started before."""
+    cls: FunctionDef
+    args: bytes
+    buffers: list[bytes] | None
+    deps: list[Dependency] | None
+    context: ContextDef
+    resources: dict[str, float]
+    owner: str
+    name: str = ""
+    max_concurrency: int = 0
+    """0: the default (1; 1000 for an async actor)."""
+    groups: dict[str, int] = {}
+    runtime_env: str = ""
+    task_id: bytes = b""
+    in_order: bool = True
+
+
+class StopNode(Struct, array_like=True, gc=False, tag=64):
+    """Client or command line -> node manager: end the whole cluster (head) or this node, in an orderly way."""
+
+    reason: str
+
+
+class NodeStatus(Struct, array_like=True, gc=False, tag=65):
+    """Node manager -> GCS, each second and whenever it changes much."""
+
+    node_id: bytes
+    available: dict[str, float]
+    store_used_bytes: int
+    store_capacity_bytes: int
+    store_objects: int
+    workers: int
+    demand: dict[str, float]
+    cpu_percent: float = 0.0
+    memory_used_bytes: int = 0
+    memory_total_bytes: int = 0
+
+
+class WorkerListing(Struct, array_like=True, frozen=True, gc=False):
+    worker_id: bytes
+    address: str
+    pid: int
+    kind: str
+    state: str
+    """starting | idle | leased | actor | blocked | dead"""
+    actor_id: bytes = b""
+    started: float = 0.0
+    ended: float = 0.0
+    reason: str = ""
+
+
+class WorkerTable(Struct, array_like=True, gc=False, tag=66):
+    """Node manager -> GCS: the workers that changed since the last one."""
+
+    node_id: bytes
+    workers: list[WorkerListing]
+
+
+class ActorStartFailed(Struct, array_like=True, gc=False, tag=67):
+    """Node manager -> GCS: it could not start it (not enough resources ever, worker died while starting)."""
+
+    actor_id: bytes
+    incarnation: int
+    failure: Failed
+
+
+class WhyWaiting(Struct, array_like=True, gc=False, tag=68):
+    """Client -> node manager: why does the demand ``key`` wait? Answered by a `Reply` of JSON text."""
+
+    request: int
+    key: int
+
+
+class StoreUsage(Struct, array_like=True, gc=False, tag=69):
+    """Client -> node manager. Answered by a `Reply`: JSON with used_bytes, capacity_bytes, objects, holders (largest first)."""
+
+    request: int

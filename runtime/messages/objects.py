@@ -1,0 +1,119 @@
+"""Messages about objects: between owners and borrowers, and between clients and the store of their node.
+
+Borrowing. A process that keeps a reference it received registers with the owner (`AddBorrower`, answered by
+`BorrowersAdded`) before the one it received it from lets go; a borrower says `RemoveBorrower` once, when its last
+reference and its last view are gone. Adding and removing travel on one connection, so their order is kept. A dead
+borrower is removed when its node manager reports the death; when an owner dies its borrowers see ``OwnerDiedError``.
+
+Storing. A client allocates inside extents that the node manager granted to it, without asking again, and tells
+afterwards (`SealObjects`). Only the owner frees (`FreeObjects`); it may overtake the seal, which then frees at once.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from raynb.runtime.messages.values import Value
+
+
+class PullObjects(Struct, array_like=True, gc=False, tag=30):
+    """Borrower -> owner: send these values, now or once they are there. Idempotent; repeated while the wait lasts."""
+
+    oids: list[bytes]
+
+
+class ObjectValues(Struct, array_like=True, gc=False, tag=31):
+    """Owner -> borrower."""
+
+    oids: list[bytes]
+    values: list[Value]
+
+
+class AddBorrowers(Struct, array_like=True, gc=False, tag=32):
+    """Borrower -> owner: the sender refers to these objects."""
+
+    oids: list[bytes]
+
+
+class BorrowersAdded(Struct, array_like=True, gc=False, tag=33):
+    """Owner -> borrower. An object that is already gone comes back in ``lost``."""
+
+    oids: list[bytes]
+    lost: list[bytes] = []
+
+
+class RemoveBorrowers(Struct, array_like=True, gc=False, tag=34):
+    """Borrower -> owner: the sender no longer refers to these."""
+
+    oids: list[bytes]
+
+
+class AllocateExtent(Struct, array_like=True, gc=False, tag=40):
+    """Client -> node manager: grant ``size`` bytes. Answered by `ExtentGranted`, or `ExtentRefused` within 30 s."""
+
+    request: int
+    size: int
+
+
+class ExtentGranted(Struct, array_like=True, gc=False, tag=41):
+    """Node manager -> client. ``grant`` is unique in the node and stands in the header of each object made in it."""
+
+    request: int
+    grant: int
+    segment: str
+    offset: int
+    size: int
+
+
+class ExtentRefused(Struct, array_like=True, gc=False, tag=42):
+    """Node manager -> client: the store is full; ``message`` lists the holders."""
+
+    request: int
+    message: str
+
+
+class SealedObject(Struct, array_like=True, frozen=True, gc=False):
+    """An object written into a grant. ``owner`` is the address of the process that frees it."""
+
+    oid: bytes
+    owner: str
+    grant: int
+    offset: int
+    size: int
+    note: str = ""
+    """For people: type and call site."""
+
+
+class SealObjects(Struct, array_like=True, gc=False, tag=43):
+    """Client -> node manager: these objects are written. Grants in ``closed`` take no more; their rest is free."""
+
+    objects: list[SealedObject]
+    closed: list[int] = []
+
+
+class FreeObjects(Struct, array_like=True, gc=False, tag=44):
+    """Owner -> node manager that stores them."""
+
+    oids: list[bytes]
+
+
+class OwnerGone(Struct, array_like=True, gc=False, tag=45):
+    """Node manager -> each of its clients: this owner died. Answered by `StillHeld`; until all have answered nothing of
+    it is recycled. After answering, a client makes no new view of an object of that owner."""
+
+    owner: str
+
+
+class StillHeld(Struct, array_like=True, gc=False, tag=46):
+    """Client -> node manager: objects of a dead owner that the sender has views of (possibly none)."""
+
+    owner: str
+    oids: list[bytes]
+
+
+class OrphansReleased(Struct, array_like=True, gc=False, tag=47):
+    """Client -> node manager: the last view of these objects of a dead owner is gone."""
+
+    oids: list[bytes]
+
+

@@ -1,0 +1,169 @@
+"""Messages between a submitter (driver or worker) and the worker that runs its tasks. The hot path.
+
+Order holds per connection, and only this is relied on: a worker runs the tasks of one submitter in the order of their
+``seq``, and a submitter's calls to an actor arrive in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from raynb.runtime.messages.values import Dependency, Value
+
+
+class FunctionDef(Struct, array_like=True, frozen=True, gc=False):
+    """What a submitter's function number means; sent once to each worker, with the first task that uses it.
+
+    ``blob`` is the cloudpickle of a function, content-addressed by ``function_id``; for a method of an actor both are
+    empty and ``name`` is the method's.
+    """
+
+    number: int
+    function_id: bytes
+    name: str
+    blob: bytes
+    retry_exceptions: bool | bytes = False
+    """False, True, or the pickle of a tuple of exception types."""
+    max_calls: int = 0
+
+
+class ContextDef(Struct, array_like=True, frozen=True, gc=False):
+    """Where tasks come from: what their prints and events are attributed to. Children inherit it."""
+
+    number: int
+    job: bytes
+    namespace: str
+    driver: str
+    """Address of the driver: output goes there."""
+    cell: str = ""
+    """An opaque token of the notebook cell (empty in scripts); the kernel that made it knows what it means."""
+    sys_path: list[str] = []
+    """The driver's import path, script folder first: a worker puts what it lacks in front of its own."""
+    cwd: str = ""
+
+
+class TaskSpec(Struct, array_like=True, gc=False):
+    """One call.
+
+    Attributes
+    ----------
+    seq
+        Counts the pushes of one submitter to one worker; results name it.
+    task_id, attempt
+        The attempt fences results of an earlier one.
+    function, context
+        Numbers announced by `FunctionDef` and `ContextDef` on the same connection.
+    args, buffers
+        Pickle of ``(args, kwargs)``, whose i-th dependency stands as a placeholder, and its out-of-band buffers.
+    num_returns
+        -1: a streaming generator.
+    """
+
+    seq: int
+    task_id: bytes
+    function: int
+    args: bytes
+    num_returns: int = 1
+    attempt: int = 0
+    context: int = 0
+    buffers: list[bytes] | None = None
+    deps: list[Dependency] | None = None
+    parent: bytes = b""
+    name: str = ""
+    group: str = ""
+    """Concurrency group of an actor's method."""
+
+
+class PushTasks(Struct, array_like=True, gc=False, tag=10):
+    """Submitter -> worker. ``lease`` must be the one the worker is leased under (0 for an actor)."""
+
+    lease: int
+    tasks: list[TaskSpec]
+    functions: list[FunctionDef] = []
+    contexts: list[ContextDef] = []
+
+
+class Result(Struct, array_like=True, gc=False):
+    """The outcome of one task: as many values as it has returns (one `Failed` stands for all of them).
+
+    ``started`` is wall-clock seconds (for display), ``duration`` seconds. ``retryable`` says that the failure is one that
+    the task's ``retry_exceptions`` names. ``keeps`` lists the owners' objects the worker still refers to.
+    """
+
+    seq: int
+    started: float
+    duration: float
+    values: list[Value]
+    retryable: bool = False
+
+
+class TasksDone(Struct, array_like=True, gc=False, tag=11):
+    """Worker -> submitter. References inside the values are pinned by the worker until `RefsTaken` names their seq."""
+
+    results: list[Result]
+
+
+class TasksReturned(Struct, array_like=True, gc=False, tag=12):
+    """Worker -> submitter: these were not started and will not be; they spend no retry."""
+
+    seqs: list[int]
+    reason: str
+    """stolen | blocked | dependency | lease | exiting"""
+
+
+class StealTasks(Struct, array_like=True, gc=False, tag=13):
+    """Submitter -> worker: give back up to ``count`` unstarted tasks, the last first."""
+
+    count: int
+
+
+class RefsTaken(Struct, array_like=True, gc=False, tag=14):
+    """Submitter -> worker: the references inside the results of these pushes are registered with their owners."""
+
+    seqs: list[int]
+
+
+class CancelTask(Struct, array_like=True, gc=False, tag=15):
+    """Submitter -> worker (or a client -> the task's owner, which passes it on).
+
+    A queued task is refused, a running one gets KeyboardInterrupt (``CancelledError`` in an async actor). ``recursive``
+    extends it to the tasks that it submitted. A worker that has finished the task ignores it.
+    """
+
+    task_id: bytes
+    force: bool = False
+    recursive: bool = True
+
+
+class StreamItems(Struct, array_like=True, gc=False, tag=16):
+    """Worker -> submitter: items of a streaming generator, from index ``first`` (0-based) on."""
+
+    seq: int
+    first: int
+    values: list[Value]
+
+
+class StreamAck(Struct, array_like=True, gc=False, tag=17):
+    """Submitter -> worker: so many items were consumed (back-pressure), or the consumer has closed the stream."""
+
+    seq: int
+    consumed: int
+    closed: bool = False
+
+
+class OutputLine(Struct, array_like=True, frozen=True, gc=False):
+    """Text that a task wrote. ``cell`` as in `ContextDef`; ``stream`` is stdout or stderr."""
+
+    cell: str
+    task_id: bytes
+    name: str
+    pid: int
+    stream: str
+    text: str
+
+
+class TaskOutput(Struct, array_like=True, gc=False, tag=18):
+    """Worker -> driver of the job."""
+
+    lines: list[OutputLine]
+    dropped: int = 0
