@@ -1,3 +1,3 @@
-"""The version of raynb, in Python's one place; package.json must say the same (a test holds that)."""
+"""raynb's version: the one place in Python. package.json says the same, which a test holds."""
 
 __version__ = "0.1.0"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class VersionHandler(APIHandler):
-    """`GET raynb/api/version`: the version of raynb beside this server, as ``{"version": "1.2.3"}``."""
+    """`GET raynb/api/version`: which raynb this server has, as ``{"version": "1.2.3"}``."""
 
     # The name of the resource that an `Authorizer` of this server is asked about.
     auth_resource = "raynb"

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Everything a fresh machine needs, in one command each. Needs only Python 3.11 or newer.
+
+./do demo [--no-lab] [ARGS]   install, run notebooks/quickstart.ipynb, print its summary, leave
+                              its page in build/demo/, and open JupyterLab (with ARGS) on it
+./do test [ARGS]              install, with Chromium for browser tests, and run pytest (with ARGS)
+./do lint                     ruff, mypy, pyright, import-linter; tsc, eslint and prettier
+
+All goes into .venv (or $RAYNB_VENV) and build/; what is there and current is not made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("RAYNB_VENV", ROOT / ".venv")).absolute()
+PYTHON = VENV / "bin" / "python"
+NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
+DEMO = ROOT / "build" / "demo"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def sh(*command: object, env: Mapping[str, str] | None = None) -> None:
+    """Run a command in the project's folder; a failure raises `CalledProcessError`."""
+    print("+", *command, flush=True)
+    subprocess.run([str(word) for word in command], cwd=ROOT, check=True, env=env)
+
+
+def venv_env() -> dict[str, str]:
+    return dict(os.environ, PATH=f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+
+
+def apt(*packages: str) -> bool:
+    """Install Debian packages, where that is possible without a password; says if it was."""
+    if not shutil.which("apt-get"):
+        return False
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if sudo and (
+        not shutil.which("sudo") or subprocess.run([*sudo, "true"], capture_output=True).returncode
+    ):
+        return False
+    env = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    try:
+        sh(*sudo, *env, "apt-get", "-q", "update")
+        sh(*sudo, *env, "apt-get", "-q", "install", "-y", "--no-install-recommends", *packages)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def make_venv() -> None:
+    try:
+        sh(sys.executable, "-m", "venv", VENV)
+    except subprocess.CalledProcessError:  # Debian without python3-venv
+        if not apt("python3-venv"):
+            sys.exit("do: install your system's package python3-venv, then try again")
+        sh(sys.executable, "-m", "venv", "--clear", VENV)
+
+
+def install_inputs() -> str:
+    """One hash over what an install depends on; an edit of a Python module needs none."""
+    files = [ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "kernel_ext" / "_version.py"]
+    for folder in ("labextension/src", "labextension/style", "kernel_ext/etc"):
+        files += sorted(path for path in (ROOT / folder).rglob("*") if path.is_file())
+    files += sorted((ROOT / "labextension").glob("*.json"))
+    linked = sorted(path.name for path in (ROOT / "kernel_ext").glob("*[!_]"))  # see setup.py
+    digest = hashlib.sha256(f"{ROOT} {linked}".encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def install(extra: str) -> None:
+    """Make the environment and install raynb with `extra` into it, unless that is done already."""
+    wanted = install_inputs()
+    stamps = {name: VENV / f".raynb-{name}" for name in (extra, "dev")}  # dev has everything
+    if any(stamp.exists() and stamp.read_text() == wanted for stamp in stamps.values()):
+        return
+    if not PYTHON.exists():
+        make_venv()
+    sh(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv")
+    uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--system-certs", "-q"]
+    sh(*uv, "-e", f".[{extra}]")
+    stamps[extra].write_text(wanted)
+
+
+def demo(*args: str) -> None:
+    install("lab")
+    env = venv_env()
+    convert = [PYTHON, "-m", "nbconvert", "--log-level=WARN", f"--output-dir={DEMO}"]
+    sh(*convert, "--to=notebook", "--execute", NOTEBOOK, env=env)
+    sh(*convert, "--to=html", DEMO / NOTEBOOK.name, env=env)
+    page = DEMO / f"{NOTEBOOK.stem}.html"
+    print(f"\n{summary(DEMO / NOTEBOOK.name)}\n\nThe whole notebook as it ran: {page.as_uri()}")
+    if "--no-lab" in args:
+        return
+    root = ["--allow-root"] if os.geteuid() == 0 else []
+    sh(PYTHON, "-m", "jupyter", "lab", *root, *args, NOTEBOOK, env=env)
+
+
+def summary(executed: Path) -> str:
+    """What the last code cell of a notebook says, as text."""
+    cells = json.loads(executed.read_text())["cells"]
+    outputs = [cell["outputs"] for cell in cells if cell["cell_type"] == "code"][-1]
+    texts = [each.get("text") or each.get("data", {}).get("text/plain", "") for each in outputs]
+    return "".join("".join(text) for text in texts).strip()
+
+
+def test(*args: str) -> None:
+    if not any(map(shutil.which, CHROMIUM)) and not apt("chromium"):
+        print("do: there is no Chromium and no way to install it; the browser tests need it")
+    install("dev")
+    sh(PYTHON, "-m", "pytest", *args, env=venv_env())
+
+
+def lint() -> None:
+    """Run every check, also after one has failed: one run shows everything."""
+    install("dev")
+    env = venv_env()
+    failed = []
+    for check in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["pyright", "--pythonpath", PYTHON],
+        ["lint-imports"],
+        [PYTHON, "labextension/npm.py", "run", "lint"],
+    ):
+        try:
+            sh(*check, env=env)
+        except subprocess.CalledProcessError:
+            failed.append(" ".join(map(str, check)))
+    if failed:
+        sys.exit("do: failed: " + "; ".join(failed))
+
+
+def main(verb: str = "help", *args: str) -> None:
+    verbs = {"demo": demo, "test": test, "lint": lint}
+    if verb not in verbs:
+        sys.exit(__doc__)
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file meets whatever python3 there is
+        sys.exit(f"do: raynb needs Python 3.11 or newer; this is {sys.version.split()[0]}")
+    try:
+        verbs[verb](*args)
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
+    except KeyboardInterrupt:  # how JupyterLab is stopped
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
