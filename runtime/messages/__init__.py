@@ -75,6 +75,7 @@ Message = Union[
     events.TaskRows,
     events.ObjectRows,
     events.ReportObjects,
+    events.SendNames,
 ]
 
 MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = get_args(Message)

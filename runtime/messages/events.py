@@ -118,6 +118,11 @@ class ObjectRows(Struct, array_like=True, gc=False, tag=111):
     pid: int
 
 
+class SendNames(Struct, array_like=True, gc=False, tag=113):
+    """GCS -> client: rows came whose names or workers the hub has no definition of (it was restarted, say). Send all of
+    them again with the next rows. A hint: until then the rows stand under no name."""
+
+
 class ReportObjects(Struct, array_like=True, gc=False, tag=112):
     """GCS -> each living client: send up to ``limit`` rows of your table of objects."""
 

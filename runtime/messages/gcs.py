@@ -3,6 +3,19 @@
 What changes the cluster's lasting state is acknowledged only after it is durable. Requests carry a number that the
 `Reply` (or `ActorState`) repeats; a client repeats a request that was not answered within a second, and the GCS
 answers a repeated one as the first time.
+
+The GCS may be killed at any moment and comes back at the same address with the next epoch. Whatever was under way then
+is sent again by whoever waits for it, and all of it may safely arrive twice:
+
+* A client repeats its numbered requests, and `WatchActor` for each actor that it has calls waiting for and doesn't know
+  to be ALIVE or DEAD. The death of an actor's worker (`ProcessDied`) makes an ALIVE one unknown.
+* A node manager sends `RegisterNode` when it has started the GCS again, repeats it until `NodeRegistered` comes, and
+  after that sends its whole `WorkerTable`. It sends it too on a `NodeRegistered` that it did not ask for.
+* The GCS repeats `StartActor` (same incarnation) while an actor has not answered: after a node registered, and with
+  growing pauses. A node manager starts it if it doesn't know it, passes it on to the worker if it has given it one, and
+  ignores it while it waits for resources. A worker that has it answers `ActorStarted` again, or nothing while the
+  constructor runs.
+* The event hub asks for names that it doesn't know (`SendNames`).
 """
 
 from __future__ import annotations
@@ -27,10 +40,13 @@ class RegisterNode(Struct, array_like=True, gc=False, tag=80):
     started: float
     actors: list[tuple[bytes, int, str]] = []
     """Actors that live there now (id, incarnation, worker address): what a restarted GCS must not start again."""
+    processes: list[str] | None = None
+    """Addresses of all living clients, drivers and workers, so that a restarted GCS learns of deaths that it missed;
+    None: not told."""
 
 
 class NodeRegistered(Struct, array_like=True, gc=False, tag=81):
-    """GCS -> node manager. ``epoch`` counts the GCS's own starts."""
+    """GCS -> node manager. ``epoch`` counts the GCS's own starts. Unasked, it means: register again."""
 
     epoch: int
 
@@ -48,15 +64,20 @@ class RegisterJob(Struct, array_like=True, gc=False, tag=82):
 
 
 class FinishJob(Struct, array_like=True, gc=False, tag=83):
-    """Driver -> GCS (orderly) or node manager -> GCS (its driver died): actors that are not detached end with it."""
+    """Driver -> GCS (orderly) or node manager -> GCS (its driver died): actors that are not detached end with it.
+
+    Answered by a `Reply` once durable, if ``request`` is not 0.
+    """
 
     job: bytes
+    request: int = 0
 
 
 class CreateActor(Struct, array_like=True, gc=False, tag=84):
     """Creator -> GCS: register (a taken name is refused), then start. Answered by a `Reply` once durable.
 
-    ``creation`` has everything a restart needs.
+    ``creation`` has everything a restart needs. The reply's data is the map that `NamedActor` gives: of the actor that
+    already has the name, if there is one and ``get_if_exists`` is set. A taken name is an ActorAlreadyExistsError.
     """
 
     request: int
@@ -86,9 +107,14 @@ class ActorStarted(Struct, array_like=True, gc=False, tag=85):
 
 
 class WatchActor(Struct, array_like=True, gc=False, tag=86):
-    """Caller -> GCS: answer with the `ActorState`, and again whenever it changes, as long as the caller lives."""
+    """Caller -> GCS: answer with the `ActorState`, and again whenever it changes, as long as the caller lives.
+
+    An actor that isn't registered yet is DEPENDENCIES_UNREADY, as long as its creator ``owner`` lives (or 30 s, if it
+    isn't named); then it is DEAD.
+    """
 
     actor_id: bytes
+    owner: str = ""
 
 
 class ActorState(Struct, array_like=True, gc=False, tag=87):
@@ -104,15 +130,24 @@ class ActorState(Struct, array_like=True, gc=False, tag=87):
 
 
 class KillActor(Struct, array_like=True, gc=False, tag=88):
-    """Client -> GCS. ``reason``: killed | out of scope | exited (the actor itself asks to end)."""
+    """Client -> GCS. ``reason``: killed | out of scope | exited (the actor itself asks to end).
+
+    Answered by a `Reply` once durable, if ``request`` is not 0. A killed actor's process is ended at once, by its node
+    manager; one that is out of scope gets `ExitWorker`; one that exits does so itself. What is still there after
+    ``Config.interrupt_patience_s`` is ended.
+    """
 
     actor_id: bytes
     no_restart: bool
     reason: str
+    request: int = 0
 
 
 class NamedActor(Struct, array_like=True, gc=False, tag=89):
-    """Client -> GCS: which actor has this name? Answered by a `Reply` whose data is a msgpack map, or an error."""
+    """Client -> GCS: which actor has this name? Answered by a `Reply` whose data is a msgpack map, or a ValueError.
+
+    The map: actor_id, class_name, methods, owner, job, name, namespace, max_restarts, max_task_retries, detached, state.
+    """
 
     request: int
     name: str
@@ -136,17 +171,20 @@ class KvGet(Struct, array_like=True, gc=False, tag=91):
 
 
 class KvDelete(Struct, array_like=True, gc=False, tag=92):
-    """Client -> GCS, answered by a `Reply`."""
+    """Client -> GCS, answered by a `Reply` once durable (data: b"1" if the key was there, else b"0")."""
 
     request: int
     key: bytes
 
 
 class Query(Struct, array_like=True, gc=False, tag=93):
-    """Client -> GCS: a page of a table, answered by a `Reply` with a msgpack map ``{rows, total, dropped}``.
+    """Client -> GCS: a page of a table, answered by a `Reply` with a msgpack map ``{rows, total, dropped, ...}``.
 
     ``table``: nodes | actors | tasks | task_summary | objects | workers | jobs | timeline | named_actors |
-    resources (``{total, available}``) | store. ``filters`` are (field, "=" or "!=", value as text).
+    resources (one row ``{total, available}``) | store. ``filters`` are (field, "=" or "!=", value as text); an unknown
+    field is a ValueError. Rows are maps with the fields of Ray's state API (some more with ``detail``), ids in hex.
+    ``total`` counts what matched before ``limit``; ``dropped`` what was not kept. ``id`` (hex): only what has this id.
+    With ``after`` one pages through a timeline: from the position that the page before gave as ``next`` (0: the end).
     """
 
     request: int
@@ -155,6 +193,7 @@ class Query(Struct, array_like=True, gc=False, tag=93):
     limit: int = 100
     id: str = ""
     detail: bool = False
+    after: int = 0
 
 
 class Reply(Struct, array_like=True, gc=False, tag=94):

@@ -155,10 +155,16 @@ class ExitWorker(Struct, array_like=True, gc=False, tag=61):
 
 
 class KillWorker(Struct, array_like=True, gc=False, tag=62):
-    """Client -> node manager (forced cancel) or GCS -> node manager (kill of an actor): end this process."""
+    """Client -> node manager (forced cancel) or GCS -> node manager (kill of an actor): end this process.
+
+    With ``actor_id``: end whatever process has, or is about to get, this incarnation of the actor, and forget its
+    start if it still waits for one (``worker`` may then be empty).
+    """
 
     worker: str
     reason: str
+    actor_id: bytes = b""
+    incarnation: int = 0
 
 
 class StartActor(Struct, array_like=True, gc=False, tag=63):
