@@ -33,6 +33,7 @@ class VersionHandler(APIHandler):
 
 def load(server: ServerApp) -> None:
     """Add raynb's handlers to a Jupyter server that is starting."""
-    base = url_path_join(server.web_app.settings["base_url"], "raynb", "api")
-    server.web_app.add_handlers(".*$", [(url_path_join(base, "version"), VersionHandler)])
+    app: web.Application = server.web_app
+    base = url_path_join(app.settings["base_url"], "raynb", "api")
+    app.add_handlers(".*$", [(url_path_join(base, "version"), VersionHandler)])
     server.log.info("raynb %s: server extension loaded", __version__)
