@@ -49,6 +49,7 @@ class JoinNode(Struct, array_like=True, gc=False, tag=50):
     protocol: int
     job: bytes = b""
     namespace: str = ""
+    grace_s: float = 0.0
 
 
 class NodeJoined(Struct, array_like=True, gc=False, tag=51):
@@ -93,6 +94,8 @@ class LeaseGranted(Struct, array_like=True, gc=False, tag=54):
     client: str
     resources: dict[str, float] = {}
     node_id: bytes = b""
+    runtime_env: str = ""
+    """As in `LeaseDemand`: a worker that never had another one gets it with its first lease."""
 
 
 class LeaseReturned(Struct, array_like=True, gc=False, tag=55):

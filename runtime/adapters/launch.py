@@ -1,0 +1,206 @@
+"""Start a cluster: spawn the head node's daemon, and return as soon as clients can join it.
+
+The daemon is a process of its own session: a Ctrl-C in the terminal, or the end of a kernel, don't
+reach it. Its options come through its standard input (some are secrets, which have no place in an
+argument list), and its first words come back through a pipe: where the cluster is, or why it could
+not start.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from raynb.runtime.adapters.processes import require_linux
+from raynb.runtime.messages.config import Config
+
+LOG_TAIL_BYTES: Final = 4000
+WORKER_MAIN: Final = "raynb.runtime.worker.main:run"
+
+
+class ClusterOptions(Struct, kw_only=True):
+    """What a cluster is asked to be. Travels to the daemon through its standard input.
+
+    Attributes
+    ----------
+    num_cpus, num_gpus
+        None: what this process may use (affinity, cgroup), and the GPUs that there are.
+    resources
+        Custom resources.
+    object_store_memory
+        Bytes; None: `Config.store_fraction` of the memory.
+    redis
+        URL of the user's own Redis; empty: a private server (or SQLite where there is none).
+    name
+        For people and the registry; empty: the session's.
+    lifetime
+        ``embedded``: ends with its driver; ``daemon``: lives until it is stopped.
+    driver_pid
+        Whom an embedded cluster waits for; should it die before it has joined, the cluster ends.
+        0: nobody.
+    worker_main
+        ``module:function`` that runs a worker. Only tests have another one.
+    """
+
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    resources: dict[str, float] = {}
+    labels: dict[str, str] = {}
+    object_store_memory: int | None = None
+    namespace: str = ""
+    redis: str = ""
+    name: str = ""
+    lifetime: str = "embedded"
+    driver_pid: int = 0
+    config: Config = Config()
+    temp_dir: str = ""
+    worker_main: str = WORKER_MAIN
+
+
+class ClusterInfo(Struct, kw_only=True, frozen=True):
+    """A running cluster: how to reach it, and what people want to know about it.
+
+    Attributes
+    ----------
+    node_manager, gcs
+        Addresses for `Transport.send`.
+    pid
+        Of the head node's node manager.
+    pids
+        Of all daemons by name (node_manager, gcs, redis, forkserver), as at the start.
+    state_store
+        ``redis`` or ``sqlite``; ``redis_address`` is without any secret.
+    started
+        Wall-clock seconds.
+    """
+
+    name: str
+    session: str
+    session_dir: str
+    node_manager: str
+    gcs: str
+    pid: int
+    started: float
+    lifetime: str
+    namespace: str
+    python: str
+    python_version: str
+    raynb_version: str
+    protocol: int
+    redis_address: str = ""
+    state_store: str = ""
+    store_prefix: str = ""
+    resources: dict[str, float] = {}
+    driver_pid: int = 0
+    hostname: str = ""
+    node_ip: str = "127.0.0.1"
+    pids: dict[str, int] = {}
+
+
+class LaunchReport(Struct, kw_only=True, frozen=True):
+    """The daemon's first words. ``error`` is not empty when it could not start."""
+
+    info: ClusterInfo | None = None
+    error: str = ""
+
+
+class ClusterLaunchError(RuntimeError):
+    """The cluster could not be started. The message has the reason and the end of the daemon's
+    log.
+    """
+
+
+def launch_cluster(
+    options: ClusterOptions, *, timeout_s: float = 30.0, python: str = ""
+) -> ClusterInfo:
+    """Start a cluster on this machine.
+
+    Parameters
+    ----------
+    options : ClusterOptions
+    timeout_s : float
+        After this it is given up and ended.
+    python : str
+        Interpreter of the daemons and workers; empty: this one.
+
+    Raises
+    ------
+    ClusterLaunchError
+        It could not start, or not within the time.
+    RuntimeError
+        This is not Linux.
+    """
+    require_linux()
+    ready, report = os.pipe()
+    # Errors of an interpreter that doesn't even start go into memory, until the session's log file
+    # is there.
+    early_log = os.memfd_create("raynb-launch", os.MFD_CLOEXEC)
+    try:
+        daemon = subprocess.Popen(
+            # -P: the current folder must not shadow modules of the daemon's.
+            [python or sys.executable, "-P", "-m", "raynb.runtime.daemons.node_manager"],
+            stdin=subprocess.PIPE,
+            stdout=report,
+            stderr=early_log,
+            start_new_session=True,
+        )
+        os.close(report)
+        report = -1
+        assert daemon.stdin is not None
+        try:
+            daemon.stdin.write(msgspec.msgpack.encode(options))
+            daemon.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended already; the report says why
+        answer = _read_all(ready, timeout_s)
+        outcome = _outcome(answer, early_log, timeout_s)
+        if isinstance(outcome, ClusterInfo):
+            # It outlives us on purpose: Popen must not wait for it, nor warn that nobody did.
+            daemon.returncode = 0
+            return outcome
+        daemon.kill()
+        daemon.wait()
+        raise ClusterLaunchError(outcome)
+    finally:
+        os.close(ready)
+        os.close(early_log)
+        if report >= 0:
+            os.close(report)
+
+
+def _read_all(fd: int, timeout_s: float) -> bytes | None:
+    """All until its end; None if it does not end in time."""
+    deadline = time.monotonic() + timeout_s
+    chunks: list[bytes] = []
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            return None
+        chunk = os.read(fd, 65536)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
+
+
+def _outcome(answer: bytes | None, early_log: int, timeout_s: float) -> ClusterInfo | str:
+    """Where the cluster is, or in words why there is none."""
+    try:
+        report = msgspec.msgpack.decode(answer or b"", type=LaunchReport)
+    except msgspec.DecodeError:
+        report = LaunchReport(error="its daemon ended while it was starting")
+    if report.info is not None:
+        return report.info
+    reason = f"it was not ready within {timeout_s:g} s" if answer is None else report.error
+    size = os.fstat(early_log).st_size
+    tail = os.pread(early_log, LOG_TAIL_BYTES, max(0, size - LOG_TAIL_BYTES))
+    words = f"raynb could not start a cluster: {reason}"
+    return words + (f"\n{tail.decode(errors='replace').strip()}" if tail.strip() else "")

@@ -1,0 +1,178 @@
+"""The template that workers are forked from: ``python -m raynb.runtime.worker.forkserver MAIN
+PARENT_PID``.
+
+It imports once what every worker needs, and then forks a worker for each order that it reads from
+its standard input. A fork is only sound in a process of one thread, so the template keeps to these
+rules:
+
+* It starts no thread and never makes a ZeroMQ context. BLAS libraries are held to one thread (no
+  pool) while it imports; a worker gets the user's own variables back, and sets its number of
+  threads.
+* Its memory is frozen out of the garbage collector, so that a worker's first collection doesn't
+  copy all of it.
+* A worker is forked *twice*: the process in between ends at once, and so the node manager, as the
+  nearest subreaper, becomes the worker's parent. The worker dies with the node manager (not with
+  the template, which may be killed and replaced while its workers go on), and the node manager
+  learns its exit status from the kernel.
+* Each worker leads a session of its own, so that what its tasks start ends with it; has a log file
+  for its output; starts with default signal handlers; and reseeds what the template had seeded,
+  else a Monte Carlo would be wrong.
+
+``MAIN`` is ``module:function``, called in each worker with its `WorkerSettings`; it never returns.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from raynb.runtime.adapters.processes import Process, die_with_parent
+from raynb.runtime.adapters.spawn_channel import Forked, OrderSource
+from raynb.runtime.messages.node import WorkerSettings
+
+BLAS_VARIABLES: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+_HANDOVER_PATIENCE_S: Final = 10.0
+
+
+def main(argv: list[str]) -> None:
+    """Serve until the node manager is gone; in a forked worker, run it."""
+    main_name, parent = argv[0], int(argv[1])
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.disable()  # no holes in the heap: what is freed now would be written to in every worker
+    blas = {name: os.environ.get(name) for name in BLAS_VARIABLES}
+    os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))
+    worker_main = load(main_name)
+    for name, value in blas.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+    gc.freeze()
+    settings = serve(OrderSource(socket.socket(fileno=0)), manager=parent)
+    if settings is not None:
+        run_worker(worker_main, settings)
+
+
+def load(name: str) -> Callable[[WorkerSettings], Any]:
+    """Import ``module:function``, and with it all that a worker needs."""
+    module, _, attribute = name.partition(":")
+    function: Callable[[WorkerSettings], Any] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def serve(orders: OrderSource, manager: int) -> WorkerSettings | None:
+    """Fork on order. Returns None in the template (the node manager is gone), and its settings in
+    each worker.
+    """
+    while (settings := orders.next()) is not None:
+        try:
+            pid = fork_twice()
+        except OSError as error:
+            orders.report(Forked(settings.token, 0, f"could not fork a worker: {error}"))
+            continue
+        if pid == 0:
+            orders.detach()
+            become_worker(settings, manager)
+            return settings
+        orders.report(Forked(settings.token, pid))
+    return None
+
+
+def fork_twice() -> int:
+    """Fork a grandchild whose parent has ended. Its pid; 0 in the grandchild.
+
+    Raises
+    ------
+    OSError
+        The system has no room for another process.
+    """
+    source, sink = os.pipe()
+    between = os.fork()
+    if between == 0:
+        os.close(source)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.write(sink, f"{error}".encode())
+            os._exit(1)
+        if pid == 0:
+            os.close(sink)
+            return 0
+        os.write(sink, b"%d" % pid)
+        os._exit(0)
+    os.close(sink)
+    try:
+        # Also when the grandchild dies at once: it has been handed over before its pid is reported.
+        _, status = os.waitpid(between, 0)
+        answer = os.read(source, 4096)
+    finally:
+        os.close(source)
+    if status != 0 or not answer:
+        raise OSError(answer.decode(errors="replace") or "the process in between was killed")
+    return int(answer)
+
+
+def become_worker(settings: WorkerSettings, manager: int) -> None:
+    """Turn a fresh copy of the template into a process of its own."""
+    os.setsid()
+    parent = os.getppid()
+    if parent != manager:
+        with suppress(ProcessLookupError):  # it may have ended just now
+            between = Process(parent, is_child=False)
+            between.wait(_HANDOVER_PATIENCE_S)
+            between.close()
+    die_with_parent(manager)
+    log = os.open(
+        settings.log_path,
+        os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o600,
+    )
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.closerange(3, 65536)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # The random module reseeds itself after a fork; numpy's global generator does not.
+    random = sys.modules.get("numpy.random")
+    if random is not None:
+        random.seed()
+    gc.enable()
+
+
+def run_worker(worker_main: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
+    """Run it; whatever it raises goes to its log, and the process ends without the template's exit
+    handlers.
+    """
+    code = 1
+    try:
+        worker_main(settings)
+        code = 0
+    except SystemExit as exit_request:
+        code = exit_request.code if isinstance(exit_request.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
