@@ -140,6 +140,8 @@ class ProcessDied(Struct, array_like=True, gc=False, tag=60):
         For a leased worker: every push up to ``last_seq`` of that lease had been started (read from its page).
     intended
         True for an exit that was asked for (``exit_actor``, ``kill``, an idle worker reaped).
+    actor_id, incarnation
+        For a worker that had an actor, whether or not its constructor had returned.
     """
 
     address: str
@@ -149,6 +151,8 @@ class ProcessDied(Struct, array_like=True, gc=False, tag=60):
     lease: int = 0
     last_seq: int = 0
     intended: bool = False
+    actor_id: bytes = b""
+    incarnation: int = 0
 
 
 class ExitWorker(Struct, array_like=True, gc=False, tag=61):
