@@ -67,7 +67,9 @@ def task_id_source(origin: bytes, job: bytes) -> Callable[[], bytes]:
         Safe to call from several threads: ``itertools.count`` advances in one step under the interpreter lock.
     """
     if len(origin) != ORIGIN_BYTES or len(job) != JOB_ID_BYTES:
-        raise ValueError(f"an origin has {ORIGIN_BYTES} bytes and a job {JOB_ID_BYTES}: got {len(origin)} and {len(job)}")
+        raise ValueError(
+            f"an origin has {ORIGIN_BYTES} bytes and a job {JOB_ID_BYTES}: got {len(origin)} and {len(job)}"
+        )
     suffix = origin + job
     step = count(1).__next__
 

@@ -115,5 +115,3 @@ class OrphansReleased(Struct, array_like=True, gc=False, tag=47):
     """Client -> node manager: the last view of these objects of a dead owner is gone."""
 
     oids: list[bytes]
-
-

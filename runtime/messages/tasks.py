@@ -68,7 +68,6 @@ class TaskSpec(Struct, array_like=True, gc=False):
     context: int = 0
     buffers: list[bytes] | None = None
     deps: list[Dependency] | None = None
-    parent: bytes = b""
     name: str = ""
     group: str = ""
     """Concurrency group of an actor's method."""

@@ -1,0 +1,282 @@
+"""A caller's view of actors: where they are, and the order of the calls to them.
+
+Rules
+-----
+1. Calls of one caller to one actor are pushed in the order in which they were made. A call whose inputs are not there yet
+   holds back those behind it (unless the actor allows execution out of order).
+2. A call is pushed straight to the actor's process; the GCS only says where that is (`ActorState`), and each change of it.
+3. When the actor's process is lost, calls in flight are pushed again, first and in their order, where ``max_task_retries``
+   allows; otherwise they fail, and say that they may have run. Calls that were not pushed wait for the restart.
+4. A dead actor fails every call with the reason of its death. One outcome for each call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.scheduler import Connection
+from raynb.runtime.core.task import QUEUED, WAITING, Story, Task
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.gcs import ActorState, WatchActor
+from raynb.runtime.messages.values import Dependency, Failed, Local
+
+UNKNOWN, PENDING, ALIVE, RESTARTING, DEAD = "UNKNOWN", "PENDING_CREATION", "ALIVE", "RESTARTING", "DEAD"
+
+
+class ActorClient:
+    """One actor, as one caller knows it."""
+
+    __slots__ = (
+        "actor_id",
+        "asked_at",
+        "connection",
+        "failure",
+        "in_order",
+        "incarnation",
+        "max_task_retries",
+        "queue",
+        "registered",
+        "state",
+    )
+
+    def __init__(self, actor_id: bytes, in_order: bool = True) -> None:
+        self.actor_id = actor_id
+        self.state = UNKNOWN
+        self.in_order = in_order
+        self.incarnation = -1
+        self.max_task_retries = 0
+        self.connection: Connection | None = None
+        self.queue: deque[Task] = deque()
+        self.failure: Failed | None = None
+        self.asked_at = -1.0
+        self.registered = True
+        """False while its creation has not been acknowledged: nothing is asked about it before."""
+
+    def __repr__(self) -> str:
+        inflight = len(self.connection.inflight) if self.connection else 0
+        return f"<ActorClient {self.actor_id.hex()[:16]} {self.state} queued={len(self.queue)} inflight={inflight}>"
+
+
+class Actors:
+    """All actors that this process calls. See the module's rules."""
+
+    def __init__(
+        self, config: Config, gcs: str, objects: Ownership, story: Story, fail: Callable[[Task, Failed], None]
+    ) -> None:
+        self._config = config
+        self._gcs = gcs
+        self._objects = objects
+        self._story = story
+        self._fail = fail
+        self.actors: dict[bytes, ActorClient] = {}
+        self.by_worker: dict[str, ActorClient] = {}
+        self._changed: dict[bytes, ActorClient] = {}
+        self._dead_workers: set[str] = set()
+
+    def of(self, actor_id: bytes) -> ActorClient:
+        actor = self.actors.get(actor_id)
+        if actor is None:
+            actor = self.actors[actor_id] = ActorClient(actor_id)
+        return actor
+
+    def submit(self, task: Task, now: float) -> None:
+        """Queue a call; its dependencies are pinned and counted."""
+        actor = task.actor
+        assert actor is not None
+        if actor.state == DEAD:
+            self._fail(task, actor.failure or Failed("ActorDiedError", "the actor is dead"))
+            return
+        actor.queue.append(task)
+        if task.missing == 0:
+            self.ready(task, now)
+        self._changed[actor.actor_id] = actor
+
+    def ready(self, task: Task, now: float) -> None:
+        """All inputs of a call have settled."""
+        actor = task.actor
+        assert actor is not None
+        entries = self._objects.entries
+        for oid in task.deps or ():
+            value = entries[oid].value
+            if type(value) is Failed:
+                actor.queue.remove(task)
+                self._fail(task, value)
+                self._changed[actor.actor_id] = actor
+                return
+        self._story.step(task, "ready")
+        task.ready_at = now
+        self._changed[actor.actor_id] = actor
+
+    def dependency_settled(self, task: Task, now: float) -> None:
+        task.missing -= 1
+        if task.missing == 0 and task.state is WAITING:
+            self.ready(task, now)
+
+    def unqueue(self, task: Task) -> None:
+        """A call that was not pushed is cancelled."""
+        actor = task.actor
+        assert actor is not None
+        actor.queue.remove(task)
+        self._changed[actor.actor_id] = actor
+
+    def touch(self, actor: ActorClient) -> None:
+        """Look at this actor's queue at the next pump."""
+        self._changed[actor.actor_id] = actor
+
+    def returned(self, actor: ActorClient, seqs: list[int]) -> None:
+        """The actor's process refuses calls that it had not started: it is about to exit. The GCS will say more."""
+        if actor.connection is None:
+            return
+        for seq in sorted(seqs, reverse=True):
+            task = actor.connection.inflight.pop(seq, None)
+            if task is not None:
+                self._story.step(task, "return")
+                actor.queue.appendleft(task)
+        actor.state = RESTARTING
+        self.touch(actor)
+
+    def pump(self, now: float) -> list[Any]:
+        """Push what may be pushed, ask where actors are."""
+        effects: list[Any] = []
+        changed, self._changed = self._changed, {}
+        for actor in changed.values():
+            if not actor.queue:
+                continue
+            if actor.state == ALIVE and actor.connection is not None:
+                batch = self._take(actor, now)
+                if batch:
+                    push = actor.connection.push(0, batch, self._dependencies)
+                    effects.append(Send(actor.connection.worker, push))
+            elif actor.asked_at < 0 and actor.registered:
+                self.watch(actor, now, effects)
+        return effects
+
+    def watch(self, actor: ActorClient, now: float, effects: list[Any]) -> None:
+        actor.asked_at = now
+        effects.append(Send(self._gcs, WatchActor(actor.actor_id)))
+
+    def _take(self, actor: ActorClient, now: float) -> list[Task]:
+        queue = actor.queue
+        batch: list[Task] = []
+        size = 0
+        waiting: list[Task] = []
+        while queue and len(batch) < self._config.batch_tasks_max and size < self._config.batch_bytes_max:
+            task = queue[0]
+            if task.state is not QUEUED:
+                if actor.in_order:
+                    break
+                waiting.append(queue.popleft())
+                continue
+            queue.popleft()
+            self._story.step(task, "push")
+            task.pushed_at = now
+            size += len(task.args)
+            batch.append(task)
+        if waiting:
+            queue.extendleft(reversed(waiting))
+        if queue and queue[0].state is QUEUED:
+            self._changed[actor.actor_id] = actor
+        return batch
+
+    def _dependencies(self, task: Task) -> list[Dependency]:
+        entries = self._objects.entries
+        return [entries[oid].value or Local(oid) for oid in task.deps or ()]
+
+    @property
+    def more(self) -> bool:
+        """Whether a pump left something that the next one could push (a batch has a limit)."""
+        return bool(self._changed)
+
+    # -- what the GCS and the node say
+
+    def on_state(self, message: ActorState, now: float) -> None:
+        """The GCS tells an actor's state. Older news than what is known is ignored."""
+        actor = self.actors.get(message.actor_id)
+        if actor is None or actor.state == DEAD or message.incarnation < actor.incarnation:
+            return
+        actor.asked_at = now
+        actor.registered = True
+        actor.max_task_retries = message.max_task_retries
+        if message.state == ALIVE:
+            if message.worker in self._dead_workers:
+                return
+            if actor.connection is None or actor.connection.worker != message.worker:
+                self._lose_connection(actor, "it was restarted", now, dead=False)
+                actor.connection = Connection(message.worker)
+                self.by_worker[message.worker] = actor
+            actor.state = ALIVE
+        elif message.state == DEAD:
+            actor.state = DEAD
+            actor.failure = message.failure or Failed("ActorDiedError", "the actor is dead")
+            self._lose_connection(actor, "", now, dead=True)
+            queue, actor.queue = actor.queue, deque()
+            for task in queue:
+                self._fail(task, actor.failure)
+        else:
+            if message.state == RESTARTING:
+                self._lose_connection(actor, "it is being restarted", now, dead=False)
+            actor.state = message.state
+        actor.incarnation = message.incarnation
+        self._changed[actor.actor_id] = actor
+
+    def worker_died(self, address: str, reason: str, now: float) -> None:
+        """The node says that a process is gone; if an actor lived there, the GCS will say what becomes of it."""
+        actor = self.by_worker.pop(address, None)
+        if actor is None:
+            return
+        self._dead_workers.add(address)
+        if actor.state == ALIVE:
+            actor.state = RESTARTING
+        actor.asked_at = -1.0
+
+    def _lose_connection(self, actor: ActorClient, why: str, now: float, *, dead: bool) -> None:
+        connection, actor.connection = actor.connection, None
+        if connection is None:
+            return
+        self.by_worker.pop(connection.worker, None)
+        again: list[Task] = []
+        for seq in sorted(connection.inflight):
+            task = connection.inflight[seq]
+            if dead and actor.failure is not None:
+                failure = actor.failure
+                if failure.kind == "ActorDiedError":
+                    failure = Failed(failure.kind, f"{failure.message} This call had been sent: it may have run.")
+                self._fail(task, failure)
+            elif task.cancelled:
+                self._fail(task, Failed("TaskCancelledError", "the call was cancelled"))
+            elif task.retries_left != 0:
+                task.retries_left -= task.retries_left > 0
+                task.attempt += 1
+                self._story.step(task, "retry")
+                again.append(task)
+            else:
+                self._fail(
+                    task,
+                    Failed(
+                        "ActorUnavailableError",
+                        f"the actor's process was lost while this call was under way: {why}. The call may have run; "
+                        "set max_task_retries to have such calls sent again.",
+                    ),
+                )
+        connection.inflight.clear()
+        actor.queue.extendleft(reversed(again))
+
+    def tick(self, now: float) -> list[Any]:
+        """News may be lost: ask again about actors with calls that wait."""
+        effects: list[Any] = []
+        for actor in self.actors.values():
+            waits = actor.state not in (ALIVE, DEAD) and (actor.queue or actor.connection is not None)
+            if waits and actor.registered and now - actor.asked_at > self._config.retry_request_s:
+                self.watch(actor, now, effects)
+        return effects
+
+    def check(self) -> None:
+        for actor in self.actors.values():
+            if actor.state == DEAD:
+                assert not actor.queue and actor.connection is None, actor
+            for task in actor.queue:
+                assert task.state in (WAITING, QUEUED), task

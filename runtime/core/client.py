@@ -1,0 +1,653 @@
+"""The client machine: what a driver or a worker is to the rest of the cluster - a submitter, an owner, a borrower, a caller.
+
+It composes `Ownership` (objects), `Scheduler` (tasks), `Actors` (calls), `Streams` (generators) and `Recorder` (events), and
+gives each event to those it concerns. One door: ``handle(event, now)``. Events are `Inbox`, `Received`, `Frames`, `Tick` and
+`NodeManagerDied`; effects are `Send`, `Wake`, `Blocked`, `Notice`, `Foreign`
+and `Forget`.
+
+User threads may read two things without asking, because the interpreter makes single reads and writes atomic and only
+this machine writes them: ``objects.entries[oid].value``, a stream's ``received`` and ``total``, and an actor's ``state``.
+
+Its host must carry out the effects in order, and call ``handle(Tick(), now)`` at least each ``Config.tick_s`` while
+``idle`` is false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from raynb.runtime.core.actors import ALIVE, DEAD, Actors
+from raynb.runtime.core.effects import Received, Send, Tick
+from raynb.runtime.core.inbox import (
+    Ask,
+    CancelObject,
+    CloseStream,
+    HandOff,
+    Inbox,
+    NodeManagerDied,
+    Outgoing,
+    PutValue,
+    Retain,
+    StopWaiting,
+    TakeItem,
+    WaitFor,
+    WaitForItem,
+)
+from raynb.runtime.core.ownership import Entry, Ownership, Waiter, Wake
+from raynb.runtime.core.recorder import Recorder
+from raynb.runtime.core.scheduler import Connection, Scheduler
+from raynb.runtime.core.streams import Stream, Streams
+from raynb.runtime.core.task import DONE, PUSHED, STREAMING, WAITING, Story, Task
+from raynb.runtime.messages import Message, events, gcs, node, objects, tasks
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.ids import FIRST_RETURN, task_of
+from raynb.runtime.messages.values import Failed, Inline, Stored, Value
+
+
+class Frames(Struct, frozen=True, gc=False):
+    """Event: messages that arrived together, as (sender, message)."""
+
+    received: list[tuple[str, Message]]
+
+
+class Blocked(Struct, frozen=True, gc=False):
+    """Effect: a thread of this process waits (or goes on). A worker's executor then gives its unstarted tasks back."""
+
+    blocked: bool
+
+
+class Notice(Struct, frozen=True, gc=False):
+    """Effect: tell the person something once (an infeasible demand, say)."""
+
+    text: str
+
+
+class Foreign(Struct, frozen=True, gc=False):
+    """Effect: a message that is not for the client machine (a worker's executor, the output router)."""
+
+    sender: str
+    message: Message
+
+
+class Forget(Struct, frozen=True, gc=False):
+    """Effect: this process is dead; whatever it still sends is refused."""
+
+    address: str
+
+
+class ClientMachine:
+    """See the module's rules.
+
+    Parameters
+    ----------
+    address, node_manager, gcs
+        Addresses of this process and of those it belongs to.
+    wall_offset_s
+        Wall-clock time minus the monotonic time that events come with.
+    """
+
+    def __init__(
+        self, config: Config, address: str, node_manager: str, gcs_address: str, wall_offset_s: float = 0.0
+    ) -> None:
+        self.config = config
+        self.address = address
+        self.node_manager = node_manager
+        self.gcs = gcs_address
+        self.objects = Ownership(address)
+        self.story = Story()
+        self.scheduler = Scheduler(config, node_manager, self.objects, self.story, self.fail)
+        self.actors = Actors(config, gcs_address, self.objects, self.story, self.fail)
+        self.streams = Streams(self.objects)
+        self.recorder = Recorder(config, wall_offset_s)
+        self.unfinished: dict[bytes, Task] = {}
+        self.lost = ""
+        """Why the cluster is gone, once it is."""
+        self._effects: list[Any] = []
+        self._requests: dict[int, tuple[Ask, float]] = {}
+        self._next_request = 1
+        self._handed_off: dict[tuple[str, int], list[bytes]] = {}
+        self._blocking = 0
+        self._blocked_waiters: set[Waiter] = set()
+        self._creations: dict[bytes, Task] = {}
+        """By actor id: creations whose inputs are held for restarts."""
+        self._flushed_at = 0.0
+        self._tick_at = 0.0
+        self._inbox: dict[type, Callable[[Any, float], None]] = {
+            Task: self._submit,
+            Retain: self._retain,
+            Stream: lambda item, now: self.streams.open(item),
+            PutValue: self._put,
+            WaitFor: self._wait,
+            StopWaiting: self._stop_waiting,
+            WaitForItem: lambda item, now: self._effects.extend(
+                self.streams.wait(item.waiter, item.task_id, item.index)
+            ),
+            TakeItem: lambda item, now: self.streams.take(item.task_id, item.index),
+            CloseStream: self._close_stream,
+            HandOff: self._hand_off,
+            Outgoing: self._outgoing,
+            CancelObject: self._cancel_object,
+            Ask: self._ask,
+        }
+        self._messages: dict[type, Callable[[str, Any, float], None]] = {
+            tasks.TasksDone: self._on_done,
+            tasks.TasksReturned: self._on_returned,
+            tasks.StreamItems: self._on_items,
+            tasks.RefsTaken: self._on_refs_taken,
+            tasks.CancelTask: self._on_cancel,
+            objects.ObjectValues: lambda sender, message, now: self.objects.on_values(message),
+            objects.PullObjects: self._on_pull,
+            objects.AddBorrowers: lambda sender, message, now: self.objects.on_add_borrowers(sender, message),
+            objects.BorrowersAdded: lambda sender, message, now: self.objects.on_borrowers_added(sender, message),
+            objects.RemoveBorrowers: lambda sender, message, now: self.objects.on_remove_borrowers(sender, message),
+            objects.ExtentGranted: self._on_answer,
+            objects.ExtentRefused: self._on_answer,
+            node.LeaseGranted: self._on_granted,
+            node.LeaseReclaim: lambda sender, message, now: self._effects.extend(
+                self.scheduler.reclaim(message.leases, now)
+            ),
+            node.LeaseInfeasible: self._on_infeasible,
+            node.ProcessDied: self._on_process_died,
+            gcs.ActorState: self._actor_state,
+            gcs.Reply: self._on_answer,
+            events.ReportObjects: self._on_report_objects,
+        }
+
+    # -- the door
+
+    def handle(self, event: Inbox | Frames | Received | Tick | NodeManagerDied, now: float) -> list[Any]:
+        """Take one event; gives the effects in order."""
+        if isinstance(event, Inbox):
+            self._on_inbox(event.items, now)
+        elif isinstance(event, Frames):
+            # Deaths last: what the dead still said, and what arrived with the news, counts.
+            deaths = []
+            for sender, message in event.received:
+                if type(message) is node.ProcessDied:
+                    deaths.append((sender, message))
+                else:
+                    self._on_message(sender, message, now)
+            for sender, died in deaths:
+                self._on_process_died(sender, died, now)
+        elif isinstance(event, Received):
+            self._on_message(event.sender, event.message, now)
+        elif isinstance(event, Tick):
+            self._on_tick(now)
+        else:
+            self._on_lost(event.reason, now)
+        self._settle_dependents(now)
+        if self.objects.dropped_actors:
+            self._drop_actors()
+        effects, self._effects = self._effects, []
+        effects += self.objects.flush()
+        effects += self.scheduler.pump(now)
+        effects += self.actors.pump(now)
+        return effects
+
+    def _on_inbox(self, items: list[object], now: float) -> None:
+        release = self.objects.release
+        handlers = self._inbox
+        for item in items:
+            if type(item) is bytes:
+                release(item)
+            else:
+                handlers[type(item)](item, now)
+
+    def _on_message(self, sender: str, message: Message, now: float) -> None:
+        handler = self._messages.get(type(message))
+        if handler is None:
+            self._effects.append(Foreign(sender, message))
+        else:
+            handler(sender, message, now)
+
+    def _settle_dependents(self, now: float) -> None:
+        ready = self.objects.ready_dependents
+        while ready:
+            task = ready.popleft()
+            if task.state is not WAITING:
+                task.missing -= task.missing > 0
+            elif task.creation is not None:
+                task.missing -= 1
+                if task.missing == 0:
+                    self._register_actor(task, now)
+            elif task.actor is not None:
+                self.actors.dependency_settled(task, now)
+            else:
+                self.scheduler.dependency_settled(task, now)
+
+    # -- submission
+
+    def _submit(self, task: Task, now: float) -> None:
+        task.submitted_at = now
+        entries = self.objects.entries
+        if task.num_returns == 1 or task.num_returns == STREAMING:
+            entries[task.id + FIRST_RETURN] = Entry(local=1, task=task)
+        else:
+            for oid in task.return_ids():
+                entries[oid] = Entry(local=1, task=task)
+        if task.deps:
+            missing = 0
+            for oid in task.deps:
+                missing += self.objects.depend(oid, task, now)
+            task.missing = missing
+        if task.refs:
+            for oid in task.refs:
+                entries[oid].pins += 1
+        self.recorder.submitted(task)
+        self.unfinished[task.id] = task
+        if self.lost and task.creation is None:
+            self.fail(task, Failed("LocalRayletDiedError", self.lost))
+        elif task.creation is not None:
+            actor_id = task.creation.creation.actor_id
+            self._creations[actor_id] = task
+            self.actors.of(actor_id).registered = False
+            if task.missing == 0:
+                self._register_actor(task, now)
+        elif task.actor is not None:
+            self.actors.submit(task, now)
+        else:
+            self.scheduler.submit(task, now)
+
+    def fail(self, task: Task, failure: Failed) -> None:
+        """End a task without a result."""
+        self.story.step(task, "cancel" if failure.kind == "TaskCancelledError" and task.state is not PUSHED else "fail")
+        self._conclude(task, [failure], None, failure, self._now_of(task))
+
+    def _now_of(self, task: Task) -> float:
+        return max(task.submitted_at, task.pushed_at, self._tick_at)
+
+    def _conclude(
+        self, task: Task, values: list[Value], result: tasks.Result | None, failure: Failed | None, now: float
+    ) -> None:
+        """Give the outcome to whoever waits for it, and let go of what the task held."""
+        self.unfinished.pop(task.id, None)
+        self.recorder.ended(task, result, failure, now)
+        settle = self.objects.settle
+        if task.num_returns == 1:
+            settle(task.id + FIRST_RETURN, values[0])
+        elif task.num_returns == STREAMING:
+            self._effects.extend(self.streams.ended(task.id, failure))
+            settle(task.id + FIRST_RETURN, values[0])
+        else:
+            oids = task.return_ids()
+            for oid, value in zip(oids, values if len(values) == len(oids) else values * len(oids), strict=True):
+                settle(oid, value)
+        if task.deps:
+            for oid in task.deps:
+                self.objects.unpin(oid)
+        if task.refs:
+            for oid in task.refs:
+                self.objects.unpin(oid)
+        task.lease = None
+
+    # -- results
+
+    def _connection(self, sender: str) -> Connection | None:
+        lease = self.scheduler.by_worker.get(sender)
+        if lease is not None:
+            return lease
+        actor = self.actors.by_worker.get(sender)
+        return actor.connection if actor is not None else None
+
+    def _on_done(self, sender: str, message: tasks.TasksDone, now: float) -> None:
+        lease = self.scheduler.by_worker.get(sender)
+        actor = self.actors.by_worker.get(sender) if lease is None else None
+        taken: list[int] = []
+        for result in message.results:
+            values = result.values
+            for value in values:
+                if not isinstance(value, Failed) and value.refs:
+                    taken.append(result.seq)
+                    break
+            if lease is not None:
+                task = self.scheduler.done(lease, result.seq, result.duration, now)
+            elif actor is not None and actor.connection is not None:
+                task = actor.connection.inflight.pop(result.seq, None)
+            else:
+                task = None
+            if task is None:
+                self._discard(values)
+                continue
+            first = values[0] if values else Failed("RaySystemError", "a result without a value")
+            failure = first if type(first) is Failed and (len(values) == 1) else None
+            if failure is not None and result.retryable and task.retries_left != 0 and not task.cancelled:
+                self._retry(task, now)
+                continue
+            self.story.step(task, "done")
+            self._conclude(task, values or [first], result, failure, now)
+        if taken:
+            self.objects.send_guarded(sender, tasks.RefsTaken(taken))
+
+    def _retry(self, task: Task, now: float) -> None:
+        task.retries_left -= task.retries_left > 0
+        if task.actor is None:
+            self.scheduler.retry(task, now)
+        else:
+            task.attempt += 1
+            self.story.step(task, "retry")
+            task.actor.queue.appendleft(task)
+            self.actors.touch(task.actor)
+
+    def _discard(self, values: list[Value]) -> None:
+        """A late result: nobody refers to it."""
+        for value in values:
+            if type(value) is Stored and value.oid not in self.objects.entries:
+                self.objects.settle(value.oid, value)
+
+    def _on_returned(self, sender: str, message: tasks.TasksReturned, now: float) -> None:
+        lease = self.scheduler.by_worker.get(sender)
+        if lease is not None:
+            self.scheduler.returned(lease, message.seqs, message.reason, now)
+            return
+        actor = self.actors.by_worker.get(sender)
+        if actor is not None:
+            self.actors.returned(actor, message.seqs)
+
+    def _on_items(self, sender: str, message: tasks.StreamItems, now: float) -> None:
+        connection = self._connection(sender)
+        task = connection.inflight.get(message.seq) if connection is not None else None
+        if task is None:
+            self._discard(message.values)
+        else:
+            self._effects.extend(self.streams.on_items(task.id, message.first, message.values))
+        if any(not isinstance(value, Failed) and value.refs for value in message.values):
+            self.objects.send_guarded(sender, tasks.RefsTaken([message.seq]))
+
+    def _hand_off(self, item: HandOff, now: float) -> None:
+        for ref in item.refs:
+            self.objects.borrow(ref.oid, ref.owner, pins=1)
+        self._handed_off.setdefault((item.to, item.seq), []).extend(ref.oid for ref in item.refs)
+
+    def _on_refs_taken(self, sender: str, message: tasks.RefsTaken, now: float) -> None:
+        for seq in message.seqs:
+            for oid in self._handed_off.pop((sender, seq), ()):
+                self.objects.unpin(oid)
+
+    # -- objects
+
+    def _retain(self, item: Retain, now: float) -> None:
+        if item.owner:
+            self.objects.borrow(item.oid, item.owner, local=1)
+        else:
+            self.objects.retain(item.oid)
+
+    def _put(self, item: PutValue, now: float) -> None:
+        self.objects.create(item.oid, 1, note=item.note)
+        self.objects.settle(item.oid, item.value)
+
+    def _on_pull(self, sender: str, message: objects.PullObjects, now: float) -> None:
+        self.objects.on_pull(sender, message)
+
+    def _wait(self, item: WaitFor, now: float) -> None:
+        self.objects.wait(item.waiter, item.oids, now)
+        if item.blocking and item.waiter.needed > 0:
+            self._blocking += 1
+            if self._blocking == 1:
+                self._effects.append(Blocked(True))
+            self._blocked_waiters.add(item.waiter)
+
+    def _stop_waiting(self, item: StopWaiting, now: float) -> None:
+        self.objects.unwait(item.waiter, item.oids)
+        if item.waiter in self._blocked_waiters:
+            self._blocked_waiters.discard(item.waiter)
+            self._blocking -= 1
+            if self._blocking == 0:
+                self._effects.append(Blocked(False))
+
+    def _close_stream(self, item: CloseStream, now: float) -> None:
+        if self.streams.close(item.task_id):
+            self._cancel_task(item.task_id, force=False, recursive=True)
+
+    # -- cancelling
+
+    def _cancel_object(self, item: CancelObject, now: float) -> None:
+        if item.owner and item.owner != self.address:
+            self._effects.append(Send(item.owner, tasks.CancelTask(task_of(item.oid), item.force, item.recursive)))
+        else:
+            self._cancel_task(task_of(item.oid), force=item.force, recursive=item.recursive)
+
+    def _on_cancel(self, sender: str, message: tasks.CancelTask, now: float) -> None:
+        if message.task_id in self.unfinished:
+            self._cancel_task(message.task_id, force=message.force, recursive=message.recursive)
+        else:
+            self._effects.append(Foreign(sender, message))
+
+    def _cancel_task(self, task_id: bytes, *, force: bool, recursive: bool) -> None:
+        task = self.unfinished.get(task_id)
+        if task is None or task.creation is not None:
+            return
+        task.cancelled = True
+        name = task.name or task.function.name
+        if task.state is not PUSHED:
+            if task.actor is None:
+                self.scheduler.unqueue(task)
+            else:
+                self.actors.unqueue(task)
+            self.fail(task, Failed("TaskCancelledError", f"{name} was cancelled before it started"))
+            return
+        worker = task.lease.worker if task.lease is not None else ""
+        if task.actor is not None and task.actor.connection is not None:
+            worker = task.actor.connection.worker
+        if worker:
+            self._effects.append(Send(worker, tasks.CancelTask(task_id, force, recursive)))
+
+    def cancel_children(self, parent: bytes, force: bool) -> None:
+        """Cancel the unfinished tasks that the task ``parent`` submitted from this process."""
+        for task in [task for task in self.unfinished.values() if task.parent == parent]:
+            self._cancel_task(task.id, force=force, recursive=True)
+
+    # -- actors
+
+    def _register_actor(self, task: Task, now: float) -> None:
+        """The inputs of an actor's constructor have settled: have the GCS create it."""
+        creation = task.creation
+        assert creation is not None
+        entries = self.objects.entries
+        values: list[Any] = [entries[oid].value for oid in task.deps or ()]
+        self.story.step(task, "ready")
+        task.ready_at = now
+        failed = next((value for value in values if type(value) is Failed), None)
+        if failed is not None:
+            self._actor_state("", gcs.ActorState(creation.creation.actor_id, DEAD, 0, failure=failed), now)
+            return
+        creation.creation.deps = values or None
+        self._ask(Ask(self.gcs, creation, task.answer), now)
+
+    def _on_created(self, creation: gcs.CreateActor, reply: gcs.Reply, now: float) -> None:
+        """The GCS has accepted an actor, durably, or refused it."""
+        actor_id = creation.creation.actor_id
+        if reply.error is not None:
+            self._actor_state("", gcs.ActorState(actor_id, DEAD, 0, failure=reply.error), now)
+            return
+        actor = self.actors.of(actor_id)
+        actor.registered = True
+        task = self._creations[actor_id]
+        self.story.step(task, "push")
+        task.pushed_at = now
+        self.actors.watch(actor, now, self._effects)
+
+    def _actor_state(self, sender: str, message: gcs.ActorState, now: float) -> None:
+        self.actors.on_state(message, now)
+        task = self._creations.get(message.actor_id)
+        if task is None:
+            return
+        if message.state == ALIVE and task.state is PUSHED:
+            self.story.step(task, "done")
+            self.unfinished.pop(task.id, None)
+            self.recorder.ended(task, None, None, now)
+        elif message.state == DEAD:
+            del self._creations[message.actor_id]
+            if task.state is not DONE:
+                self.story.step(task, "fail")
+                self.unfinished.pop(task.id, None)
+                self.recorder.ended(task, None, message.failure, now)
+            # What the constructor was given is needed for restarts, so it is held until now.
+            for oid in (*(task.deps or ()), *(task.refs or ())):
+                self.objects.unpin(oid)
+
+    def _drop_actors(self) -> None:
+        """Nobody has a handle to these any more."""
+        dropped, self.objects.dropped_actors = self.objects.dropped_actors, []
+        for task in dropped:
+            assert task.creation is not None
+            kill = gcs.KillActor(task.creation.creation.actor_id, True, "out of scope")
+            self._effects.append(Send(self.gcs, kill))
+
+    # -- requests
+
+    def _ask(self, item: Ask, now: float) -> None:
+        number = self._next_request
+        self._next_request += 1
+        item.message.request = number  # type: ignore[union-attr]
+        self._requests[number] = (item, now)
+        if self.lost:
+            self._answer(number, gcs.Reply(number, error=Failed("LocalRayletDiedError", self.lost)), now)
+        else:
+            self._effects.append(Send(item.to, item.message))
+
+    def _on_answer(self, sender: str, message: Any, now: float) -> None:
+        self._answer(message.request, message, now)
+
+    def _answer(self, number: int, message: Any, now: float) -> None:
+        found = self._requests.pop(number, None)
+        if found is None:
+            return
+        ask = found[0]
+        if type(ask.message) is gcs.CreateActor:
+            self._on_created(ask.message, message, now)
+        if ask.answer is not None:
+            ask.answer.reply = message
+            ask.answer.waiter.needed = 0
+            self._effects.append(Wake(ask.answer.waiter))
+
+    def _outgoing(self, item: Outgoing, now: float) -> None:
+        if item.guarded:
+            self.objects.send_guarded(item.to, item.message)
+        else:
+            self._effects.append(Send(item.to, item.message))
+
+    # -- leases, deaths, time
+
+    def _on_granted(self, sender: str, message: node.LeaseGranted, now: float) -> None:
+        self.scheduler.granted(message, now)
+
+    def _on_infeasible(self, sender: str, message: node.LeaseInfeasible, now: float) -> None:
+        pool = self.scheduler.pools.get(message.key)
+        if pool is not None and not pool.infeasible:
+            self._effects.append(Notice(message.message))
+            pool.infeasible = message.message
+
+    def _on_process_died(self, sender: str, message: node.ProcessDied, now: float) -> None:
+        if message.kind == "node" and message.address == self.node_manager:
+            self._on_lost(message.reason, now)
+            return
+        self._effects.append(Forget(message.address))
+        self.scheduler.worker_died(message, now)
+        self.actors.worker_died(message.address, message.reason, now)
+        self.objects.process_died(message.address)
+        for key in [key for key in self._handed_off if key[0] == message.address]:
+            for oid in self._handed_off.pop(key):
+                self.objects.unpin(oid)
+
+    def _on_lost(self, reason: str, now: float) -> None:
+        """The node is gone: everything that is not here is lost."""
+        if self.lost:
+            return
+        self.lost = (
+            f"this node's manager is gone: {reason}. Its workers, actors and stored objects went with it; "
+            "call shutdown() and init() to start again."
+        )
+        failure = Failed("LocalRayletDiedError", self.lost)
+        for task in list(self.unfinished.values()):
+            if task.creation is not None:
+                self._actor_state(
+                    "", gcs.ActorState(task.creation.creation.actor_id, DEAD, 1 << 30, failure=failure), now
+                )
+            elif task.state is not DONE:
+                self.fail(task, failure)
+        for actor_id in list(self.actors.actors):
+            self.actors.on_state(gcs.ActorState(actor_id, DEAD, 1 << 30, failure=failure), now)
+        for oid, entry in list(self.objects.entries.items()):
+            if entry.value is None and not (entry.task is not None and entry.task.creation is not None):
+                self.objects.settle(oid, failure)
+        for number in list(self._requests):
+            self._answer(number, gcs.Reply(number, error=failure), now)
+
+    def _on_tick(self, now: float) -> None:
+        self._tick_at = now
+        config = self.config
+        self.objects.repeat_pulls(now, config.retry_request_s)
+        self._effects += self.scheduler.tick(now)
+        self._effects += self.actors.tick(now)
+        for number, (ask, sent_at) in list(self._requests.items()):
+            # The node manager answers or dies; the GCS may have been restarted in between.
+            if ask.to == self.gcs and now - sent_at > config.retry_request_s:
+                self._requests[number] = (ask, now)
+                self._effects.append(Send(ask.to, ask.message))
+        if now - self._flushed_at >= config.event_flush_s:
+            self.flush_events(now)
+
+    def flush_events(self, now: float) -> None:
+        """Send the rows that have gathered to the event hub, with the next effects."""
+        self._flushed_at = now
+        rows = self.recorder.flush(self.scheduler.by_worker)
+        if rows is not None and not self.lost:
+            self._effects.append(Send(self.gcs, rows))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would come of a tick."""
+        return not (
+            self.unfinished
+            or self._requests
+            or self._blocking
+            or self.scheduler.by_worker
+            or self.recorder.pending
+            or self.objects.holds_back
+            or self.actors.more
+        )
+
+    def _on_report_objects(self, sender: str, message: events.ReportObjects, now: float) -> None:
+        rows = [row_of(oid, entry) for oid, entry in self.objects.entries.items() if not entry.owner]
+        rows.sort(key=lambda row: -row.size)
+        self._effects.append(Send(sender, events.ObjectRows(message.request, rows[: message.limit], len(rows), 0)))
+
+    # -- invariants
+
+    def check(self) -> None:
+        """The invariants, as assertions; tests and the simulation call it after every step."""
+        self.objects.check()
+        self.scheduler.check()
+        self.actors.check()
+        for task in self.unfinished.values():
+            assert task.state is not DONE, task
+            if task.creation is None:
+                for oid in task.deps or ():
+                    assert oid in self.objects.entries, (task, oid.hex(), "a dependency was let go")
+
+    def statistics(self) -> dict[str, int]:
+        return {
+            **self.objects.statistics(),
+            "unfinished": len(self.unfinished),
+            "leases": len(self.scheduler.by_worker),
+            "queued": sum(len(pool.queue) for pool in self.scheduler.pools.values()),
+            "requests": len(self._requests),
+            "handed_off": len(self._handed_off),
+        }
+
+
+def row_of(oid: bytes, entry: Entry) -> events.ObjectRow:
+    """An owned object as the state API shows it."""
+    value = entry.value
+    size = 0
+    state = "PENDING"
+    if type(value) is Inline:
+        size, state = len(value.data) + sum(map(len, value.buffers or ())), "READY"
+    elif type(value) is Stored:
+        size, state = value.size, "STORED"
+    elif value is not None:
+        state = "FAILED"
+    return events.ObjectRow(oid, size, state, entry.local, entry.pins, len(entry.borrowers or ()), entry.note)

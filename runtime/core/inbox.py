@@ -1,0 +1,147 @@
+"""What the user's threads tell the client machine. They append these to one queue; its order is what keeps counts right.
+
+Two kinds of items are not wrapped, for they are by far the most: a `Task` is a submission (its return values' entries begin
+with one local reference each), and plain ``bytes`` are an object id one local reference to which is gone.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.task import Task
+from raynb.runtime.messages import Message
+from raynb.runtime.messages.values import RefInfo, Value
+
+
+class Inbox(Struct, frozen=True, gc=False):
+    """Event: everything that the user's threads have said since the last one, in order."""
+
+    items: list[object]
+
+
+class Retain(Struct, frozen=True, gc=False):
+    """One more reference to an object; ``owner`` is empty if this process is known to have an entry for it."""
+
+    oid: bytes
+    owner: str = ""
+
+
+class PutValue(Struct, frozen=True, gc=False):
+    """A value made here, with one local reference."""
+
+    oid: bytes
+    value: Value
+    note: str = ""
+
+
+class WaitFor(Struct, frozen=True, gc=False):
+    """Wake the waiter when enough of these have settled."""
+
+    waiter: Waiter
+    oids: list[bytes]
+    blocking: bool = True
+    """Whether a thread stands still for it: a worker then gives its CPU back."""
+
+
+class StopWaiting(Struct, frozen=True, gc=False):
+    """The thread has given up, or goes on."""
+
+    waiter: Waiter
+    oids: list[bytes]
+
+
+class WaitForItem(Struct, frozen=True, gc=False):
+    """Wake the waiter when a generator has this item, or has ended."""
+
+    waiter: Waiter
+    task_id: bytes
+    index: int
+
+
+class TakeItem(Struct, frozen=True, gc=False):
+    """The consumer has a reference to this item now."""
+
+    task_id: bytes
+    index: int
+
+
+class CloseStream(Struct, frozen=True, gc=False):
+    """The consumer has let a generator go."""
+
+    task_id: bytes
+
+
+class HandOff(Struct, frozen=True, gc=False):
+    """A worker's result contains references: hold them until the receiver says that it has registered."""
+
+    to: str
+    seq: int
+    refs: list[RefInfo]
+
+
+class Outgoing(Struct, frozen=True, gc=False):
+    """Send a message; ``guarded``: not before references registered by it are acknowledged."""
+
+    to: str
+    message: Message
+    guarded: bool = False
+
+
+class CancelObject(Struct, frozen=True, gc=False):
+    """Cancel the task that makes this object."""
+
+    oid: bytes
+    owner: str
+    force: bool
+    recursive: bool
+
+
+class Ask(Struct, frozen=True, gc=False):
+    """A request whose message has a field ``request`` that the reply repeats. ``answer`` is woken with it."""
+
+    to: str
+    message: Message
+    answer: Answer | None
+
+
+class Answer:
+    """Where a reply is put; ``waiter.needed`` is 0 when it is there."""
+
+    __slots__ = ("reply", "waiter")
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+        self.reply: Message | None = None
+
+
+class ForgetActor(Struct, frozen=True, gc=False):
+    """The caller wants the truth about an actor from the GCS again."""
+
+    actor_id: bytes
+
+
+class NodeManagerDied(Struct, frozen=True, gc=False):
+    """Event: the node manager's process is gone, and with it the node."""
+
+    reason: str
+
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "CancelObject",
+    "CloseStream",
+    "ForgetActor",
+    "HandOff",
+    "Inbox",
+    "NodeManagerDied",
+    "Outgoing",
+    "PutValue",
+    "Retain",
+    "StopWaiting",
+    "TakeItem",
+    "Task",
+    "WaitFor",
+    "WaitForItem",
+]

@@ -1,0 +1,407 @@
+"""Who holds an object, where its value is, and when it may go.
+
+Rules
+-----
+1. The process in which an object is created *owns* it: it alone knows whether it still is needed, and frees it. Others
+   that hold a reference are *borrowers*; the owner keeps the set of their addresses.
+2. An entry lives while it has local references (``ObjectRef`` instances and views in this process), pins (unfinished tasks
+   that use it, values that contain it, results on their way), or borrowers.
+3. *Register before you let go*: a borrower's `AddBorrowers` must reach the owner while somebody else still keeps the object
+   alive. So whatever could make somebody let go (`RemoveBorrowers`, results, `RefsTaken`) is held back while a registration
+   with another process is unanswered. Towards the same process the order of the connection does it.
+4. A value that contains references pins them as long as its own entry lives here.
+5. When an owner dies its borrowers' entries without a value fail with ``OwnerDiedError``; when a borrower dies its
+   registrations are dropped.
+
+What this never knows: tasks (it tells the scheduler which of its dependents became ready), sockets, memory.
+The host carries out the effects in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.messages import Message
+from raynb.runtime.messages.objects import (
+    AddBorrowers,
+    BorrowersAdded,
+    FreeObjects,
+    ObjectValues,
+    PullObjects,
+    RemoveBorrowers,
+)
+from raynb.runtime.messages.values import Failed, Inline, Stored, Value
+
+if TYPE_CHECKING:
+    from raynb.runtime.core.task import Task
+
+
+class Waiter:
+    """A thread (or a future) that waits for some of several objects.
+
+    ``needed`` counts down; at 0 the machine emits `Wake` once. ``wake`` belongs to the host.
+    """
+
+    __slots__ = ("needed", "wake")
+
+    def __init__(self, needed: int, wake: Any) -> None:
+        self.needed = needed
+        self.wake = wake
+
+
+class Wake(Struct, frozen=True, gc=False):
+    """Effect: what this waiter waits for is there."""
+
+    waiter: Waiter
+
+
+class Entry(Struct, gc=False):
+    """One object that this process refers to.
+
+    Attributes
+    ----------
+    owner
+        Address of the owner; empty if it is this process.
+    local, pins
+        See rule 2.
+    subscribers
+        Borrowers that asked for the value before it was there.
+    """
+
+    value: Value | None = None
+    local: int = 0
+    pins: int = 0
+    owner: str = ""
+    task: Task | None = None
+    borrowers: set[str] | None = None
+    waiters: list[Waiter] | None = None
+    dependents: list[Task] | None = None
+    subscribers: list[str] | None = None
+    pulled_at: float = -1.0
+    note: str = ""
+
+
+class Ownership:
+    """The table of objects of one process. See the module's rules."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.entries: dict[bytes, Entry] = {}
+        self.ready_dependents: deque[Task] = deque()
+        """Tasks one of whose dependencies has settled since the scheduler last looked, once for each dependency."""
+        self.dropped_actors: list[Task] = []
+        """Creations of actors to which nobody has a handle any more."""
+        self._borrowed_by: dict[str, set[bytes]] = {}
+        self._unanswered: dict[str, int] = {}
+        self._held_back: list[tuple[str, Message]] = []
+        self._registrations: dict[str, list[bytes]] = {}
+        self._releases: dict[str, list[bytes]] = {}
+        self._frees: dict[str, list[bytes]] = {}
+        self._pulls: dict[str, list[bytes]] = {}
+        self._effects: list[Any] = []
+        self.dead: set[str] = set()
+
+    # -- references of this process
+
+    def borrow(self, oid: bytes, owner: str, local: int = 0, pins: int = 0) -> Entry:
+        """A reference arrived from elsewhere (or from here): count it, and register with its owner if it is new."""
+        entry = self.entries.get(oid)
+        if entry is None:
+            entry = self.entries[oid] = Entry(owner="" if owner == self.address else owner)
+            if owner == self.address:
+                entry.value = _gone(oid, "its owner, this process, had already let it go")
+            elif owner in self.dead:
+                entry.value = _owner_died(oid)
+            else:
+                self._registrations.setdefault(owner, []).append(oid)
+        entry.local += local
+        entry.pins += pins
+        return entry
+
+    def retain(self, oid: bytes) -> None:
+        """One more local reference to an object that this process already refers to."""
+        self.entries[oid].local += 1
+
+    def release(self, oid: bytes) -> None:
+        """A local reference (or view) is gone."""
+        entry = self.entries[oid]
+        entry.local -= 1
+        if entry.local <= 0 and entry.pins <= 0 and not entry.borrowers:
+            self._drop(oid, entry)
+
+    def pin(self, oid: bytes) -> Entry:
+        entry = self.entries[oid]
+        entry.pins += 1
+        return entry
+
+    def unpin(self, oid: bytes) -> None:
+        entry = self.entries[oid]
+        entry.pins -= 1
+        if entry.local <= 0 and entry.pins <= 0 and not entry.borrowers:
+            self._drop(oid, entry)
+
+    def _drop(self, oid: bytes, entry: Entry) -> None:
+        # Not by recursion: values may contain references to values that contain references, ten thousands deep.
+        dropping = [(oid, entry)]
+        while dropping:
+            oid, entry = dropping.pop()
+            del self.entries[oid]
+            value = entry.value
+            if entry.task is not None and entry.task.creation is not None:
+                self.dropped_actors.append(entry.task)
+            elif entry.owner:
+                if entry.owner not in self.dead:
+                    self._releases.setdefault(entry.owner, []).append(oid)
+            elif type(value) is Stored:
+                self._frees.setdefault(value.node, []).append(oid)
+            if value is not None and not isinstance(value, Failed) and value.refs:
+                for ref in value.refs:
+                    inner = self.entries[ref.oid]
+                    inner.pins -= 1
+                    if inner.pins <= 0 and inner.local <= 0 and not inner.borrowers:
+                        dropping.append((ref.oid, inner))
+
+    # -- values
+
+    def create(self, oid: bytes, local: int, task: Task | None = None, note: str = "") -> Entry:
+        """An object of this process's own; its value comes later."""
+        entry = self.entries[oid] = Entry(local=local, task=task, note=note)
+        return entry
+
+    def settle(self, oid: bytes, value: Value) -> bool:
+        """The value of an object is known. False if nobody refers to it any more (the value is discarded then)."""
+        entry = self.entries.get(oid)
+        if entry is None:
+            if type(value) is Stored:
+                self._frees.setdefault(value.node, []).append(oid)
+            return False
+        if entry.value is not None:
+            return True
+        if not isinstance(value, Failed) and value.refs:
+            for ref in value.refs:
+                self.borrow(ref.oid, ref.owner, pins=1)
+        entry.value = value
+        entry.task = None
+        if entry.waiters is not None:
+            for waiter in entry.waiters:
+                waiter.needed -= 1
+                if waiter.needed == 0:
+                    self._effects.append(Wake(waiter))
+            entry.waiters = None
+        if entry.dependents is not None:
+            self.ready_dependents.extend(entry.dependents)
+            entry.dependents = None
+        if entry.subscribers is not None:
+            for subscriber in entry.subscribers:
+                self._effects.append(Send(subscriber, ObjectValues([oid], [value])))
+            entry.subscribers = None
+        return True
+
+    def wait(self, waiter: Waiter, oids: Iterable[bytes], now: float) -> None:
+        """Register a waiter with those objects that have no value yet; wakes it at once where enough have."""
+        for oid in oids:
+            entry = self.entries.get(oid)
+            if entry is None or entry.value is not None:
+                waiter.needed -= 1
+                continue
+            if entry.waiters is None:
+                entry.waiters = []
+            entry.waiters.append(waiter)
+            self.want(oid, entry, now)
+        if waiter.needed <= 0:
+            waiter.needed = 0
+            self._effects.append(Wake(waiter))
+
+    def unwait(self, waiter: Waiter, oids: Iterable[bytes]) -> None:
+        """The waiter has given up, or has enough."""
+        for oid in oids:
+            entry = self.entries.get(oid)
+            if entry is not None and entry.waiters is not None and waiter in entry.waiters:
+                entry.waiters.remove(waiter)
+
+    def want(self, oid: bytes, entry: Entry, now: float) -> None:
+        """Somebody here needs the value of an object: ask its owner, if that is another."""
+        if entry.owner and entry.pulled_at < 0:
+            entry.pulled_at = now
+            self._pulls.setdefault(entry.owner, []).append(oid)
+
+    def depend(self, oid: bytes, task: Task, now: float) -> bool:
+        """``task`` uses the object: pin it. True if its value is not there yet; the task is told when it is."""
+        entry = self.entries[oid]
+        entry.pins += 1
+        if entry.value is not None:
+            return False
+        if entry.dependents is None:
+            entry.dependents = []
+        entry.dependents.append(task)
+        self.want(oid, entry, now)
+        return True
+
+    # -- what other processes say
+
+    def on_add_borrowers(self, sender: str, message: AddBorrowers) -> None:
+        lost = []
+        for oid in message.oids:
+            entry = self.entries.get(oid)
+            if entry is None or sender in self.dead:
+                lost.append(oid)
+                continue
+            if entry.borrowers is None:
+                entry.borrowers = set()
+            entry.borrowers.add(sender)
+            self._borrowed_by.setdefault(sender, set()).add(oid)
+        self._effects.append(Send(sender, BorrowersAdded(message.oids, lost)))
+
+    def on_borrowers_added(self, sender: str, message: BorrowersAdded) -> None:
+        for oid in message.lost:
+            self.settle(oid, _gone(oid, "its owner had already let it go"))
+        left = self._unanswered.get(sender, 0) - 1
+        if left > 0:
+            self._unanswered[sender] = left
+        else:
+            self._unanswered.pop(sender, None)
+
+    def on_remove_borrowers(self, sender: str, message: RemoveBorrowers) -> None:
+        for oid in message.oids:
+            self._remove_borrower(sender, oid)
+
+    def _remove_borrower(self, borrower: str, oid: bytes) -> None:
+        entry = self.entries.get(oid)
+        if entry is None or entry.borrowers is None:
+            return
+        entry.borrowers.discard(borrower)
+        held = self._borrowed_by.get(borrower)
+        if held is not None:
+            held.discard(oid)
+        if not entry.borrowers and entry.local <= 0 and entry.pins <= 0:
+            self._drop(oid, entry)
+
+    def on_pull(self, sender: str, message: PullObjects) -> None:
+        oids: list[bytes] = []
+        values: list[Value] = []
+        for oid in message.oids:
+            entry = self.entries.get(oid)
+            if entry is None:
+                oids.append(oid)
+                values.append(_gone(oid, "its owner had already let it go"))
+            elif entry.value is not None:
+                oids.append(oid)
+                values.append(entry.value)
+            else:
+                if entry.subscribers is None:
+                    entry.subscribers = []
+                if sender not in entry.subscribers:
+                    entry.subscribers.append(sender)
+        if oids:
+            self._effects.append(Send(sender, ObjectValues(oids, values)))
+
+    def on_values(self, message: ObjectValues) -> None:
+        for oid, value in zip(message.oids, message.values, strict=True):
+            if oid in self.entries:
+                self.settle(oid, value)
+
+    def process_died(self, address: str) -> None:
+        """A process of the cluster is gone: as a borrower, and as an owner."""
+        self.dead.add(address)
+        for oid in self._borrowed_by.pop(address, set()).copy():
+            self._remove_borrower(address, oid)
+        self._unanswered.pop(address, None)
+        for table in (self._registrations, self._releases, self._pulls):
+            table.pop(address, None)
+        for oid, entry in list(self.entries.items()):
+            if entry.owner == address and entry.value is None:
+                self.settle(oid, _owner_died(oid))
+
+    # -- what goes out
+
+    def send_guarded(self, to: str, message: Message) -> None:
+        """Send something that lets the receiver let go of references: after all registrations with others (rule 3)."""
+        self._held_back.append((to, message))
+
+    def repeat_pulls(self, now: float, after_s: float) -> None:
+        """A pushed value is a hint, the state is pulled: ask again for what is still awaited."""
+        for oid, entry in self.entries.items():
+            if entry.pulled_at >= 0 and entry.value is None and now - entry.pulled_at > after_s:
+                entry.pulled_at = now
+                self._pulls.setdefault(entry.owner, []).append(oid)
+
+    def flush(self) -> list[Any]:
+        """The effects since the last flush, in the order in which the host must carry them out."""
+        effects, self._effects = self._effects, []
+        for owner, oids in self._registrations.items():
+            effects.append(Send(owner, AddBorrowers(oids)))
+            self._unanswered[owner] = self._unanswered.get(owner, 0) + 1
+        self._registrations.clear()
+        for owner, oids in self._pulls.items():
+            effects.append(Send(owner, PullObjects(oids)))
+        self._pulls.clear()
+        if self._releases:
+            for owner, oids in self._releases.items():
+                self._held_back.append((owner, RemoveBorrowers(oids)))
+            self._releases = {}
+        if self._held_back:
+            self._send_held_back(effects)
+        if self._frees:
+            for node, oids in self._frees.items():
+                effects.append(Send(node, FreeObjects(oids)))
+            self._frees = {}
+        return effects
+
+    def _send_held_back(self, effects: list[Any]) -> None:
+        unanswered = self._unanswered
+        if not unanswered:
+            effects.extend(Send(to, message) for to, message in self._held_back)
+            self._held_back.clear()
+        elif len(unanswered) == 1:
+            # Towards the one process that has not answered, the order of the connection is enough; the order among
+            # messages to one receiver is kept, for each receiver's are all sent or all held.
+            (only,) = unanswered
+            stay = []
+            for to, message in self._held_back:
+                if to == only:
+                    effects.append(Send(to, message))
+                else:
+                    stay.append((to, message))
+            self._held_back = stay
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether something waits for an answer to a registration."""
+        return bool(self._held_back)
+
+    def check(self) -> None:
+        """The invariants, as assertions."""
+        for oid, entry in self.entries.items():
+            assert entry.local >= 0, (oid.hex(), "local references below zero", entry)
+            assert entry.pins >= 0, (oid.hex(), "pins below zero", entry)
+            assert entry.local or entry.pins or entry.borrowers, (oid.hex(), "nobody holds it, yet it is here", entry)
+            if entry.value is not None:
+                assert not entry.waiters and not entry.dependents and not entry.subscribers, (oid.hex(), entry)
+            if type(entry.value) is Inline or type(entry.value) is Stored:
+                for ref in entry.value.refs or ():
+                    assert ref.oid in self.entries, (oid.hex(), "contains a reference that was let go", ref)
+
+    def statistics(self) -> dict[str, int]:
+        return {
+            "objects": len(self.entries),
+            "owned": sum(1 for entry in self.entries.values() if not entry.owner),
+            "pending": sum(1 for entry in self.entries.values() if entry.value is None),
+            "held_back": len(self._held_back),
+        }
+
+
+def _gone(oid: bytes, why: str) -> Failed:
+    return Failed("ReferenceCountingAssertionError", f"object {oid.hex()} is gone: {why}")
+
+
+def _owner_died(oid: bytes) -> Failed:
+    return Failed(
+        "OwnerDiedError",
+        f"object {oid.hex()} can't be read: the process that owned it died. Objects live with the process that "
+        "created them; create it in the driver, or with put(..., name=...), to keep it beyond a task or an actor.",
+    )

@@ -1,0 +1,208 @@
+"""A client's part of the task events: what it tells the event hub, at most a few times a second.
+
+One row for each task that has changed since the last flush, in columns; a short task is a single row that has all its times.
+Rows are bounded (``event_rows_max`` a flush) and what was left out is counted; totals for each function are exact.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from raynb.runtime.core.task import DONE, QUEUED, Function, Task
+from raynb.runtime.messages import events
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.events import NameDef, TaskRows, WorkerDef
+from raynb.runtime.messages.tasks import Result
+from raynb.runtime.messages.values import Failed, Inline, Stored
+
+if TYPE_CHECKING:
+    from raynb.runtime.core.scheduler import Lease
+
+Row = tuple[bytes, int, int, int, int, float, float, float, float, float, int, bytes]
+
+
+class Recorder:
+    """Collects rows; ``wall_offset_s`` added to the machine's monotonic time gives wall-clock time."""
+
+    def __init__(self, config: Config, wall_offset_s: float) -> None:
+        self._config = config
+        self._offset = wall_offset_s
+        self._fresh: list[Task] = []
+        self._rows: list[Row] = []
+        self._errors: list[tuple[int, str, str]] = []
+        self._dependencies: list[tuple[int, bytes]] = []
+        self._touched: dict[int, Function] = {}
+        self._workers: dict[bytes, int] = {}
+        self._new_workers: list[WorkerDef] = []
+        self._new_names: list[NameDef] = []
+        self._reported_running: set[tuple[bytes, int]] = set()
+        self.dropped = 0
+        self.node_id = b""
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to flush."""
+        return bool(self._touched or self._rows or self._fresh)
+
+    def submitted(self, task: Task) -> None:
+        function = task.function
+        function.submitted += 1
+        self._touched[function.definition.number] = function
+        if len(self._fresh) < self._config.event_rows_max:
+            self._fresh.append(task)
+        else:
+            self.dropped += 1
+
+    def ended(self, task: Task, result: Result | None, failure: Failed | None, now: float) -> None:
+        """A task has its outcome."""
+        function = task.function
+        if failure is None:
+            function.finished += 1
+        else:
+            function.failed += 1
+        self._touched[function.definition.number] = function
+        if len(self._rows) >= self._config.event_rows_max:
+            self.dropped += 1
+            return
+        if failure is not None:
+            self._errors.append((len(self._rows), failure.kind, failure.message[:500]))
+        if task.deps:
+            self._dependencies.append((len(self._rows), b"".join(task.deps[:64])))
+        offset = self._offset
+        if result is not None:
+            started, ended = result.started, result.started + result.duration
+            size = 0
+            for value in result.values:
+                if type(value) is Inline:
+                    size += len(value.data)
+                elif type(value) is Stored:
+                    size += value.size
+        else:
+            started, ended, size = 0.0, now + offset, 0
+        self._rows.append(
+            (
+                task.id,
+                events.FINISHED if failure is None else events.FAILED,
+                task.attempt,
+                function.definition.number,
+                self._worker_number(task),
+                task.submitted_at + offset,
+                task.ready_at + offset if task.ready_at else 0.0,
+                task.pushed_at + offset if task.pushed_at else 0.0,
+                started,
+                ended,
+                size,
+                task.parent,
+            )
+        )
+
+    def _worker_number(self, task: Task) -> int:
+        lease = task.lease
+        if lease is not None:
+            return self._number_of(lease.worker_id, lease.pid)
+        return -1
+
+    def _number_of(self, worker_id: bytes, pid: int) -> int:
+        number = self._workers.get(worker_id)
+        if number is None:
+            number = self._workers[worker_id] = len(self._workers)
+            self._new_workers.append(WorkerDef(number, worker_id, self.node_id, pid))
+        return number
+
+    def _snapshot(self, task: Task, state: int) -> None:
+        """A row for a task that is not over yet."""
+        if task.deps:
+            self._dependencies.append((len(self._rows), b"".join(task.deps[:64])))
+        offset = self._offset
+        self._rows.append(
+            (
+                task.id,
+                state,
+                task.attempt,
+                task.function.definition.number,
+                self._worker_number(task),
+                task.submitted_at + offset,
+                task.ready_at + offset if task.ready_at else 0.0,
+                task.pushed_at + offset if task.pushed_at else 0.0,
+                task.pushed_at + offset if state == events.RUNNING else 0.0,
+                0.0,
+                0,
+                task.parent,
+            )
+        )
+
+    def flush(self, leases: dict[str, Lease]) -> TaskRows | None:
+        """What has changed since the last flush, None if nothing has."""
+        for task in self._fresh:
+            if task.state is not DONE:
+                waiting = events.PENDING_ARGS_AVAIL if task.missing else events.PENDING_NODE_ASSIGNMENT
+                pushed = not task.missing and task.state is not QUEUED and task.pushed_at > 0
+                self._snapshot(task, events.SUBMITTED_TO_WORKER if pushed else waiting)
+        self._fresh.clear()
+        running: set[tuple[bytes, int]] = set()
+        for lease in leases.values():
+            for task in islice(lease.inflight.values(), 1):
+                key = (task.id, task.attempt)
+                running.add(key)
+                if key not in self._reported_running:
+                    self._snapshot(task, events.RUNNING)
+        self._reported_running = running
+        if not self._rows and not self._touched:
+            return None
+        rows, self._rows = self._rows, []
+        message = self._columns(rows)
+        self._errors, self._dependencies = [], []
+        self._new_names, self._new_workers = [], []
+        self._touched = {}
+        return message
+
+    def _columns(self, rows: list[Row]) -> TaskRows:
+        columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * 12
+        for function in self._touched.values():
+            if not function.announced:
+                function.announced = True
+                self._new_names.append(name_of(function))
+        ids: tuple[bytes, ...] = columns[0]
+        parents: tuple[bytes, ...] = columns[11]
+        first = parents[0] if parents else b""
+        same = all(parent == first for parent in parents)
+        return TaskRows(
+            ids=b"".join(ids),
+            states=bytes(columns[1]),
+            attempts=bytes(min(attempt, 255) for attempt in columns[2]),
+            names=list(columns[3]),
+            workers=list(columns[4]),
+            submitted=list(columns[5]),
+            ready=list(columns[6]),
+            pushed=list(columns[7]),
+            started=list(columns[8]),
+            ended=list(columns[9]),
+            sizes=list(columns[10]),
+            parent=first if same else b"",
+            parents=b"" if same else b"".join(parent or bytes(24) for parent in parents),
+            errors=self._errors,
+            dependencies=self._dependencies,
+            totals=[
+                (number, function.submitted, function.finished, function.failed, 0)
+                for number, function in self._touched.items()
+            ],
+            dropped=self.dropped,
+            new_names=self._new_names,
+            new_workers=self._new_workers,
+        )
+
+
+def name_of(function: Function) -> NameDef:
+    """What the hub is told about a function."""
+    return NameDef(
+        function.definition.number,
+        function.name,
+        function.definition.name,
+        function.kind,
+        function.job,
+        function.call_site,
+        function.cell,
+        function.resources,
+        function.actor_id,
+    )

@@ -1,0 +1,467 @@
+"""The submitter's scheduler: leases of workers, batches straight to them, and stealing back.
+
+Rules
+-----
+1. A scheduling class is what can share a worker: resources and runtime_env. For each class the scheduler states to the node
+   manager how many workers it could use (a level), gets leases one by one, and pushes tasks straight to the leased workers.
+2. What lies unstarted in a worker's queue is at most ``batch_work_ms`` of work by the measured durations. A function that
+   was not measured yet goes alone, and so does whatever would stand behind a long task.
+3. A lease that idles while another has unstarted tasks steals: the victim gives back the last ones. Only a victim that can
+   run its I/O thread consents; rule 2 bounds what a busy one withholds.
+4. A task all of whose unsettled inputs are computed by one worker's queue follows them there (`Local` dependencies), so
+   a chain needs no round trip for each link. A worker that misses an input returns the task unstarted.
+5. A worker's death fails only what it had started (its page tells the last ``seq``): this spends a retry; the rest is queued
+   again, at the front, and spends none.
+6. An idle lease is kept ``lease_idle_s`` for the next task, unless the node manager asks for it.
+
+What it never knows: sockets, threads, the values of objects (`Ownership` keeps them).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.task import PUSHED, QUEUED, WAITING, Story, Task
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.node import LeaseDemand, LeaseGranted, LeaseReturned, ProcessDied
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, StealTasks, TaskSpec
+from raynb.runtime.messages.values import Dependency, Failed, Local
+
+
+class Connection:
+    """What one worker (or actor) has been sent: pushes in flight, and the functions and contexts it knows."""
+
+    __slots__ = ("_contexts", "_functions", "inflight", "next_seq", "worker")
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.next_seq = 1
+        self.inflight: dict[int, Task] = {}
+        self._functions: set[int] = set()
+        self._contexts: dict[ContextDef, int] = {}
+
+    def push(self, lease: int, tasks: list[Task], dependencies: Callable[[Task], list[Dependency]]) -> PushTasks:
+        """The message that pushes these tasks; they are in flight from now on."""
+        specs: list[TaskSpec] = []
+        functions: list[FunctionDef] = []
+        contexts: list[ContextDef] = []
+        known, inflight, seq = self._functions, self.inflight, self.next_seq
+        last: ContextDef | None = None
+        number = 0
+        for task in tasks:
+            definition = task.function.definition
+            if definition.number not in known:
+                known.add(definition.number)
+                functions.append(definition)
+            if task.context is not last:
+                last = task.context
+                number = self._contexts.get(last, -1)
+                if number < 0:
+                    number = self._contexts[last] = last.number
+                    contexts.append(last)
+            task.seq = seq
+            inflight[seq] = task
+            specs.append(
+                TaskSpec(
+                    seq, task.id, definition.number, task.args, task.num_returns, task.attempt, number,
+                    task.buffers, dependencies(task) if task.deps else None, task.name, task.group,
+                )
+            )  # fmt: skip
+            seq += 1
+        self.next_seq = seq
+        return PushTasks(lease, specs, functions, contexts)
+
+
+class Lease(Connection):
+    """A worker that this process may push tasks to."""
+
+    __slots__ = ("idle_since", "number", "pid", "pool", "reclaimed", "stealing", "worker_id", "work_s")
+
+    def __init__(self, granted: LeaseGranted, pool: Pool, now: float) -> None:
+        super().__init__(granted.worker)
+        self.number = granted.lease
+        self.worker_id = granted.worker_id
+        self.pid = granted.pid
+        self.pool = pool
+        self.work_s = 0.0
+        self.idle_since = now
+        self.stealing = False
+        self.reclaimed = False
+
+    def room_s(self, budget_s: float) -> float:
+        """Seconds of work that may be queued behind what runs now; negative: nothing."""
+        if not self.inflight:
+            return budget_s
+        head = next(iter(self.inflight.values())).cost_s
+        if head > 4 * budget_s:
+            return -1.0
+        return budget_s - (self.work_s - head)
+
+
+class Pool:
+    """A scheduling class: its queue and its leases."""
+
+    __slots__ = ("demanded", "infeasible", "key", "leases", "queue", "resources", "runtime_env")
+
+    def __init__(self, key: int, resources: dict[str, float], runtime_env: str) -> None:
+        self.key = key
+        self.resources = resources
+        self.runtime_env = runtime_env
+        self.queue: deque[Task] = deque()
+        self.leases: dict[int, Lease] = {}
+        self.demanded = 0
+        self.infeasible = ""
+
+
+class Scheduler:
+    """See the module's rules. ``fail(task, failure)`` is called for tasks that end without a result."""
+
+    def __init__(
+        self, config: Config, node_manager: str, objects: Ownership, story: Story, fail: Callable[[Task, Failed], None]
+    ) -> None:
+        self._config = config
+        self._budget_s = config.batch_work_ms / 1000
+        self._node_manager = node_manager
+        self._objects = objects
+        self._story = story
+        self._fail = fail
+        self.pools: dict[int, Pool] = {}
+        self._by_class: dict[tuple[object, ...], Pool] = {}
+        self.by_worker: dict[str, Lease] = {}
+        self._changed: set[int] = set()
+        """Keys of pools that may have something to do."""
+        self._followers: dict[str, list[Task]] = {}
+        """By worker: tasks submitted in this event that follow their inputs there."""
+
+    # -- submission
+
+    def pool_of(self, resources: dict[str, float], runtime_env: str) -> Pool:
+        """The pool of a scheduling class, made on first use."""
+        identity = (*sorted(resources.items()), runtime_env)
+        pool = self._by_class.get(identity)
+        if pool is None:
+            pool = Pool(len(self._by_class) + 1, resources, runtime_env)
+            self._by_class[identity] = self.pools[pool.key] = pool
+        return pool
+
+    def submit(self, task: Task, now: float) -> None:
+        """Take over a task whose dependencies are pinned and counted in ``task.missing``."""
+        function = task.function
+        if function.key == 0:
+            function.key = self.pool_of(function.resources, function.runtime_env).key
+        if task.missing == 0:
+            self._make_ready(task, "ready", now)
+            return
+        lease = self._lease_to_follow(task)
+        if lease is not None:
+            self._story.step(task, "push-local")
+            self._count(lease, task, now)
+            self._followers.setdefault(lease.worker, []).append(task)
+
+    def dependency_settled(self, task: Task, now: float) -> None:
+        """One of the objects that a task waits for has settled."""
+        task.missing -= 1
+        if task.missing == 0 and task.state is WAITING:
+            self._make_ready(task, "ready", now)
+
+    def _make_ready(self, task: Task, event: str, now: float, *, front: bool = False) -> None:
+        """Queue a task all of whose inputs have settled, or fail it with the first input that failed."""
+        if task.deps:
+            entries = self._objects.entries
+            for oid in task.deps:
+                value = entries[oid].value
+                if type(value) is Failed:
+                    self._fail(task, value)
+                    return
+        self._story.step(task, event)
+        task.ready_at = now
+        pool = self.pools[task.function.key]
+        if front:
+            pool.queue.appendleft(task)
+        else:
+            pool.queue.append(task)
+        self._changed.add(pool.key)
+
+    def _lease_to_follow(self, task: Task) -> Lease | None:
+        """Rule 4: the lease whose queue computes all that a task still waits for, if there is room behind it."""
+        lease: Lease | None = None
+        entries = self._objects.entries
+        for oid in task.deps or ():
+            entry = entries[oid]
+            if entry.value is None:
+                producer = entry.task
+                if producer is None or producer.state is not PUSHED or producer.cancelled:
+                    return None
+                if lease is None:
+                    lease = producer.lease
+                if lease is None or lease is not producer.lease:
+                    return None
+        if lease is not None and self._may_follow(task, lease):
+            return lease
+        return None
+
+    def _may_follow(self, task: Task, lease: Lease) -> bool:
+        return (
+            lease.pool.key == task.function.key
+            and task.function.duration_s <= self._budget_s
+            and lease.work_s < self._budget_s
+            and len(lease.inflight) < self._config.batch_tasks_max
+        )
+
+    # -- pushing
+
+    def _count(self, lease: Lease, task: Task, now: float) -> None:
+        task.lease = lease
+        task.pushed_at = now
+        task.cost_s = task.function.duration_s
+        lease.work_s += task.cost_s
+
+    def pump(self, now: float) -> list[Any]:
+        """Push what can be pushed, steal, and state the demand; to be called at the end of each event."""
+        effects: list[Any] = []
+        if self._followers:
+            followers, self._followers = self._followers, {}
+            for worker, tasks in followers.items():
+                lease = self.by_worker[worker]
+                effects.append(Send(worker, lease.push(lease.number, tasks, self._dependencies)))
+        changed, self._changed = self._changed, set()
+        for key in sorted(changed):
+            self._pump_pool(self.pools[key], now, effects)
+        return effects
+
+    def _pump_pool(self, pool: Pool, now: float, effects: list[Any]) -> None:
+        queue = pool.queue
+        if queue and pool.leases:
+            # The emptiest first, and no more than an equal share each: the last tasks of a queue end together.
+            leases = sorted(pool.leases.values(), key=lambda lease: lease.work_s)
+            share = -(-len(queue) // len(leases))
+            for lease in leases:
+                if not queue:
+                    break
+                batch = self._take(lease, queue, share, now)
+                if batch:
+                    effects.append(Send(lease.worker, lease.push(lease.number, batch, self._dependencies)))
+        if not queue:
+            self._steal(pool, effects)
+        self._demand(pool, effects)
+
+    def _take(self, lease: Lease, queue: deque[Task], share: int, now: float) -> list[Task]:
+        room = lease.room_s(self._budget_s)
+        if room < self._budget_s / 2 and lease.inflight:
+            return []
+        limit = min(share, self._config.batch_tasks_max - len(lease.inflight))
+        size = 0
+        batch: list[Task] = []
+        busy = bool(lease.inflight)
+        while queue and len(batch) < limit and size < self._config.batch_bytes_max:
+            task = queue[0]
+            cost = task.function.duration_s
+            if busy and cost > room:
+                break
+            queue.popleft()
+            if task.missing:
+                raise AssertionError(f"{task!r} is queued but waits for {task.missing} objects")
+            self._story.step(task, "push")
+            self._count(lease, task, now)
+            batch.append(task)
+            size += len(task.args)
+            if busy:
+                room -= cost
+            busy = True
+            if cost > 4 * self._budget_s:
+                break
+            self._take_followers(lease, task, batch, limit, now)
+            room = min(room, self._budget_s)
+        return batch
+
+    def _take_followers(self, lease: Lease, producer: Task, batch: list[Task], limit: int, now: float) -> None:
+        """Put the tasks that wait for ``producer`` alone behind it into the batch, and those that wait for them."""
+        entries = self._objects.entries
+        producers = [producer]
+        while producers and len(batch) < limit + 64:
+            producer = producers.pop()
+            if producer.num_returns < 1:
+                continue
+            for oid in producer.return_ids():
+                entry = entries.get(oid)
+                for task in (entry.dependents or ()) if entry is not None else ():
+                    if (
+                        task.state is WAITING
+                        and task.actor is None
+                        and task.function.key
+                        and self._lease_to_follow(task) is lease
+                    ):
+                        self._story.step(task, "push-local")
+                        self._count(lease, task, now)
+                        batch.append(task)
+                        producers.append(task)
+
+    def _dependencies(self, task: Task) -> list[Dependency]:
+        entries = self._objects.entries
+        return [entries[oid].value or Local(oid) for oid in task.deps or ()]
+
+    def _steal(self, pool: Pool, effects: list[Any]) -> None:
+        if not any(not lease.inflight for lease in pool.leases.values()):
+            return
+        for lease in pool.leases.values():
+            if len(lease.inflight) > 1 and not lease.stealing:
+                lease.stealing = True
+                effects.append(Send(lease.worker, StealTasks(len(lease.inflight) // 2)))
+
+    def _demand(self, pool: Pool, effects: list[Any], *, at_tick: bool = False) -> None:
+        busy = sum(1 for lease in pool.leases.values() if lease.inflight)
+        waiting = len(pool.queue)
+        if waiting == 0:
+            # What lies in the workers' queues could be stolen by more workers, if there were any.
+            waiting = sum(len(lease.inflight) - 1 for lease in pool.leases.values() if lease.inflight)
+        count = min(busy + waiting, self._config.lease_demand_max)
+        # Less is said at a tick only: calls in turn would say it twice each.
+        if count > pool.demanded or (at_tick and count != pool.demanded):
+            pool.demanded = count
+            name = pool.queue[0].function.name if pool.queue else ""
+            demand = LeaseDemand(pool.key, pool.resources, count, name, pool.runtime_env)
+            effects.append(Send(self._node_manager, demand))
+
+    # -- what comes back
+
+    def granted(self, message: LeaseGranted, now: float) -> list[Any]:
+        pool = self.pools[message.key]
+        lease = Lease(message, pool, now)
+        pool.infeasible = ""
+        pool.leases[lease.number] = lease
+        self.by_worker[lease.worker] = lease
+        self._changed.add(pool.key)
+        return []
+
+    def done(self, lease: Lease, seq: int, duration_s: float, now: float) -> Task | None:
+        """A result arrived: the task is no longer in flight. None for a push that isn't known (a late one)."""
+        task = lease.inflight.pop(seq, None)
+        if task is None:
+            return None
+        lease.work_s = lease.work_s - task.cost_s if lease.inflight else 0.0
+        if not lease.inflight:
+            lease.idle_since = now
+            lease.stealing = False
+        task.function.measure(duration_s)
+        self._changed.add(lease.pool.key)
+        return task
+
+    def returned(self, lease: Lease, seqs: Iterable[int], reason: str, now: float) -> None:
+        """Tasks came back unstarted."""
+        lease.stealing = False
+        for seq in sorted(seqs, reverse=True):
+            task = lease.inflight.pop(seq, None)
+            if task is None:
+                continue
+            lease.work_s = lease.work_s - task.cost_s if lease.inflight else 0.0
+            self._requeue(task, "return", now)
+        if not lease.inflight:
+            lease.idle_since = now
+        if reason == "blocked":
+            # It waits in `get`: nothing goes behind it until it says that it goes on, by a result.
+            lease.work_s = max(lease.work_s, 8 * self._budget_s)
+        self._changed.add(lease.pool.key)
+
+    def _requeue(self, task: Task, event: str, now: float) -> None:
+        task.lease = None
+        entries = self._objects.entries
+        waits_for = [oid for oid in task.deps or () if entries[oid].value is None]
+        if task.cancelled:
+            self._fail(task, Failed("TaskCancelledError", "the task was cancelled before it started"))
+        elif waits_for:
+            # It was pushed behind what computes its input; the entries still count it among their dependents.
+            task.missing = len(waits_for)
+            self._story.step(task, "await")
+        else:
+            task.missing = 0
+            self._make_ready(task, event, now, front=True)
+
+    def retry(self, task: Task, now: float) -> None:
+        """Run a pushed task again, as a new attempt."""
+        task.attempt += 1
+        self._requeue(task, "retry", now)
+
+    def reclaim(self, numbers: Iterable[int], now: float) -> list[Any]:
+        """The node manager wants these leases back as soon as they are idle."""
+        effects: list[Any] = []
+        for pool in self.pools.values():
+            for number in numbers:
+                lease = pool.leases.get(number)
+                if lease is not None:
+                    lease.reclaimed = True
+                    self._changed.add(pool.key)
+        self._return_idle(now, effects)
+        return effects
+
+    def tick(self, now: float) -> list[Any]:
+        """Return leases that idle for too long; try to steal again where a victim did not answer."""
+        effects: list[Any] = []
+        self._return_idle(now, effects)
+        for pool in self.pools.values():
+            if pool.queue or any(len(lease.inflight) > 1 for lease in pool.leases.values()):
+                for lease in pool.leases.values():
+                    lease.stealing = False
+                self._changed.add(pool.key)
+            self._demand(pool, effects, at_tick=True)
+        return effects
+
+    def _return_idle(self, now: float, effects: list[Any]) -> None:
+        for pool in self.pools.values():
+            for lease in list(pool.leases.values()):
+                if lease.inflight:
+                    continue
+                if lease.reclaimed or now - lease.idle_since >= self._config.lease_idle_s:
+                    if pool.queue and not lease.reclaimed:
+                        continue
+                    del pool.leases[lease.number]
+                    self.by_worker.pop(lease.worker, None)
+                    effects.append(Send(self._node_manager, LeaseReturned(lease.number)))
+                    self._changed.add(pool.key)
+
+    def worker_died(self, message: ProcessDied, now: float) -> None:
+        """Rule 5."""
+        lease = self.by_worker.pop(message.address, None)
+        if lease is None:
+            return
+        lease.pool.leases.pop(lease.number, None)
+        self._changed.add(lease.pool.key)
+        last_started = message.last_seq if message.lease == lease.number else 0
+        inflight, lease.inflight = lease.inflight, {}
+        for seq in sorted(inflight, reverse=True):
+            task = inflight[seq]
+            if task.cancelled:
+                self._fail(task, Failed("TaskCancelledError", "the task was cancelled and its worker ended"))
+            elif seq > last_started:
+                self._requeue(task, "return", now)
+            elif task.retries_left != 0:
+                task.retries_left -= task.retries_left > 0
+                self.retry(task, now)
+            else:
+                self._fail(task, Failed("WorkerCrashedError", crash_message(task, message)))
+
+    def unqueue(self, task: Task) -> None:
+        """Take a task that waits or is queued out of the queue (it was cancelled)."""
+        if task.state is QUEUED:
+            self.pools[task.function.key].queue.remove(task)
+
+    def check(self) -> None:
+        for pool in self.pools.values():
+            for task in pool.queue:
+                assert task.state is QUEUED and task.missing == 0, task
+            for lease in pool.leases.values():
+                assert self.by_worker[lease.worker] is lease
+                for seq, task in lease.inflight.items():
+                    assert task.state is PUSHED and task.lease is lease and task.seq == seq, task
+
+
+def crash_message(task: Task, died: ProcessDied) -> str:
+    """What a caller reads when its task's worker is gone."""
+    name = task.name or task.function.name
+    return (
+        f"the worker (pid {died.pid}) that ran {name} (attempt {task.attempt}) died: {died.reason}. "
+        f"It is not tried again: max_retries={task.function.max_retries} is used up."
+    )

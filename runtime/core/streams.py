@@ -1,0 +1,115 @@
+"""Streaming generators at their submitter: which items have come, and which are still held for the consumer.
+
+Item ``i`` (from 0) of a task is its object with the index ``i + 2``; index 1 is the generator itself, which settles
+when the task ends. An item is pinned by the stream from its arrival until the consumer takes it or lets the stream go. Items of
+a repeated attempt that are known already are discarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from raynb.runtime.core.ownership import Ownership, Waiter, Wake
+from raynb.runtime.messages.ids import object_id
+from raynb.runtime.messages.values import Failed, Value
+
+FIRST_ITEM_INDEX = 2
+
+
+class Stream:
+    """One generator. ``total`` is None until it has ended; then it counts the items, an error included."""
+
+    __slots__ = ("closed", "received", "taken", "task_id", "total", "waiters")
+
+    def __init__(self, task_id: bytes) -> None:
+        self.task_id = task_id
+        self.received = 0
+        self.taken: set[int] = set()
+        self.total: int | None = None
+        self.closed = False
+        self.waiters: list[tuple[Waiter, int]] = []
+
+    def item(self, index: int) -> bytes:
+        return object_id(self.task_id, index + FIRST_ITEM_INDEX)
+
+
+class Streams:
+    """All generators whose refs this process owns."""
+
+    def __init__(self, objects: Ownership) -> None:
+        self._objects = objects
+        self.streams: dict[bytes, Stream] = {}
+
+    def open(self, stream: Stream) -> None:
+        self.streams[stream.task_id] = stream
+
+    def on_items(self, task_id: bytes, first: int, values: Sequence[Value]) -> list[Any]:
+        """Items arrived, in order."""
+        stream = self.streams.get(task_id)
+        for index, value in enumerate(values, first):
+            if stream is None or stream.closed:
+                self._objects.settle(object_id(task_id, index + FIRST_ITEM_INDEX), value)
+            elif index == stream.received:
+                oid = stream.item(index)
+                self._objects.create(oid, 0).pins = 1
+                self._objects.settle(oid, value)
+                stream.received += 1
+        return self._wake(stream) if stream is not None else []
+
+    def ended(self, task_id: bytes, failure: Failed | None) -> list[Any]:
+        """The generator's task is over; a failure is one more item, so that the consumer meets it in its place."""
+        stream = self.streams.get(task_id)
+        if stream is None or stream.total is not None:
+            return []
+        if failure is not None:
+            self.on_items(task_id, stream.received, [failure])
+        stream.total = stream.received
+        if stream.closed:
+            del self.streams[task_id]
+        return self._wake(stream)
+
+    def wait(self, waiter: Waiter, task_id: bytes, index: int) -> list[Any]:
+        stream = self.streams.get(task_id)
+        if stream is None:
+            return [Wake(waiter)]
+        stream.waiters.append((waiter, index))
+        return self._wake(stream)
+
+    def _wake(self, stream: Stream) -> list[Any]:
+        effects: list[Any] = []
+        if stream.waiters:
+            stay = []
+            for waiter, index in stream.waiters:
+                if index < stream.received or stream.total is not None or stream.closed:
+                    effects.append(Wake(waiter))
+                else:
+                    stay.append((waiter, index))
+            stream.waiters = stay
+        return effects
+
+    def take(self, task_id: bytes, index: int) -> None:
+        """The consumer made an ``ObjectRef`` of an item: its reference replaces the stream's pin."""
+        stream = self.streams[task_id]
+        oid = stream.item(index)
+        self._objects.retain(oid)
+        if index not in stream.taken:
+            stream.taken.add(index)
+            self._objects.unpin(oid)
+        if stream.total is not None and len(stream.taken) == stream.total:
+            stream.closed = True
+            del self.streams[task_id]
+
+    def close(self, task_id: bytes) -> bool:
+        """The consumer has let the generator go: what it did not take is freed. True if the task still runs."""
+        stream = self.streams.get(task_id)
+        if stream is None or stream.closed:
+            return False
+        stream.closed = True
+        for index in range(stream.received):
+            if index not in stream.taken:
+                self._objects.unpin(stream.item(index))
+        running = stream.total is None
+        if not running:
+            del self.streams[task_id]
+        return running

@@ -1,0 +1,159 @@
+"""A task's life at its submitter: its states, which of them may follow which, and its record.
+
+::
+
+    WAITING --ready--> QUEUED --push--> PUSHED --done--> DONE
+       \\                  ^  ^            | |
+        \\--push-local--->-|--|------------+ |      (to the worker that computes its input)
+                          |  +---return-----+      (never started: stolen, or its worker died first)
+                          +------retry------+      (started, its worker died)
+
+Any state but DONE can end in DONE by ``fail`` or ``cancel``. `NEXT` is that picture as data.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from raynb.runtime.messages.gcs import CreateActor
+from raynb.runtime.messages.ids import FIRST_RETURN, object_id
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef
+
+if TYPE_CHECKING:
+    from raynb.runtime.core.actors import ActorClient
+    from raynb.runtime.core.scheduler import Lease
+
+WAITING, QUEUED, PUSHED, DONE = "WAITING", "QUEUED", "PUSHED", "DONE"
+
+NEXT: dict[tuple[str, str], str] = {
+    (WAITING, "ready"): QUEUED,
+    (WAITING, "push-local"): PUSHED,
+    (QUEUED, "push"): PUSHED,
+    (PUSHED, "done"): DONE,
+    (PUSHED, "return"): QUEUED,
+    (PUSHED, "await"): WAITING,
+    (PUSHED, "retry"): QUEUED,
+    (WAITING, "fail"): DONE,
+    (QUEUED, "fail"): DONE,
+    (PUSHED, "fail"): DONE,
+    (WAITING, "cancel"): DONE,
+    (QUEUED, "cancel"): DONE,
+}
+
+#: ``num_returns`` of a streaming generator.
+STREAMING = -1
+
+#: What a function that was not measured yet counts as, in seconds: enough to be alone in a worker's queue.
+UNMEASURED_S = 3600.0
+
+#: The least that a task counts as: what a worker needs for an empty one.
+TASK_FLOOR_S = 4e-6
+
+
+class Function(Struct, gc=False):
+    """A remote function (or a method of an actor) with one set of options, as its submitter knows it."""
+
+    definition: FunctionDef
+    name: str
+    resources: dict[str, float]
+    key: int = 0
+    """Number of its scheduling class."""
+    max_retries: int = 3
+    runtime_env: str = ""
+    call_site: str = ""
+    cell: str = ""
+    kind: int = 0
+    """Index into `raynb.runtime.messages.events.TASK_KINDS`."""
+    job: bytes = b""
+    actor_id: bytes = b""
+    duration_s: float = UNMEASURED_S
+    """Moving average of what one call takes."""
+    submitted: int = 0
+    finished: int = 0
+    failed: int = 0
+    announced: bool = False
+    """Whether the event hub knows it."""
+
+    def measure(self, duration_s: float) -> None:
+        if duration_s < TASK_FLOOR_S:
+            duration_s = TASK_FLOOR_S
+        known = self.duration_s
+        self.duration_s = duration_s if known >= UNMEASURED_S else known + 0.1 * (duration_s - known)
+
+
+class Task(Struct, gc=False):
+    """One call. Made by the thread that calls; belongs to the machine from then on."""
+
+    id: bytes
+    function: Function
+    args: bytes
+    context: ContextDef
+    num_returns: int = 1
+    buffers: list[bytes] | None = None
+    deps: list[bytes] | None = None
+    """Objects whose values are arguments."""
+    refs: list[bytes] | None = None
+    """Objects referred to from inside the arguments."""
+    parent: bytes = b""
+    name: str = ""
+    group: str = ""
+    actor: ActorClient | None = None
+    retries_left: int = 0
+    attempt: int = 0
+    state: str = WAITING
+    missing: int = 0
+    cancelled: bool = False
+    lease: Lease | None = None
+    seq: int = 0
+    cost_s: float = 0.0
+    submitted_at: float = 0.0
+    ready_at: float = 0.0
+    pushed_at: float = 0.0
+    creation: CreateActor | None = None
+    """Not None: this is the creation of an actor; what its registration needs."""
+    answer: Any = None
+    """With ``creation``: where the GCS's reply goes, if a thread waits for it."""
+
+    def return_ids(self) -> list[bytes]:
+        """Ids of its return values; a generator has one, which settles when it ends."""
+        if self.num_returns == 1 or self.num_returns == STREAMING:
+            return [self.id + FIRST_RETURN]
+        return [object_id(self.id, index) for index in range(1, self.num_returns + 1)]
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name or self.function.name} {self.id.hex()[:16]} {self.state} attempt={self.attempt}>"
+
+
+class InvalidTransition(AssertionError):
+    """The scheduler tried what `NEXT` does not have. Carries the story of the task."""
+
+    def __init__(self, task: Task, event: str, story: list[tuple[str, str, str]]) -> None:
+        lines = "\n".join(f"  {before} --{event}--> {after}" for before, event, after in story)
+        super().__init__(f"{task!r} can't {event!r} from {task.state}\nits story:\n{lines or '  (none kept)'}")
+
+
+class Story:
+    """The last transitions of all tasks: enough to tell how an impossible one came about."""
+
+    def __init__(self, length: int = 5000) -> None:
+        self._log: deque[tuple[bytes, str, str, str]] = deque(maxlen=length)
+
+    def step(self, task: Task, event: str) -> None:
+        """Move a task along `NEXT`.
+
+        Raises
+        ------
+        InvalidTransition
+        """
+        before = task.state
+        after = NEXT.get((before, event))
+        if after is None:
+            raise InvalidTransition(task, event, self.of(task.id))
+        task.state = after
+        self._log.append((task.id, before, event, after))
+
+    def of(self, task_id: bytes) -> list[tuple[str, str, str]]:
+        return [step[1:] for step in self._log if step[0] == task_id]
