@@ -1,0 +1,70 @@
+"""Remote functions and actor classes as blobs that are addressed by their content.
+
+The same blob is sent to a worker once. A function that was edited has another blob, and so another id: nobody ever runs
+the old one by mistake. Its globals and closure are as they are when it is packed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from typing import TYPE_CHECKING, Any
+
+from raynb.runtime.codec import pickling
+from raynb.runtime.codec.culprit import describe, explain
+from raynb.runtime.codec.errors import SerializationError
+from raynb.runtime.codec.references import collect_references
+from raynb.runtime.messages.ids import FUNCTION_ID_BYTES
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
+
+def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, bytes]:
+    """Pack a function or a class.
+
+    Parameters
+    ----------
+    obj : callable or class
+        What cannot be imported elsewhere goes by value, with the globals and closure variables that it uses.
+    held : list, optional
+        Gets what keeps the references among those variables counted (see `note_reference`). It must live as long as
+        the blob may be sent.
+
+    Returns
+    -------
+    function_id, blob
+        16 bytes of the blob's SHA-256, and the blob.
+
+    Raises
+    ------
+    SerializationError
+        The message names the closure or global variable that can't be pickled.
+    """
+    with collect_references() as found:
+        try:
+            blob, buffers = pickling.dump(_InBandPickler, obj)
+        except Exception as error:
+            raise SerializationError(explain(obj, describe(obj), error)) from error
+    assert not buffers
+    if held is not None:
+        held.extend(found.holders)
+    return hashlib.sha256(blob).digest()[:FUNCTION_ID_BYTES], blob
+
+
+def unpack_function(blob: Buffer) -> Any:
+    """The function or class again.
+
+    Raises
+    ------
+    Exception
+        Whatever unpickling raises: a module that it uses can't be imported here, say.
+    """
+    return pickle.loads(blob)
+
+
+class _InBandPickler(pickling.ByValuePickler):
+    """A blob is one piece: arrays among a function's globals lie inside it."""
+
+    def __init__(self, file: Any, protocol: int, buffer_callback: Any = None) -> None:
+        super().__init__(file, protocol)
