@@ -43,9 +43,7 @@ def apt(*packages: str) -> bool:
     if not shutil.which("apt-get"):
         return False
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if sudo and (
-        not shutil.which("sudo") or subprocess.run([*sudo, "true"], capture_output=True).returncode
-    ):
+    if sudo and (not shutil.which("sudo") or subprocess.run([*sudo, "true"], capture_output=True).returncode):
         return False
     env = ["env", "DEBIAN_FRONTEND=noninteractive"]
     try:
@@ -96,7 +94,8 @@ def demo(*args: str) -> None:
     install("lab")
     env = venv_env()
     convert = [PYTHON, "-m", "nbconvert", "--log-level=WARN", f"--output-dir={DEMO}"]
-    sh(*convert, "--to=notebook", "--execute", NOTEBOOK, env=env)
+    curve = "--KernelManager.transport_encryption=auto"  # else the kernel warns of plain TCP
+    sh(*convert, "--to=notebook", "--execute", curve, NOTEBOOK, env=env)
     sh(*convert, "--to=html", DEMO / NOTEBOOK.name, env=env)
     page = DEMO / f"{NOTEBOOK.stem}.html"
     print(f"\n{summary(DEMO / NOTEBOOK.name)}\n\nThe whole notebook as it ran: {page.as_uri()}")

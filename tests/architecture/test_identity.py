@@ -27,9 +27,7 @@ def test_python_and_the_front_end_have_one_version(root: Path) -> None:
 
 
 def test_the_changelog_begins_with_this_version(root: Path) -> None:
-    headings = [
-        line for line in (root / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")
-    ]
+    headings = [line for line in (root / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
     assert headings[0].split()[1] == raynb.__version__
 
 

@@ -85,9 +85,7 @@ def test_a_low_package_imports_no_more_of_raynb_than_it_may(
 def test_nothing_below_imports_the_top_of_the_package(modules: list[Module], below: str) -> None:
     """The version is the exception: it stands on nothing."""
     packages = {"raynb.magics", "raynb.widgets", "raynb.runtime", "raynb._version"}
-    assert not broken(
-        modules, below, lambda name: not within(name, ["raynb"]) or within(name, packages)
-    )
+    assert not broken(modules, below, lambda name: not within(name, ["raynb"]) or within(name, packages))
 
 
 def test_imports_are_absolute(modules: list[Module]) -> None:

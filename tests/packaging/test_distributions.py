@@ -68,18 +68,14 @@ def uv() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def sdist(
-    tree: Path, env: dict[str, str], uv: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def sdist(tree: Path, env: dict[str, str], uv: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sdist")
     run(*uv, "build", "--sdist", "--python", sys.executable, "-o", out, cwd=tree, env=env)
     return next(out.glob("*.tar.gz"))
 
 
 @pytest.fixture(scope="module")
-def wheel(
-    sdist: Path, env: dict[str, str], uv: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def wheel(sdist: Path, env: dict[str, str], uv: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     run(*uv, "build", "--wheel", "--python", sys.executable, "-o", out, sdist, cwd=out, env=env)
     return next(out.glob("*.whl"))
