@@ -18,19 +18,21 @@ arrays'.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pickle import dumps, loads
 from typing import TYPE_CHECKING, Any
 
-from raynb.runtime.codec import pickling
 from raynb.runtime.codec.arrays import ArrayHead, assemble, dismantle, is_plain
 from raynb.runtime.codec.culprit import explain_call
 from raynb.runtime.codec.errors import SerializationError
+from raynb.runtime.codec.pickling import ByValuePickler, PlainPickler, dump
 from raynb.runtime.codec.references import collect_references
 from raynb.runtime.codec.values import (
+    CONTAINERS,
     PLAIN_TYPES,
     Packed,
     array_type,
+    is_safe_container,
     is_shallow,
     packed,
 )
@@ -62,65 +64,77 @@ def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any] | None, is_ref: type
     SerializationError
         An argument can't be pickled; the message names the culprit.
     """
-    if PLAIN_TYPES.issuperset(map(type, args)) and (not kwargs or PLAIN_TYPES.issuperset(map(type, kwargs.values()))):
-        data = dumps((args, kwargs), 5) + b"K" if kwargs else dumps(args, 5)
+    if not kwargs and PLAIN_TYPES.issuperset(map(type, args)):
+        data = dumps(args, 5)
         return Packed(data, None, len(data)), []
-    return _pack_call_any(args, kwargs or {}, is_ref)
-
-
-def _pack_call_any(args: tuple[Any, ...], kwargs: dict[str, Any], is_ref: type) -> tuple[Packed, list[Any]]:
-    taken = _Taken(is_ref)
-    left = [taken.out(place, value) for place, value in enumerate(args)]
-    named = {key: taken.out(key, value) for key, value in kwargs.items()}
-    what: tuple[Any, ...] = (args, kwargs) if kwargs else args
-    end = b"K" if kwargs else b""
+    taken = _Taken(args, kwargs or {}, is_ref)
+    what: tuple[Any, ...]
     if taken.places or taken.array_places:
-        what = (left, named, taken.places, taken.array_places, taken.heads)
+        what = (taken.args, taken.kwargs, taken.places, taken.array_places, taken.heads)
         end = b"D"
+    else:
+        what, end = ((args, kwargs), b"K") if kwargs else (args, b"")
+    if taken.rest_is_plain:
+        data = dumps(what, 5) + end
+        buffers = taken.buffers
+        return Packed(data, buffers or None, len(data) + sum(buffer.nbytes for buffer in buffers)), taken.dependencies
     with collect_references() as found:
         try:
-            data, buffers = _dump(what, [*left, *named.values()])
+            data, buffers = _dump(what, [*taken.args, *taken.kwargs.values()])
         except Exception as error:
-            raise SerializationError(explain_call(args, kwargs, error)) from error
+            raise SerializationError(explain_call(args, kwargs or {}, error)) from error
     return packed(data + end, buffers + taken.buffers, found), taken.dependencies
 
 
 def _dump(what: tuple[Any, ...], arguments: list[Any]) -> tuple[bytes, list[memoryview]]:
-    if PLAIN_TYPES.issuperset(map(type, arguments)):
-        return dumps(what, 5), []
-    if all(map(is_shallow, arguments)):
-        return pickling.dump(pickling.PlainPickler, what)
-    return pickling.dump(pickling.ByValuePickler, what)
+    return dump(PlainPickler if all(map(is_shallow, arguments)) else ByValuePickler, what)
 
 
 class _Taken:
-    """What was taken out of the arguments of one call, and from where."""
+    """The arguments of one call without its dependencies and arrays, and these, and where they were.
 
-    __slots__ = ("_array_type", "_ref_type", "array_places", "buffers", "dependencies", "heads", "places")
+    Attributes
+    ----------
+    args, kwargs
+        With None where something was taken out.
+    rest_is_plain
+        What is left holds nothing that a plain ``dumps`` couldn't write.
+    """
 
-    def __init__(self, ref_type: type) -> None:
-        self._ref_type = ref_type
-        self._array_type = array_type()
+    __slots__ = ("args", "array_places", "buffers", "dependencies", "heads", "kwargs", "places", "rest_is_plain")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], is_ref: type) -> None:
         self.dependencies: list[Any] = []
         self.places: list[Place] = []
         self.array_places: list[Place] = []
         self.heads: list[ArrayHead] = []
         self.buffers: list[memoryview] = []
+        self.rest_is_plain = True
+        self.args = list(args)
+        self._take(enumerate(args), self.args, is_ref)
+        self.kwargs = kwargs
+        if kwargs:
+            self.kwargs = dict(kwargs)
+            self._take(kwargs.items(), self.kwargs, is_ref)
 
-    def out(self, place: Place, value: Any) -> Any:
-        """None if the value was taken out, else the value."""
-        kind = type(value)
-        if kind is self._ref_type:
-            self.dependencies.append(value)
-            self.places.append(place)
-            return None
-        if kind is self._array_type and is_plain(value):
-            head, buffer = dismantle(value)
-            self.array_places.append(place)
-            self.heads.append(head)
-            self.buffers.append(buffer)
-            return None
-        return value
+    def _take(self, arguments: Iterable[tuple[Place, Any]], left: Any, is_ref: type) -> None:
+        array = array_type()
+        for place, value in arguments:
+            kind = type(value)
+            if kind in PLAIN_TYPES:
+                continue
+            if kind is is_ref:
+                self.dependencies.append(value)
+                self.places.append(place)
+                left[place] = None
+            elif kind is array and is_plain(value):
+                head, buffer = dismantle(value)
+                self.array_places.append(place)
+                self.heads.append(head)
+                self.buffers.append(buffer)
+                left[place] = None
+            elif kind not in CONTAINERS or not is_safe_container(value, PLAIN_TYPES):
+                self.rest_is_plain = False
 
 
 def unpack_call(

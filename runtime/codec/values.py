@@ -47,7 +47,7 @@ LARGE_TEXT_BYTES = 64 * 1024
 """``bytes`` and ``str`` of this size or larger are not copied into a pickle."""
 
 _PICKLE, _ARRAY, _BYTES, _STR = 0x80, ord("A"), ord("B"), ord("S")
-_CONTAINERS = frozenset({tuple, list, dict})
+CONTAINERS = frozenset({tuple, list, dict})
 _array_type: type | None = None
 
 
@@ -99,7 +99,7 @@ def pack(value: object, name: str = "the value") -> Packed:
             return _pack_text(value)
         data = dumps(value, 5)
         return Packed(data, None, len(data))
-    if kind in _CONTAINERS:
+    if kind in CONTAINERS:
         if is_safe_container(value, PLAIN_TYPES):
             data = dumps(value, 5)
             return Packed(data, None, len(data))
@@ -140,7 +140,7 @@ def is_shallow(value: object) -> bool:
     kind = type(value)
     if kind in SAFE_TYPES or (kind is array_type() and is_plain(value)):
         return True
-    if kind not in _CONTAINERS or len(value) > SHALLOW_ITEMS_MAX:  # type: ignore[arg-type]
+    if kind not in CONTAINERS or len(value) > SHALLOW_ITEMS_MAX:  # type: ignore[arg-type]
         return False
     if kind is dict:
         return _all_leaves(value) and _all_leaves(value.values())  # type: ignore[attr-defined]
