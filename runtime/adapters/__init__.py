@@ -1,0 +1,1 @@
+"""The world behind the ports: sockets, files, shared memory, processes, Redis, SQLite."""

@@ -1,0 +1,1 @@
+"""What the core's effects need from the world, as small protocols, each with a fake."""
