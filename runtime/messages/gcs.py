@@ -206,3 +206,22 @@ class Reply(Struct, array_like=True, gc=False, tag=94):
 
 class Shutdown(Struct, array_like=True, gc=False, tag=95):
     """Node manager -> GCS: write what is not written, and exit."""
+
+
+class GcsSettings(Struct, array_like=True, frozen=True, gc=False):
+    """What a GCS process is born with: msgpack on its standard input, which then ends. Not a message between peers.
+
+    Exactly one of the three state stores is named. It is started before the store answers, and waits for it.
+    """
+
+    address: str
+    """The endpoint that it binds; the same after each restart."""
+    session_dir: str
+    cluster_id: str
+    redis_url: str = ""
+    """The user's own server. A secret may be in it."""
+    redis_directory: str = ""
+    """Of the private server that the node manager runs (`raynb.runtime.adapters.redis_server`)."""
+    sqlite_path: str = ""
+    config: bytes = b""
+    """msgpack of the cluster's `Config`."""
