@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("RAYNB_VENV", ROOT / ".venv")).absolute()
@@ -32,6 +33,14 @@ def sh(*command: object, env: Mapping[str, str] | None = None) -> None:
     """Run a command in the project's folder; a failure raises `CalledProcessError`."""
     print("+", *command, flush=True)
     subprocess.run([str(word) for word in command], cwd=ROOT, check=True, env=env)
+
+
+def become(*command: object, env: Mapping[str, str]) -> NoReturn:
+    """Run a command in this process's place, so that signals and the exit status are its own."""
+    print("+", *command, flush=True)
+    os.chdir(ROOT)
+    words = [str(word) for word in command]
+    os.execve(words[0], words, dict(env))
 
 
 def venv_env() -> dict[str, str]:
@@ -82,7 +91,7 @@ def install(extra: str) -> None:
     stamps = {name: VENV / f".raynb-{name}" for name in (extra, "dev")}  # dev has everything
     if any(stamp.exists() and stamp.read_text() == wanted for stamp in stamps.values()):
         return
-    if not PYTHON.exists():
+    if not (VENV / "bin" / "pip").exists():  # where venv fails, it leaves all but this
         make_venv()
     sh(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv")
     uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--system-certs", "-q"]
@@ -102,7 +111,7 @@ def demo(*args: str) -> None:
     if "--no-lab" in args:
         return
     root = ["--allow-root"] if os.geteuid() == 0 else []
-    sh(PYTHON, "-m", "jupyter", "lab", *root, *args, NOTEBOOK, env=env)
+    become(PYTHON, "-m", "jupyter", "lab", *root, *args, NOTEBOOK, env=env)
 
 
 def summary(executed: Path) -> str:
@@ -117,7 +126,7 @@ def test(*args: str) -> None:
     if not any(map(shutil.which, CHROMIUM)) and not apt("chromium"):
         print("do: there is no Chromium and no way to install it; the browser tests need it")
     install("dev")
-    sh(PYTHON, "-m", "pytest", *args, env=venv_env())
+    become(PYTHON, "-m", "pytest", *args, env=venv_env())
 
 
 def lint() -> None:
@@ -151,7 +160,7 @@ def main(verb: str = "help", *args: str) -> None:
         verbs[verb](*args)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
-    except KeyboardInterrupt:  # how JupyterLab is stopped
+    except KeyboardInterrupt:
         sys.exit(130)
 
 
