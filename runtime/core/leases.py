@@ -1,0 +1,359 @@
+"""Who may use which part of a node: demands, grants of workers, and their return.
+
+Rules
+----- 1. A demand is a *level*: client X could use so many workers of class K in all. It waits while it has fewer. An
+actor that
+   is to be started waits as a demand for one worker, which it then keeps for life.
+2. Those who wait stand in one queue, whatever they are. Whoever is served goes to its end, so clients and classes share
+   evenly, one worker at a time.
+3. What doesn't fit may be overtaken, but only for `RESERVE_AFTER_S`. After that nobody younger gets what it needs,
+provided
+   that running leases can make room for it. What a waiting (blocked) lease or an actor holds may never come back before
+   somebody younger has run, so no reservation stands on that.
+4. When somebody waits for resources, leases are asked back (once each, as many as would make room), in this order:
+those
+   beyond their client's level, those of classes that have more than one more than who waits, and those that are older
+   than `RECLAIM_AFTER_S`. A client gives them back when they are idle, that is after what was pushed already.
+5. A blocked worker's CPU is lent out; only the CPU, since memory, GPUs and what else it holds are still in use. Going
+on, it
+   takes the CPU back without asking, and what is available may be negative until somebody returns some.
+6. A demand that the totals can't cover is infeasible: its client is told once, and it waits outside of the queue until
+   totals change.
+7. Resources are conserved: available plus all that is held is the total. One worker has one grant at most.
+
+It never knows workers' processes (`worker_pool` does), only their tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, fits, lacking, subtract, why_infeasible
+from raynb.runtime.messages.node import LeaseDemand, StartActor
+
+RESERVE_AFTER_S = 0.3
+RECLAIM_AFTER_S = 0.2
+
+
+class Demand:
+    """What one client wants of one class, or an actor that is to be started (then ``start`` is set)."""
+
+    __slots__ = ("client", "count", "grants", "infeasible", "key", "name", "need", "runtime_env", "since", "start")
+
+    def __init__(self, client: str, key: int, need: Vector, now: float) -> None:
+        self.client = client
+        self.key = key
+        self.need = need
+        self.count = 0
+        self.name = ""
+        self.runtime_env = ""
+        self.start: StartActor | None = None
+        self.grants: dict[int, Grant] = {}
+        self.since = now
+        """Since when it waits for the next one."""
+        self.infeasible = ""
+
+    def __repr__(self) -> str:
+        what = f"actor {self.name}" if self.start is not None else f"{self.name or 'class'} #{self.key}"
+        return f"<Demand {what} of {self.client}: {len(self.grants)}/{self.count}>"
+
+    @property
+    def missing(self) -> int:
+        return self.count - len(self.grants)
+
+
+class Grant:
+    """A worker with resources, given to a client (or an actor) under a number that is never used again."""
+
+    __slots__ = ("at", "blocked", "demand", "held", "number", "reclaimed", "token")
+
+    def __init__(self, number: int, demand: Demand, token: str, now: float) -> None:
+        self.number = number
+        self.demand = demand
+        self.token = token
+        self.held: Vector = dict(demand.need)
+        self.blocked = False
+        self.reclaimed = False
+        self.at = now
+
+    def __repr__(self) -> str:
+        return f"<Grant {self.number} of {self.token} to {self.demand!r}{' blocked' if self.blocked else ''}>"
+
+
+class Outcome:
+    """What `Leases.serve` found: new grants, units that lack only a worker, and leases to ask back."""
+
+    __slots__ = ("granted", "reclaim", "workers_wanted")
+
+    def __init__(self) -> None:
+        self.granted: list[Grant] = []
+        self.workers_wanted = 0
+        self.reclaim: dict[str, list[int]] = {}
+
+
+class Leases:
+    """See the module's rules. ``total`` is what the node has."""
+
+    def __init__(self, total: Vector) -> None:
+        self.total = dict(total)
+        self.available = dict(total)
+        self.demands: dict[tuple[str, int], Demand] = {}
+        self.actors: dict[bytes, Demand] = {}
+        """Those that still wait for a worker."""
+        self.by_number: dict[int, Grant] = {}
+        self.by_token: dict[str, Grant] = {}
+        self._queue: dict[Demand, None] = {}
+        self._granted = 0
+
+    def __repr__(self) -> str:
+        return f"<Leases {len(self.by_number)} granted, {len(self._queue)} wait, free: {describe(self.available)}>"
+
+    # -- demands
+
+    def state_demand(self, client: str, message: LeaseDemand, need: Vector, now: float) -> str:
+        """Take a client's level; gives why it is infeasible, if that is new to it."""
+        demand = self.demands.get((client, message.key))
+        if demand is None:
+            if message.count <= 0:
+                return ""
+            demand = self.demands[client, message.key] = Demand(client, message.key, need, now)
+        demand.need = need
+        demand.runtime_env = message.runtime_env
+        demand.count = max(0, message.count)
+        demand.name = message.name or demand.name
+        told = demand.infeasible
+        return self._enqueue(demand, now) if not told else ""
+
+    def start_actor(self, start: StartActor, need: Vector, now: float) -> Demand:
+        """Queue an actor. Its ``infeasible`` says if it can't ever run here."""
+        demand = Demand("", 0, need, now)
+        demand.count = 1
+        demand.name = start.name or start.cls.name
+        demand.runtime_env = start.runtime_env
+        demand.start = start
+        self.actors[start.actor_id] = demand
+        self._enqueue(demand, now)
+        return demand
+
+    def forget_actor(self, actor_id: bytes) -> Demand | None:
+        """It is not to be started after all."""
+        demand = self.actors.pop(actor_id, None)
+        if demand is not None:
+            self._queue.pop(demand, None)
+        return demand
+
+    def _enqueue(self, demand: Demand, now: float) -> str:
+        demand.infeasible = ""
+        if demand.missing <= 0:
+            self._queue.pop(demand, None)
+            if demand.count == 0 and not demand.grants:
+                self.demands.pop((demand.client, demand.key), None)
+            return ""
+        if not fits(demand.need, self.total):
+            self._queue.pop(demand, None)
+            what = demand.name or "a task"
+            demand.infeasible = why_infeasible(what, demand.need, [NodeView(b"", self.total, self.available)])
+            return demand.infeasible
+        if demand not in self._queue:
+            demand.since = now
+            self._queue[demand] = None
+        return ""
+
+    def set_total(self, total: Vector, now: float) -> None:
+        """The node's resources have changed: infeasible demands are looked at again."""
+        subtract(self.available, self.total)
+        add(self.available, total)
+        self.total = dict(total)
+        for demand in [*self.demands.values(), *self.actors.values()]:
+            self._enqueue(demand, now)
+
+    # -- granting
+
+    def serve(self, take_worker: Callable[[Demand], str | None], room: int, now: float) -> Outcome:
+        """Grant what can be granted.
+
+        Parameters
+        ----------
+        take_worker
+            Takes an idle worker for this demand and gives its token; None: there is none.
+        room
+            At most so many units are reported as lacking a worker.
+        """
+        outcome = Outcome()
+        free = dict(self.available)
+        unmet: dict[Demand, None] = {}
+        pending: dict[Demand, int] = {}
+        progress = True
+        while progress:
+            progress = False
+            for demand in list(self._queue):
+                if demand in unmet or demand.missing - pending.get(demand, 0) <= 0:
+                    continue
+                if not fits(demand.need, free):
+                    unmet[demand] = None
+                    if now - demand.since >= RESERVE_AFTER_S and self._can_be_made_room_for(demand):
+                        reserve(free, demand.need)
+                    continue
+                token = take_worker(demand) if not pending.get(demand) else None
+                if token is not None:
+                    outcome.granted.append(self._grant(demand, token, now))
+                elif outcome.workers_wanted < room:
+                    pending[demand] = pending.get(demand, 0) + 1
+                    outcome.workers_wanted += 1
+                else:
+                    continue
+                subtract(free, demand.need)
+                progress = True
+        self._reclaim(unmet, outcome, now)
+        return outcome
+
+    def _grant(self, demand: Demand, token: str, now: float) -> Grant:
+        self._granted += 1
+        grant = Grant(self._granted, demand, token, now)
+        subtract(self.available, grant.held)
+        demand.grants[grant.number] = self.by_number[grant.number] = self.by_token[token] = grant
+        self._queue.pop(demand)
+        if demand.start is not None:
+            self.actors.pop(demand.start.actor_id, None)
+        elif demand.missing > 0:
+            demand.since = now
+            self._queue[demand] = None
+        return grant
+
+    def _can_be_made_room_for(self, demand: Demand) -> bool:
+        """Rule 3: whether running leases and what is available cover it."""
+        room = dict(self.available)
+        for grant in self.by_number.values():
+            if not grant.blocked and grant.demand.start is None:
+                add(room, grant.held)
+        return fits(demand.need, room)
+
+    def _reclaim(self, unmet: Iterable[Demand], outcome: Outcome, now: float) -> None:
+        """Rule 4."""
+        expected = dict(self.available)
+        candidates: list[Grant] = []
+        for grant in self.by_number.values():
+            if grant.demand.start is not None or grant.blocked:
+                continue
+            if grant.reclaimed:
+                add(expected, grant.held)
+            else:
+                candidates.append(grant)
+        for demand in unmet:
+            missing = lacking(demand.need, expected)
+            chosen: list[Grant] = []
+            if missing:
+                for _, grant in self._victims(demand, candidates, now):
+                    if any(name in missing for name in grant.held):
+                        chosen.append(grant)
+                        add(expected, grant.held)
+                        missing = lacking(demand.need, expected)
+                        if not missing:
+                            break
+            if missing:
+                for grant in chosen:
+                    subtract(expected, grant.held)
+                continue
+            for grant in chosen:
+                grant.reclaimed = True
+                candidates.remove(grant)
+                outcome.reclaim.setdefault(grant.demand.client, []).append(grant.number)
+            subtract(expected, demand.need)
+
+    @staticmethod
+    def _victims(demand: Demand, candidates: list[Grant], now: float) -> list[tuple[int, Grant]]:
+        """Leases that may be asked back for this demand, the best first, with their rank."""
+        found: list[tuple[int, Grant]] = []
+        taken: dict[Demand, int] = {}
+        for grant in candidates:
+            other = grant.demand
+            if other is demand:
+                continue
+            left = len(other.grants) - taken.get(other, 0)
+            if left > other.count:
+                rank = 0
+            elif left > len(demand.grants) + 1:
+                rank = 1
+            elif now - grant.at >= RECLAIM_AFTER_S and now - demand.since >= RECLAIM_AFTER_S:
+                rank = 2
+            else:
+                continue
+            if rank < 2:
+                taken[other] = taken.get(other, 0) + 1
+            found.append((rank, grant))
+        found.sort(key=lambda pair: (pair[0], pair[1].number))
+        return found
+
+    # -- returning
+
+    def release(self, grant: Grant, now: float) -> None:
+        """A grant ends: its client returned it, or its worker is dead."""
+        add(self.available, grant.held)
+        demand = grant.demand
+        del self.by_number[grant.number], self.by_token[grant.token], demand.grants[grant.number]
+        if demand.start is None:
+            self._enqueue(demand, now)
+
+    def drop_client(self, client: str) -> list[Grant]:
+        """A client is gone: its demands too. Gives its leases, which still hold their resources."""
+        grants: list[Grant] = []
+        for key in [key for key in self.demands if key[0] == client]:
+            demand = self.demands.pop(key)
+            demand.count = 0
+            self._queue.pop(demand, None)
+            grants += demand.grants.values()
+        return grants
+
+    def block(self, token: str, blocked: bool) -> None:
+        """Rule 5."""
+        grant = self.by_token.get(token)
+        if grant is None or grant.blocked == blocked:
+            return
+        grant.blocked = blocked
+        lent = {CPU: grant.demand.need.get(CPU, 0)}
+        if blocked:
+            add(self.available, lent)
+            grant.held.pop(CPU, None)
+        elif lent[CPU]:
+            subtract(self.available, lent)
+            grant.held[CPU] = lent[CPU]
+
+    # -- explaining
+
+    def waiting(self) -> list[Demand]:
+        """Those in the queue, the next first."""
+        return list(self._queue)
+
+    def waiting_units(self) -> Vector:
+        """What all that waits would take."""
+        units: Vector = {}
+        for demand in self._queue:
+            add(units, {name: value * demand.missing for name, value in demand.need.items()})
+        return units
+
+    def statistics(self) -> dict[str, Any]:
+        return {"granted": len(self.by_number), "waiting": len(self._queue), "available": dict(self.available)}
+
+    def check(self) -> None:
+        """Raise `AssertionError` where an invariant does not hold."""
+        held: Vector = {}
+        for number, grant in self.by_number.items():
+            assert grant.number == number and grant.demand.grants.get(number) is grant, grant
+            assert self.by_token.get(grant.token) is grant, grant
+            add(held, grant.held)
+        assert len(self.by_token) == len(self.by_number), "a worker has two grants"
+        for name in {*self.total, *self.available, *held}:
+            there = self.available.get(name, 0) + held.get(name, 0)
+            assert there == self.total.get(name, 0), f"{name}: {there} of {self.total.get(name, 0)}"
+        for demand in [*self.demands.values(), *self.actors.values()]:
+            waits = demand.missing > 0 and not demand.infeasible
+            assert waits == (demand in self._queue), demand
+        for demand in self._queue:
+            assert demand.missing > 0, demand
+
+
+def reserve(free: Vector, need: Vector) -> None:
+    """Set aside, as far as it is there, what somebody waits for."""
+    for name, value in need.items():
+        free[name] = max(0, free.get(name, 0) - value) if free.get(name, 0) > 0 else free.get(name, 0)

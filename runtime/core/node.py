@@ -1,0 +1,462 @@
+"""The node manager machine: who is on this node, which worker is whose, and what follows from a death.
+
+It composes `WorkerPool` (processes), `Leases` (resources) and the store's machine, and is the only one that knows all
+three. One door: ``handle(event, now)``. Events are `Received`, `Tick`, those of `node_effects`, and the store's own,
+which are passed on to it. Effects are `Send`, those of `node_effects`, and the store's.
+
+Rules
+----- 1. Nobody but joined clients, the GCS and whoever asks to stop is listened to. A client of another Python minor
+version or
+   protocol is refused, with both versions. A worker must bring the token under which it was ordered.
+2. A worker hears of a lease before its client does. An actor's worker hears of it after its resources are taken. 3. A
+death is told to all clients of the node and to the GCS, once. What the dead one had is taken back: its demands, its
+   leases (workers that ran its tasks are ended: nobody could take their results), its part of the store.
+4. The GCS may be killed at any time: when it is back the node registers anew, with all that lives here.
+5. An embedded cluster ends with its last driver: at once if that said goodbye, else after the driver's grace.
+
+It never knows sockets, pids' meaning, files or the clock. Its host must carry effects out in order, one by one, and
+call ``handle(Tick(), now)`` each ``Config.tick_s``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from raynb.runtime.core.effects import Received, Send, Tick
+from raynb.runtime.core.leases import Demand, Grant, Leases
+from raynb.runtime.core.node_effects import (
+    ClientExited,
+    ForgetPeer,
+    GcsStarted,
+    Measured,
+    Say,
+    StopEverything,
+    StopRequested,
+    WatchProcess,
+    WorkerExited,
+    WorkerForked,
+    WorkersStopped,
+)
+from raynb.runtime.core.node_identity import Driver, NodeIdentity, refusal
+from raynb.runtime.core.node_reports import NodeReports
+from raynb.runtime.core.placement import CPU, UNITS, Vector, to_amounts, to_units
+from raynb.runtime.core.store_effects import ClientDied, ClientJoined
+from raynb.runtime.core.why_waiting import explain
+from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, Worker, WorkerPool
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.gcs import FinishJob, NodeRegistered, Reply
+from raynb.runtime.messages.node import (
+    ActorStartFailed,
+    JoinNode,
+    KillWorker,
+    LeaseDemand,
+    LeaseGranted,
+    LeaseInfeasible,
+    LeaseReclaim,
+    LeaseReturned,
+    LeaveNode,
+    NodeJoined,
+    ProcessDied,
+    StartActor,
+    StopNode,
+    StoreUsage,
+    WhyWaiting,
+    WorkerBlocked,
+    WorkerUnblocked,
+)
+from raynb.runtime.messages.objects import (
+    AllocateExtent,
+    FreeObjects,
+    OrphansReleased,
+    SealObjects,
+    StillHeld,
+)
+from raynb.runtime.messages.values import Failed
+
+STORE_MESSAGES = (AllocateExtent, SealObjects, FreeObjects, StillHeld, OrphansReleased, StoreUsage)
+
+
+class StoreMachine(Protocol):
+    """The part of the node that keeps objects."""
+
+    def handle(self, event: Any, now: float) -> list[Any]: ...
+    def usage(self) -> tuple[int, int, int]:
+        """Used bytes, capacity in bytes, objects."""
+        ...
+
+
+class NodeMachine:
+    """See the module's rules."""
+
+    def __init__(self, identity: NodeIdentity, config: Config, store: StoreMachine) -> None:
+        self.identity = identity
+        self._config = config
+        self.store = store
+        total = to_units(identity.resources)
+        self.leases = Leases(total)
+        self.pool = WorkerPool(config, max(1, -(-total.get(CPU, 0) // UNITS)), identity.node_id)
+        self.drivers: dict[str, Driver] = {}
+        self.reports = NodeReports(identity, config, self.pool, self.leases)
+        self.stopping = ""
+        self._had_driver = False
+        self._stop_at: float | None = None
+        self._failure_told: set[tuple[str, int]] = set()
+        """Demands that were told that workers don't start."""
+        self._serve_again = True
+        self._events: dict[type, Callable[[Any, float], list[Any]]] = {
+            Received: self._on_received,
+            Tick: lambda _, now: self._on_tick(now),
+            WorkerForked: self._on_forked,
+            WorkerExited: self._on_worker_exited,
+            ClientExited: self._on_client_exited,
+            WorkersStopped: self._on_stopped,
+            GcsStarted: self._on_gcs_started,
+            Measured: self._on_measured,
+            StopRequested: lambda event, now: self._stop(event.reason),
+        }
+        self._messages: dict[type, Callable[[str, Any, float], list[Any]]] = {
+            JoinNode: self._on_join,
+            LeaveNode: lambda sender, _, now: self._on_leave(sender, now),
+            LeaseDemand: self._on_demand,
+            LeaseReturned: self._on_returned,
+            WorkerBlocked: lambda sender, _, now: self._on_blocked(sender, True),
+            WorkerUnblocked: lambda sender, _, now: self._on_blocked(sender, False),
+            KillWorker: self._on_kill,
+            StartActor: self._on_start_actor,
+            NodeRegistered: self._on_registered,
+            StopNode: lambda sender, message, now: self._stop(message.reason),
+            WhyWaiting: self._on_why,
+        }
+
+    def __repr__(self) -> str:
+        return f"<NodeMachine {self.pool!r} {self.leases!r} {len(self.drivers)} drivers>"
+
+    # -- the door
+
+    def handle(self, event: Any, now: float) -> list[Any]:
+        """Take one event; gives the effects in order."""
+        if self.stopping:
+            return []
+        handler = self._events.get(type(event))
+        effects = handler(event, now) if handler is not None else self.store.handle(event, now)
+        if self._serve_again:
+            self._serve_again = False
+            effects += self._serve(now)
+        return effects
+
+    def _on_received(self, event: Received, now: float) -> list[Any]:
+        sender, message = event.sender, event.message
+        known = sender in self.drivers or sender in self.pool.by_address or sender == self.identity.gcs
+        if not known and not isinstance(message, JoinNode | StopNode | StoreUsage):
+            return [Say("warning", f"{type(message).__name__} from {sender}, which has not joined: ignored")]
+        if isinstance(message, STORE_MESSAGES):
+            return self.store.handle(event, now)
+        handler = self._messages.get(type(message))
+        if handler is None:
+            return [Say("warning", f"{type(message).__name__} from {sender} is not for a node manager: ignored")]
+        return handler(sender, message, now)
+
+    # -- joining
+
+    def _on_join(self, sender: str, message: JoinNode, now: float) -> list[Any]:
+        me = self.identity
+        error = refusal(message, me.python_version, me.raynb_version)
+        worker_id = b""
+        effects: list[Any] = []
+        new = sender not in self.drivers and sender not in self.pool.by_address
+        if error:
+            effects.append(Say("warning", f"{message.kind} {message.token} (pid {message.pid}): {error}"))
+        elif message.kind == "worker":
+            worker = self.pool.join(message.token, sender, message.pid, now)
+            if worker is None:
+                error = f"nobody waits for a worker {message.token!r} (any more)"
+            else:
+                worker_id = worker.worker_id
+                self._serve_again = True
+        elif new:
+            self.drivers[sender] = driver = Driver(sender, message)
+            self._had_driver, self._stop_at = True, None
+            effects += [WatchProcess(sender, message.pid), Say("info", f"{driver!r} joined")]
+        if not error and new:
+            effects += self.store.handle(ClientJoined(sender, message.pid, f"{message.kind} {message.token}"), now)
+        reply = NodeJoined(
+            me.node_id, worker_id, me.gcs, me.session, me.store_prefix, to_amounts(self.leases.total),
+            self._config.inline_limit_bytes, error,
+        )  # fmt: skip
+        return [*effects, Send(sender, reply)]
+
+    # -- leaving and dying
+
+    def _on_leave(self, sender: str, now: float) -> list[Any]:
+        worker = self.pool.by_address.get(sender)
+        if worker is not None:
+            self.pool.leaves(worker, now)
+            self._serve_again = True
+            return []
+        driver = self.drivers.get(sender)
+        return self._driver_gone(driver, "it left", now, orderly=True) if driver is not None else []
+
+    def _on_client_exited(self, event: ClientExited, now: float) -> list[Any]:
+        if not event.address:  # who started the cluster
+            if self.identity.embedded and not self._had_driver:
+                return self._stop("the process that started it ended before it had joined")
+            return []
+        driver = self.drivers.get(event.address)
+        return self._driver_gone(driver, event.reason, now, orderly=False) if driver is not None else []
+
+    def _driver_gone(self, driver: Driver, reason: str, now: float, *, orderly: bool) -> list[Any]:
+        del self.drivers[driver.address]
+        died = ProcessDied(driver.address, "driver", driver.pid, reason, intended=orderly)
+        effects: list[Any] = [
+            Say("info", f"{driver!r} is gone: {reason}"),
+            *self._bury(died, now),
+            Send(self.identity.gcs, FinishJob(driver.job)),
+        ]
+        if self.identity.embedded and not self.drivers:
+            if orderly or driver.grace_s <= 0:
+                return effects + self._stop(f"its last driver is gone: {reason}")
+            self._stop_at = now + driver.grace_s
+        return effects
+
+    def _on_worker_exited(self, event: WorkerExited, now: float) -> list[Any]:
+        worker = self.pool.exited(event.token, event.pid, event.reason, now)
+        if worker is None:
+            return []
+        self._serve_again = True
+        grant = self.leases.by_token.get(event.token)
+        lease = last_seq = 0
+        if grant is not None:
+            if grant.demand.start is None:
+                lease = grant.number
+                last_seq = event.last_seq if event.lease == lease else 0
+            self.leases.release(grant, now)
+        effects: list[Any] = []
+        reason = worker.ended_because
+        if not worker.intended:
+            effects.append(Say("warning", f"{worker!r} {reason}"))
+            if event.log_tail:
+                reason = f"{reason}. The end of its log:\n{event.log_tail}"
+        if not worker.address:
+            # It never joined, so nobody knows it. If it was to be an actor, that waits for another worker.
+            return effects
+        died = ProcessDied(
+            worker.address, "worker", worker.pid, reason, lease, last_seq, worker.intended,
+            worker.actor_id, worker.incarnation,
+        )  # fmt: skip
+        return effects + self._bury(died, now)
+
+    def _bury(self, died: ProcessDied, now: float) -> list[Any]:
+        """Rule 3."""
+        dead = died.address
+        self._serve_again = True
+        effects: list[Any] = [ForgetPeer(dead)]
+        effects += [Send(address, died) for address in [*self.drivers, *self.pool.by_address]]
+        effects.append(Send(self.identity.gcs, died))
+        for grant in self.leases.drop_client(dead):
+            worker = self.pool.workers[grant.token]
+            if worker.state != DYING:
+                effects += self.pool.kill(worker, "whose tasks it ran is gone", now, intended=True)
+        return effects + self.store.handle(ClientDied(dead), now)
+
+    def _on_forked(self, event: WorkerForked, now: float) -> list[Any]:
+        self.pool.forked(event.token, event.pid)
+        return []
+
+    def _on_kill(self, sender: str, message: KillWorker, now: float) -> list[Any]:
+        self._serve_again = True
+        worker = self.pool.by_address.get(message.worker)
+        if message.actor_id:
+            waiting = self.leases.actors.get(message.actor_id)
+            if waiting is not None and waiting.start is not None and waiting.start.incarnation <= message.incarnation:
+                self.leases.forget_actor(message.actor_id)
+            worker = self._actor(message.actor_id)
+            if worker is not None and worker.incarnation > message.incarnation:
+                worker = None
+        if worker is None:
+            return []
+        return self.pool.kill(worker, message.reason, now, intended=True)
+
+    def _actor(self, actor_id: bytes) -> Worker | None:
+        """The worker that has this actor."""
+        for worker in self.pool.workers.values():
+            if worker.actor_id == actor_id and worker.state in (ACTOR, DYING):
+                return worker
+        return None
+
+    def _on_stopped(self, event: WorkersStopped, now: float) -> list[Any]:
+        self.pool.stopped(event.tokens, now)
+        return []
+
+    # -- leases
+
+    def _on_demand(self, sender: str, message: LeaseDemand, now: float) -> list[Any]:
+        self._serve_again = True
+        try:
+            need = to_units(message.resources)
+        except ValueError as error:
+            return [Send(sender, LeaseInfeasible(message.key, str(error)))]
+        why = self.leases.state_demand(sender, message, need, now)
+        return [Send(sender, LeaseInfeasible(message.key, why))] if why else []
+
+    def _on_returned(self, sender: str, message: LeaseReturned, now: float) -> list[Any]:
+        grant = self.leases.by_number.get(message.lease)
+        if grant is None or grant.demand.client != sender:
+            return []  # its worker died meanwhile
+        self._serve_again = True
+        worker = self.pool.workers[grant.token]
+        self.leases.release(grant, now)
+        self.pool.returned(worker, now)
+        return []
+
+    def _on_blocked(self, sender: str, blocked: bool) -> list[Any]:
+        worker = self.pool.by_address.get(sender)
+        if worker is not None and self.pool.block(worker, blocked):
+            self._serve_again = True
+            self.leases.block(worker.token, blocked)
+        return []
+
+    def _serve(self, now: float) -> list[Any]:
+        """Give workers to those who wait."""
+        outcome = self.leases.serve(self._take_worker(now), self.pool.room, now)
+        effects: list[Any] = []
+        for grant in outcome.granted:
+            effects += self._tell_granted(grant)
+        for client, numbers in outcome.reclaim.items():
+            effects.append(Send(client, LeaseReclaim(numbers)))
+        effects += self.pool.replenish(outcome.workers_wanted, now)
+        if self.pool.start_failures >= START_FAILURES_TOLD:
+            effects += self._tell_start_failures(now)
+        elif self._failure_told:
+            self._failure_told.clear()
+        return effects
+
+    def _take_worker(self, now: float) -> Callable[[Demand], str | None]:
+        def take(demand: Demand) -> str | None:
+            worker = self.pool.take_idle(demand.runtime_env)
+            if worker is None:
+                return None
+            if demand.start is not None:
+                start = demand.start
+                self.pool.become_actor(worker, start.actor_id, start.incarnation, demand.runtime_env, now)
+            else:
+                self.pool.lease(worker, demand.runtime_env, now)
+            return worker.token
+
+        return take
+
+    def _tell_granted(self, grant: Grant) -> list[Any]:
+        """Rule 2."""
+        worker = self.pool.workers[grant.token]
+        demand = grant.demand
+        if demand.start is not None:
+            return [Send(worker.address, demand.start)]
+        message = LeaseGranted(
+            demand.key, grant.number, worker.address, worker.worker_id, worker.pid, demand.client,
+            to_amounts(demand.need), self.identity.node_id, demand.runtime_env,
+        )  # fmt: skip
+        return [Send(worker.address, message), Send(demand.client, message)]
+
+    def _tell_start_failures(self, now: float) -> list[Any]:
+        effects: list[Any] = []
+        for demand in self.leases.waiting():
+            told = (demand.client, demand.key)
+            if demand.start is None and told not in self._failure_told:
+                self._failure_told.add(told)
+                reason = explain(demand, self.leases, self.pool, now)
+                effects.append(Send(demand.client, LeaseInfeasible(demand.key, f"{reason.sentence} {reason.fix}")))
+        return effects
+
+    def _on_why(self, sender: str, message: WhyWaiting, now: float) -> list[Any]:
+        demand = self.leases.demands.get((sender, message.key))
+        reason = explain(demand, self.leases, self.pool, now)
+        return [Send(sender, Reply(message.request, msgspec.json.encode(reason)))]
+
+    # -- actors
+
+    def _on_start_actor(self, sender: str, message: StartActor, now: float) -> list[Any]:
+        self._serve_again = True
+        worker = self._actor(message.actor_id)
+        if worker is not None and worker.incarnation >= message.incarnation:
+            # A repeated order: the GCS was restarted, or has not had an answer yet.
+            if worker.incarnation == message.incarnation and worker.state == ACTOR:
+                return [Send(worker.address, message)]
+            return []
+        waiting = self.leases.actors.get(message.actor_id)
+        if waiting is not None and waiting.start is not None:
+            if waiting.start.incarnation >= message.incarnation:
+                return []
+            self.leases.forget_actor(message.actor_id)
+        try:
+            need: Vector = to_units(message.resources)
+            demand = self.leases.start_actor(message, need, now)
+            why = demand.infeasible
+        except ValueError as error:
+            why = str(error)
+        if not why:
+            return []
+        self.leases.forget_actor(message.actor_id)
+        failure = Failed("ActorUnschedulableError", why)
+        return [Send(sender, ActorStartFailed(message.actor_id, message.incarnation, failure))]
+
+    # -- the GCS
+
+    def _on_gcs_started(self, event: GcsStarted, now: float) -> list[Any]:
+        """Rule 4."""
+        return self.reports.register(list(self.drivers), now)
+
+    def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
+        return self.reports.answered(list(self.drivers), self.store.usage(), now)
+
+    def _on_measured(self, event: Measured, now: float) -> list[Any]:
+        self.reports.load = event
+        return []
+
+    # -- time
+
+    def _on_tick(self, now: float) -> list[Any]:
+        if self._stop_at is not None and now >= self._stop_at:
+            return self._stop("no driver came back within the grace of the last one")
+        effects = self.pool.tick(now)
+        effects += self.store.handle(Tick(), now)
+        effects += self.reports.tick(list(self.drivers), self.store.usage(), now)
+        self._serve_again = True
+        return effects
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits for anything: ticks may come less often."""
+        pool = self.pool.statistics()
+        return self.reports.registered and not (self.leases.waiting() or pool["starting"] or pool["dying"])
+
+    def _stop(self, reason: str) -> list[Any]:
+        """Nothing is handled after this."""
+        self.stopping = reason
+        me = self.identity
+        died = ProcessDied(me.address, "node", me.pid, reason, intended=True)
+        goodbyes = [Send(address, died) for address in self.drivers]
+        return [Say("info", f"stopping: {reason}"), *goodbyes, StopEverything(reason)]
+
+    # -- what others see
+
+    def statistics(self) -> dict[str, Any]:
+        """A snapshot for tests and screens."""
+        return {"workers": self.pool.statistics(), "leases": self.leases.statistics(), "drivers": len(self.drivers)}
+
+    def check(self) -> None:
+        """Raise `AssertionError` where an invariant does not hold."""
+        self.pool.check()
+        self.leases.check()
+        for token, grant in self.leases.by_token.items():
+            worker = self.pool.workers.get(token)
+            assert worker is not None, f"{grant!r} of a worker that is gone"
+            assert worker.state in ("leased", ACTOR, DYING), (worker, grant)
+            assert worker.blocked == grant.blocked, (worker, grant)
+        for worker in self.pool.workers.values():
+            if worker.state in ("leased", ACTOR):
+                assert worker.token in self.leases.by_token, f"{worker!r} has no grant"
+        clients = {*self.drivers, *self.pool.by_address}
+        for client, _ in self.leases.demands:
+            assert client in clients, f"a demand of {client}, which is gone"

@@ -1,0 +1,113 @@
+"""Events and effects that only a node manager has.
+
+Its host carries effects out in order. A worker is named by the token under which it was ordered, from its order to its
+end; the host keeps which process, page and log belong to it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+# -- effects
+
+
+class SpawnWorker(Struct, frozen=True, gc=False):
+    """Have a worker forked. Answered by `WorkerForked` or `WorkerExited`; later it joins with its token."""
+
+    token: str
+    num_cpus: int
+
+
+class EndProcess(Struct, frozen=True, gc=False):
+    """End a worker and what its tasks have started: SIGTERM, or SIGKILL with ``force``."""
+
+    token: str
+    force: bool
+
+
+class WatchProcess(Struct, frozen=True, gc=False):
+    """Tell by `ClientExited` when the process of this driver ends (at once if it has)."""
+
+    address: str
+    pid: int
+
+
+class ForgetPeer(Struct, frozen=True, gc=False):
+    """This process is dead: drop what is queued for it, refuse what may still come of it."""
+
+    address: str
+
+
+class StopEverything(Struct, frozen=True, gc=False):
+    """End the node: workers, daemons, store, session. Nothing comes after it."""
+
+    reason: str
+
+
+class Say(Struct, frozen=True, gc=False):
+    """A line for the log. ``level``: info | warning | error."""
+
+    level: str
+    text: str
+
+
+# -- events
+
+
+class WorkerForked(Struct, frozen=True, gc=False):
+    """An ordered worker is a process now."""
+
+    token: str
+    pid: int
+
+
+class WorkerExited(Struct, frozen=True, gc=False):
+    """A worker has ended, or never began (``pid`` 0).
+
+    Attributes
+    ----------
+    reason
+        For people: how it ended.
+    log_tail
+        Its last log lines.
+    lease, last_seq
+        What its page says (`raynb.runtime.adapters.worker_page`).
+    """
+
+    token: str
+    pid: int
+    reason: str
+    log_tail: str = ""
+    lease: int = 0
+    last_seq: int = 0
+
+
+class ClientExited(Struct, frozen=True, gc=False):
+    """A watched driver has ended. An empty address is the process that started the cluster."""
+
+    address: str
+    reason: str
+
+
+class WorkersStopped(Struct, frozen=True, gc=False):
+    """About once a second: tokens of the workers that the process table shows as stopped (SIGSTOP)."""
+
+    tokens: frozenset[str]
+
+
+class GcsStarted(Struct, frozen=True, gc=False):
+    """The GCS has been started, for the first time or again."""
+
+
+class Measured(Struct, frozen=True, gc=False):
+    """About once a second: the machine's load."""
+
+    cpu_percent: float
+    memory_used_bytes: int
+    memory_total_bytes: int
+
+
+class StopRequested(Struct, frozen=True, gc=False):
+    """A signal asks the node to end."""
+
+    reason: str

@@ -1,0 +1,73 @@
+"""Who a node is, who its drivers are, and who may join."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from raynb.runtime.messages.config import PROTOCOL_VERSION
+from raynb.runtime.messages.node import JoinNode
+
+
+class NodeIdentity(Struct, frozen=True, kw_only=True):
+    """Who this node is.
+
+    Attributes
+    ----------
+    started
+        Wall-clock seconds at which ``now`` was ``started_at``; only for what people see.
+    embedded
+        It ends with its last driver.
+    """
+
+    node_id: bytes
+    address: str
+    gcs: str
+    session: str
+    store_prefix: str
+    pid: int
+    hostname: str
+    ip: str
+    raynb_version: str
+    python_version: str
+    resources: dict[str, float]
+    labels: dict[str, str] = {}
+    is_head: bool = True
+    embedded: bool = False
+    started: float = 0.0
+    started_at: float = 0.0
+
+
+class Driver:
+    """A joined driver."""
+
+    __slots__ = ("address", "grace_s", "job", "name", "pid")
+
+    def __init__(self, address: str, message: JoinNode) -> None:
+        self.address = address
+        self.pid = message.pid
+        self.job = message.job
+        self.name = message.token
+        self.grace_s = message.grace_s
+
+    def __repr__(self) -> str:
+        return f"<Driver {self.name} pid={self.pid}>"
+
+
+def refusal(message: JoinNode, python_version: str, raynb_version: str) -> str:
+    """Why a client may not join; empty if it may."""
+    if message.protocol != PROTOCOL_VERSION:
+        return (
+            f"this cluster runs raynb {raynb_version} (protocol {PROTOCOL_VERSION}), you run raynb "
+            f"{message.raynb_version} (protocol {message.protocol}): use the same version on both sides"
+        )
+    if minor(message.python_version) != minor(python_version):
+        return (
+            f"this cluster runs Python {python_version}, you run Python {message.python_version}: functions and "
+            "values can't travel between them; use the same minor version on both sides"
+        )
+    return ""
+
+
+def minor(version: str) -> tuple[str, ...]:
+    """``3.11.7`` -> ("3", "11")."""
+    return tuple(version.split(".")[:2])

@@ -1,0 +1,97 @@
+"""What a node tells the GCS of itself: that it is there, its workers, its load.
+
+All of it is a level that is sent again when it changed, so a GCS that was killed and is back knows it all after one
+round: `RegisterNode` until it is answered, then the whole `WorkerTable`, then what changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.leases import Leases
+from raynb.runtime.core.node_effects import Measured
+from raynb.runtime.core.node_identity import NodeIdentity
+from raynb.runtime.core.placement import to_amounts
+from raynb.runtime.core.worker_pool import ACTOR, WorkerPool
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.gcs import RegisterNode
+from raynb.runtime.messages.node import NodeStatus, WorkerTable
+
+KEEPALIVE_S = 2.0
+"""A status is sent at least this often, changed or not."""
+
+
+class NodeReports:
+    """The node's side of its connection to the GCS.
+
+    Attributes
+    ----------
+    registered
+        Whether the GCS, as it runs now, knows this node.
+    load
+        The last measurement.
+    """
+
+    def __init__(self, identity: NodeIdentity, config: Config, pool: WorkerPool, leases: Leases) -> None:
+        self._identity = identity
+        self._config = config
+        self._pool = pool
+        self._leases = leases
+        self.registered = False
+        self.load = Measured(0.0, 0, 0)
+        self._wall_minus_now = identity.started - identity.started_at
+        self._register_again_at: float | None = None
+        self._status_at = 0.0
+        self._last_status: NodeStatus | None = None
+
+    def register(self, drivers: list[str], now: float) -> list[Any]:
+        """Say who we are and what lives here."""
+        self.registered = False
+        self._register_again_at = now + self._config.retry_request_s
+        me = self._identity
+        living = [worker for worker in self._pool.workers.values() if worker.state == ACTOR]
+        message = RegisterNode(
+            me.node_id, me.address, me.pid, me.hostname, me.ip, me.is_head, to_amounts(self._leases.total), me.labels,
+            me.started, [(worker.actor_id, worker.incarnation, worker.address) for worker in living],
+            [*drivers, *self._pool.by_address],
+        )  # fmt: skip
+        return [Send(me.gcs, message)]
+
+    def answered(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
+        """The GCS knows us; if that was not asked for, it wants to know all again."""
+        if self.registered:
+            return self.register(drivers, now)
+        self.registered = True
+        self._pool.all_changed()
+        self._last_status = None
+        return self._report(usage, now)
+
+    def tick(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
+        """Report what changed, or register again where there was no answer."""
+        if self.registered:
+            return self._report(usage, now)
+        if self._register_again_at is not None and now >= self._register_again_at:
+            return self.register(drivers, now)
+        return []
+
+    def _report(self, usage: tuple[int, int, int], now: float) -> list[Any]:
+        effects: list[Any] = []
+        me = self._identity
+        if self._pool.changed:
+            listings = self._pool.take_changed(self._wall_minus_now)
+            effects.append(Send(me.gcs, WorkerTable(me.node_id, listings)))
+        if now < self._status_at and self._last_status is not None:
+            return effects
+        used_bytes, capacity_bytes, objects = usage
+        available = {name: max(0, value) for name, value in self._leases.available.items()}
+        load = self.load
+        status = NodeStatus(
+            me.node_id, to_amounts(available), used_bytes, capacity_bytes, objects, len(self._pool.workers),
+            to_amounts(self._leases.waiting_units()), load.cpu_percent, load.memory_used_bytes, load.memory_total_bytes,
+        )  # fmt: skip
+        if status != self._last_status or now - self._status_at >= KEEPALIVE_S:
+            self._last_status = status
+            self._status_at = now + self._config.node_status_s
+            effects.append(Send(me.gcs, status))
+        return effects

@@ -1,0 +1,164 @@
+"""Resources as numbers that add up exactly, and the choice of a node for a demand.
+
+Rules
+----- 1. Amounts are whole numbers of 1/10,000, Ray's granularity, so that ten times 0.1 CPU is exactly one CPU. A
+vector has no
+   zero entries.
+2. A demand is *feasible* where the totals cover it, and *fits* where what is available covers it. Something infeasible
+   waits for the cluster to change; something that doesn't fit waits for somebody to finish.
+3. What is available may be negative: a worker that goes on after it had given its CPU back takes it without asking.
+   Nothing is granted from a negative amount.
+4. Policies are pure functions of what the caller knows. They break ties by the order of the nodes.
+
+It never knows who asks, nor what a resource is; only that ``CPU`` is lent out again while its holder waits (see
+`leases`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+UNITS = 10_000
+CPU = "CPU"
+
+Vector = dict[str, int]
+"""Resource name -> units of 1/10,000."""
+
+
+def to_units(amounts: Mapping[str, float]) -> Vector:
+    """Amounts as given by people -> units.
+
+    Raises
+    ------
+    ValueError
+        An amount is negative, not finite, or above zero but smaller than the granularity.
+    """
+    units: Vector = {}
+    for name, amount in amounts.items():
+        if not math.isfinite(amount) or amount < 0:
+            raise ValueError(f"an amount of a resource is a number from 0 on: {name}={amount}")
+        value = round(amount * UNITS)
+        if value == 0 and amount > 0:
+            raise ValueError(f"the smallest amount of a resource is {1 / UNITS}: {name}={amount}")
+        if value:
+            units[name] = value
+    return units
+
+
+def to_amounts(units: Mapping[str, int]) -> dict[str, float]:
+    """Units -> amounts for people and messages."""
+    return {name: value / UNITS for name, value in units.items()}
+
+
+def fits(need: Mapping[str, int], available: Mapping[str, int]) -> bool:
+    """Whether each amount of ``need`` is there."""
+    return all(available.get(name, 0) >= value for name, value in need.items())
+
+
+def lacking(need: Mapping[str, int], available: Mapping[str, int]) -> Vector:
+    """What is missing of ``need``; empty if it fits."""
+    return {
+        name: value - max(0, available.get(name, 0)) for name, value in need.items() if available.get(name, 0) < value
+    }
+
+
+def add(to: Vector, what: Mapping[str, int]) -> None:
+    """Add in place."""
+    for name, value in what.items():
+        to[name] = to.get(name, 0) + value
+
+
+def subtract(from_: Vector, what: Mapping[str, int]) -> None:
+    """Subtract in place; the result may be negative."""
+    for name, value in what.items():
+        from_[name] = from_.get(name, 0) - value
+
+
+def describe(units: Mapping[str, int]) -> str:
+    """For people: ``2 CPU and 1 GPU``; the memory resources in GB."""
+    parts = []
+    for name, value in units.items():
+        if name in {"memory", "object_store_memory"}:
+            parts.append(f"{value / UNITS / 1e9:.3g} GB of {name}")
+        else:
+            parts.append(f"{value / UNITS:g} {name}")
+    if len(parts) < 2:
+        return "".join(parts) or "nothing"
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+class NodeView(Struct, frozen=True, gc=False):
+    """What one knows of a node when one chooses."""
+
+    node_id: bytes
+    total: Vector
+    available: Vector
+
+
+def utilisation(node: NodeView, need: Mapping[str, int] | None = None) -> float:
+    """Share of the busiest resource once ``need`` is placed there, 0 to 1 and more."""
+    need = need or {}
+    shares = [
+        (total - node.available.get(name, 0) + need.get(name, 0)) / total
+        for name, total in node.total.items()
+        if total > 0
+    ]
+    return max(shares, default=0.0)
+
+
+def feasible_nodes(need: Mapping[str, int], nodes: Iterable[NodeView]) -> list[NodeView]:
+    """Those whose totals cover the need."""
+    return [node for node in nodes if fits(need, node.total)]
+
+
+def pack(need: Mapping[str, int], nodes: Sequence[NodeView], threshold: float = 0.5) -> NodeView | None:
+    """The first node that stays at or below ``threshold``, else the emptiest; None where it fits nowhere.
+
+    This is the default: neighbours share memory, so few nodes are better than many until they get full.
+    """
+    candidates = [node for node in nodes if fits(need, node.available)]
+    for node in candidates:
+        if utilisation(node, need) <= threshold:
+            return node
+    return min(candidates, key=lambda node: utilisation(node, need), default=None)
+
+
+def spread(need: Mapping[str, int], nodes: Sequence[NodeView]) -> NodeView | None:
+    """The emptiest node; None where it fits nowhere."""
+    candidates = [node for node in nodes if fits(need, node.available)]
+    return min(candidates, key=utilisation, default=None)
+
+
+def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]) -> str:
+    """A sentence that names the resource, what the cluster has, and what to do. Empty if it is feasible.
+
+    Parameters
+    ----------
+    what
+        Name of a function or an actor class.
+    """
+    if feasible_nodes(need, nodes):
+        return ""
+    best = min(nodes, key=lambda node: len(lacking(need, node.total)), default=None)
+    missing = lacking(need, best.total if best else {})
+    if not missing:
+        return ""
+    name = next(iter(missing))
+    most = max((node.total.get(name, 0) for node in nodes), default=0)
+    asked = describe({name: need[name]})
+    if name == CPU or name == "GPU":
+        option = f"num_{name.lower()}s"
+        less, more = f".options({option}=...)", f"init({option}=...)"
+    elif name == "memory":
+        less, more = ".options(memory=...)", "a machine with more memory"
+    else:
+        less, more = f".options(resources={{{name!r}: ...}})", f"init(resources={{{name!r}: ...}})"
+    if most == 0:
+        has = f"no node of this cluster has any {name}"
+    else:
+        nodes_word = "the cluster's only node has" if len(nodes) == 1 else "the largest node has"
+        has = f"{nodes_word} {describe({name: most})} in all"
+    return f"{what} asks for {asked}, but {has}. Ask for less with {less}, or start the cluster with {more}."
