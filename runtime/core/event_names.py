@@ -1,0 +1,212 @@
+"""What the rows of the event hub refer to by number: functions, workers, and the clients that number them.
+
+Rules
+-----
+1. Each client numbers its own functions and workers. A number that the hub has no definition of (it was restarted, or a
+   message was lost) gets a nameless entry that its definition fills in when it comes.
+2. Totals are sent as totals, so the newest count, and sums over clients are exact whatever rows were lost.
+3. What a dead client had not finished will never be: it counts as failed from its death on.
+4. The entries of a dead client live as long as rows refer to them; then their totals are added to those of their
+   function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, NameDef, WorkerDef
+
+NO_WORKER: Final = -1
+
+
+@dataclass(slots=True, eq=False)
+class Name:
+    """A function or method as one client calls it from one place."""
+
+    owner: str
+    number: int
+    definition: NameDef | None = None
+    submitted: int = 0
+    finished: int = 0
+    failed: int = 0
+    running: int = 0
+    states: list[int] = field(default_factory=lambda: [0] * len(TASK_STATES))
+    """How many rows of the table are in each state."""
+    gone: bool = False
+    """Its client is dead."""
+
+    @property
+    def function(self) -> str:
+        """What summaries are by."""
+        return self.definition.function if self.definition else "?"
+
+    @property
+    def kind(self) -> int:
+        return self.definition.kind if self.definition else 0
+
+    @property
+    def unfinished(self) -> int:
+        return max(0, self.submitted - self.finished - self.failed)
+
+    @property
+    def rows(self) -> int:
+        """How many rows refer to it."""
+        return sum(self.states)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Exact counts of a function over all clients."""
+
+    function: str
+    kind: int
+    submitted: int = 0
+    finished: int = 0
+    failed: int = 0
+    running: int = 0
+    states: list[int] = field(default_factory=lambda: [0] * len(TASK_STATES))
+
+    def add(self, name: Name | Totals) -> None:
+        self.submitted += name.submitted
+        self.finished += name.finished
+        self.failed += name.failed
+        self.running += name.running
+        for state, rows in enumerate(name.states):
+            self.states[state] += rows
+
+
+@dataclass(slots=True)
+class Client:
+    """One that sends rows."""
+
+    names: dict[int, int] = field(default_factory=dict)
+    """Its numbers -> positions in `EventNames.names`."""
+    workers: dict[int, int] = field(default_factory=dict)
+    dropped: int = 0
+
+
+class EventNames:
+    """All names and workers, by one number for the whole table."""
+
+    def __init__(self) -> None:
+        self.names: list[Name | None] = []
+        self.workers: list[WorkerDef] = []
+        self.clients: dict[str, Client] = {}
+        self._free: list[int] = []
+        self._worker_numbers: dict[bytes, int] = {}
+        self._gone: dict[tuple[str, int], Totals] = {}
+        self._gone_names: dict[int, None] = {}
+        self.dropped_by_gone = 0
+
+    def client(self, sender: str) -> Client:
+        """The numbering of one client."""
+        client = self.clients.get(sender)
+        if client is None:
+            client = self.clients[sender] = Client()
+        return client
+
+    def define(self, sender: str, client: Client, names: Iterable[NameDef], workers: Iterable[WorkerDef]) -> None:
+        """Learn what numbers mean."""
+        for definition in names:
+            self.name(self.position(sender, client, definition.number)).definition = definition
+        for worker in workers:
+            number = self._worker_numbers.get(worker.worker_id)
+            if number is None:
+                number = self._worker_numbers[worker.worker_id] = len(self.workers)
+                self.workers.append(worker)
+            client.workers[worker.number] = number
+
+    def position(self, sender: str, client: Client, number: int) -> int:
+        """The table's number for a client's; a nameless entry if it was not defined."""
+        position = client.names.get(number)
+        if position is None:
+            if self._free:
+                position = self._free.pop()
+                self.names[position] = Name(sender, number)
+            else:
+                position = len(self.names)
+                self.names.append(Name(sender, number))
+            client.names[number] = position
+        return position
+
+    def name(self, position: int) -> Name:
+        """An entry that is in use."""
+        name = self.names[position]
+        assert name is not None, f"name {position} is free"
+        return name
+
+    def living(self) -> Iterator[Name]:
+        """All entries."""
+        return (name for name in self.names if name is not None)
+
+    def set_totals(self, sender: str, client: Client, totals: Iterable[tuple[int, int, int, int, int]]) -> None:
+        """A client's own counts since its start."""
+        for number, submitted, finished, failed, running in totals:
+            name = self.name(self.position(sender, client, number))
+            name.submitted, name.finished = submitted, finished
+            name.failed, name.running = failed, running
+
+    def nameless(self, client: Client) -> bool:
+        """Whether this client should send its definitions again."""
+        return any(self.name(position).definition is None for position in client.names.values())
+
+    def client_died(self, sender: str) -> list[int]:
+        """Count its unfinished tasks as failed. Returns positions whose rows have to be failed too."""
+        client = self.clients.pop(sender, None)
+        if client is None:
+            return []
+        self.dropped_by_gone += client.dropped
+        unfinished: list[int] = []
+        for position in client.names.values():
+            name = self.name(position)
+            name.gone, name.running = True, 0
+            name.failed += name.unfinished
+            self._gone_names[position] = None
+            if any(name.states[:FINISHED]):
+                unfinished.append(position)
+        return unfinished
+
+    def sweep(self) -> None:
+        """Let go of entries of dead clients that no row refers to."""
+        for position in [p for p in self._gone_names if not self.name(p).rows]:
+            name = self.name(position)
+            self._of(self._gone, name).add(name)
+            self.names[position] = None
+            self._free.append(position)
+            del self._gone_names[position]
+
+    def totals(self) -> list[Totals]:
+        """Exact counts by function, the living's and the dead's."""
+        sums: dict[tuple[str, int], Totals] = {}
+        for gone in self._gone.values():
+            self._of(sums, gone).add(gone)
+        for name in self.living():
+            self._of(sums, name).add(name)
+        return list(sums.values())
+
+    @staticmethod
+    def _of(sums: dict[tuple[str, int], Totals], name: Name | Totals) -> Totals:
+        key = (name.function, name.kind)
+        found = sums.get(key)
+        if found is None:
+            found = sums[key] = Totals(*key)
+        return found
+
+    @property
+    def submitted(self) -> int:
+        """Tasks of all clients ever."""
+        return sum(n.submitted for n in self.living()) + sum(t.submitted for t in self._gone.values())
+
+    def check(self) -> None:
+        """The invariants."""
+        for client in self.clients.values():
+            for position in client.names.values():
+                assert not self.name(position).gone
+        for name in self.living():
+            assert min(name.states) >= 0, f"{name.function}: {name.states}"
+            if name.gone:
+                assert not name.unfinished, f"{name.function} of a dead client is unfinished"
+                assert not any(name.states[:FINISHED]), f"{name.function}: {name.states}"
+        assert len(TASK_STATES) - 1 == FAILED  # the terminal states are the last two

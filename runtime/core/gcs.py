@@ -1,0 +1,417 @@
+"""The global control store: what a cluster must agree on, and what it shows.
+
+It knows nodes, processes, jobs, actors, names and keys (durable), and tasks (as clients report them; not durable). It
+never knows values, code, or what runs where: nothing on the path of a task comes here.
+
+What its host must do
+---------------------
+1. Take an epoch of the store, load it, hand it over as `Loaded`, and only then anything else.
+2. Carry effects out in order. `Persist` goes to the store's own thread; see `raynb.runtime.core.gcs_effects`.
+3. Tick. All patience is counted here; the host has none of its own, but for the store's.
+4. At the end (`Shutdown`, a signal): receive nothing more, wait until the store has taken what it was given, exit.
+
+Rules
+-----
+* What a request changes is answered once it is durable; a repeated request is answered as the first time.
+* A message of a dead process counts for nothing, but for its last `TaskRows`: they may come after the news of its
+  death.
+* Only node managers tell of deaths and workers. One that isn't registered is asked to; one that is dead is told to
+  stop.
+* After a restart, drivers and owners that no returned node lists are dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from raynb.runtime.core import gcs_actor_life, gcs_jobs, gcs_keys, membership
+from raynb.runtime.core.effects import Received, Send, Tick
+from raynb.runtime.core.event_table import EventTable, MalformedRows
+from raynb.runtime.core.gcs_actors import ActorTable
+from raynb.runtime.core.gcs_effects import (
+    ForgetPeer,
+    Loaded,
+    Malformed,
+    Persisted,
+    PersistFailed,
+    ProcessEnded,
+    Say,
+    StoreLost,
+    WatchProcess,
+)
+from raynb.runtime.core.gcs_jobs import JobTable
+from raynb.runtime.core.gcs_journal import Effects, Journal
+from raynb.runtime.core.gcs_keys import KeyTable
+from raynb.runtime.core.gcs_queries import Queries
+from raynb.runtime.core.gcs_requests import Requests
+from raynb.runtime.core.membership import Membership, Node
+from raynb.runtime.messages import events, gcs, node
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.gcs import Reply
+
+TABLES: Final = (
+    membership.TABLE,
+    gcs_jobs.TABLE,
+    gcs_keys.TABLE,
+    gcs_actor_life.SPEC_TABLE,
+    gcs_actor_life.LIFE_TABLE,
+)
+"""What the host loads, in an order in which rows can be taken in."""
+
+PERSIST_PATIENCE_S: Final = 30.0
+"""So long a request waits for a store that is away."""
+BURIAL_DELAY_S: Final = 2.0
+"""So long the last words of a dead process may take."""
+ASK_NAMES_PAUSE_S: Final = 1.0
+GUEST_IDLE_S: Final = 600.0
+"""A client that no node knows (the command line) and that has gone without a word is forgotten after this."""
+
+Handler = Callable[[str, Any, float], Effects]
+
+
+class GcsMachine:
+    """The whole GCS. See the module's rules.
+
+    Parameters
+    ----------
+    epoch : int
+        How many times the GCS of this cluster has been started.
+    config : Config
+    wall_offset_s : float
+        Added to ``now`` it gives wall-clock seconds; for display alone.
+    hostname : str
+        Of the GCS's own host.
+    """
+
+    def __init__(self, epoch: int, config: Config, wall_offset_s: float = 0.0, hostname: str = "") -> None:
+        self.epoch = epoch
+        self._config = config
+        self._wall_offset_s = wall_offset_s
+        self.journal = Journal(PERSIST_PATIENCE_S)
+        self.requests = Requests()
+        self.members = Membership(hostname)
+        self.jobs = JobTable(self.journal, self.requests)
+        self.keys = KeyTable(self.journal, self.requests, config.function_blob_limit_bytes)
+        world = _World(self.members, self.jobs)
+        self.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
+        self.events = EventTable(config.hub_tasks_max)
+        self.queries = Queries(self, self.requests)
+        self.shutting_down = False
+        self._reconciled = False
+        self._dying: dict[str, tuple[float, str, bool]] = {}
+        """Dead, but their last words may still come: until when, why, whether to forget the peer then."""
+        self._asked_names: dict[str, float] = {}
+        self._guests: dict[str, float] = {}
+        self._handlers: dict[type, Handler] = {
+            gcs.RegisterNode: self._on_register_node,
+            node.NodeStatus: self._on_status,
+            node.WorkerTable: self._on_worker_table,
+            node.ProcessDied: self._on_process_died,
+            node.ActorStartFailed: lambda _, m, now: self.actors.start_failed(m, now),
+            node.LeaveNode: self._on_leave,
+            gcs.RegisterJob: self._on_register_job,
+            gcs.FinishJob: self._on_finish_job,
+            gcs.CreateActor: self.actors.create,
+            gcs.ActorStarted: lambda _, m, now: self.actors.started(m, now),
+            gcs.WatchActor: self.actors.watch,
+            gcs.KillActor: self.actors.kill,
+            gcs.NamedActor: lambda sender, m, _: self.actors.named(sender, m),
+            gcs.KvPut: self.keys.put,
+            gcs.KvGet: lambda sender, m, _: self.keys.get(sender, m),
+            gcs.KvDelete: self.keys.delete,
+            gcs.Query: lambda s, m, now: self.queries.ask(s, m, now, self._wall(now)),
+            gcs.Shutdown: self._on_shutdown,
+            events.TaskRows: self._on_task_rows,
+            events.ObjectRows: lambda sender, m, _: self.queries.report(sender, m),
+        }
+
+    def __repr__(self) -> str:
+        return f"<GcsMachine epoch={self.epoch} {self.members!r} {self.actors!r} {self.jobs!r}>"
+
+    def _wall(self, now: float) -> float:
+        return now + self._wall_offset_s
+
+    # -- the one door
+
+    def handle(self, event: object, now: float) -> Effects:
+        """Take one event; see the module on what the host does with the effects."""
+        match event:
+            case Received(sender, message):
+                return self._on_message(sender, message, now)
+            case Tick():
+                return self._on_tick(now)
+            case Persisted(token):
+                return self.journal.persisted(token)
+            case PersistFailed(token, reason):
+                say = Say("error", f"the state store refused a write: {reason}")
+                return [say, *self.journal.refused(token, reason)]
+            case ProcessEnded(address, _, reason):
+                found = self.members.by_manager(address)
+                return self._node_dead(found, reason, now, gone=True) if found is not None else []
+            case Malformed(sender, reason):
+                return [Say("warning", f"{sender} sent what is no message, and is cut off: {reason}")]
+            case StoreLost(reason):
+                return self._on_store_lost(reason, now)
+            case Loaded():
+                return self._on_loaded(event)
+        raise TypeError(f"not an event of the GCS: {event!r}")
+
+    def _on_message(self, sender: str, message: Any, now: float) -> Effects:
+        kind = type(message)
+        handler = self._handlers.get(kind)
+        if handler is None:
+            return [Say("warning", f"{sender} sent a {kind.__name__}, which is not for the GCS")]
+        if sender in self.members.dead:
+            return self._from_the_dead(sender, message, now)
+        if not self.members.is_process(sender) and not self.members.is_manager(sender):
+            self._guests[sender] = now
+        # Requests have a number; that of one that may go without an answer is 0 then.
+        request = getattr(message, "request", 0)
+        if request and kind is not events.ObjectRows:
+            admitted = self.requests.admit(sender, request)
+            if admitted is not True:
+                return [admitted] if isinstance(admitted, Send) else []
+        return handler(sender, message, now)
+
+    def _from_the_dead(self, sender: str, message: Any, now: float) -> Effects:
+        if isinstance(message, events.TaskRows) and sender in self._dying:
+            return self._on_task_rows(sender, message, now)
+        if isinstance(message, gcs.RegisterNode | node.NodeStatus):
+            reason = f"the cluster has declared this node dead: {self.members.dead[sender]}"
+            return [Send(sender, node.StopNode(reason))]
+        return []
+
+    # -- nodes
+
+    def _on_register_node(self, sender: str, message: gcs.RegisterNode, now: float) -> Effects:
+        found = self.members.register(message)
+        if found is None:
+            return [Send(sender, node.StopNode("the cluster has declared this node dead"))]
+        member, first = found
+        self._guests.pop(sender, None)
+        effects: Effects = []
+        if first:
+            effects += [
+                WatchProcess(message.address, message.pid, message.hostname),
+                Say("info", f"node {message.node_id.hex()[:12]} ({message.hostname}) is there"),
+            ]
+            # What its clients had told an earlier GCS.
+            effects += [Send(client, events.SendNames()) for client in message.processes or ()]
+        registered = Send(sender, gcs.NodeRegistered(self.epoch))
+        # Should the store stay away, the node manager asks again.
+        effects.append(self.journal.write([member.write()], now, lambda: [registered]))
+        effects += self.actors.node_joined(message.node_id, message.actors, first, now)
+        return effects + self._reconcile(now)
+
+    def _on_status(self, sender: str, message: node.NodeStatus, now: float) -> Effects:
+        if self.members.status(sender, message) is None:
+            return [Send(sender, gcs.NodeRegistered(self.epoch))]
+        return []
+
+    def _on_worker_table(self, sender: str, message: node.WorkerTable, now: float) -> Effects:
+        for listing in self.members.worker_table(sender, message):
+            self.actors.assigned(listing.actor_id, listing.address)
+        for listing in message.workers:
+            self._guests.pop(listing.address, None)
+        return []
+
+    def _node_dead(self, member: Node, reason: str, now: float, gone: bool = False) -> Effects:
+        """``gone``: its manager's process has ended; else it may speak again, and is told to stop then."""
+        effects: Effects = [Say("error", f"node {member.id.hex()[:12]} is dead: {reason}")]
+        deaths, writes = self.members.node_died(member, reason, self._wall(now))
+        effects.append(self.journal.write(writes, now))
+        for death in deaths:
+            effects += self._death(death, member.manager, now, gone or death.kind != "node")
+        effects += self.actors.node_died(member.id, reason, now)
+        return effects + self._reconcile(now)
+
+    # -- processes
+
+    def _on_process_died(self, sender: str, message: node.ProcessDied, now: float) -> Effects:
+        return self._death(message, sender, now) if self.members.is_manager(sender) else []
+
+    def _death(self, death: node.ProcessDied, teller: str, now: float, gone: bool = True) -> Effects:
+        """All that follows from the end of a process."""
+        if not self.members.process_died(death.address, death.reason):
+            return []
+        effects: Effects = [Send(manager, death) for manager in self.members.managers(but=teller)]
+        effects += self.actors.process_died(death, now)
+        for job in self.jobs.of_driver(death.address):
+            status = gcs_jobs.SUCCEEDED if death.intended else gcs_jobs.FAILED
+            effects += self._finish(job.job, status, death.reason, now)
+        effects += self.queries.process_died(death.address)
+        self.requests.forget(death.address)
+        self._asked_names.pop(death.address, None)
+        self._guests.pop(death.address, None)
+        self._dying[death.address] = (now + BURIAL_DELAY_S, death.reason, gone)
+        return effects
+
+    def _on_leave(self, sender: str, message: node.LeaveNode, now: float) -> Effects:
+        """Nobody reports the death of a guest: it says goodbye itself."""
+        if self._guests.pop(sender, None) is None:
+            return []
+        self.requests.forget(sender)
+        self.actors.index.drop_watcher(sender)
+        return [ForgetPeer(sender)]
+
+    def _reconcile(self, now: float) -> Effects:
+        """Once after a start: who was there before, and has died meanwhile?"""
+        if self._reconciled or not (self.members.settled and self.members.told):
+            return []
+        self._reconciled = True
+        missing = {job.driver: "driver" for job in self.jobs.jobs.values() if job.status == gcs_jobs.RUNNING}
+        missing |= {
+            actor.owner: "worker"
+            for actor in self.actors.index.actors.values()
+            if actor.state != gcs_actor_life.DEAD and not actor.spec.detached
+        }
+        effects: Effects = []
+        reason = "it ended while the GCS was being started again"
+        for address, kind in missing.items():
+            if not self.members.is_process(address) and address not in self.members.dead:
+                effects += self._death(node.ProcessDied(address, kind, 0, reason), "", now)
+        return effects
+
+    # -- jobs
+
+    def _on_register_job(self, sender: str, message: gcs.RegisterJob, now: float) -> Effects:
+        self.members.meet(message.driver)
+        self._guests.pop(message.driver, None)
+        return self.jobs.register(sender, message, now)
+
+    def _on_finish_job(self, sender: str, message: gcs.FinishJob, now: float) -> Effects:
+        effects = self._finish(message.job, gcs_jobs.SUCCEEDED, "", now)
+        if message.request:
+
+            def told(reason: str = "") -> Effects:
+                return [self.requests.answer(sender, Reply(message.request), keep=True)]
+
+            effects += self.journal.when_durable(gcs_jobs.TABLE, message.job, told, told)
+        return effects
+
+    def _finish(self, job: bytes, status: str, reason: str, now: float) -> Effects:
+        effects = self.jobs.finish(job, status, reason, now, self._wall(now))
+        return [] if effects is None else [*effects, *self.actors.job_ended(job, now)]
+
+    # -- events
+
+    def _on_task_rows(self, sender: str, message: events.TaskRows, now: float) -> Effects:
+        try:
+            unknown = self.events.ingest(sender, message)
+        except MalformedRows as error:
+            return [Say("warning", f"{sender} sent task rows that can't be: {error}")]
+        if unknown and now - self._asked_names.get(sender, -1e9) >= ASK_NAMES_PAUSE_S:
+            self._asked_names[sender] = now
+            return [Send(sender, events.SendNames())]
+        return []
+
+    # -- the store
+
+    def _on_loaded(self, event: Loaded) -> Effects:
+        damaged = list(event.damaged)
+        order = {table: number for number, table in enumerate(TABLES)}
+        for table, key, value in sorted(event.rows, key=lambda row: order[row[0]]):
+            try:
+                if table == membership.TABLE:
+                    self.members.load(value)
+                elif table == gcs_jobs.TABLE:
+                    self.jobs.load(key, value)
+                elif table == gcs_keys.TABLE:
+                    self.keys.load(key, value)
+                else:
+                    self.actors.load(table, key, value)
+            except (msgspec.DecodeError, ValueError) as error:
+                damaged.append(f"{table} {key.hex()}: {error}")
+        damaged += self.actors.loaded()
+        self._reconciled = self.epoch <= 1 and not event.rows
+        return [Say("error", f"lost from the state store: {what}") for what in damaged]
+
+    def _on_store_lost(self, reason: str, now: float) -> Effects:
+        text = f"the state store has lost acknowledged rows, all is written anew: {reason}"
+        writes = [*self.members.writes(), *self.jobs.writes(), *self.keys.writes()]
+        writes += self.actors.writes()
+        return [Say("error", text), self.journal.write(writes, now)]
+
+    # -- time and the end
+
+    def _on_tick(self, now: float) -> Effects:
+        effects: Effects = []
+        for member, reason in self.members.tick(now):
+            effects += self._node_dead(member, reason, now)
+        effects += self.journal.tick(now)
+        effects += self.actors.tick(now)
+        effects += self.queries.tick(now)
+        effects += self._bury(now)
+        for guest in [g for g, heard in self._guests.items() if now - heard > GUEST_IDLE_S]:
+            effects += self._on_leave(guest, node.LeaveNode(), now)
+        return effects
+
+    def _bury(self, now: float) -> Effects:
+        effects: Effects = []
+        while self._dying:
+            address, (until, reason, gone) = next(iter(self._dying.items()))
+            if until > now:
+                break
+            del self._dying[address]
+            self.events.client_died(address, reason, self._wall(now))
+            if gone:
+                effects.append(ForgetPeer(address))
+        return effects
+
+    def _on_shutdown(self, sender: str, message: gcs.Shutdown, now: float) -> Effects:
+        self.shutting_down = True
+        return [Say("info", "asked to end")]
+
+    # -- for tests and widgets
+
+    def statistics(self) -> dict[str, int]:
+        """Counts."""
+        states = [actor.state for actor in self.actors.index.actors.values()]
+        return {
+            "epoch": self.epoch,
+            "nodes": sum(member.alive for member in self.members.nodes.values()),
+            "processes": len(self.members.processes()),
+            "jobs": len(self.jobs.jobs),
+            "actors": len(states),
+            "actors_alive": states.count(gcs_actor_life.ALIVE),
+            "keys": len(self.keys),
+            "requests_open": self.requests.open,
+            "requests_repeated": self.requests.repeated,
+            "writes_refused": self.journal.failed,
+            "guests": len(self._guests),
+            **{f"events_{name}": n for name, n in self.events.statistics().items()},
+        }
+
+    def check(self) -> None:
+        """The invariants of all tables."""
+        self.journal.check()
+        self.requests.check()
+        self.members.check()
+        self.jobs.check()
+        self.keys.check()
+        self.actors.check()
+        if len(self.events) < 10_000:
+            self.events.check()
+
+
+class _World:
+    """The rest of the cluster, as the actors ask about it."""
+
+    def __init__(self, members: Membership, jobs: JobTable) -> None:
+        self._members = members
+        self._jobs = jobs
+
+    def place(self, resources: dict[str, float]) -> bytes:
+        return self._members.place(resources)
+
+    def manager_of(self, node_id: bytes) -> str:
+        return self._members.manager_of(node_id)
+
+    def is_dead(self, address: str) -> bool:
+        return address in self._members.dead
+
+    def job_ended(self, job: bytes) -> bool:
+        return self._jobs.ended(job)

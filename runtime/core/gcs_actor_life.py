@@ -1,0 +1,211 @@
+"""One actor as the GCS knows it: what was asked for, where its life stands, how it came there.
+
+The life is this table; the names of the states are those of Ray's state API:
+
+    DEPENDENCIES_UNREADY --durable--> PENDING_CREATION --started--> ALIVE --lost--> RESTARTING --started--> ALIVE
+                                             |                        |                 |
+                                             +--------- ended --------+------ ended ----+--> DEAD
+
+*lost*: its process or its node is gone, and it may be started again; *ended*: it is not started again, for whatever
+reason. What `DEAD` keeps is a `Failed` that says why.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.messages.gcs import ActorState, CreateActor
+from raynb.runtime.messages.values import Failed
+
+SPEC_TABLE: Final = "actors"
+LIFE_TABLE: Final = "actor_lives"
+
+DEPENDENCIES_UNREADY: Final = "DEPENDENCIES_UNREADY"
+PENDING_CREATION: Final = "PENDING_CREATION"
+ALIVE: Final = "ALIVE"
+RESTARTING: Final = "RESTARTING"
+DEAD: Final = "DEAD"
+
+STORY_LENGTH_MAX: Final = 16
+
+
+class Cause(Enum):
+    """What moves a life on."""
+
+    DURABLE = "durable"
+    STARTED = "started"
+    LOST = "lost"
+    ENDED = "ended"
+
+
+TRANSITIONS: Final = MappingProxyType(
+    {
+        (DEPENDENCIES_UNREADY, Cause.DURABLE): PENDING_CREATION,
+        (DEPENDENCIES_UNREADY, Cause.ENDED): DEAD,
+        (PENDING_CREATION, Cause.STARTED): ALIVE,
+        (PENDING_CREATION, Cause.LOST): RESTARTING,
+        (PENDING_CREATION, Cause.ENDED): DEAD,
+        (ALIVE, Cause.LOST): RESTARTING,
+        (ALIVE, Cause.ENDED): DEAD,
+        (RESTARTING, Cause.STARTED): ALIVE,
+        (RESTARTING, Cause.LOST): RESTARTING,
+        (RESTARTING, Cause.ENDED): DEAD,
+    }
+)
+
+
+class InvalidTransition(Exception):
+    """The machine itself is wrong; the message tells this actor's story."""
+
+
+class LifeRecord(Struct, array_like=True, frozen=True, gc=False):
+    """The part of an actor that changes, as it stands in the store."""
+
+    state: str
+    incarnation: int
+    node_id: bytes
+    worker: str
+    pid: int
+    failure: Failed | None
+    repr_name: str
+    creator: str
+
+
+@dataclass(slots=True, eq=False)
+class Actor:
+    """An actor in the table."""
+
+    spec: CreateActor
+    creator: str
+    """Address of the process that sent `CreateActor`."""
+    state: str = DEPENDENCIES_UNREADY
+    incarnation: int = 0
+    node_id: bytes = b""
+    """Where it lives or is being started; empty while no node is picked."""
+    worker: str = ""
+    """Known from `ActorStarted`, or before that from the node manager."""
+    pid: int = 0
+    failure: Failed | None = None
+    repr_name: str = ""
+    watchers: dict[str, None] = field(default_factory=dict)
+    restart_asked: bool = False
+    """It was killed with leave to be restarted: its process's end is no end of it."""
+    alive_since: float = 0.0
+    early_deaths: int = 0
+    """In a row; they slow the next restart down."""
+    resend_pause_s: float = 0.0
+    story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_LENGTH_MAX))
+
+    @property
+    def id(self) -> bytes:
+        return self.spec.creation.actor_id
+
+    @property
+    def owner(self) -> str:
+        return self.spec.creation.owner
+
+    @property
+    def job(self) -> bytes:
+        return self.spec.creation.context.job
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether ``max_restarts`` leaves one."""
+        return self.spec.max_restarts == -1 or self.incarnation < self.spec.max_restarts
+
+    def __repr__(self) -> str:
+        return f"<Actor {self.spec.class_name} {self.id.hex()} {self.state} #{self.incarnation}>"
+
+    def move(self, cause: Cause, why: str) -> None:
+        """Go on to the next state.
+
+        Raises
+        ------
+        InvalidTransition
+            The table has no such step.
+        """
+        after = TRANSITIONS.get((self.state, cause))
+        if after is None:
+            story = "\n  ".join(self.story)
+            raise InvalidTransition(f"{self!r} can't be {cause.value} ({why}):\n  {story}")
+        self.story.append(f"{self.state} --{cause.value}--> {after}: {why}")
+        self.state = after
+
+    def died(self, why: str) -> Failed:
+        """The error of calls to it."""
+        name = f" {self.spec.name!r}" if self.spec.name else ""
+        text = f"Actor {self.spec.class_name}{name} ({self.id.hex()}) is dead: {why}"
+        return Failed("ActorDiedError", text)
+
+    def announcement(self) -> ActorState:
+        """What watchers are told."""
+        return ActorState(
+            self.id,
+            self.state,
+            self.incarnation,
+            self.worker if self.state == ALIVE else "",
+            self.failure,
+            self.spec.max_task_retries,
+        )
+
+    def description(self) -> bytes:
+        """What `NamedActor` and `CreateActor` are answered."""
+        spec = self.spec
+        return msgspec.msgpack.encode(
+            {
+                "actor_id": self.id,
+                "class_name": spec.class_name,
+                "methods": spec.methods,
+                "owner": self.owner,
+                "job": self.job,
+                "name": spec.name,
+                "namespace": spec.namespace,
+                "max_restarts": spec.max_restarts,
+                "max_task_retries": spec.max_task_retries,
+                "detached": spec.detached,
+                "state": self.state,
+            }
+        )
+
+    def spec_write(self) -> Write:
+        """The part that never changes."""
+        return Write(SPEC_TABLE, self.id, msgspec.msgpack.encode(self.spec))
+
+    def life_write(self, state: str | None = None) -> Write:
+        """The part that changes."""
+        record = LifeRecord(
+            state or self.state,
+            self.incarnation,
+            self.node_id,
+            self.worker,
+            self.pid,
+            self.failure,
+            self.repr_name,
+            self.creator,
+        )
+        return Write(LIFE_TABLE, self.id, msgspec.msgpack.encode(record))
+
+    def take_life(self, record: LifeRecord) -> None:
+        """Be what the store says."""
+        self.state, self.incarnation = record.state, record.incarnation
+        self.node_id, self.worker, self.pid = record.node_id, record.worker, record.pid
+        self.failure, self.repr_name = record.failure, record.repr_name
+        self.story.append(f"loaded as {record.state}")
+
+
+def decode_spec(value: bytes) -> CreateActor:
+    """A row of `SPEC_TABLE`."""
+    return msgspec.msgpack.decode(value, type=CreateActor)
+
+
+def decode_life(value: bytes) -> LifeRecord:
+    """A row of `LIFE_TABLE`."""
+    return msgspec.msgpack.decode(value, type=LifeRecord)

@@ -1,0 +1,252 @@
+"""How an actor's life moves on: started, lost and started again, ended. What each step writes, and whom it tells.
+
+Rules
+-----
+1. `StartActor` goes out only when its incarnation and its node are durable: a GCS that is started again knows which
+   node to wait for, and no incarnation is given twice for different reasons.
+2. It is repeated with growing pauses until the actor answers.
+3. An actor that dies young several times in a row is started again after a growing pause, so that it can't keep a
+   machine busy with its dying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final, Protocol
+
+from msgspec import structs
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.gcs_actor_index import ActorIndex
+from raynb.runtime.core.gcs_actor_life import (
+    ALIVE,
+    DEAD,
+    LIFE_TABLE,
+    PENDING_CREATION,
+    RESTARTING,
+    SPEC_TABLE,
+    Actor,
+    Cause,
+)
+from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.core.gcs_journal import Effects, Journal
+from raynb.runtime.messages.node import ExitWorker, KillWorker
+from raynb.runtime.messages.values import Failed
+
+DEAD_ACTORS_MAX: Final = 10_000
+RESEND_FIRST_S: Final = 5.0
+RESEND_MAX_S: Final = 60.0
+EARLY_DEATH_S: Final = 2.0
+EARLY_DEATHS_FREE: Final = 3
+"""So often in a row an actor that dies young is started again at once."""
+RESTART_PAUSE_FIRST_S: Final = 0.2
+RESTART_PAUSE_MAX_S: Final = 10.0
+
+STARTING: Final = (PENDING_CREATION, RESTARTING)
+
+KILLED: Final = "killed"
+OUT_OF_SCOPE: Final = "out of scope"
+EXITED: Final = "exited"
+CONSTRUCTOR_FAILED: Final = "constructor failed"
+GONE: Final = ""
+"""What becomes of a process whose actor ends. GONE: nothing, there is none any more."""
+
+Told = Callable[[str], Effects]
+"""What follows once a client's request is durable; given the reason why it isn't, if it failed."""
+
+
+class World(Protocol):
+    """What actors need to know of the rest of the cluster."""
+
+    def place(self, resources: dict[str, float]) -> bytes:
+        """Id of a living node that could run this; empty if there is none now."""
+
+    def manager_of(self, node_id: bytes) -> str:
+        """Address of a living node's manager; empty if it is not there."""
+
+    def is_dead(self, address: str) -> bool:
+        """Whether this process is known to be dead."""
+
+    def job_ended(self, job: bytes) -> bool:
+        """Whether this job is over."""
+
+
+class ActorSteps:
+    """The steps of all actors' lives, and their timers."""
+
+    def __init__(self, index: ActorIndex, journal: Journal, world: World, kill_patience_s: float) -> None:
+        self._index = index
+        self._journal = journal
+        self._world = world
+        self._kill_patience_s = kill_patience_s
+        self._timers: list[tuple[float, int, str, Actor, int]] = []
+        self._ticket = count()
+
+    def announce(self, actor: Actor) -> Effects:
+        """Tell all watchers how it is."""
+        news = actor.announcement()
+        return [Send(watcher, news) for watcher in actor.watchers]
+
+    # -- starting
+
+    def place(self, actor: Actor) -> None:
+        """Pick the node on which it will be started; none there: it waits for one."""
+        actor.node_id = self._world.place(actor.spec.creation.resources)
+        if actor.node_id:
+            self._index.unplaced.pop(actor.id, None)
+        else:
+            self._index.unplaced[actor.id] = actor
+
+    def start(self, actor: Actor, now: float) -> Effects:
+        """Send (again) what starts it."""
+        manager = self.manager(actor)
+        if not manager:
+            return []  # a node that joins, or is given up, brings it on
+        actor.resend_pause_s = min(RESEND_MAX_S, actor.resend_pause_s * 2 or RESEND_FIRST_S)
+        self._timer(now + actor.resend_pause_s, "start", actor)
+        return [Send(manager, structs.replace(actor.spec.creation, incarnation=actor.incarnation))]
+
+    def write_and_start(self, actor: Actor, now: float, pause_s: float = 0.0) -> Effects:
+        """Make the incarnation and its node durable, then start it."""
+        incarnation = actor.incarnation
+
+        def durable() -> Effects:
+            if actor.incarnation != incarnation or actor.state not in STARTING:
+                return []
+            if pause_s:
+                self._timer(now + pause_s, "start", actor)
+                return []
+            return self.start(actor, now)
+
+        def undo(reason: str) -> Effects:
+            if actor.incarnation != incarnation or actor.state not in STARTING:
+                return []
+            why = f"it could not be started again: {reason}"
+            return self.end(actor, actor.died(why), reason, now)
+
+        return [self._journal.write([actor.life_write()], now, durable, undo)]
+
+    def place_waiting(self, now: float) -> Effects:
+        """There are more nodes than before."""
+        effects: Effects = []
+        for actor in list(self._index.unplaced.values()):
+            self.place(actor)
+            if actor.node_id and actor.state in STARTING:
+                effects += self.write_and_start(actor, now)
+        return effects
+
+    def lose(self, actor: Actor, reason: str, now: float) -> Effects:
+        """Its process is gone: start it again, if it may be."""
+        asked, actor.restart_asked = actor.restart_asked, False
+        if not actor.may_restart:
+            how = "it was killed by ray.kill(no_restart=False)" if asked else "its process died"
+            n = actor.incarnation
+            used = f" ({n} restart{'s' * (n > 1)} used, no more allowed)" if n else ""
+            return self.end(actor, actor.died(f"{how}: {reason}{used}"), reason, now)
+        lived_s = now - actor.alive_since if actor.state == ALIVE else 0.0
+        actor.early_deaths = 0 if asked or lived_s > EARLY_DEATH_S else actor.early_deaths + 1
+        actor.move(Cause.LOST, reason)
+        self._index.unassign(actor)
+        actor.incarnation += 1
+        actor.resend_pause_s = 0.0
+        self.place(actor)
+        pause_s = _restart_pause_s(actor.early_deaths)
+        return [*self.announce(actor), *self.write_and_start(actor, now, pause_s)]
+
+    # -- ending
+
+    def end(
+        self,
+        actor: Actor,
+        failure: Failed,
+        why: str,
+        now: float,
+        process: str = GONE,
+        told: Told | None = None,
+    ) -> Effects:
+        """It is not started again.
+
+        Parameters
+        ----------
+        failure
+            What its callers get.
+        process
+            What becomes of its process.
+        told
+            Set for what a client asked for: it, the watchers and the process hear of it only once it is durable.
+        """
+        had_process = actor.state in (*STARTING, ALIVE)
+        worker = actor.worker
+        actor.move(Cause.ENDED, why)
+        actor.failure = failure
+        self._index.leave(actor)
+        effects = self.announce(actor)
+        self._index.unwatch(actor)
+        if process and had_process:
+            effects += self._end_process(actor, worker, process, now)
+        if told is None:
+            write = self._journal.write([actor.life_write()], now)
+            return [write, *effects, *self._forget_oldest(now)]
+        # Not confirmed: it is ended all the same, and may come back with the GCS's next start.
+        write = self._journal.write(
+            [actor.life_write()],
+            now,
+            lambda: [*effects, *told("")],
+            lambda reason: [*effects, *told(reason)],
+        )
+        return [write, *self._forget_oldest(now)]
+
+    def _end_process(self, actor: Actor, worker: str, process: str, now: float) -> Effects:
+        if worker and process in (OUT_OF_SCOPE, EXITED):
+            self._index.by_worker[worker] = actor  # until its death is reported
+            self._timer(now + self._kill_patience_s, "reap", actor)
+            # One that exits knows how; one that nobody refers to is asked to, when it is idle.
+            return [Send(worker, ExitWorker())] if process == OUT_OF_SCOPE else []
+        return self.kill_process(actor, process)
+
+    def kill_process(self, actor: Actor, reason: str) -> Effects:
+        """End the process that it has, or is about to get."""
+        return self.kill_stray(actor.node_id, actor.worker, reason, actor.id, actor.incarnation)
+
+    def kill_stray(self, node_id: bytes, worker: str, reason: str, actor_id: bytes, incarnation: int) -> Effects:
+        """End a process that has an actor it should not have."""
+        manager = self._world.manager_of(node_id)
+        return [Send(manager, KillWorker(worker, reason, actor_id, incarnation))] if manager else []
+
+    def _forget_oldest(self, now: float) -> Effects:
+        effects: Effects = []
+        while len(self._index.dead) > DEAD_ACTORS_MAX:
+            oldest = self._index.dead.popleft()
+            del self._index.actors[oldest]
+            writes = [Write(SPEC_TABLE, oldest, None), Write(LIFE_TABLE, oldest, None)]
+            effects.append(self._journal.write(writes, now))
+        return effects
+
+    # -- time
+
+    def tick(self, now: float) -> Effects:
+        """Send again what was not answered, end what did not end."""
+        effects: Effects = []
+        while self._timers and self._timers[0][0] <= now:
+            _, _, kind, actor, incarnation = heappop(self._timers)
+            if actor.incarnation != incarnation:
+                continue
+            if kind == "start" and actor.state in STARTING:
+                effects += self.start(actor, now)
+            elif kind == "reap" and actor.state == DEAD and actor.worker in self._index.by_worker:
+                effects += self.kill_process(actor, "it did not end when it was asked to")
+        return effects
+
+    def _timer(self, when: float, kind: str, actor: Actor) -> None:
+        heappush(self._timers, (when, next(self._ticket), kind, actor, actor.incarnation))
+
+    def manager(self, actor: Actor) -> str:
+        """Where to send what concerns its process; empty if its node is not there."""
+        return self._world.manager_of(actor.node_id) if actor.node_id else ""
+
+
+def _restart_pause_s(early_deaths: int) -> float:
+    spare = early_deaths - EARLY_DEATHS_FREE - 1
+    return min(RESTART_PAUSE_MAX_S, RESTART_PAUSE_FIRST_S * 2.0**spare) if spare >= 0 else 0.0

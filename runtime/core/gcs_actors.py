@@ -1,0 +1,413 @@
+"""The actors of a cluster: what clients ask and nodes tell about them.
+
+Rules
+-----
+1. What a client asks for is durable before it is answered, and before anything is started or ended because of it. What
+   merely happened (a constructor returned, a process died) is told at once and written too: after a crash of the GCS
+   the node managers tell it again.
+2. An `ActorStarted` of an older incarnation, or for a dead actor, ends that process.
+3. An actor that isn't detached ends with its owner and with its job; a detached one by ``kill`` alone.
+4. A name belongs to one actor that isn't DEAD, in one namespace.
+5. Dead actors are remembered, a bounded number of them, so that late callers learn why.
+
+Never knows what an actor's class or arguments are. The world outside (nodes, deaths) is asked through `World`.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Final
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.gcs_actor_index import ActorIndex
+from raynb.runtime.core.gcs_actor_life import (
+    ALIVE,
+    DEAD,
+    DEPENDENCIES_UNREADY,
+    LIFE_TABLE,
+    PENDING_CREATION,
+    SPEC_TABLE,
+    Actor,
+    Cause,
+    decode_life,
+    decode_spec,
+)
+from raynb.runtime.core.gcs_actor_steps import (
+    CONSTRUCTOR_FAILED,
+    EXITED,
+    KILLED,
+    OUT_OF_SCOPE,
+    STARTING,
+    ActorSteps,
+    World,
+)
+from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.core.gcs_journal import Effects, Journal
+from raynb.runtime.core.gcs_requests import Requests, refusal
+from raynb.runtime.messages.gcs import (
+    ActorStarted,
+    ActorState,
+    CreateActor,
+    KillActor,
+    NamedActor,
+    Reply,
+    WatchActor,
+)
+from raynb.runtime.messages.node import ActorStartFailed, ProcessDied
+from raynb.runtime.messages.values import Failed
+
+UNREGISTERED_PATIENCE_S: Final = 30.0
+
+ENDINGS: Final = {
+    KILLED: "it was killed by ray.kill().",
+    OUT_OF_SCOPE: "nobody refers to it any more, so it was ended.",
+    EXITED: "it ended itself (exit_actor).",
+}
+
+
+class ActorTable:
+    """All actors. See the module's rules."""
+
+    def __init__(self, journal: Journal, requests: Requests, world: World, kill_patience_s: float = 5.0) -> None:
+        self._journal = journal
+        self._requests = requests
+        self._world = world
+        self.index = ActorIndex()
+        self._steps = ActorSteps(self.index, journal, world, kill_patience_s)
+        self._unregistered: dict[bytes, tuple[str, dict[str, None]]] = {}
+        """Watched, but not created yet: the creator (if known), the watchers."""
+        self._unregistered_until: list[tuple[float, bytes]] = []
+
+    def __repr__(self) -> str:
+        return f"<ActorTable {len(self.index.actors)} actors, {len(self.index.names)} names>"
+
+    # -- asked by clients
+
+    def create(self, sender: str, message: CreateActor, now: float) -> Effects:
+        """Register an actor and start it."""
+        creation = message.creation
+        known = self.index.actors.get(creation.actor_id)
+        if known is not None:
+            return self._describe(sender, message.request, known)
+        name = (message.namespace, message.name)
+        holder = self.index.names.get(name) if message.name else None
+        if holder is not None and message.get_if_exists:
+            return self._describe(sender, message.request, holder)
+        kind = "ActorDiedError"
+        if holder is not None:
+            kind = "ActorAlreadyExistsError"
+            text = (
+                f"the name {message.name!r} is taken in the namespace {message.namespace!r} by an "
+                f"actor of class {holder.spec.class_name}: use get_if_exists=True to get that one, "
+                "or another name"
+            )
+        elif not message.detached and self._world.job_ended(creation.context.job):
+            text = f"an actor of class {message.class_name} was not created: its job has ended"
+        elif not message.detached and self._world.is_dead(creation.owner):
+            text = f"an actor of class {message.class_name} was not created: its owner has died"
+        else:
+            return self._register(sender, Actor(message, sender), now)
+        return [self._refuse(sender, message.request, kind, text)]
+
+    def _register(self, sender: str, actor: Actor, now: float) -> Effects:
+        self.index.enter(actor)
+        for watcher in self._unregistered.pop(actor.id, ("", {}))[1]:
+            self.index.watch(actor, watcher)
+        self._steps.place(actor)
+        request = actor.spec.request
+
+        def durable() -> Effects:
+            begin = actor.state == DEPENDENCIES_UNREADY  # else it was ended meanwhile
+            if begin:
+                actor.move(Cause.DURABLE, f"created by {sender}")
+            reply = Reply(request, actor.description())
+            answer = self._requests.answer(sender, reply, keep=True)
+            return [answer, *(self._begin(actor, now) if begin else ())]
+
+        def undo(reason: str) -> Effects:
+            text = f"the actor {actor.spec.class_name} was not created: {reason}"
+            effects: Effects = [self._refuse(sender, request, "RaySystemError", text)]
+            if actor.state != DEAD:
+                failure = Failed("ActorDiedError", text)
+                effects += self._steps.end(actor, failure, "not durable", now)
+            return effects
+
+        # Once this is read back it is durable, so that is the state it says.
+        writes = [actor.spec_write(), actor.life_write(PENDING_CREATION)]
+        return [self._journal.write(writes, now, durable, undo)]
+
+    def _begin(self, actor: Actor, now: float) -> Effects:
+        """It is durable."""
+        effects = self._steps.announce(actor)
+        if self._steps.manager(actor):
+            return effects + self._steps.start(actor, now)
+        self._steps.place(actor)  # its node died meanwhile, or there was none
+        return effects + (self._steps.write_and_start(actor, now) if actor.node_id else [])
+
+    def named(self, sender: str, message: NamedActor) -> Effects:
+        """Find an actor by its name."""
+        actor = self.index.names.get((message.namespace, message.name))
+        if actor is not None:
+            return self._describe(sender, message.request, actor)
+        text = (
+            f"there is no living actor named {message.name!r} in the namespace "
+            f"{message.namespace!r}: it was not created, has ended, or is in another namespace"
+        )
+        reply = refusal(message.request, "ValueError", text)
+        return [self._requests.answer(sender, reply, keep=False)]
+
+    def watch(self, sender: str, message: WatchActor, now: float) -> Effects:
+        """Tell the state of an actor, now and whenever it changes."""
+        actor = self.index.actors.get(message.actor_id)
+        if actor is not None:
+            if actor.state != DEAD:
+                self.index.watch(actor, sender)
+            return [Send(sender, actor.announcement())]
+        if message.owner and self._world.is_dead(message.owner):
+            return [Send(sender, _never_registered(message.actor_id, "its creator has died"))]
+        if message.actor_id not in self._unregistered:
+            self._unregistered[message.actor_id] = (message.owner, {})
+            until = (now + UNREGISTERED_PATIENCE_S, message.actor_id)
+            if not message.owner:
+                heappush(self._unregistered_until, until)
+        self._unregistered[message.actor_id][1][sender] = None
+        return [Send(sender, ActorState(message.actor_id, DEPENDENCIES_UNREADY, 0))]
+
+    def kill(self, sender: str, message: KillActor, now: float) -> Effects:
+        """End an actor, or (``no_restart=False``) its process alone."""
+        actor = self.index.actors.get(message.actor_id)
+
+        def told(reason: str) -> Effects:
+            if not message.request:
+                return []
+            reply = Reply(message.request)
+            if reason:
+                text = f"the end of the actor may not outlast a restart of the GCS: {reason}"
+                reply = refusal(message.request, "RaySystemError", text)
+            return [self._requests.answer(sender, reply, keep=True)]
+
+        if actor is None or actor.state == DEAD:
+            key = message.actor_id
+            return self._journal.when_durable(LIFE_TABLE, key, lambda: told(""), told)
+        if message.reason == KILLED and not message.no_restart:
+            actor.restart_asked = actor.state == ALIVE
+            if actor.state not in (ALIVE, PENDING_CREATION):
+                return told("")  # there is no process to be ended
+            reason = "killed by ray.kill(no_restart=False)"
+            return [*self._steps.kill_process(actor, reason), *told("")]
+        failure = actor.died(ENDINGS.get(message.reason, message.reason))
+        process = message.reason if message.reason in ENDINGS else KILLED
+        return self._steps.end(actor, failure, message.reason, now, process, told)
+
+    # -- told by workers and node managers
+
+    def started(self, message: ActorStarted, now: float) -> Effects:
+        """A constructor has returned, or failed."""
+        if self._world.is_dead(message.worker):
+            return []
+        actor = self.index.actors.get(message.actor_id)
+        stray = ""
+        if actor is None or actor.state == DEAD:
+            stray = "its actor has ended"
+        elif message.incarnation < actor.incarnation:
+            stray = "its actor was started again elsewhere"
+        elif actor.state == ALIVE and message.incarnation == actor.incarnation:
+            if actor.worker == message.worker:
+                return []  # said before
+            stray = "its actor lives in another process already"
+        if stray or actor is None:
+            return self._steps.kill_stray(message.node_id, message.worker, stray, message.actor_id, message.incarnation)
+        if actor.state == DEPENDENCIES_UNREADY:
+            return []  # not of this GCS's doing; it will be started, and asked again
+        if actor.state == ALIVE:
+            actor.move(Cause.LOST, f"incarnation {message.incarnation} is newer")
+        actor.incarnation = message.incarnation
+        actor.node_id, actor.repr_name = message.node_id, message.repr_name
+        self.index.unplaced.pop(actor.id, None)
+        self.index.assign(actor, message.worker)
+        actor.pid = message.pid
+        if message.failure is not None:
+            why = "its constructor failed"
+            return self._steps.end(actor, message.failure, why, now, CONSTRUCTOR_FAILED)
+        actor.move(Cause.STARTED, f"in process {message.pid}")
+        actor.alive_since = now
+        return [self._journal.write([actor.life_write()], now), *self._steps.announce(actor)]
+
+    def start_failed(self, message: ActorStartFailed, now: float) -> Effects:
+        """A node manager could not start it. An ActorDiedError is a process's death, all else is final."""
+        actor = self.index.actors.get(message.actor_id)
+        if actor is None or actor.state not in STARTING:
+            return []
+        if message.incarnation != actor.incarnation:
+            return []
+        if message.failure.kind == "ActorDiedError":
+            return self._steps.lose(actor, message.failure.message, now)
+        return self._steps.end(actor, message.failure, "could not be started", now)
+
+    def assigned(self, actor_id: bytes, worker: str) -> None:
+        """A node manager lists a worker that has this actor; its constructor may still run."""
+        actor = self.index.actors.get(actor_id)
+        if actor is not None and actor.state in STARTING and not self._world.is_dead(worker):
+            self.index.assign(actor, worker)
+
+    def process_died(self, death: ProcessDied, now: float) -> Effects:
+        """A process is dead: an actor's own, an owner's, or a watcher's."""
+        effects: Effects = []
+        actor = self._actor_of(death)
+        if actor is not None:
+            exited = death.intended and actor.state == ALIVE and not actor.restart_asked
+            if exited:
+                failure = actor.died(ENDINGS[EXITED])
+                effects += self._steps.end(actor, failure, death.reason, now)
+            else:
+                effects += self._steps.lose(actor, death.reason, now)
+        self.index.by_worker.pop(death.address, None)
+        for owned in self.index.owned_by(death.address):
+            if not owned.spec.detached:
+                failure = owned.died(f"its owner has died ({death.reason}).")
+                effects += self._steps.end(owned, failure, "owner died", now, KILLED)
+        self.index.drop_watcher(death.address)
+        for unknown, (creator, watchers) in list(self._unregistered.items()):
+            watchers.pop(death.address, None)
+            if creator == death.address:
+                effects += self._give_up(unknown, "its creator has died")
+        return effects
+
+    def _actor_of(self, death: ProcessDied) -> Actor | None:
+        """The actor that this death is the loss of."""
+        actor = self.index.by_worker.get(death.address)
+        if actor is None and death.actor_id:
+            actor = self.index.actors.get(death.actor_id)
+            if actor is not None and actor.incarnation != death.incarnation:
+                return None
+            if actor is not None and actor.worker:
+                return None  # it is in another process
+        if actor is None or actor.state not in (*STARTING, ALIVE):
+            return None
+        return actor
+
+    def job_ended(self, job: bytes, now: float) -> Effects:
+        """Actors that are not detached end with their job."""
+        effects: Effects = []
+        for actor in list(self.index.actors.values()):
+            if actor.job == job and not actor.spec.detached and actor.state != DEAD:
+                failure = actor.died("its job has ended.")
+                effects += self._steps.end(actor, failure, "job ended", now, KILLED)
+        for unknown in [unknown for unknown in self._unregistered if unknown.endswith(job)]:
+            effects += self._give_up(unknown, "its job has ended")
+        return effects
+
+    def node_joined(self, node_id: bytes, living: list[tuple[bytes, int, str]], first: bool, now: float) -> Effects:
+        """A node is there.
+
+        Parameters
+        ----------
+        living
+            The actors that it says live there: (id, incarnation, worker).
+        first
+            For the first time since this GCS was started: then these are all.
+        """
+        effects: Effects = []
+        here: set[bytes] = set()
+        for actor_id, incarnation, worker in living if first else ():
+            actor = self.index.actors.get(actor_id)
+            if actor is None or actor.state == DEAD or incarnation < actor.incarnation:
+                why = "its actor has ended"
+                effects += self._steps.kill_stray(node_id, worker, why, actor_id, incarnation)
+                continue
+            here.add(actor_id)
+            actor.incarnation, actor.node_id = incarnation, node_id
+            self.index.unplaced.pop(actor_id, None)
+            self.index.assign(actor, worker or actor.worker)
+        for actor in list(self.index.actors.values()) if first else ():
+            if actor.node_id != node_id:
+                continue
+            if actor.state == ALIVE and actor.id not in here:
+                why = "it ended while the GCS was being started again."
+                effects += self._steps.lose(actor, why, now)
+            elif actor.state in STARTING:
+                effects += self._steps.start(actor, now)
+        return [*effects, *self._steps.place_waiting(now)]
+
+    def node_died(self, node_id: bytes, reason: str, now: float) -> Effects:
+        """What lived there is gone, also what was only being started."""
+        effects: Effects = []
+        for actor in list(self.index.actors.values()):
+            if actor.node_id == node_id and actor.state in (*STARTING, ALIVE):
+                effects += self._steps.lose(actor, f"its node is gone ({reason}).", now)
+        return effects
+
+    # -- time and the store
+
+    def load(self, table: str, key: bytes, value: bytes) -> None:
+        """A row of the store, specs before lives. `msgspec.DecodeError` or ValueError if it isn't one."""
+        if table == SPEC_TABLE:
+            self.index.actors[key] = Actor(decode_spec(value), "")
+            return
+        actor = self.index.actors.get(key)
+        if actor is None:
+            raise ValueError("the state of an actor whose description is lost")
+        record = decode_life(value)
+        actor.creator = record.creator
+        actor.take_life(record)
+
+    def loaded(self) -> list[str]:
+        """All rows are there: index them. Returns, for people, the actors whose state is lost; they are dropped."""
+        torn = [a for a in self.index.actors.values() if a.state == DEPENDENCIES_UNREADY]
+        for actor in torn:
+            del self.index.actors[actor.id]
+        for actor in self.index.actors.values():
+            if actor.state == DEAD:
+                self.index.dead.append(actor.id)
+                continue
+            self.index.enter(actor)
+            self.index.assign(actor, actor.worker)
+            if not actor.node_id:
+                self.index.unplaced[actor.id] = actor
+        return [f"the actor {actor.spec.class_name} {actor.id.hex()}" for actor in torn]
+
+    def writes(self) -> list[Write]:
+        """Everything, for a store that has lost it."""
+        writes: list[Write] = []
+        for actor in self.index.actors.values():
+            state = PENDING_CREATION if actor.state == DEPENDENCIES_UNREADY else actor.state
+            writes += [actor.spec_write(), actor.life_write(state)]
+        return writes
+
+    def tick(self, now: float) -> Effects:
+        """Carry out what is due."""
+        effects = self._steps.tick(now)
+        while self._unregistered_until and self._unregistered_until[0][0] <= now:
+            _, actor_id = heappop(self._unregistered_until)
+            text = f"it was not registered within {UNREGISTERED_PATIENCE_S:g} s"
+            effects += self._give_up(actor_id, text)
+        return effects
+
+    def _give_up(self, actor_id: bytes, why: str) -> Effects:
+        _, watchers = self._unregistered.pop(actor_id, ("", {}))
+        return [Send(watcher, _never_registered(actor_id, why)) for watcher in watchers]
+
+    # -- answers
+
+    def _describe(self, sender: str, request: int, actor: Actor) -> Effects:
+        def answer() -> Effects:
+            reply = Reply(request, actor.description())
+            return [self._requests.answer(sender, reply, keep=True)]
+
+        def undo(reason: str) -> Effects:
+            return [self._refuse(sender, request, "RaySystemError", reason)]
+
+        return self._journal.when_durable(SPEC_TABLE, actor.id, answer, undo)
+
+    def _refuse(self, sender: str, request: int, kind: str, text: str) -> Send:
+        return self._requests.answer(sender, refusal(request, kind, text), keep=True)
+
+    def check(self) -> None:
+        """The invariants."""
+        self.index.check()
+        assert not self._unregistered.keys() & self.index.actors.keys()
+
+
+def _never_registered(actor_id: bytes, why: str) -> ActorState:
+    text = f"Actor {actor_id.hex()} is dead: {why}, so it was never started."
+    return ActorState(actor_id, DEAD, 0, failure=Failed("ActorDiedError", text))

@@ -1,0 +1,134 @@
+"""Jobs: each driver's life in the cluster, from `RegisterJob` to its end.
+
+Rules
+-----
+* A job is registered once durable; the same driver may register it again (a repetition), another driver may not.
+* It ends when its driver says so or dies; then it is SUCCEEDED or FAILED. Nothing runs for an ended job.
+* Ended jobs are remembered, `ENDED_JOBS_MAX` of them.
+
+Never knows what else ends with a job: whoever calls `finish` tells the others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.core.gcs_journal import Effects, Journal
+from raynb.runtime.core.gcs_requests import Requests, refusal
+from raynb.runtime.messages.gcs import RegisterJob, Reply
+
+TABLE: Final = "jobs"
+ENDED_JOBS_MAX: Final = 1000
+
+RUNNING: Final = "RUNNING"
+SUCCEEDED: Final = "SUCCEEDED"
+FAILED: Final = "FAILED"
+
+
+class JobRecord(Struct, array_like=True, frozen=True, gc=False):
+    """What stands in the store. Times are wall-clock seconds; ``ended`` is 0 for a job that runs."""
+
+    job: bytes
+    driver: str
+    pid: int
+    namespace: str
+    entrypoint: str
+    started: float
+    status: str = RUNNING
+    ended: float = 0.0
+    message: str = ""
+
+
+class JobTable:
+    """The jobs of a cluster."""
+
+    def __init__(self, journal: Journal, requests: Requests) -> None:
+        self._journal = journal
+        self._requests = requests
+        self.jobs: dict[bytes, JobRecord] = {}
+        self._ended: deque[bytes] = deque()
+
+    def __repr__(self) -> str:
+        return f"<JobTable {len(self.jobs)} jobs, {len(self._ended)} ended>"
+
+    def load(self, key: bytes, value: bytes) -> None:
+        """A row of the store. `msgspec.DecodeError` if it isn't one."""
+        record = msgspec.msgpack.decode(value, type=JobRecord)
+        self.jobs[key] = record
+        if record.status != RUNNING:
+            self._ended.append(key)
+
+    def register(self, sender: str, message: RegisterJob, now: float) -> Effects:
+        """A driver has come."""
+        known = self.jobs.get(message.job)
+        request = message.request
+
+        def answer() -> Effects:
+            return [self._requests.answer(sender, Reply(request), keep=True)]
+
+        def undo(reason: str) -> Effects:
+            if self.jobs.get(message.job) is record:
+                del self.jobs[message.job]
+            reply = refusal(request, "RaySystemError", f"the job was not registered: {reason}")
+            effects: Effects = [self._requests.answer(sender, reply, keep=True)]
+            return [*effects, self._journal.write([Write(TABLE, message.job, None)], now)]
+
+        record = known or JobRecord(
+            message.job,
+            message.driver,
+            message.pid,
+            message.namespace,
+            message.entrypoint,
+            message.started,
+        )
+        if known is None:
+            self.jobs[message.job] = record
+            return [self._journal.write([_write_of(record)], now, answer, undo)]
+        if known.driver != message.driver or known.status != RUNNING:
+            text = f"the job {message.job.hex()} is another driver's, or has ended"
+            reply = refusal(request, "RaySystemError", text)
+            return [self._requests.answer(sender, reply, keep=True)]
+        return self._journal.when_durable(TABLE, message.job, answer, undo)
+
+    def finish(self, job: bytes, status: str, message: str, now: float, wall: float) -> Effects | None:
+        """A job is over; None if it is not one that runs. ``wall``: seconds since the epoch."""
+        record = self.jobs.get(job)
+        if record is None or record.status != RUNNING:
+            return None
+        record = msgspec.structs.replace(record, status=status, message=message, ended=wall)
+        self.jobs[job] = record
+        self._ended.append(job)
+        writes = [_write_of(record)]
+        while len(self._ended) > ENDED_JOBS_MAX:
+            oldest = self._ended.popleft()
+            del self.jobs[oldest]
+            writes.append(Write(TABLE, oldest, None))
+        return [self._journal.write(writes, now)]
+
+    def ended(self, job: bytes) -> bool:
+        """Whether this job is known to be over."""
+        record = self.jobs.get(job)
+        return record is not None and record.status != RUNNING
+
+    def of_driver(self, driver: str) -> list[JobRecord]:
+        """Jobs that run for this process."""
+        return [j for j in self.jobs.values() if j.driver == driver and j.status == RUNNING]
+
+    def writes(self) -> list[Write]:
+        """Everything, for a store that has lost it."""
+        return [_write_of(record) for record in self.jobs.values()]
+
+    def check(self) -> None:
+        """The invariants."""
+        over = {job for job, record in self.jobs.items() if record.status != RUNNING}
+        assert over == set(self._ended), "the ended jobs are those that are remembered as ended"
+        assert len(self._ended) == len(over)
+
+
+def _write_of(record: JobRecord) -> Write:
+    return Write(TABLE, record.job, msgspec.msgpack.encode(record))

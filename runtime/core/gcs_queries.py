@@ -1,0 +1,212 @@
+"""Questions to the GCS: which table answers, and the gathering of what only the clients know.
+
+Rules
+-----
+* A query is answered from the tables at once, but for ``objects``: those are in their owners' tables. Every living
+  client is asked (`ReportObjects`), and what has come within `OBJECTS_PATIENCE_S` is the answer; ``unanswered``
+  counts the clients that were silent (a held GIL, say).
+* At most `ROWS_MAX` rows go into one answer.
+* Nothing here changes a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.event_table import EventTable
+from raynb.runtime.core.gcs_actors import ActorTable
+from raynb.runtime.core.gcs_jobs import JobTable
+from raynb.runtime.core.gcs_journal import Effects
+from raynb.runtime.core.gcs_requests import Requests, refusal
+from raynb.runtime.core.membership import Membership
+from raynb.runtime.core.task_views import OBJECT_FIELDS, object_row, summary_page, task_page
+from raynb.runtime.core.timeline import timeline_page
+from raynb.runtime.core.views import (
+    ACTOR_BASE,
+    ACTOR_FIELDS,
+    JOB_FIELDS,
+    NAMED_FIELDS,
+    NODE_FIELDS,
+    STORE_FIELDS,
+    WORKER_BASE,
+    WORKER_FIELDS,
+    Page,
+    Row,
+    actor_row,
+    job_row,
+    named_rows,
+    node_row,
+    page,
+    resources_row,
+    store_row,
+    strip,
+    worker_rows,
+)
+from raynb.runtime.messages.events import ObjectRows, ReportObjects
+from raynb.runtime.messages.gcs import Query, Reply
+
+OBJECTS_PATIENCE_S: Final = 2.0
+OBJECTS_ASKED_MAX: Final = 10_000
+ROWS_MAX: Final = 200_000
+GATHERINGS_MAX: Final = 64
+
+
+class Tables(Protocol):
+    """What is asked about."""
+
+    members: Membership
+    jobs: JobTable
+    actors: ActorTable
+    events: EventTable
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """A query for objects under way."""
+
+    sender: str
+    query: Query
+    deadline: float
+    waiting: dict[str, None]
+    rows: list[Row] = field(default_factory=list)
+    total: int = 0
+
+
+class Queries:
+    """Answers `Query`. See the module's rules."""
+
+    def __init__(self, tables: Tables, requests: Requests) -> None:
+        self._tables = tables
+        self._requests = requests
+        self._gatherings: dict[int, _Gathering] = {}
+        self._last = 0
+
+    def __repr__(self) -> str:
+        return f"<Queries gathering={len(self._gatherings)}>"
+
+    def ask(self, sender: str, query: Query, now: float, wall: float) -> Effects:
+        """Answer, or begin to gather the answer."""
+        try:
+            if query.table == "objects":
+                # An unknown field is told before anybody is asked.
+                page([], self._object_fields(), query.filters, 0)
+                return self._gather(sender, query, now)
+            data = self._page(query, wall).encode()
+        except ValueError as error:
+            reply = refusal(query.request, "ValueError", f"{query.table}: {error}")
+            return [self._requests.answer(sender, reply, keep=False)]
+        return [self._requests.answer(sender, Reply(query.request, data), keep=False)]
+
+    def _page(self, query: Query, wall: float) -> Page:
+        tables, filters = self._tables, query.filters
+        limit = min(query.limit, ROWS_MAX) if query.limit >= 0 else ROWS_MAX
+        match query.table:
+            case "tasks":
+                return task_page(tables.events, filters, limit, query.id, query.detail)
+            case "task_summary":
+                return summary_page(tables.events, filters, limit)
+            case "timeline":
+                return timeline_page(tables.events, query.after, limit, wall)
+            case "resources":
+                return Page([resources_row(tables.members)], 1)
+        rows, fields, base, key = self._table(query.table)
+        every = tuple(rows[0]) if rows else fields
+        found = page(rows, every, filters, limit, (key, query.id))
+        if not query.detail:
+            found.rows = strip(found.rows, base)
+        return found
+
+    def _table(self, table: str) -> tuple[list[Row], tuple[str, ...], tuple[str, ...], str]:
+        """Rows, Ray's fields, those given without detail, the field that an id is of."""
+        tables = self._tables
+        nodes = tables.members.nodes.values()
+        match table:
+            case "nodes":
+                return [node_row(node) for node in nodes], NODE_FIELDS, NODE_FIELDS, "node_id"
+            case "store":
+                living = [store_row(node) for node in nodes if node.alive]
+                return living, STORE_FIELDS, STORE_FIELDS, "node_id"
+            case "workers":
+                rows = list(worker_rows(tables.members))
+                return rows, WORKER_FIELDS, WORKER_BASE, "worker_id"
+            case "actors":
+                rows = [actor_row(actor) for actor in tables.actors.index.actors.values()]
+                return rows, ACTOR_FIELDS, ACTOR_BASE, "actor_id"
+            case "named_actors":
+                rows = list(named_rows(tables.actors.index))
+                return rows, NAMED_FIELDS, NAMED_FIELDS, "actor_id"
+            case "jobs":
+                rows = [job_row(job) for job in tables.jobs.jobs.values()]
+                return rows, JOB_FIELDS, JOB_FIELDS, "job_id"
+        raise ValueError("there is no such table")
+
+    # -- objects
+
+    @staticmethod
+    def _object_fields() -> tuple[str, ...]:
+        more = ("state", "value_type", "local_references", "pending_tasks", "borrowers")
+        return (*OBJECT_FIELDS, *more)
+
+    def _gather(self, sender: str, query: Query, now: float) -> Effects:
+        if len(self._gatherings) >= GATHERINGS_MAX:
+            raise ValueError("too many questions about objects at once: ask again")
+        self._last += 1
+        asked = self._tables.members.processes()
+        entry = _Gathering(sender, query, now + OBJECTS_PATIENCE_S, dict.fromkeys(asked))
+        self._gatherings[self._last] = entry
+        everything = query.filters or query.id or query.limit < 0
+        limit = OBJECTS_ASKED_MAX if everything else min(query.limit, OBJECTS_ASKED_MAX)
+        effects: Effects = [Send(client, ReportObjects(self._last, limit)) for client in asked]
+        return effects or self._finish(self._last)
+
+    def report(self, sender: str, message: ObjectRows) -> Effects:
+        """A client's part."""
+        entry = self._gatherings.get(message.request)
+        if entry is None or sender not in entry.waiting:
+            return []
+        del entry.waiting[sender]
+        drivers = {job.driver for job in self._tables.jobs.jobs.values()}
+        kind = "DRIVER" if sender in drivers else "WORKER"
+        ip = self._tables.members.ip_of(sender)
+        events = self._tables.events
+        entry.rows += [object_row(row, events, message.pid, kind, ip) for row in message.rows]
+        entry.total += message.total
+        return [] if entry.waiting else self._finish(message.request)
+
+    def process_died(self, address: str) -> Effects:
+        """Nothing more comes from there, and nothing has to go there."""
+        effects: Effects = []
+        for number, entry in list(self._gatherings.items()):
+            entry.waiting.pop(address, None)
+            if entry.sender == address:
+                del self._gatherings[number]
+            elif not entry.waiting:
+                effects += self._finish(number)
+        return effects
+
+    def tick(self, now: float) -> Effects:
+        """Give what has come."""
+        effects: Effects = []
+        for number in [n for n, entry in self._gatherings.items() if entry.deadline <= now]:
+            effects += self._finish(number)
+        return effects
+
+    def _finish(self, number: int) -> Effects:
+        entry = self._gatherings.pop(number)
+        query = entry.query
+        entry.rows.sort(key=lambda row: (-row["object_size"], row["object_id"]))
+        limit = query.limit if query.limit >= 0 else ROWS_MAX
+        fields = self._object_fields()
+        found = page(entry.rows, fields, query.filters, limit, ("object_id", query.id))
+        unsent = entry.total - len(entry.rows)
+        if query.filters or query.id:
+            found.dropped = unsent
+        else:
+            found.total += unsent
+        found.more = {"unanswered": len(entry.waiting)}
+        if not query.detail:
+            found.rows = strip(found.rows, OBJECT_FIELDS)
+        reply = Reply(query.request, found.encode())
+        return [self._requests.answer(entry.sender, reply, keep=False)]

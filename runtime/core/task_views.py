@@ -1,0 +1,305 @@
+"""Rows of tasks and objects with Ray's fields, from the event hub's table.
+
+A query over many tasks must not hold the GCS up: filters on a task's function, state, worker or job are decided on the
+columns, before any map is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from heapq import nlargest
+from typing import Final
+
+from raynb.runtime.core.event_table import EventTable
+from raynb.runtime.core.views import Filter, Page, Row, compile_filters, ms, text_of
+from raynb.runtime.messages.events import (
+    FINISHED,
+    PENDING_ARGS_AVAIL,
+    PENDING_NODE_ASSIGNMENT,
+    RUNNING,
+    SUBMITTED_TO_WORKER,
+    TASK_KINDS,
+    TASK_STATES,
+    ObjectRow,
+)
+from raynb.runtime.messages.ids import OBJECT_ID_BYTES, PUT_INDEX_BASE, TASK_ID_BYTES, task_of
+
+TASK_FIELDS: Final = (
+    "task_id",
+    "attempt_number",
+    "name",
+    "state",
+    "job_id",
+    "actor_id",
+    "type",
+    "func_or_class_name",
+    "parent_task_id",
+    "node_id",
+    "worker_id",
+    "worker_pid",
+    "error_type",
+    "language",
+    "required_resources",
+    "runtime_env_info",
+    "placement_group_id",
+    "events",
+    "profiling_data",
+    "creation_time_ms",
+    "start_time_ms",
+    "end_time_ms",
+    "task_log_info",
+    "error_message",
+    "is_debugger_paused",
+    "call_site",
+    "label_selector",
+    "fallback_strategy",
+)
+TASK_BASE: Final = TASK_FIELDS[:13]
+MORE_TASK_FIELDS: Final = ("cell", "result_size", "dependencies", "submitter")
+
+NAME_FIELDS: Final = frozenset(
+    ("name", "func_or_class_name", "type", "job_id", "actor_id", "call_site", "cell", "submitter")
+)
+"""What all rows of one function have in common."""
+
+ERROR_TYPES: Final = {
+    "RayTaskError": "TASK_EXECUTION_EXCEPTION",
+    "WorkerCrashedError": "WORKER_DIED",
+    "TaskCancelledError": "TASK_CANCELLED",
+    "ActorDiedError": "ACTOR_DIED",
+    "ActorUnavailableError": "ACTOR_UNAVAILABLE",
+    "OwnerDiedError": "OWNER_DIED",
+    "ObjectLostError": "OBJECT_LOST",
+    "ObjectFreedError": "OBJECT_FREED",
+    "OutOfMemoryError": "OUT_OF_MEMORY",
+    "OutOfDiskError": "OUT_OF_DISK_ERROR",
+    "NodeDiedError": "NODE_DIED",
+    "TaskUnschedulableError": "TASK_UNSCHEDULABLE_ERROR",
+    "ActorUnschedulableError": "ACTOR_UNSCHEDULABLE_ERROR",
+    "RuntimeEnvSetupError": "RUNTIME_ENV_SETUP_FAILED",
+}
+"""Ray's names of what `Failed.kind` says; other kinds stand as they are."""
+
+
+def task_row(table: EventTable, slot: int) -> Row:
+    """Ray's TaskState, and what raynb knows besides."""
+    name = table.names.name(table.name[slot])
+    definition = name.definition
+    number = table.worker[slot]
+    worker = table.names.workers[number] if number >= 0 else None
+    parent = table.parents[slot]
+    kind, message = table.errors.get(slot, (None, None))
+    return {
+        "task_id": table.ids[slot].hex(),
+        "attempt_number": table.attempt[slot],
+        "name": definition.name if definition else "?",
+        "state": TASK_STATES[table.state[slot]],
+        "job_id": (definition.job if definition else table.ids[slot][-4:]).hex(),
+        "actor_id": (definition.actor_id.hex() or None) if definition else None,
+        "type": TASK_KINDS[name.kind],
+        "func_or_class_name": name.function,
+        "parent_task_id": parent.hex() if any(parent) else None,
+        "node_id": worker.node_id.hex() if worker else None,
+        "worker_id": worker.worker_id.hex() if worker else None,
+        "worker_pid": worker.pid if worker else None,
+        "error_type": ERROR_TYPES.get(kind, kind) if kind else None,
+        "language": "PYTHON",
+        "required_resources": definition.resources if definition else {},
+        "runtime_env_info": None,
+        "placement_group_id": None,
+        "events": _events(table, slot),
+        "profiling_data": None,
+        "creation_time_ms": ms(table.submitted[slot]),
+        "start_time_ms": ms(table.started[slot]),
+        "end_time_ms": ms(table.ended[slot]),
+        "task_log_info": None,
+        "error_message": message or None,
+        "is_debugger_paused": None,
+        "call_site": (definition.call_site or None) if definition else None,
+        "label_selector": {},
+        "fallback_strategy": [],
+        "cell": definition.cell if definition else "",
+        "result_size": table.size[slot],
+        "dependencies": _object_ids(table.dependencies.get(slot, b"")),
+        "submitter": name.owner,
+    }
+
+
+def _events(table: EventTable, slot: int) -> list[Row]:
+    """The states that it went through, as far as their times are known."""
+    steps = (
+        (PENDING_ARGS_AVAIL, table.submitted[slot]),
+        (PENDING_NODE_ASSIGNMENT, table.ready[slot]),
+        (SUBMITTED_TO_WORKER, table.pushed[slot]),
+        (RUNNING, table.started[slot]),
+        (max(table.state[slot], FINISHED), table.ended[slot]),
+    )
+    return [{"state": TASK_STATES[state], "created_ms": ms(when)} for state, when in steps if when]
+
+
+def _object_ids(joined: bytes) -> list[str]:
+    ends = range(0, len(joined), OBJECT_ID_BYTES)
+    return [joined[at : at + OBJECT_ID_BYTES].hex() for at in ends]
+
+
+def task_page(table: EventTable, filters: Sequence[Filter], limit: int, task_id: str, detail: bool) -> Page:
+    """The newest tasks that match, in the order of their submission."""
+    fields = (*TASK_FIELDS, *MORE_TASK_FIELDS)
+    passes = compile_filters(filters, fields)
+    slots: Iterable[int] = table.slots()
+    if task_id:
+        wanted = bytes.fromhex(task_id)
+        slots = [slot for slot in slots if table.ids[slot] == wanted]
+    test, whole = _column_test(table, filters)
+    found = [slot for slot in slots if test(slot)]
+    if not whole:
+        found = [slot for slot in found if passes(task_row(table, slot))]
+    total = len(found)
+    submitted = table.submitted
+    if 0 <= limit < total:
+        found = nlargest(limit, found, key=submitted.__getitem__)
+    found.sort(key=submitted.__getitem__)
+    shown = fields if detail else TASK_BASE
+    rows = [{f: row[f] for f in shown} for row in (task_row(table, slot) for slot in found)]
+    return Page(rows, total, table.dropped)
+
+
+def _column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable[[int], bool], bool]:
+    """A test on the columns, that lets too many rows pass where False comes with it."""
+    states = set(range(len(TASK_STATES)))
+    names = {p for p, name in enumerate(table.names.names) if name is not None}
+    whole = True
+    for field, operator, value in filters:
+        equal = operator == "="
+        if field == "state":
+            states = {s for s in states if (TASK_STATES[s] == value) == equal}
+        elif field in NAME_FIELDS:
+            names = {p for p in names if (_name_text(table, p, field) == value) == equal}
+        else:
+            whole = False
+    column, state = table.name, table.state
+    return lambda slot: state[slot] in states and column[slot] in names, whole
+
+
+def _name_text(table: EventTable, position: int, field: str) -> str:
+    """A field that all rows of a name have in common."""
+    name = table.names.name(position)
+    definition = name.definition
+    if field == "func_or_class_name":
+        return name.function
+    if field == "type":
+        return TASK_KINDS[name.kind]
+    if field == "submitter":
+        return name.owner
+    if definition is None:
+        return "?"
+    if field == "actor_id":
+        return text_of(definition.actor_id.hex() or None)
+    if field == "job_id":
+        return definition.job.hex()
+    if field == "call_site":
+        return text_of(definition.call_site or None)
+    return definition.cell if field == "cell" else definition.name
+
+
+SUMMARY_FIELDS: Final = ("func_or_class_name", "type", "state_counts")
+
+
+def summary_page(table: EventTable, filters: Sequence[Filter], limit: int) -> Page:
+    """Exact counts by function; what waits is divided into its states as the kept rows tell."""
+    passes = compile_filters(filters, SUMMARY_FIELDS)
+    rows: list[Row] = []
+    kinds = [0] * len(TASK_KINDS)
+    for totals in table.names.totals():
+        kinds[totals.kind] += totals.submitted
+        known = totals.states
+        running = max(totals.running, known[RUNNING])
+        waiting = max(0, totals.submitted - totals.finished - totals.failed)
+        running = min(running, waiting)
+        waiting -= running
+        pushed = min(waiting, known[SUBMITTED_TO_WORKER])
+        blocked = min(waiting - pushed, known[PENDING_ARGS_AVAIL])
+        counts = {
+            "PENDING_ARGS_AVAIL": blocked,
+            "PENDING_NODE_ASSIGNMENT": waiting - pushed - blocked,
+            "SUBMITTED_TO_WORKER": pushed,
+            "RUNNING": running,
+            "FINISHED": totals.finished,
+            "FAILED": totals.failed,
+        }
+        row: Row = {
+            "func_or_class_name": totals.function,
+            "type": TASK_KINDS[totals.kind],
+            "state_counts": {state: n for state, n in counts.items() if n},
+        }
+        if totals.submitted and passes(row):
+            rows.append(row)
+    rows.sort(key=lambda row: (-sum(row["state_counts"].values()), row["func_or_class_name"]))
+    more: Row = {
+        "total_tasks": kinds[0],
+        "total_actor_scheduled": kinds[1],
+        "total_actor_tasks": kinds[2],
+        "summary_by": "func_name",
+    }
+    shown = rows[:limit] if limit >= 0 else rows
+    return Page(shown, len(rows), table.dropped, more)
+
+
+# -- objects
+
+OBJECT_FIELDS: Final = (
+    "object_id",
+    "object_size",
+    "task_status",
+    "attempt_number",
+    "reference_type",
+    "call_site",
+    "type",
+    "pid",
+    "ip",
+)
+
+
+def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip: str) -> Row:
+    """Ray's ObjectState of an object in its owner's table."""
+    if row.local:
+        reference = "LOCAL_REFERENCE"
+    elif row.tasks:
+        reference = "USED_BY_PENDING_TASK"
+    else:
+        reference = "PINNED_IN_MEMORY"  # by borrowers
+    return {
+        "object_id": row.oid.hex(),
+        "object_size": row.size,
+        "task_status": _task_status(row, table),
+        "attempt_number": _attempt(row, table),
+        "reference_type": reference,
+        "call_site": row.call_site,
+        "type": worker_type,
+        "pid": pid,
+        "ip": ip,
+        "state": row.state,
+        "value_type": row.type,
+        "local_references": row.local,
+        "pending_tasks": row.tasks,
+        "borrowers": row.borrowers,
+    }
+
+
+def _is_put(oid: bytes) -> bool:
+    return int.from_bytes(oid[TASK_ID_BYTES:], "little") >= PUT_INDEX_BASE
+
+
+def _task_status(row: ObjectRow, table: EventTable) -> str:
+    """The state of the task that makes it."""
+    if row.state in ("READY", "STORED") or _is_put(row.oid):
+        return "FINISHED"
+    if row.state == "FAILED":
+        return "FAILED"
+    slot = table.index.get(task_of(row.oid))
+    return TASK_STATES[table.state[slot]] if slot is not None else "PENDING_NODE_ASSIGNMENT"
+
+
+def _attempt(row: ObjectRow, table: EventTable) -> int:
+    slot = table.index.get(task_of(row.oid))
+    return table.attempt[slot] if slot is not None else 0

@@ -1,0 +1,124 @@
+"""The tasks as a Chrome trace: a lane for each worker, a complete event for each task that has run.
+
+Read by Perfetto (ui.perfetto.dev) and chrome://tracing. Times are wall-clock microseconds. Lanes are numbered:
+processes are nodes, threads are workers; the metadata events say their names.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from raynb.runtime.core.event_table import EventTable
+from raynb.runtime.core.task_views import ERROR_TYPES
+from raynb.runtime.core.views import Page
+from raynb.runtime.messages.events import FAILED, RUNNING, TASK_KINDS, TASK_STATES
+
+TraceEvent = dict[str, Any]
+
+COLOURS: Final = {"FINISHED": "good", "FAILED": "terrible", "RUNNING": "vsync_highlight_color"}
+"""Of the palette that trace viewers have."""
+
+CATEGORIES: Final = {
+    "NORMAL_TASK": "task",
+    "ACTOR_TASK": "actor",
+    "ACTOR_CREATION_TASK": "actor:creation",
+    "DRIVER_TASK": "driver",
+}
+
+
+def timeline_page(table: EventTable, after: int, limit: int, now_wall: float) -> Page:
+    """A part of the trace.
+
+    Parameters
+    ----------
+    after
+        Where the page before ended (0: the beginning, with the metadata).
+    limit
+        Rows of the table to look at; negative: all.
+    now_wall
+        Until when the tasks last that run still, in wall-clock seconds.
+
+    Returns
+    -------
+    Page
+        Its ``more["next"]`` is where the next page begins, 0 at the end.
+    """
+    end = len(table.ids) if limit < 0 else min(len(table.ids), after + limit)
+    events = _metadata(table) if after == 0 else []
+    lanes = _Lanes(table)
+    for slot in range(after, end):
+        if table.ids[slot] and table.started[slot] and table.state[slot] >= RUNNING:
+            events.append(_task_event(table, slot, lanes, now_wall))
+    more = {"next": end if end < len(table.ids) else 0}
+    return Page(events, len(table.ids), table.dropped, more)
+
+
+class _Lanes:
+    """Numbers of nodes and workers in the trace; workers keep theirs from page to page."""
+
+    def __init__(self, table: EventTable) -> None:
+        self.nodes: dict[bytes, int] = {}
+        self.workers = table.names.workers
+        for worker in self.workers:
+            self.nodes.setdefault(worker.node_id, len(self.nodes) + 1)
+
+    def of(self, worker: int) -> tuple[int, int]:
+        """(process, thread); lane 0 is for what no worker is known of."""
+        if worker < 0:
+            return 0, 0
+        return self.nodes[self.workers[worker].node_id], worker + 1
+
+
+def _metadata(table: EventTable) -> list[TraceEvent]:
+    lanes = _Lanes(table)
+    events: list[TraceEvent] = [_named("process_name", 0, 0, "no worker known")]
+    for node_id, pid in lanes.nodes.items():
+        events.append(_named("process_name", pid, 0, f"node {node_id.hex()[:12]}"))
+    for number, worker in enumerate(lanes.workers):
+        pid, tid = lanes.of(number)
+        label = f"worker {worker.worker_id.hex()[:12]} (pid {worker.pid})"
+        events.append(_named("thread_name", pid, tid, label))
+    return events
+
+
+def _named(what: str, pid: int, tid: int, name: str) -> TraceEvent:
+    return {"ph": "M", "name": what, "pid": pid, "tid": tid, "ts": 0, "args": {"name": name}}
+
+
+def _task_event(table: EventTable, slot: int, lanes: _Lanes, now_wall: float) -> TraceEvent:
+    name = table.names.name(table.name[slot])
+    definition = name.definition
+    state = TASK_STATES[table.state[slot]]
+    started = table.started[slot]
+    ended = table.ended[slot] or now_wall
+    pid, tid = lanes.of(table.worker[slot])
+    args: dict[str, Any] = {
+        "task_id": table.ids[slot].hex(),
+        "attempt": table.attempt[slot],
+        "state": state,
+        "job_id": definition.job.hex() if definition else "",
+        "call_site": definition.call_site if definition else "",
+        "cell": definition.cell if definition else "",
+        "result_bytes": table.size[slot],
+    }
+    if any(table.parents[slot]):
+        args["parent_task_id"] = table.parents[slot].hex()
+    if table.submitted[slot]:
+        args["waited_ms"] = round((started - table.submitted[slot]) * 1000, 3)
+    if definition is not None and definition.actor_id:
+        args["actor_id"] = definition.actor_id.hex()
+    if table.state[slot] == FAILED:
+        kind, message = table.errors.get(slot, ("", ""))
+        args["error_type"] = ERROR_TYPES.get(kind, kind)
+        args["error_message"] = message[-500:]
+    return {
+        "ph": "X",
+        "name": definition.name if definition else "?",
+        "cat": CATEGORIES[TASK_KINDS[name.kind]],
+        "pid": pid,
+        "tid": tid,
+        "ts": started * 1e6,
+        "dur": max(0.0, ended - started) * 1e6,
+        "cname": COLOURS[state],
+        "args": args,
+    }

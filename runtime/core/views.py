@@ -1,0 +1,369 @@
+"""What the screens and the state API see: rows with Ray's field names, filtered, limited, counted.
+
+Rules
+-----
+* A view reads tables and changes none. It gives plain maps: ids in hex, times in milliseconds since the epoch.
+* Filters compare text, as Ray's do: (field, "=" or "!=", value). An unknown field or operator is a `ValueError`.
+* `Page.total` is what matched before the limit; nothing is cut off silently.
+* Fields beyond Ray's stand at the end of each row, and only with ``detail``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from raynb.runtime.core.gcs_actor_index import ActorIndex
+from raynb.runtime.core.gcs_actor_life import DEAD, Actor
+from raynb.runtime.core.gcs_jobs import JobRecord
+from raynb.runtime.core.membership import Membership, Node
+from raynb.runtime.messages.node import WorkerListing
+
+Row = dict[str, Any]
+Filter = tuple[str, str, str]
+
+OPERATORS: Final = ("=", "!=")
+
+
+@dataclass(slots=True)
+class Page:
+    """The answer to a query.
+
+    Attributes
+    ----------
+    total
+        Rows that matched.
+    dropped
+        Things that the table no longer has.
+    more
+        Further entries of the reply's map.
+    """
+
+    rows: list[Row]
+    total: int
+    dropped: int = 0
+    more: Row = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """The data of a `Reply`."""
+        whole = {"rows": self.rows, "total": self.total, "dropped": self.dropped, **self.more}
+        return msgspec.msgpack.encode(whole)
+
+
+def compile_filters(filters: Sequence[Filter], fields: Sequence[str]) -> Callable[[Row], bool]:
+    """Whether a row passes all filters.
+
+    Raises
+    ------
+    ValueError
+        A field or an operator that does not exist; the message names those that do.
+    """
+    tests: list[tuple[str, bool, str]] = []
+    for name, operator, value in filters:
+        if name not in fields:
+            raise ValueError(f"there is no field {name!r}; there are: {', '.join(fields)}")
+        if operator not in OPERATORS:
+            raise ValueError(f"there is no operator {operator!r}; there are: = and !=")
+        tests.append((name, operator == "=", text_of(value)))
+
+    def passes(row: Row) -> bool:
+        return all((text_of(row[name]) == value) == equal for name, equal, value in tests)
+
+    return passes
+
+
+def text_of(value: object) -> str:
+    """How a value is compared: as text, and truth in any spelling."""
+    text = str(value)
+    return text.lower() if text in ("True", "False", "TRUE", "FALSE") else text
+
+
+def page(
+    rows: Iterable[Row],
+    fields: Sequence[str],
+    filters: Sequence[Filter],
+    limit: int,
+    only: tuple[str, str] = ("", ""),
+) -> Page:
+    """Filter and limit. ``only``: (field, id); rows with another id are left out."""
+    passes = compile_filters(filters, fields)
+    name, wanted = only
+    found = [row for row in rows if (not wanted or row[name] == wanted) and passes(row)]
+    return Page(found[:limit] if limit >= 0 else found, len(found))
+
+
+def strip(rows: list[Row], base: Sequence[str]) -> list[Row]:
+    """Only the fields that are given without ``detail``."""
+    return [{name: row[name] for name in base} for row in rows]
+
+
+def ms(wall_s: float) -> int | None:
+    """Milliseconds since the epoch, None for what has not happened."""
+    return round(wall_s * 1000) if wall_s else None
+
+
+# -- nodes
+
+NODE_FIELDS: Final = (
+    "node_id",
+    "node_ip",
+    "is_head_node",
+    "state",
+    "state_message",
+    "node_name",
+    "resources_total",
+    "labels",
+    "start_time_ms",
+    "end_time_ms",
+)
+
+
+def node_row(node: Node) -> Row:
+    """Ray's NodeState, and how the node does."""
+    registration, status = node.registration, node.status
+    return {
+        "node_id": node.id.hex(),
+        "node_ip": registration.ip,
+        "is_head_node": registration.is_head,
+        "state": node.state,
+        "state_message": node.message or None,
+        "node_name": registration.hostname,
+        "resources_total": registration.resources,
+        "labels": registration.labels,
+        "start_time_ms": ms(registration.started),
+        "end_time_ms": ms(node.ended),
+        "resources_available": node.available if node.state != DEAD else {},
+        "address": registration.address,
+        "pid": registration.pid,
+        "hostname": registration.hostname,
+        "workers": status.workers if status else 0,
+        "demand": status.demand if status else {},
+        "cpu_percent": status.cpu_percent if status else 0.0,
+        "memory_used_bytes": status.memory_used_bytes if status else 0,
+        "memory_total_bytes": status.memory_total_bytes if status else 0,
+        "store_used_bytes": status.store_used_bytes if status else 0,
+        "store_capacity_bytes": status.store_capacity_bytes if status else 0,
+        "store_objects": status.store_objects if status else 0,
+    }
+
+
+def resources_row(members: Membership) -> Row:
+    """What the living nodes have in all, and what of it is free."""
+    total: dict[str, float] = {}
+    available: dict[str, float] = {}
+    for node in members.nodes.values():
+        if node.alive:
+            for name, amount in node.registration.resources.items():
+                total[name] = total.get(name, 0.0) + amount
+            for name, amount in node.available.items():
+                available[name] = available.get(name, 0.0) + amount
+    return {"total": total, "available": available}
+
+
+STORE_FIELDS: Final = ("node_id", "used_bytes", "capacity_bytes", "objects")
+
+
+def store_row(node: Node) -> Row:
+    """A node's object store."""
+    status = node.status
+    return {
+        "node_id": node.id.hex(),
+        "used_bytes": status.store_used_bytes if status else 0,
+        "capacity_bytes": status.store_capacity_bytes if status else 0,
+        "objects": status.store_objects if status else 0,
+    }
+
+
+# -- workers
+
+WORKER_FIELDS: Final = (
+    "worker_id",
+    "is_alive",
+    "worker_type",
+    "exit_type",
+    "node_id",
+    "ip",
+    "pid",
+    "exit_detail",
+    "worker_launch_time_ms",
+    "worker_launched_time_ms",
+    "start_time_ms",
+    "end_time_ms",
+    "debugger_port",
+    "num_paused_threads",
+)
+WORKER_BASE: Final = WORKER_FIELDS[:7]
+
+
+def worker_rows(members: Membership) -> Iterable[Row]:
+    """Ray's WorkerState of the living and the lately dead."""
+    for node in members.nodes.values():
+        for listing in (*node.workers.values(), *node.dead_workers.values()):
+            yield _worker_row(listing, node)
+
+
+def _worker_row(listing: WorkerListing, node: Node) -> Row:
+    alive = listing.state != "dead"
+    return {
+        "worker_id": listing.worker_id.hex(),
+        "is_alive": alive,
+        "worker_type": listing.kind.upper(),
+        "exit_type": None if alive else _exit_type(listing.reason),
+        "node_id": node.id.hex(),
+        "ip": node.registration.ip,
+        "pid": listing.pid,
+        "exit_detail": listing.reason or None,
+        "worker_launch_time_ms": ms(listing.started),
+        "worker_launched_time_ms": ms(listing.started),
+        "start_time_ms": ms(listing.started),
+        "end_time_ms": ms(listing.ended),
+        "debugger_port": None,
+        "num_paused_threads": 0,
+        "state": listing.state,
+        "actor_id": listing.actor_id.hex() or None,
+        "address": listing.address,
+    }
+
+
+def _exit_type(reason: str) -> str:
+    """Ray's word for the kind of end."""
+    if "signal" in reason or "SIG" in reason:
+        return "SYSTEM_ERROR"
+    if "exit code" in reason and "exit code 0" not in reason:
+        return "SYSTEM_ERROR"
+    return "INTENDED_SYSTEM_EXIT"
+
+
+# -- actors
+
+ACTOR_FIELDS: Final = (
+    "actor_id",
+    "class_name",
+    "state",
+    "job_id",
+    "name",
+    "node_id",
+    "pid",
+    "ray_namespace",
+    "serialized_runtime_env",
+    "required_resources",
+    "death_cause",
+    "is_detached",
+    "placement_group_id",
+    "repr_name",
+    "num_restarts",
+    "num_restarts_due_to_lineage_reconstruction",
+    "num_restarts_due_to_node_preemption",
+    "call_site",
+    "label_selector",
+    "fallback_strategy",
+)
+ACTOR_BASE: Final = ACTOR_FIELDS[:8]
+
+
+def actor_row(actor: Actor) -> Row:
+    """Ray's ActorState."""
+    spec, creation = actor.spec, actor.spec.creation
+    cause = None
+    if actor.failure is not None:
+        cause = {
+            "actor_died_error_context": {
+                "error_message": actor.failure.message,
+                "error_type": actor.failure.kind,
+                "actor_id": actor.id.hex(),
+                "class_name": spec.class_name,
+                "name": spec.name,
+                "ray_namespace": spec.namespace,
+                "node_id": actor.node_id.hex(),
+                "pid": actor.pid,
+                "owner": actor.owner,
+            }
+        }
+    return {
+        "actor_id": actor.id.hex(),
+        "class_name": spec.class_name,
+        "state": actor.state,
+        "job_id": actor.job.hex(),
+        "name": spec.name,
+        "node_id": actor.node_id.hex() or None,
+        "pid": actor.pid,
+        "ray_namespace": spec.namespace,
+        "serialized_runtime_env": creation.runtime_env or "{}",
+        "required_resources": creation.resources,
+        "death_cause": cause,
+        "is_detached": spec.detached,
+        "placement_group_id": None,
+        "repr_name": actor.repr_name,
+        "num_restarts": actor.incarnation,
+        "num_restarts_due_to_lineage_reconstruction": 0,
+        "num_restarts_due_to_node_preemption": 0,
+        "call_site": spec.call_site,
+        "label_selector": {},
+        "fallback_strategy": [],
+        "max_restarts": spec.max_restarts,
+        "worker_address": actor.worker,
+        "owner": actor.owner,
+        "cell": creation.context.cell,
+    }
+
+
+NAMED_FIELDS: Final = ("name", "namespace", "actor_id", "class_name", "state")
+
+
+def named_rows(index: ActorIndex) -> Iterable[Row]:
+    """Names in use, by namespace and name."""
+    for (namespace, name), actor in sorted(index.names.items()):
+        yield {
+            "name": name,
+            "namespace": namespace,
+            "actor_id": actor.id.hex(),
+            "class_name": actor.spec.class_name,
+            "state": actor.state,
+        }
+
+
+# -- jobs
+
+JOB_FIELDS: Final = (
+    "job_id",
+    "submission_id",
+    "status",
+    "type",
+    "entrypoint",
+    "message",
+    "error_type",
+    "driver_info",
+    "start_time",
+    "end_time",
+    "metadata",
+    "runtime_env",
+    "driver_agent_http_address",
+    "driver_node_id",
+    "driver_exit_code",
+)
+
+
+def job_row(job: JobRecord) -> Row:
+    """Ray's JobState of a driver."""
+    return {
+        "job_id": job.job.hex(),
+        "submission_id": None,
+        "status": job.status,
+        "type": "DRIVER",
+        "entrypoint": job.entrypoint,
+        "message": job.message or None,
+        "error_type": None,
+        "driver_info": {"id": job.job.hex(), "node_ip_address": "127.0.0.1", "pid": str(job.pid)},
+        "start_time": ms(job.started),
+        "end_time": ms(job.ended),
+        "metadata": {},
+        "runtime_env": {},
+        "driver_agent_http_address": None,
+        "driver_node_id": None,
+        "driver_exit_code": None,
+        "namespace": job.namespace,
+        "driver_address": job.driver,
+    }
