@@ -2,14 +2,122 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from raynb._version import __version__
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
     from jupyter_server.serverapp import ServerApp
 
-__all__ = ["__version__"]
+    from raynb import exceptions, util
+    from raynb.runtime.api import actor
+    from raynb.runtime.api.actors import ActorClass, ActorHandle, method
+    from raynb.runtime.api.cluster import (
+        available_resources,
+        cluster_resources,
+        get_actor,
+        nodes,
+        object_store_usage,
+        timeline,
+    )
+    from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
+    from raynb.runtime.api.generator import ObjectRefGenerator
+    from raynb.runtime.api.objects import cancel, get, kill, put, wait
+    from raynb.runtime.api.remote import remote
+    from raynb.runtime.api.session import init, is_initialized, shutdown
+    from raynb.runtime.client.refs import ObjectRef
+
+#: Where each public name is; imported when it is first used, so that a daemon or a server that imports raynb pays nothing.
+_HOMES = {
+    "ActorClass": "raynb.runtime.api.actors",
+    "ActorHandle": "raynb.runtime.api.actors",
+    "ObjectRef": "raynb.runtime.client.refs",
+    "ObjectRefGenerator": "raynb.runtime.api.generator",
+    "available_resources": "raynb.runtime.api.cluster",
+    "cancel": "raynb.runtime.api.objects",
+    "cluster_resources": "raynb.runtime.api.cluster",
+    "get": "raynb.runtime.api.objects",
+    "get_actor": "raynb.runtime.api.cluster",
+    "get_gpu_ids": "raynb.runtime.api.context",
+    "get_runtime_context": "raynb.runtime.api.context",
+    "init": "raynb.runtime.api.session",
+    "is_initialized": "raynb.runtime.api.session",
+    "kill": "raynb.runtime.api.objects",
+    "method": "raynb.runtime.api.actors",
+    "nodes": "raynb.runtime.api.cluster",
+    "object_store_usage": "raynb.runtime.api.cluster",
+    "put": "raynb.runtime.api.objects",
+    "remote": "raynb.runtime.api.remote",
+    "shutdown": "raynb.runtime.api.session",
+    "timeline": "raynb.runtime.api.cluster",
+    "wait": "raynb.runtime.api.objects",
+}
+
+_MODULES = {
+    "actor": "raynb.runtime.api.actor",
+    "exceptions": "raynb.exceptions",
+    "util": "raynb.util",
+}
+
+__all__ = [
+    "ActorClass",
+    "ActorHandle",
+    "ObjectRef",
+    "ObjectRefGenerator",
+    "__version__",
+    "actor",
+    "available_resources",
+    "cancel",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+    "init",
+    "is_initialized",
+    "kill",
+    "method",
+    "nodes",
+    "object_store_usage",
+    "put",
+    "remote",
+    "shutdown",
+    "timeline",
+    "util",
+    "wait",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module 'raynb' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """``%load_ext raynb``: magics, output of tasks in their cells. Starts no process."""
+    from raynb.notebook import load
+
+    load(ipython)
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """``%unload_ext raynb``."""
+    from raynb.notebook import unload
+
+    unload(ipython)
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -38,6 +38,7 @@ class ActorClient:
         "in_order",
         "incarnation",
         "max_task_retries",
+        "owner",
         "queue",
         "registered",
         "state",
@@ -46,6 +47,7 @@ class ActorClient:
     def __init__(self, actor_id: bytes, in_order: bool = True) -> None:
         self.actor_id = actor_id
         self.state = UNKNOWN
+        self.owner = ""
         self.in_order = in_order
         self.incarnation = -1
         self.max_task_retries = 0
@@ -77,10 +79,14 @@ class Actors:
         self._changed: dict[bytes, ActorClient] = {}
         self._dead_workers: set[str] = set()
 
-    def of(self, actor_id: bytes) -> ActorClient:
+    def of(self, actor_id: bytes, owner: str = "") -> ActorClient:
+        """The record of an actor; ``owner`` is the address of its creator, where the caller knows it."""
         actor = self.actors.get(actor_id)
         if actor is None:
-            actor = self.actors[actor_id] = ActorClient(actor_id)
+            # In one step: threads that call look here, too.
+            actor = self.actors.setdefault(actor_id, ActorClient(actor_id))
+        if owner:
+            actor.owner = owner
         return actor
 
     def submit(self, task: Task, now: float) -> None:
@@ -157,7 +163,7 @@ class Actors:
 
     def watch(self, actor: ActorClient, now: float, effects: list[Any]) -> None:
         actor.asked_at = now
-        effects.append(Send(self._gcs, WatchActor(actor.actor_id)))
+        effects.append(Send(self._gcs, WatchActor(actor.actor_id, actor.owner)))
 
     def _take(self, actor: ActorClient, now: float) -> list[Task]:
         queue = actor.queue

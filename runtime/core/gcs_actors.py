@@ -145,8 +145,11 @@ class ActorTable:
         return effects + (self._steps.write_and_start(actor, now) if actor.node_id else [])
 
     def named(self, sender: str, message: NamedActor) -> Effects:
-        """Find an actor by its name."""
-        actor = self.index.names.get((message.namespace, message.name))
+        """Find an actor by its name, or by its id."""
+        if message.actor_id:
+            actor = self.index.actors.get(message.actor_id)
+        else:
+            actor = self.index.names.get((message.namespace, message.name))
         if actor is not None:
             return self._describe(sender, message.request, actor)
         text = (

@@ -152,6 +152,8 @@ class NamedActor(Struct, array_like=True, gc=False, tag=89):
     request: int
     name: str
     namespace: str
+    actor_id: bytes = b""
+    """Not empty: the actor with this id, whatever its name."""
 
 
 class KvPut(Struct, array_like=True, gc=False, tag=90):

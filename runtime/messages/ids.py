@@ -51,6 +51,13 @@ def task_of(oid: bytes) -> bytes:
     return oid[:TASK_ID_BYTES]
 
 
+def actor_id_of(creation_task_id: bytes) -> bytes:
+    """Id of the actor that a task creates: the ends of its counter and origin, and its job."""
+    unique = ACTOR_ID_BYTES - JOB_ID_BYTES
+    start = COUNTER_BYTES // 2
+    return creation_task_id[start : start + unique] + creation_task_id[-JOB_ID_BYTES:]
+
+
 def task_id_source(origin: bytes, job: bytes) -> Callable[[], bytes]:
     """Make a function that gives a new task id at each call.
 

@@ -1,0 +1,23 @@
+"""``raynb.util``: what Ray's programs import from ``ray.util``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raynb.util import state
+    from raynb.util.named_actors import list_named_actors
+
+_HOMES = {"list_named_actors": "raynb.util.named_actors"}
+_MODULES = {"state": "raynb.util.state"}
+
+__all__ = ["list_named_actors", "state"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    raise AttributeError(f"module 'raynb.util' has no attribute {name!r}")

@@ -1,0 +1,8 @@
+"""``raynb.actor``: what Ray's programs import from ``ray.actor``."""
+
+from __future__ import annotations
+
+from raynb.runtime.api.actors import ActorClass, ActorHandle, ActorMethod
+from raynb.runtime.worker.actor import exit_actor
+
+__all__ = ["ActorClass", "ActorHandle", "ActorMethod", "exit_actor"]

@@ -1,0 +1,98 @@
+"""What the cluster is and has: nodes, resources, named actors, the store, the timeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from raynb.runtime.api.actors import ActorHandle, handle_from_reply
+from raynb.runtime.api.session import connect
+from raynb.runtime.messages.gcs import NamedActor, Query
+from raynb.runtime.messages.node import StoreUsage
+
+QUERY_TIMEOUT_S = 30.0
+
+
+def query(table: str, *, timeout_s: float = QUERY_TIMEOUT_S, **how: Any) -> dict[str, Any]:
+    """A page of one of the GCS's tables: ``{rows, total, dropped}`` (or what the table's kind gives)."""
+    client = connect()
+    data = client.request(client.gcs, Query(0, table, **how), timeout_s)
+    found: dict[str, Any] = msgspec.msgpack.decode(data)
+    return found
+
+
+def nodes() -> list[dict[str, Any]]:
+    """The cluster's nodes, with the keys that Ray's ``nodes()`` has."""
+    rows = query("nodes", limit=10_000, detail=True)["rows"]
+    return [
+        {
+            "NodeID": row["node_id"],
+            "Alive": row["state"] == "ALIVE",
+            "alive": row["state"] == "ALIVE",
+            "NodeManagerAddress": row["node_ip"],
+            "NodeManagerHostname": row["node_name"],
+            "NodeManagerPort": 0,
+            "ObjectManagerPort": 0,
+            "ObjectStoreSocketName": "",
+            "RayletSocketName": "",
+            "MetricsExportPort": 0,
+            "NodeName": row["node_ip"],
+            "Resources": row["resources_total"] if row["state"] == "ALIVE" else {},
+            "Labels": row.get("labels") or {},
+        }
+        for row in rows
+    ]
+
+
+def cluster_resources() -> dict[str, float]:
+    """What the living nodes have, by name of the resource."""
+    total: dict[str, float] = query("resources")["total"]
+    return total
+
+
+def available_resources() -> dict[str, float]:
+    """What of `cluster_resources` is not in use; names with nothing left are missing, as in Ray."""
+    available: dict[str, float] = query("resources")["available"]
+    return {name: amount for name, amount in available.items() if amount > 0}
+
+
+def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
+    """A handle to a living named actor.
+
+    Raises
+    ------
+    ValueError
+        There is none of this name in the namespace.
+    """
+    if not name:
+        raise ValueError("Please supply a non-empty value to get_actor")
+    client = connect()
+    where = namespace or client.execution().context.namespace
+    return handle_from_reply(client.request(client.gcs, NamedActor(0, name, where)))
+
+
+def object_store_usage() -> dict[str, Any]:
+    """How full this node's object store is: ``used_bytes``, ``capacity_bytes``, ``objects``, ``holders``."""
+    client = connect()
+    usage: dict[str, Any] = json.loads(client.request(client.node_manager, StoreUsage(0)))
+    return usage
+
+
+def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
+    """The tasks that ran, as a Chrome trace (open it in Perfetto or chrome://tracing).
+
+    Parameters
+    ----------
+    filename
+        Where to write it as JSON; None: return the events.
+    """
+    client = connect()
+    client.flush_events()
+    events: list[dict[str, Any]] = query("timeline", limit=1_000_000)["rows"]
+    if filename is None:
+        return events
+    Path(filename).write_text(json.dumps(events))
+    return None

@@ -1,0 +1,147 @@
+"""``get_runtime_context``: where the calling code runs, and on whose behalf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raynb.runtime.api.actors import ActorHandle, handle_from_reply
+from raynb.runtime.api.session import connect
+from raynb.runtime.client.client import Client, Execution
+from raynb.runtime.messages.gcs import NamedActor
+
+
+class RuntimeContext:
+    """What a task, an actor or a driver may ask about itself. Ids are in hexadecimal."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def _execution(self) -> Execution:
+        return self._client.execution()
+
+    def __repr__(self) -> str:
+        return f"<RuntimeContext {self.get()}>"
+
+    def get(self) -> dict[str, Any]:
+        """The ids that there are, by name."""
+        known: dict[str, Any] = {"job_id": self.get_job_id(), "node_id": self.get_node_id(), "namespace": self.namespace}
+        if self._in_task:
+            known["task_id"] = self.get_task_id()
+        if self._execution.actor_id:
+            known["actor_id"] = self.get_actor_id()
+        return known
+
+    @property
+    def _in_task(self) -> bool:
+        return any(self._execution.task_id)
+
+    def get_job_id(self) -> str:
+        return self._execution.context.job.hex()
+
+    def get_node_id(self) -> str:
+        return self._client.joined.node_id.hex()
+
+    def get_worker_id(self) -> str:
+        return self._client.joined.worker_id.hex()
+
+    def get_task_id(self) -> str | None:
+        """None in the driver."""
+        return self._execution.task_id.hex() if self._in_task else None
+
+    def get_task_name(self) -> str | None:
+        return self._execution.name if self._in_task else None
+
+    def get_task_function_name(self) -> str | None:
+        return self._execution.name if self._in_task else None
+
+    def get_actor_id(self) -> str | None:
+        """None outside of actors."""
+        return self._execution.actor_id.hex() or None
+
+    def get_actor_name(self) -> str | None:
+        """The actor's own name, an empty string for one without; None outside of actors."""
+        return self._client.actor_name if self._execution.actor_id else None
+
+    def get_assigned_resources(self) -> dict[str, float]:
+        return dict(self._execution.resources)
+
+    def get_resource_ids(self) -> dict[str, list[tuple[int, float]]]:
+        return {}
+
+    def get_accelerator_ids(self) -> dict[str, list[str]]:
+        return {"GPU": []}
+
+    def get_session_name(self) -> str:
+        return self._client.joined.session
+
+    def get_node_labels(self) -> dict[str, str]:
+        return {}
+
+    def get_placement_group_id(self) -> str | None:
+        return None
+
+    def get_runtime_env_string(self) -> str:
+        return "{}"
+
+    def get_temp_dir(self) -> str:
+        return self._client.session_dir
+
+    def is_canceled(self) -> bool:
+        """Whether the running task has been cancelled (for code that can't be interrupted)."""
+        return self._execution.cancelled
+
+    @property
+    def namespace(self) -> str:
+        return self._execution.context.namespace
+
+    @property
+    def gcs_address(self) -> str:
+        return self._client.gcs
+
+    @property
+    def was_current_actor_reconstructed(self) -> bool:
+        """Whether this actor was restarted."""
+        return self._client.actor_restarts > 0
+
+    @property
+    def current_actor(self) -> ActorHandle:
+        """A handle to the actor that runs this code.
+
+        Raises
+        ------
+        RuntimeError
+            Not inside an actor.
+        """
+        if not self._execution.actor_id:
+            raise RuntimeError("This method is only available in an actor")
+        data = self._client.request(self._client.gcs, NamedActor(0, "", "", actor_id=self._execution.actor_id))
+        return handle_from_reply(data)
+
+    # Ray's older spellings, as properties.
+
+    @property
+    def job_id(self) -> str:
+        return self.get_job_id()
+
+    @property
+    def node_id(self) -> str:
+        return self.get_node_id()
+
+    @property
+    def task_id(self) -> str | None:
+        return self.get_task_id()
+
+    @property
+    def actor_id(self) -> str | None:
+        return self.get_actor_id()
+
+
+def get_runtime_context() -> RuntimeContext:
+    """The context of the calling code."""
+    return RuntimeContext(connect())
+
+
+def get_gpu_ids() -> list[int]:
+    """The GPUs that the calling task holds: none are assigned one by one yet."""
+    return []

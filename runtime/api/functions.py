@@ -1,0 +1,143 @@
+"""Remote functions: what ``@remote`` makes of a function."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import sys
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+from raynb.runtime.api.generator import ObjectRefGenerator
+from raynb.runtime.api.options import TASK_DEFAULTS, checked, resources_of
+from raynb.runtime.api.session import connect
+from raynb.runtime.api.signatures import signature_of
+from raynb.runtime.client.client import Client
+from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.codec.functions import pack_function
+from raynb.runtime.codec.pickling import ByValuePickler, dump
+from raynb.runtime.core.task import STREAMING, Function
+from raynb.runtime.messages.tasks import FunctionDef
+
+
+class RemoteFunction:
+    """A function whose calls are tasks. Made by ``@remote``; call it with ``.remote(...)``.
+
+    Parameters
+    ----------
+    function
+        Any function; what it needs from the notebook goes with it.
+    options
+        Those of ``.options``.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._function = function
+        self._options = checked(options, TASK_DEFAULTS, "remote functions")
+        self._client: Client | None = None
+        self._registered: Function
+        self._held: list[object] = []
+        self._signature = signature_of(function)
+        self._num_returns = self._resolve_num_returns()
+        self._name = self._options.get("name") or ""
+        update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        return f"<remote function {self._qualified_name()}>"
+
+    def _qualified_name(self) -> str:
+        return getattr(self._function, "__qualname__", None) or repr(self._function)
+
+    def _resolve_num_returns(self) -> int:
+        given = self._options.get("num_returns")
+        if given is None:
+            return STREAMING if inspect.isgeneratorfunction(inspect.unwrap(self._function)) else 1
+        return STREAMING if isinstance(given, str) else int(given)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = self._qualified_name()
+        raise TypeError(
+            f"Remote functions cannot be called directly. Instead of running '{name}()', try '{name}.remote()'."
+        )
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a call.
+
+        Returns
+        -------
+        ObjectRef, list of ObjectRef, ObjectRefGenerator or None
+            One reference; a list for ``num_returns`` > 1, None for 0, a generator for ``"streaming"``.
+
+        Raises
+        ------
+        TypeError
+            The arguments do not fit the function, or can't be pickled; the message names the culprit.
+        """
+        client = connect()
+        if client is not self._client:
+            self._register(client)
+        if self._signature is not None:
+            self._signature.check(args, kwargs)
+        function = self._registered
+        refs = client.submit(
+            function,
+            args,
+            kwargs,
+            num_returns=self._num_returns,
+            retries=function.max_retries,
+            name=self._name,
+        )
+        return returned(refs, self._num_returns)
+
+    def options(self, **options: Any) -> RemoteFunction:
+        """This function with other options; the original keeps its own."""
+        other = RemoteFunction(self._function, {**self._options, **options})
+        return other
+
+    def _register(self, client: Client) -> None:
+        """Pickle the function, once for each cluster; what it refers to is what it was then."""
+        held: list[object] = []
+        function_id, blob = pack_function(self._function, held)
+        retry = self._options.get("retry_exceptions", False)
+        definition = FunctionDef(
+            client.next_number(),
+            function_id,
+            self._qualified_name(),
+            blob,
+            retry if isinstance(retry, bool) else dump(ByValuePickler, tuple(retry))[0],
+        )
+        registered = Function(
+            definition,
+            self._qualified_name(),
+            resources_of(self._options, 1),
+            max_retries=self._options.get("max_retries", TASK_DEFAULTS["max_retries"]),
+            call_site=definition_site(self._function),
+            job=client.root.context.job,
+        )
+        # Functions that arrive again and again in arguments are registered once.
+        key = (function_id, pickle.dumps(sorted(self._options.items(), key=str)) if self._options else b"")
+        self._registered = client.functions.setdefault(key, registered)
+        self._held = held
+        self._client = client
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteFunction, (self._function, self._options)
+
+
+def returned(refs: list[ObjectRef[Any]], num_returns: int) -> Any:
+    """What ``.remote()`` gives for the references of a call."""
+    if num_returns == 1:
+        return refs[0]
+    if num_returns == STREAMING:
+        return ObjectRefGenerator(refs[0])
+    return refs or None
+
+
+def definition_site(function: Any) -> str:
+    """``file:line`` of a function or class, empty where that isn't known."""
+    code = getattr(inspect.unwrap(function), "__code__", None) if not isinstance(function, type) else None
+    if code is not None:
+        return f"{code.co_filename}:{code.co_firstlineno}"
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    return getattr(module, "__file__", None) or ""

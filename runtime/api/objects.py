@@ -1,0 +1,125 @@
+"""``get``, ``put``, ``wait``, ``cancel``, ``kill``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from raynb.runtime.api.actors import ActorHandle
+from raynb.runtime.api.generator import ObjectRefGenerator
+from raynb.runtime.api.session import connect
+from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.messages.gcs import KillActor
+
+
+def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
+    """The value of a reference, or the values of a list of them, in order; waits until they are there.
+
+    Arrays that come from shared memory are read-only views of it: ``.copy()`` one to change it.
+
+    Parameters
+    ----------
+    object_refs : ObjectRef or list of ObjectRef
+    timeout : float, optional
+        Seconds; 0 means now or never.
+
+    Raises
+    ------
+    GetTimeoutError
+        Some values were not there in time (also a `TimeoutError`).
+    RayTaskError
+        A task failed; the error is an instance of what it raised, too.
+    """
+    client = connect()
+    if isinstance(object_refs, ObjectRef):
+        return client.get([object_refs], timeout)[0]
+    if isinstance(object_refs, ObjectRefGenerator):
+        return object_refs
+    if not isinstance(object_refs, list | tuple):
+        raise ValueError(
+            f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must either be a single "
+            "ObjectRef or a list of ObjectRefs. "
+        )
+    for ref in object_refs:
+        if type(ref) is not ObjectRef:
+            raise ValueError(
+                f"Invalid type of object refs, {type(ref)}, is given. 'object_refs' must either be a single ObjectRef "
+                "or a list of ObjectRefs. "
+            )
+    return client.get(object_refs, timeout)
+
+
+def put(value: Any, *, _owner: Any = None, _tensor_transport: Any = None) -> ObjectRef[Any]:
+    """Store a value; large ones go to the node's shared memory, where tasks read them without a copy.
+
+    Raises
+    ------
+    TypeError
+        The value is a reference already, or can't be pickled; the message names the culprit.
+    ObjectStoreFullError
+        There is no room; the message lists who holds what.
+    """
+    if isinstance(value, ObjectRef):
+        raise TypeError(
+            "Calling 'put' on an ray.ObjectRef is not allowed. If you really want to do this, you can wrap the "
+            "ray.ObjectRef in a list and call 'put' on it."
+        )
+    if _owner is not None:
+        raise ValueError("raynb does not support put(_owner=...) yet")
+    return connect().put(value)
+
+
+def wait(
+    ray_waitables: Sequence[Any], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[Any], list[Any]]:
+    """Wait until ``num_returns`` of the references are ready, or the time is over.
+
+    Returns
+    -------
+    ready, not_ready
+        Both in the order given; at most ``num_returns`` in the first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a list of references, duplicates, or a number that makes no sense.
+    """
+    if isinstance(ray_waitables, ObjectRef):
+        raise TypeError("wait() expected a list of ray.ObjectRef or ObjectRefGenerator, got a single ray.ObjectRef")
+    if not isinstance(ray_waitables, list):
+        raise TypeError(f"wait() expected a list of ray.ObjectRef, got {type(ray_waitables)}")
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
+    for ref in ray_waitables:
+        if type(ref) is not ObjectRef:
+            raise TypeError(f"wait() expected a list of ray.ObjectRef, got list containing {type(ref)}")
+    if not ray_waitables:
+        return [], []
+    if len({ref._id for ref in ray_waitables}) != len(ray_waitables):
+        raise ValueError("Wait requires a list of unique ray_waitables.")
+    if num_returns <= 0:
+        raise ValueError(f"Invalid number of objects to return {num_returns}.")
+    if num_returns > len(ray_waitables):
+        raise ValueError("num_returns cannot be greater than the number of ray_waitables provided to ray.wait.")
+    return connect().wait(ray_waitables, num_returns, timeout)
+
+
+def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) -> None:
+    """Cancel the task that makes a reference, and (``recursive``) those that it started.
+
+    A task that has not started never will; one that runs gets ``KeyboardInterrupt`` (an async call of an actor
+    ``CancelledError``), with ``force`` its process is ended. ``get`` then raises `TaskCancelledError`. A finished task is
+    not affected.
+    """
+    ref = ray_waitable.completed() if isinstance(ray_waitable, ObjectRefGenerator) else ray_waitable
+    if not isinstance(ref, ObjectRef):
+        raise TypeError(f"ray.cancel() only supported for object refs. Got: {type(ref)}.")
+    connect().cancel(ref, force=force, recursive=recursive)
+
+
+def kill(actor: Any, *, no_restart: bool = True) -> None:
+    """End an actor's process at once. With ``no_restart=False`` it starts again if its ``max_restarts`` allows."""
+    if not isinstance(actor, ActorHandle):
+        raise ValueError(f"ray.kill() only supported for actors. For tasks, try ray.cancel(). Got: {type(actor)}.")
+    client = connect()
+    client.send(client.gcs, KillActor(actor._actor_id, no_restart, "killed"))

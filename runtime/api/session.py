@@ -1,0 +1,371 @@
+"""``init`` and ``shutdown``: a process's connection to a cluster, and the cluster that it brings up for itself."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
+from raynb.runtime.adapters.processes import Process
+from raynb.runtime.adapters.transport import Transport
+from raynb.runtime.client import refs
+from raynb.runtime.client.client import Client, Execution
+from raynb.runtime.client.join import join
+from raynb.runtime.messages import Config, Message
+from raynb.runtime.messages.gcs import FinishJob, RegisterJob
+from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
+from raynb.runtime.messages.node import LeaveNode, StopNode
+from raynb.runtime.messages.tasks import ContextDef, OutputLine, TaskOutput
+
+#: What ``init`` of Ray takes and raynb has no use for: no dashboard, no log configuration of its own.
+WITHOUT_EFFECT = frozenset(
+    {
+        "configure_logging",
+        "dashboard_host",
+        "dashboard_port",
+        "include_dashboard",
+        "log_to_driver",
+        "logging_config",
+        "logging_format",
+        "logging_level",
+    }
+)
+
+
+class Session:
+    """What `init` made: the cluster, the client, and whether the cluster ends with it."""
+
+    def __init__(self, info: ClusterInfo, client: Client, owns_cluster: bool, daemon: Process | None) -> None:
+        self.info = info
+        self.client = client
+        self.owns_cluster = owns_cluster
+        self.daemon = daemon
+
+
+class ClusterContext(Mapping[str, Any]):
+    """What ``init`` returns: a mapping with the keys that Ray programs print, and a context manager that shuts down."""
+
+    def __init__(self, info: ClusterInfo, node_id: bytes) -> None:
+        self.address_info: dict[str, Any] = {
+            "node_ip_address": info.node_ip,
+            "node_id": node_id.hex(),
+            "address": info.node_manager,
+            "gcs_address": info.gcs,
+            "redis_address": info.redis_address or None,
+            "object_store_address": f"/dev/shm/{info.store_prefix}",
+            "raylet_socket_name": info.node_manager,
+            "session_dir": info.session_dir,
+            "webui_url": None,
+        }
+        self.dashboard_url = ""
+        self.python_version = info.python_version
+        self.raynb_version = info.raynb_version
+        self._info = info
+
+    def __getitem__(self, key: str) -> Any:
+        return self.address_info[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.address_info)
+
+    def __len__(self) -> int:
+        return len(self.address_info)
+
+    def __repr__(self) -> str:
+        cpus = self._info.resources.get("CPU", 0)
+        return f"<raynb cluster {self._info.name!r}: {cpus:g} CPUs, state in {self._info.state_store}>"
+
+    def __enter__(self) -> ClusterContext:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        shutdown()
+
+    def disconnect(self) -> None:
+        """As `shutdown`."""
+        shutdown()
+
+
+_session: Session | None = None
+_lock = threading.RLock()
+
+#: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
+output_sink: Callable[[list[OutputLine], int], None] | None = None
+
+#: Set by the kernel extension: seconds that a cluster outlives a kernel that died without a word.
+driver_grace_s = 0.0
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: dict[str, float] | None = None,
+    labels: dict[str, str] | None = None,
+    object_store_memory: int | None = None,
+    ignore_reinit_error: bool = False,
+    namespace: str | None = None,
+    redis: str = "",
+    name: str = "",
+    _system_config: dict[str, Any] | None = None,
+    _temp_dir: str = "",
+    **kwargs: Any,
+) -> ClusterContext:
+    """Connect this process to a cluster; without an address, start one on this machine that ends with the process.
+
+    Parameters
+    ----------
+    address
+        ``"auto"``: a running cluster on this machine; or a cluster's name or address; ``"local"`` or None: a new one.
+    num_cpus, num_gpus, resources, labels
+        What the new cluster offers; by default the machine's (or container's) own CPUs.
+    object_store_memory
+        Bytes of shared memory for objects; by default 30 % of the memory.
+    ignore_reinit_error
+        Return the present connection instead of raising.
+    namespace
+        Where named actors are looked for; by default one of this process's own.
+    redis
+        URL of a Redis to keep the cluster's state in, instead of a private one.
+    name
+        Of the new cluster, for people.
+    _system_config
+        Fields of `raynb.runtime.messages.config.Config` to change.
+
+    Raises
+    ------
+    RuntimeError
+        Already connected.
+    ValueError
+        An argument that makes no sense, or is not supported; the message names it.
+    """
+    global _session
+    with _lock:
+        if _session is not None:
+            if ignore_reinit_error:
+                return ClusterContext(_session.info, _session.client.joined.node_id)
+            raise RuntimeError(
+                "Maybe you called ray.init twice by accident? This error can be suppressed by passing in "
+                "'ignore_reinit_error=True' or by calling 'ray.shutdown()' prior to 'ray.init()'."
+            )
+        _refuse_unknown(kwargs)
+        config = _config(_system_config)
+        options = ClusterOptions(
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            resources=dict(resources or {}),
+            labels=dict(labels or {}),
+            object_store_memory=object_store_memory,
+            namespace=namespace or "",
+            redis=redis,
+            name=name,
+            lifetime="embedded",
+            driver_pid=os.getpid(),
+            config=config,
+            temp_dir=_temp_dir,
+        )
+        owns = address in (None, "", "local")
+        info = launch_cluster(options) if owns else find_cluster(str(address))
+        _session = _connect(info, namespace or "", config, owns)
+        return ClusterContext(info, _session.client.joined.node_id)
+
+
+def _refuse_unknown(kwargs: dict[str, Any]) -> None:
+    for key, value in kwargs.items():
+        if key in WITHOUT_EFFECT or value is None or value is False:
+            continue
+        raise ValueError(f"init() does not support {key}={value!r} in raynb")
+
+
+def _config(changes: dict[str, Any] | None) -> Config:
+    try:
+        return msgspec.structs.replace(Config(), **(changes or {}))
+    except TypeError as error:
+        raise ValueError(f"_system_config: {error}") from None
+
+
+def find_cluster(address: str) -> ClusterInfo:
+    """A running cluster of this user on this machine, by name, address or ``"auto"``."""
+    from raynb.runtime.adapters.registry import find
+
+    entry = find(address)
+    return ClusterInfo(
+        name=entry.name,
+        session=Path(entry.session_dir).name,
+        session_dir=entry.session_dir,
+        node_manager=entry.address,
+        gcs=entry.gcs_address,
+        pid=entry.pid,
+        started=entry.started_at,
+        lifetime="daemon",
+        namespace="",
+        python=entry.python,
+        python_version="",
+        raynb_version=entry.raynb_version,
+        protocol=entry.protocol_version,
+    )
+
+
+def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> Session:
+    job = secrets.token_bytes(JOB_ID_BYTES)
+    namespace = namespace or info.namespace or str(uuid.uuid4())
+    transport = Transport(f"ipc://{info.session_dir}/p/{secrets.token_hex(8)}", config.message_limit_bytes)
+    script = _script()
+    try:
+        joined, early = join(
+            transport,
+            info.node_manager,
+            "driver",
+            script,
+            job=job,
+            namespace=namespace,
+            grace_s=driver_grace_s,
+        )
+        if joined.error:
+            raise RuntimeError(f"the cluster refused this process: {joined.error}")
+    except BaseException:
+        transport.close()
+        raise
+    context = ContextDef(0, job, namespace, transport.address, sys_path=_import_path(), cwd=os.getcwd())
+    client = Client(
+        transport,
+        joined,
+        config,
+        info.node_manager,
+        Execution(context, bytes(TASK_ID_BYTES), "driver"),
+        on_foreign=_on_foreign,
+    )
+    daemon = _watch_node_manager(transport, client, info)
+    refs.set_current(client)
+    client.host.on_turn = _Upkeep(client)
+    client.host.start()
+    for sender, message in early:
+        client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
+    client.send(client.gcs, RegisterJob(0, job, client.address, os.getpid(), namespace, script, time.time()))
+    atexit.register(shutdown)
+    return Session(info, client, owns, daemon)
+
+
+class _Upkeep:
+    """Once a second, in the I/O thread: what the store's client no longer uses goes back."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._at = 0.0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._at > 1.0:
+            self._at = now
+            self._client.plane.idle()
+
+
+def _watch_node_manager(transport: Transport, client: Client, info: ClusterInfo) -> Process | None:
+    """The node manager's death is seen from its process, not from silence."""
+    try:
+        daemon = Process(info.pid, is_child=False)
+    except ProcessLookupError:
+        client.host.call(lambda: client.host.node_manager_died("its process has ended"))
+        return None
+
+    def died() -> None:
+        transport.unwatch(daemon.fileno())
+        client.host.node_manager_died(f"its process (pid {info.pid}) has ended")
+
+    transport.watch(daemon.fileno(), died)
+    return daemon
+
+
+def _import_path() -> list[str]:
+    """The driver's own import path: the script's folder first, the working directory where Python has it as ''."""
+    return [path or os.getcwd() for path in sys.path]
+
+
+def _script() -> str:
+    main = sys.modules.get("__main__")
+    return str(Path(getattr(main, "__file__", None) or sys.argv[0] or "python").name)
+
+
+def _on_foreign(sender: str, message: Message) -> None:
+    if isinstance(message, TaskOutput):
+        (output_sink or print_output)(message.lines, message.dropped)
+
+
+def print_output(lines: list[OutputLine], dropped: int) -> None:
+    """What tasks print, in a script: to the same stream, with the task's name and process in front of each line."""
+    for line in lines:
+        stream = sys.stderr if line.stream == "stderr" else sys.stdout
+        for text in line.text.splitlines():
+            if text:
+                print(f"({line.name} pid={line.pid}) {text}", file=stream)
+    if dropped:
+        print(f"(raynb) {dropped} more lines are in the workers' logs", file=sys.stderr)
+
+
+def connect() -> Client:
+    """This process's client; starts an embedded cluster where `init` was not called."""
+    client = refs._current
+    if client is None:
+        init()
+        client = refs.current()
+    elif client.pid != os.getpid():
+        raise RuntimeError(
+            "this process was forked from one that uses raynb, and can't use that one's connection: call init() in it "
+            "first (with address='auto' to reach the same cluster)"
+        )
+    return client
+
+
+def session() -> Session:
+    """The present connection; raises if there is none."""
+    if _session is None:
+        raise RuntimeError("raynb is not connected to a cluster: call init() first")
+    return _session
+
+
+def is_initialized() -> bool:
+    """Whether this process is connected to a cluster."""
+    return refs.connected()
+
+
+def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
+    """Leave the cluster; one that `init` started ends, and everything of it is gone when this returns.
+
+    References and handles become inert. Idempotent.
+    """
+    global _session
+    with _lock:
+        ended, _session = _session, None
+        if ended is None:
+            return
+        refs.set_current(None)
+        atexit.unregister(shutdown)
+        client = ended.client
+        if os.getpid() != client.pid:
+            return
+        client.send(client.gcs, FinishJob(client.root.context.job))
+        client.stop(StopNode("its driver has shut it down") if ended.owns_cluster else LeaveNode())
+        if ended.daemon is not None:
+            if ended.owns_cluster:
+                ended.daemon.wait(5.0)
+            ended.daemon.close()
+
+
+def _forget_after_fork() -> None:
+    """A forked child (multiprocessing) has no I/O thread: its copy of the connection is inert."""
+    global _session
+    _session = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

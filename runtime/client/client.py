@@ -1,0 +1,452 @@
+"""What a process does with the cluster it is connected to: submit, get, put, wait, cancel, ask."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import secrets
+import threading
+import time
+from _thread import allocate_lock
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from raynb.runtime.adapters.transport import Transport
+from raynb.runtime.client.failures import to_exception
+from raynb.runtime.client.host import ClientHost
+from raynb.runtime.client.plane import Guard, ObjectPlane
+from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.codec.calls import pack_call
+from raynb.runtime.codec.values import Packed, pack
+from raynb.runtime.core.client import ClientMachine
+from raynb.runtime.core.inbox import Answer, Ask, CancelObject, Outgoing, PutValue, StopWaiting, WaitFor
+from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.streams import Stream
+from raynb.runtime.core.task import STREAMING, Function, Task
+from raynb.runtime.messages import Message, gcs
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.errors import GetTimeoutError, RayError, RaySystemError
+from raynb.runtime.messages.ids import FIRST_RETURN, ORIGIN_BYTES, PUT_INDEX_BASE, object_id, task_id_source
+from raynb.runtime.messages.node import NodeJoined
+from raynb.runtime.messages.tasks import ContextDef
+from raynb.runtime.messages.values import Failed, Value
+
+RECHECK_S = 1.0
+"""A wake-up is a hint: whoever waits looks for itself this often."""
+
+_PUT_SUFFIX = PUT_INDEX_BASE.to_bytes(4, "little")
+
+
+class Execution(msgspec.Struct, gc=False):
+    """On whose behalf a thread works: the task that it runs, and where that came from."""
+
+    context: ContextDef
+    task_id: bytes
+    name: str = ""
+    actor_id: bytes = b""
+    resources: dict[str, float] = {}
+    cancelled: bool = False
+    attempt: int = 0
+
+
+EXECUTION: ContextVar[Execution | None] = ContextVar("raynb_execution", default=None)
+
+
+class Client:
+    """One process's part in a cluster.
+
+    Parameters
+    ----------
+    joined
+        The node manager's answer to `JoinNode`.
+    root
+        What threads work for that run no task.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        joined: NodeJoined,
+        config: Config,
+        node_manager: str,
+        root: Execution,
+        *,
+        on_foreign: Callable[[str, Message], None],
+        on_blocked: Callable[[bool], None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        on_process_died: Callable[[str], None] | None = None,
+    ) -> None:
+        self.address = transport.address
+        self.joined = joined
+        self.config = config
+        self.node_manager = node_manager
+        self.gcs = joined.gcs
+        self.root = root
+        self.pid = os.getpid()
+        self.next_task_id = task_id_source(secrets.token_bytes(ORIGIN_BYTES), root.context.job)
+        self.machine = ClientMachine(
+            config, self.address, node_manager, joined.gcs, wall_offset_s=time.time() - time.monotonic()
+        )
+        self.machine.recorder.node_id = joined.node_id
+        self.host = ClientHost(
+            transport,
+            self.machine,
+            on_foreign=on_foreign,
+            on_blocked=on_blocked,
+            on_notice=on_notice,
+            on_process_died=on_process_died,
+        )
+        self.post = self.host.post
+        self.drop: Callable[[bytes], object] = self.host.inbox.append
+        self.plane = ObjectPlane(config, node_manager, joined.store_prefix, self.host.inbox, self.ask, self.drop)
+        self._entries = self.machine.objects.entries
+        self._inline_limit = config.inline_limit_bytes
+        self._numbers = 0
+        self._numbers_lock = threading.Lock()
+        self._contexts: dict[tuple[bytes, str, str, str], ContextDef] = {}
+        self._callbacks: concurrent.futures.ThreadPoolExecutor | None = None
+        self.functions: dict[tuple[bytes, bytes], Function] = {}
+        """Functions that were submitted from here, by what they are and their options."""
+        self.actor_name = ""
+        self.actor_restarts = 0
+
+    def __repr__(self) -> str:
+        return f"<Client {self.address}{'' if self.host.alive else ' stopped'}>"
+
+    # -- on whose behalf
+
+    def execution(self) -> Execution:
+        """What the calling thread works for."""
+        return EXECUTION.get() or self.root
+
+    def next_number(self) -> int:
+        """A number for a function or a context, unique in this process."""
+        with self._numbers_lock:
+            self._numbers += 1
+            return self._numbers
+
+    def context_for_cell(self, cell: str) -> ContextDef:
+        """The root's context, attributed to a notebook cell."""
+        base = self.root.context
+        key = (base.job, base.namespace, base.driver, cell)
+        context = self._contexts.get(key)
+        if context is None:
+            context = self._contexts[key] = msgspec.structs.replace(base, number=self.next_number(), cell=cell)
+        return context
+
+    def adopt_context(self, sender_context: ContextDef) -> ContextDef:
+        """A context that arrived from elsewhere, under a number of this process's own."""
+        key = (sender_context.job, sender_context.namespace, sender_context.driver, sender_context.cell)
+        context = self._contexts.get(key)
+        if context is None:
+            context = self._contexts[key] = msgspec.structs.replace(sender_context, number=self.next_number())
+        return context
+
+    # -- tasks
+
+    def submit(
+        self,
+        function: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        *,
+        num_returns: int = 1,
+        retries: int = 0,
+        name: str = "",
+        group: str = "",
+        actor: Any = None,
+        also: Sequence[ObjectRef[Any]] = (),
+    ) -> list[ObjectRef[Any]]:
+        """Submit a call; does not wait.
+
+        Parameters
+        ----------
+        also
+            References that the call needs beside its arguments (an actor's own).
+
+        Raises
+        ------
+        SerializationError
+            An argument can't be pickled; nothing was submitted.
+        """
+        packed, dependencies = pack_call(args, kwargs, ObjectRef)
+        if packed.nbytes > self._inline_limit:
+            args, kwargs = self._put_large(args, kwargs)
+            packed, dependencies = pack_call(args, kwargs, ObjectRef)
+        execution = EXECUTION.get() or self.root
+        task_id = self.next_task_id()
+        task = Task(task_id, function, packed.data, execution.context, num_returns, parent=execution.task_id)
+        if packed.buffers is not None:
+            task.buffers = [bytes(buffer) for buffer in packed.buffers]
+        if dependencies:
+            task.deps = [ref._id for ref in dependencies]
+        if packed.refs or also:
+            task.refs = [info.oid for info in packed.refs or ()] + [ref._id for ref in also]
+        if retries:
+            task.retries_left = retries
+        if name:
+            task.name = name
+        if actor is not None:
+            task.actor = actor
+            task.group = group
+        if num_returns == STREAMING:
+            self.post(Stream(task_id))
+        self.post(task)
+        if num_returns == 1 or num_returns == STREAMING:
+            return [ObjectRef(task_id + FIRST_RETURN, self.address, self.drop)]
+        return [ObjectRef(object_id(task_id, i), self.address, self.drop) for i in range(1, num_returns + 1)]
+
+    def _put_large(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any] | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any] | None]:
+        """Large arguments go through the store, so that a batch of tasks isn't held up by their copies."""
+
+        def lighter(value: Any) -> Any:
+            if value is None or type(value) in (int, float, bool, ObjectRef):
+                return value
+            packed = pack(value)
+            if packed.nbytes > self._inline_limit // 4:
+                return self.put_packed(packed, type(value).__name__)
+            return value
+
+        return tuple(map(lighter, args)), {key: lighter(value) for key, value in (kwargs or {}).items()}
+
+    # -- objects
+
+    def put(self, value: object, note: str = "") -> ObjectRef[Any]:
+        """Make an object of a value."""
+        return self.put_packed(pack(value), note or type(value).__name__)
+
+    def put_packed(self, packed: Packed, note: str) -> ObjectRef[Any]:
+        oid = self.next_task_id() + _PUT_SUFFIX
+        stored: Value
+        if packed.nbytes <= self._inline_limit:
+            stored = packed.inline()
+        else:
+            stored = self.plane.write(packed, oid, self.address, note)
+        self.post(PutValue(oid, stored, note))
+        return ObjectRef(oid, self.address, self.drop)
+
+    def is_ready(self, ref: ObjectRef[Any]) -> bool:
+        entry = self._entries.get(ref._id)
+        return entry is not None and entry.value is not None
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout_s: float | None = None) -> list[Any]:
+        """The values of objects, in order.
+
+        Raises
+        ------
+        GetTimeoutError
+            Some were not there in time; the message names them.
+        Exception
+            What made the first failed one fail.
+        """
+        entries = self._entries
+        missing = [oid for ref in refs if (entry := entries.get(oid := ref._id)) is None or entry.value is None]
+        if missing:
+            self._wait_all(refs, missing, timeout_s)
+        values = []
+        for ref in refs:
+            entry = entries.get(ref._id)
+            if entry is None:
+                raise RaySystemError(f"{ref!r} is not known here")
+            values.append(self.load(entry.value))
+        return values
+
+    def load(self, value: Value | None, guard: Guard | None = None) -> Any:
+        """A value that has arrived, as an object; raises what a failed one stands for."""
+        if value is None:
+            raise RaySystemError("a value was expected that has not arrived")
+        if isinstance(value, Failed):
+            raise to_exception(value)
+        return self.plane.read(value, guard)
+
+    def _wait_all(self, refs: Sequence[ObjectRef[Any]], missing: list[bytes], timeout_s: float | None) -> None:
+        if timeout_s is not None and timeout_s <= 0:
+            # What was said before this call must count: let the machine look once.
+            timeout_s = 0.0
+        if not self.wait_for(missing, len(missing), timeout_s):
+            late = [ref for ref in refs if not self.is_ready(ref)]
+            if late:
+                shown = ", ".join(map(repr, late[:3])) + (f" and {len(late) - 3} more" if len(late) > 3 else "")
+                raise GetTimeoutError(f"get timed out after {timeout_s} s: no value yet for {shown}")
+
+    def wait_for(self, oids: list[bytes], needed: int, timeout_s: float | None) -> bool:
+        """Block until ``needed`` of these objects have settled. False if the time is over before."""
+        lock = allocate_lock()
+        lock.acquire()
+        waiter = Waiter(needed, lock.release)
+        self.post(WaitFor(waiter, oids))
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        try:
+            while True:
+                left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
+                if lock.acquire(timeout=left):
+                    return True
+                if waiter.needed <= 0 or self._settled(oids) >= needed:
+                    return True
+                if not self.host.alive:
+                    raise RaySystemError("raynb was shut down while this call waited")
+                if deadline is not None and time.monotonic() >= deadline:
+                    return False
+        finally:
+            self.post(StopWaiting(waiter, oids))
+
+    def _settled(self, oids: list[bytes]) -> int:
+        entries = self._entries
+        return sum(1 for oid in oids if (entry := entries.get(oid)) is not None and entry.value is not None)
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout_s: float | None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """Ray's ``wait``: (ready, not ready), each in the order of ``refs``; at most ``num_returns`` are ready."""
+        ready = self._ready_positions(refs, num_returns)
+        if len(ready) < num_returns and (timeout_s is None or timeout_s > 0):
+            oids = [ref._id for ref in refs]
+            self.wait_for(oids, num_returns, timeout_s)
+            ready = self._ready_positions(refs, num_returns)
+        if len(ready) == 1:
+            (at,) = ready
+            return [refs[at]], [*refs[:at], *refs[at + 1 :]]
+        chosen = set(ready)
+        return [refs[i] for i in ready], [ref for i, ref in enumerate(refs) if i not in chosen]
+
+    def _ready_positions(self, refs: Sequence[ObjectRef[Any]], most: int) -> list[int]:
+        entries = self._entries
+        ready: list[int] = []
+        for i, ref in enumerate(refs):
+            entry = entries.get(ref._id)
+            if entry is not None and entry.value is not None:
+                ready.append(i)
+                if len(ready) == most:
+                    break
+        return ready
+
+    def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
+        self.post(CancelObject(ref._id, ref._owner, force, recursive))
+
+    def call_site_of(self, oid: bytes) -> str:
+        entry = self._entries.get(oid)
+        if entry is None:
+            return ""
+        return entry.task.function.call_site if entry.task is not None else entry.note
+
+    # -- futures
+
+    def future(self, ref: ObjectRef[Any]) -> concurrent.futures.Future[Any]:
+        """See `ObjectRef.future`. Values are unpacked, and callbacks run, in a thread of their own."""
+        if self._callbacks is None:
+            self._callbacks = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="raynb-futures")
+        pool = self._callbacks
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+
+        def resolve() -> None:
+            try:
+                future.set_result(self.get([ref])[0])
+            except BaseException as error:
+                future.set_exception(error)
+
+        self.post(WaitFor(Waiter(1, lambda: pool.submit(resolve)), [ref._id], blocking=False))
+        return future
+
+    def async_future(self, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
+        """See `ObjectRef.as_future`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def resolve() -> None:
+            if future.done():
+                return
+            try:
+                future.set_result(self.get([ref])[0])
+            except StopIteration as error:
+                # asyncio refuses to carry it.
+                future.set_exception(RayError(f"the task raised StopIteration: {error}"))
+            except BaseException as error:
+                future.set_exception(error)
+
+        def wake() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(resolve)
+
+        self.post(WaitFor(Waiter(1, wake), [ref._id], blocking=False))
+        return future
+
+    # -- requests
+
+    def ask(self, to: str, message: Message, timeout_s: float | None = None) -> Message:
+        """Send a request and wait for its answer.
+
+        Raises
+        ------
+        GetTimeoutError
+            No answer came in time (by default it is waited for as long as the cluster lives).
+        """
+        lock = allocate_lock()
+        lock.acquire()
+        answer = Answer(Waiter(1, lock.release))
+        self.post(Ask(to, message, answer))
+        return self.wait_for_answer(answer, lock, timeout_s)
+
+    def wait_for_answer(self, answer: Answer, lock: Any, timeout_s: float | None = None) -> Message:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not lock.acquire(timeout=RECHECK_S) and answer.reply is None:
+            if not self.host.alive:
+                raise RaySystemError("raynb was shut down while this call waited")
+            if deadline is not None and time.monotonic() > deadline:
+                raise GetTimeoutError(f"no answer within {timeout_s} s")
+        assert answer.reply is not None
+        return answer.reply
+
+    def request(self, to: str, message: Message, timeout_s: float | None = None) -> bytes:
+        """`ask`, for messages that are answered by a `Reply`: its data; raises its error."""
+        reply = self.ask(to, message, timeout_s)
+        assert isinstance(reply, gcs.Reply), reply
+        if reply.error is not None:
+            raise to_exception(reply.error)
+        return reply.data
+
+    def send(self, to: str, message: Message) -> None:
+        self.post(Outgoing(to, message))
+
+    @property
+    def session_dir(self) -> str:
+        """The session's directory; sockets lie in ``p/`` below it."""
+        return os.path.dirname(os.path.dirname(self.address.removeprefix("ipc://")))
+
+    def flush_events(self) -> None:
+        """Have what has happened so far told to the event hub; a query sent afterwards sees it."""
+        lock = allocate_lock()
+        lock.acquire()
+
+        def flush() -> None:
+            self.machine.flush_events(time.monotonic())
+            self.host.tick(time.monotonic())
+            lock.release()
+
+        self.host.call(flush)
+        lock.acquire(timeout=RECHECK_S)
+
+    # -- the end
+
+    def stop(self, last_message: Message | None = None) -> None:
+        """Leave the cluster: say so, and end the I/O thread. References become inert."""
+        if self._callbacks is not None:
+            self._callbacks.shutdown(wait=False, cancel_futures=True)
+        if os.getpid() != self.pid:
+            return
+        self.plane.close()
+
+        def last_words() -> None:
+            now = time.monotonic()
+            self.machine.flush_events(now)
+            self.host.tick(now)
+            if last_message is not None:
+                self.host.transport.send(self.node_manager, last_message)
+
+        self.host.stop(last_words)

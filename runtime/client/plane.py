@@ -1,0 +1,167 @@
+"""Values in and out of the node's shared memory, and the pins that keep them there.
+
+A view is a reference: whoever holds an array that lies in shared memory holds the object, and its owner counts it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from raynb.runtime.adapters.shared_memory import SegmentMap
+from raynb.runtime.codec.layout import object_size, read_object, write_object
+from raynb.runtime.codec.values import Packed, unpack
+from raynb.runtime.core.client_store import ClientStore, Place
+from raynb.runtime.core.inbox import Outgoing, Retain
+from raynb.runtime.messages import Message
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.errors import ObjectStoreFullError
+from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
+from raynb.runtime.messages.values import Inline, Stored
+
+
+class Pin:
+    """Keeps one stored object while anything views it.
+
+    A *guarded* pin is one that somebody else's count covers already (the arguments of a running task): it is counted only if
+    it outlives that, which spares most tasks two messages to the owner.
+    """
+
+    __slots__ = ("__weakref__", "_counted", "_drop", "oid", "owner")
+
+    def __init__(self, stored: Stored, drop: Callable[[bytes], object]) -> None:
+        self.oid = stored.oid
+        self.owner = stored.owner
+        self._drop = drop
+        self._counted = False
+
+    def count(self, inbox: deque[object]) -> None:
+        """From now on this is a reference like any other."""
+        self._counted = True
+        inbox.append(Retain(self.oid, self.owner))
+
+    def __del__(self) -> None:
+        if self._counted:
+            self._drop(self.oid)
+
+
+class Guard:
+    """The pins that were made while a task's arguments were unpacked."""
+
+    def __init__(self) -> None:
+        self._pins: list[weakref.ref[Pin]] = []
+
+    def add(self, pin: Pin) -> None:
+        self._pins.append(weakref.ref(pin))
+
+    def release(self, inbox: deque[object]) -> None:
+        """The task is over: what still lives must be counted before its submitter lets go."""
+        for reference in self._pins:
+            pin = reference()
+            if pin is not None:
+                pin.count(inbox)
+
+
+class ObjectPlane:
+    """One client's way to its node's object store. Safe in every thread.
+
+    Parameters
+    ----------
+    ask
+        Sends a request to the node manager and waits for its answer.
+    inbox
+        The client machine's.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        node_manager: str,
+        store_prefix: str,
+        inbox: deque[object],
+        ask: Callable[[str, Message], Message],
+        drop: Callable[[bytes], object],
+    ) -> None:
+        self._node_manager = node_manager
+        self._inbox = inbox
+        self._ask = ask
+        self._drop = drop
+        self._lock = threading.Lock()
+        self._store = ClientStore(config)
+        self.segments = SegmentMap(store_prefix)
+
+    def write(self, packed: Packed, oid: bytes, owner: str, note: str = "") -> Stored:
+        """Put a packed value into shared memory.
+
+        Raises
+        ------
+        ObjectStoreFullError
+            There is no room; the message lists the holders.
+        """
+        size = object_size(packed)
+        with self._lock:
+            place = self._store.place(size, time.monotonic())
+        if place is None:
+            place = self._allocate(size, note)
+        try:
+            view = self.segments.write_view(place.segment, place.offset, size)
+            write_object(view, oid, place.grant, packed, owner)
+            view.release()
+        except BaseException:
+            with self._lock:
+                self._store.abandon(place)
+            raise
+        with self._lock:
+            self._store.written(place, oid, owner, note)
+            self._tell()
+        return Stored(oid, owner, self._node_manager, place.segment, place.offset, size, packed.refs)
+
+    def _allocate(self, size: int, note: str) -> Place:
+        with self._lock:
+            request = self._store.ask(size)
+        number = request.request
+        answer = self._ask(self._node_manager, request)
+        with self._lock:
+            if isinstance(answer, ExtentGranted):
+                answer.request = number
+                place = self._store.granted(answer, time.monotonic())
+                assert place is not None
+                return place
+            self._store.forget(number)
+        assert isinstance(answer, ExtentRefused), answer
+        raise ObjectStoreFullError(answer.message)
+
+    def _tell(self) -> None:
+        news = self._store.take_news()
+        if news is not None:
+            self._inbox.append(Outgoing(self._node_manager, news))
+
+    def read(self, value: Inline | Stored, guard: Guard | None = None) -> Any:
+        """The value itself; arrays of a stored one are read-only views of shared memory."""
+        if type(value) is Inline:
+            return unpack(value.data, value.buffers)
+        assert isinstance(value, Stored)
+        pin = Pin(value, self._drop)
+        if guard is None:
+            pin.count(self._inbox)
+        else:
+            guard.add(pin)
+        view = self.segments.read_view(value.segment, value.offset, value.size, pin)
+        return read_object(view, value.oid)
+
+    def idle(self) -> None:
+        """To be called about once a second: what isn't used goes back."""
+        with self._lock:
+            self._store.idle(time.monotonic())
+            self._tell()
+        self.segments.sweep()
+
+    def close(self) -> None:
+        with self._lock:
+            self._store.close()
+            self._tell()
+        self.segments.close()

@@ -1,0 +1,168 @@
+"""``ObjectRef``: a counted reference to an object somewhere in the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from raynb.runtime.codec.references import note_reference
+from raynb.runtime.codec.values import SAFE_TYPES
+from raynb.runtime.core.inbox import Retain
+from raynb.runtime.messages.errors import OufOfBandObjectRefSerializationException
+from raynb.runtime.messages.ids import JOB_ID_BYTES, OBJECT_ID_BYTES, TASK_ID_BYTES
+
+if TYPE_CHECKING:
+    from raynb.runtime.client.client import Client
+
+T = TypeVar("T")
+
+
+class ObjectRef(Generic[T]):
+    """A reference to a value that a task will return, or that was ``put``.
+
+    The value lives as long as any reference to it does, in any process. ``await ref`` gives the value in a coroutine
+    (or a notebook cell), ``ref.future()`` a `concurrent.futures.Future`.
+    """
+
+    __slots__ = ("__weakref__", "_drop", "_id", "_owner")
+
+    def __init__(self, oid: bytes, owner: str, drop: Callable[[bytes], object]) -> None:
+        self._id = oid
+        self._owner = owner
+        self._drop = drop
+
+    def __del__(self) -> None:
+        # On any thread, under any lock, late in the interpreter's life: only an append to a queue.
+        self._drop(self._id)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is ObjectRef and other._id == self._id
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
+    def __lt__(self, other: ObjectRef[Any]) -> bool:
+        return self._id < other._id
+
+    def __copy__(self) -> ObjectRef[T]:
+        return rebuild(self._id, self._owner)
+
+    def __deepcopy__(self, memo: object) -> ObjectRef[T]:
+        return rebuild(self._id, self._owner)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not note_reference(self._id, self._owner, self):
+            raise OufOfBandObjectRefSerializationException(
+                f"{self!r} can't be pickled by hand: nobody would count the copy, so the object might be gone when it is "
+                "used. Pass the reference to a task, return it, or put it; raynb then keeps the object."
+            )
+        return rebuild, (self._id, self._owner)
+
+    def __repr__(self) -> str:
+        return f"ObjectRef({self._id.hex()})"
+
+    def __iter__(self) -> Any:
+        raise TypeError(f"{self!r} is a reference, not its value: use `await ref` or `ray.get(ref)` to get it")
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.as_future().__await__()
+
+    # -- Ray's methods
+
+    def binary(self) -> bytes:
+        """The id: 28 bytes."""
+        return self._id
+
+    def hex(self) -> str:
+        """The id in hexadecimal."""
+        return self._id.hex()
+
+    def task_id(self) -> bytes:
+        """Id of the task that makes (or put) the object: 24 bytes."""
+        return self._id[:TASK_ID_BYTES]
+
+    def job_id(self) -> bytes:
+        """Id of the job that it belongs to: 4 bytes."""
+        return self._id[TASK_ID_BYTES - JOB_ID_BYTES : TASK_ID_BYTES]
+
+    def is_nil(self) -> bool:
+        return self._id == b"\xff" * OBJECT_ID_BYTES
+
+    def owner_address(self) -> str:
+        """Address of the process that owns the object."""
+        return self._owner
+
+    def call_site(self) -> str:
+        """Where it was made, as far as that was recorded."""
+        return current().call_site_of(self._id)
+
+    @staticmethod
+    def size() -> int:
+        """Bytes of an id."""
+        return OBJECT_ID_BYTES
+
+    @classmethod
+    def nil(cls) -> ObjectRef[Any]:
+        return cls(b"\xff" * OBJECT_ID_BYTES, "", lambda oid: None)
+
+    @classmethod
+    def from_binary(cls, id_bytes: bytes) -> ObjectRef[Any]:
+        """A reference by id, for this process's own objects."""
+        if len(id_bytes) != OBJECT_ID_BYTES:
+            raise ValueError(f"an object id has {OBJECT_ID_BYTES} bytes, not {len(id_bytes)}")
+        return rebuild(id_bytes, current().address)
+
+    @classmethod
+    def from_hex(cls, hex_id: str) -> ObjectRef[Any]:
+        return cls.from_binary(bytes.fromhex(hex_id))
+
+    @classmethod
+    def from_random(cls) -> ObjectRef[Any]:
+        """A reference to nothing, with a new id."""
+        return cls(current().next_task_id() + b"\x01\x00\x00\x00", current().address, lambda oid: None)
+
+    def future(self) -> concurrent.futures.Future[T]:
+        """A future of the value, for callbacks and ``concurrent.futures.wait``."""
+        return current().future(self)
+
+    def as_future(self, _internal: bool = False) -> asyncio.Future[T]:
+        """A future of the value in the running event loop."""
+        return current().async_future(self)
+
+
+SAFE_TYPES.add(ObjectRef)
+
+
+def rebuild(oid: bytes, owner: str) -> ObjectRef[Any]:
+    """A further reference in this process (what unpickling calls)."""
+    client = current()
+    client.post(Retain(oid, owner))
+    return ObjectRef(oid, owner, client.drop)
+
+
+_current: Client | None = None
+
+
+def current() -> Client:
+    """The client of this process.
+
+    Raises
+    ------
+    RuntimeError
+        There is none: ``init()`` was not called, or this is a forked child.
+    """
+    if _current is None:
+        raise RuntimeError("raynb is not connected to a cluster here: call init() first")
+    return _current
+
+
+def set_current(client: Client | None) -> None:
+    """Make a client this process's; done by ``init`` and by workers."""
+    global _current
+    _current = client
+
+
+def connected() -> bool:
+    return _current is not None

@@ -1,0 +1,289 @@
+"""A worker that has become an actor: constructs it, then serves calls - in order, in threads, or in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import threading
+import time
+from typing import Any
+
+from raynb.runtime.client.client import EXECUTION, Execution
+from raynb.runtime.client.failures import from_exception
+from raynb.runtime.client.plane import Guard
+from raynb.runtime.codec.calls import unpack_call
+from raynb.runtime.core.executor import Job, refusal
+from raynb.runtime.core.inbox import Outgoing
+from raynb.runtime.messages.gcs import ActorStarted, KillActor
+from raynb.runtime.messages.node import StartActor
+from raynb.runtime.messages.tasks import Result
+from raynb.runtime.messages.values import Failed, Value
+from raynb.runtime.worker.runner import MissingDependency, Runner
+
+ASYNC_CONCURRENCY = 1000
+"""Calls that an async actor runs at once, unless it says otherwise (Ray's default)."""
+
+
+class ActorExit(BaseException):
+    """Raised by ``exit_actor``: the actor wants to end."""
+
+
+class ActorRunner:
+    """Serves one actor until its worker leaves."""
+
+    def __init__(self, runner: Runner, start: StartActor) -> None:
+        self.runner = runner
+        self.start = start
+        self.instance: Any = None
+        self._ended = False
+        self._end_lock = threading.Lock()
+
+    # -- construction
+
+    def serve(self) -> None:
+        """Construct the actor, tell the GCS, serve."""
+        runner, start = self.runner, self.start
+        failure = self._construct()
+        client = runner.client
+        started = ActorStarted(
+            start.actor_id,
+            start.incarnation,
+            client.address,
+            os.getpid(),
+            client.joined.node_id,
+            failure,
+            self._repr() if failure is None else "",
+        )
+        client.post(Outgoing(client.gcs, started, guarded=True))
+        if failure is not None:
+            return
+        runner._become = None
+        if is_async(type(self.instance)):
+            asyncio.run(self._serve_async(start.max_concurrency or ASYNC_CONCURRENCY))
+        else:
+            self._serve_threads(max(start.max_concurrency, 1))
+
+    def _construct(self) -> Failed | None:
+        runner, start = self.runner, self.start
+        runner.enter_job(start.context)
+        runner.client.actor_name = start.name
+        runner.client.actor_restarts = start.incarnation
+        context = runner.client.adopt_context(start.context)
+        name = f"{start.cls.name}.__init__"
+        # The actor's own threads work for it, too: there is nobody else in this process.
+        runner.client.root = Execution(context, start.task_id, start.cls.name, start.actor_id, start.resources)
+        token = EXECUTION.set(Execution(context, start.task_id, name, start.actor_id, start.resources))
+        guard = Guard()
+        try:
+            cls = runner.function(start.cls)
+            values = [runner.client.load(dep, guard) for dep in start.deps or ()]  # type: ignore[arg-type]
+            args, kwargs = unpack_call(start.args, start.buffers, values)
+            self.instance = cls(*args, **kwargs)
+            return None
+        except BaseException as error:
+            return from_exception(error, name, os.getpid(), skip_frames=1)
+        finally:
+            args = kwargs = values = None  # type: ignore[assignment]
+            guard.release(runner.client.host.inbox)
+            EXECUTION.reset(token)
+
+    def _repr(self) -> str:
+        described: Any = type(self.instance).__repr__
+        if described is object.__repr__:
+            return ""
+        try:
+            return repr(self.instance)[:200]
+        except Exception:
+            return ""
+
+    # -- calls in order, or in threads
+
+    def _serve_threads(self, count: int) -> None:
+        threads = [
+            threading.Thread(target=self._serve_thread, name=f"raynb-actor-{i}", daemon=True) for i in range(1, count)
+        ]
+        for thread in threads:
+            thread.start()
+        self._serve_thread()
+
+    def _serve_thread(self) -> None:
+        while not self.runner.leaving:
+            job = self.runner.take()
+            if job is not None:
+                self.call(job)
+        self.runner.wake_another()
+
+    def call(self, job: Job) -> None:
+        """Run one call on this thread."""
+        runner, spec = self.runner, job.spec
+        runner.page.mark(0, spec.seq, spec.task_id, spec.attempt)
+        if self._refused(job):
+            return
+        started, begin = time.time(), time.perf_counter()
+        guard = Guard() if spec.deps else None
+        token = EXECUTION.set(self._execution(job))
+        thread = threading.get_ident()
+        try:
+            try:
+                method = self._method(job)
+                args, kwargs = runner.arguments(job, guard)
+                runner.running[thread] = spec.task_id
+                value = method(*args, **kwargs)
+            finally:
+                runner.running.pop(thread, None)
+            values, retryable = runner.outcome.of_value(job, value), False
+            value = args = kwargs = None  # type: ignore[assignment]
+        except BaseException as error:
+            args = kwargs = None  # type: ignore[assignment]
+            values, retryable = self._of_error(job, error)
+        EXECUTION.reset(token)
+        self._conclude(job, guard, values, retryable, started, begin)
+
+    def _execution(self, job: Job) -> Execution:
+        name = f"{self.start.cls.name}.{job.function.name}"
+        context = self.runner.client.adopt_context(job.context)
+        return Execution(context, job.spec.task_id, job.spec.name or name, self.start.actor_id, self.start.resources)
+
+    def _refused(self, job: Job) -> bool:
+        machine = self.runner.machine
+        if job.spec.task_id in machine.refused:
+            machine.refused.discard(job.spec.task_id)
+            self.runner.note(job.sender, refusal(job))
+            return True
+        return False
+
+    def _method(self, job: Job) -> Any:
+        name = job.function.name
+        if name == "__ray_terminate__":
+            return exit_actor
+        if name == "__ray_ready__":
+            return lambda: True
+        if name == "__ray_call__":
+            return lambda function, *args, **kwargs: function(self.instance, *args, **kwargs)
+        return getattr(self.instance, name)
+
+    def _of_error(self, job: Job, error: BaseException) -> tuple[list[Value], bool]:
+        if isinstance(error, ActorExit | SystemExit):
+            self._end()
+            message = f"the actor {self.start.cls.name} has ended itself (exit_actor)."
+            return [Failed("ActorDiedError", message)], False
+        name = f"{self.start.cls.name}.{job.function.name}"
+        if isinstance(error, MissingDependency):
+            error = RuntimeError("an input of this call is missing")
+        return self.runner.outcome.of_error(job, error, name)
+
+    def _conclude(
+        self, job: Job, guard: Guard | None, values: list[Value], retryable: bool, started: float, begin: float
+    ) -> None:
+        runner = self.runner
+        if guard is not None:
+            guard.release(runner.client.host.inbox)
+        if runner.output.pending:
+            runner.output.flush()
+        result = Result(job.spec.seq, started, time.perf_counter() - begin, values, retryable)
+        runner.note(job.sender, result)
+        if self._ended:
+            runner.flush()
+
+    def _end(self) -> None:
+        """The actor has asked to end: the GCS must know before anybody calls again."""
+        with self._end_lock:
+            if self._ended:
+                return
+            self._ended = True
+        client = self.runner.client
+        client.post(Outgoing(client.gcs, KillActor(self.start.actor_id, True, "exited")))
+        self.runner.leaving = True
+
+    # -- calls in an event loop
+
+    async def _serve_async(self, concurrency: int) -> None:
+        loop = asyncio.get_running_loop()
+        limit = asyncio.Semaphore(concurrency)
+        arrived = asyncio.Event()
+
+        def notify() -> None:
+            loop.call_soon_threadsafe(arrived.set)
+
+        self.runner.notify = notify
+        queue = self.runner.machine.queue
+        calls: set[asyncio.Task[None]] = set()
+        while not self.runner.leaving:
+            arrived.clear()
+            while queue and not self.runner.leaving:
+                await limit.acquire()
+                if not queue:
+                    limit.release()
+                    break
+                call = loop.create_task(self._call_async(queue.popleft(), limit))
+                calls.add(call)
+                call.add_done_callback(calls.discard)
+            await arrived.wait()
+        if calls:
+            await asyncio.wait(calls, timeout=1.0)
+
+    async def _call_async(self, job: Job, limit: asyncio.Semaphore) -> None:
+        runner, spec = self.runner, job.spec
+        runner.page.mark(0, spec.seq, spec.task_id, spec.attempt)
+        if self._refused(job):
+            limit.release()
+            return
+        started, begin = time.time(), time.perf_counter()
+        guard = Guard() if spec.deps else None
+        EXECUTION.set(self._execution(job))
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        runner.interrupts[spec.task_id] = stop
+        args: Any = None
+        kwargs: Any = None
+        try:
+            method = self._method(job)
+            args, kwargs = runner.arguments(job, guard)
+            value = method(*args, **kwargs)
+            if inspect.isawaitable(value):
+                value = await value
+            if inspect.isasyncgen(value):
+                values = await runner.outcome.of_async_generator(job, value)
+            else:
+                values = runner.outcome.of_value(job, value)
+            retryable = False
+            value = args = kwargs = None
+        except asyncio.CancelledError:
+            values, retryable = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")], False
+        except BaseException as error:
+            args = kwargs = None
+            values, retryable = self._of_error(job, error)
+        finally:
+            runner.interrupts.pop(spec.task_id, None)
+            limit.release()
+        self._conclude(job, guard, values, retryable, started, begin)
+        if self._ended:
+            runner.wake()
+
+
+def is_async(cls: type) -> bool:
+    """Whether an actor of this class serves its calls in an event loop: Ray's rule, any coroutine method makes it so."""
+    return any(
+        inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
+        for _, member in inspect.getmembers(cls, inspect.isfunction)
+    )
+
+
+def exit_actor() -> None:
+    """End the calling actor: its process exits after this call, and it is not restarted.
+
+    Raises
+    ------
+    TypeError
+        Not inside an actor.
+    """
+    execution = EXECUTION.get()
+    if execution is None or not execution.actor_id:
+        raise TypeError("exit_actor must be called inside an actor")
+    raise ActorExit

@@ -1,0 +1,310 @@
+"""Runs what the executor machine holds: on the main thread one task after the other, or as an actor its calls.
+
+Order of things around a task: its page is marked first, so that a death in it is its own; its results are told after all
+references that it keeps; a late interrupt finds another task's id and does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+from raynb.runtime.adapters.worker_page import WorkerPage
+from raynb.runtime.client.client import EXECUTION, Client, Execution
+from raynb.runtime.client.plane import Guard
+from raynb.runtime.codec.calls import unpack_call
+from raynb.runtime.codec.functions import unpack_function
+from raynb.runtime.core.effects import Received, Send
+from raynb.runtime.core.executor import (
+    BecomeActor,
+    ExecutorMachine,
+    Exit,
+    Interrupt,
+    Job,
+    SelfBlocked,
+    Work,
+    refusal,
+)
+from raynb.runtime.core.inbox import Outgoing
+from raynb.runtime.messages import Config, Message
+from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerUnblocked
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, TasksDone, TasksReturned
+from raynb.runtime.messages.values import Inline, Local, Value
+from raynb.runtime.worker.outcome import Outcome
+from raynb.runtime.worker.output import OutputRouter
+
+FUNCTIONS_MAX = 1000
+
+
+class MissingDependency(Exception):
+    """An input that this worker should have computed isn't here (any more)."""
+
+
+class Runner:
+    """One worker's execution. `attach` gives it the client, then `serve` runs on the main thread until it is told to leave."""
+
+    def __init__(self, config: Config, page: WorkerPage) -> None:
+        self.config = config
+        self.page = page
+        self.machine = ExecutorMachine()
+        self.client: Client
+        self.output: OutputRouter
+        self.outcome: Outcome
+        self.leaving = False
+        self._waiting = threading.Condition(threading.Lock())
+        self.notify: Callable[[], None] | None = None
+        """How an async actor's loop is told that there is work."""
+        self._become: StartActor | None = None
+        self._functions: OrderedDict[bytes, Callable[..., Any]] = OrderedDict()
+        self._results: deque[tuple[str, Result]] = deque()
+        self._flushed_at = 0.0
+        self._recent: dict[bytes, Inline] = {}
+        self._recent_bytes = 0
+        self._jobs_seen: set[bytes] = set()
+        self._interrupt = b""
+        self.running: dict[int, bytes] = {}
+        """Task that each thread runs, by thread id."""
+        self._main = threading.main_thread().ident or 0
+        self.interrupts: dict[bytes, Callable[[], None]] = {}
+        """How to interrupt a call of an async actor, by task id."""
+
+    def attach(self, client: Client, output: OutputRouter) -> None:
+        self.client = client
+        self.output = output
+        self.outcome = Outcome(client, self)
+        client.host.turn_limit_s = self._turn_limit_s
+        client.host.on_turn = self._on_turn
+
+    # -- in the I/O thread
+
+    def on_message(self, sender: str, message: Message) -> None:
+        """A message that is not for the client machine."""
+        if ExecutorMachine.concerns(message):
+            self._perform(self.machine.handle(Received(sender, message), time.monotonic()))
+
+    def on_blocked(self, blocked: bool) -> None:
+        """The task waits for others (or goes on)."""
+        if blocked:
+            self.flush()
+        self.client.host.transport.send(self.client.node_manager, WorkerBlocked() if blocked else WorkerUnblocked())
+        self._perform(self.machine.handle(SelfBlocked(blocked), time.monotonic()))
+
+    def on_process_died(self, address: str) -> None:
+        self.machine.forget(address)
+
+    def _perform(self, effects: list[Any]) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                if isinstance(effect.message, TasksDone | TasksReturned):
+                    # After the results that are still here, in one order with them.
+                    self.flush()
+                self.client.post(Outgoing(effect.to, effect.message, guarded=True))
+            elif isinstance(effect, Work):
+                self.wake()
+            elif isinstance(effect, Interrupt):
+                self._on_interrupt(effect)
+            elif isinstance(effect, BecomeActor):
+                self._become = effect.start
+                self.wake()
+            elif isinstance(effect, Exit):
+                self._on_exit(effect.force)
+
+    def wake(self) -> None:
+        """Have whoever waits for work look again; from any thread."""
+        if self.notify is not None:
+            self.notify()
+        else:
+            with self._waiting:
+                self._waiting.notify()
+
+    def _on_exit(self, force: bool) -> None:
+        if not force and self.client.machine.statistics()["owned"] > 0:
+            # Others may still want what it owns: it stays.
+            self.machine.exiting = False
+            return
+        self.leaving = True
+        self.wake()
+        if force:
+            os._exit(0)
+
+    def _on_interrupt(self, effect: Interrupt) -> None:
+        if effect.recursive:
+            self.client.machine.cancel_children(effect.task_id, force=False)
+        stop = self.interrupts.get(effect.task_id)
+        if stop is not None:
+            stop()
+        elif self.running.get(self._main) == effect.task_id:
+            self._interrupt = effect.task_id
+            signal.pthread_kill(self._main, signal.SIGINT)
+
+    def _turn_limit_s(self) -> float | None:
+        """While a batch runs, its first results must not wait for its last."""
+        if self._results or self.output.pending:
+            return self.config.result_flush_ms / 1000
+        return 0.005 if self.machine.queue else None
+
+    def _on_turn(self) -> None:
+        if self._results:
+            self.flush()
+        if self.output.pending:
+            self.output.flush()
+
+    # -- the main thread
+
+    def serve(self) -> None:
+        """Run tasks until told to leave."""
+        signal.signal(signal.SIGINT, self._on_signal)
+        while not self.leaving:
+            job = self.take()
+            if job is not None:
+                self.run(job)
+            elif self._become is not None:
+                from raynb.runtime.worker.actor import ActorRunner
+
+                ActorRunner(self, self._become).serve()
+                return
+
+    def take(self) -> Job | None:
+        """The next task; waits for one. None when there is something else to do. Several threads may take."""
+        queue = self.machine.queue
+        while not self.leaving:
+            try:
+                return queue.popleft()
+            except IndexError:
+                pass
+            if self._become is not None:
+                return None
+            with self._waiting:
+                if not queue and self._become is None and not self.leaving:
+                    self._waiting.wait()
+        return None
+
+    def wake_another(self) -> None:
+        """Pass the news that this worker leaves on to the next waiting thread."""
+        with self._waiting:
+            self._waiting.notify_all()
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        target, self._interrupt = self._interrupt, b""
+        if target and self.running.get(self._main) == target:
+            raise KeyboardInterrupt
+
+    def run(self, job: Job) -> None:
+        """Run one task and note its outcome. Nothing of the user's gets out of here."""
+        spec = job.spec
+        self.page.mark(job.lease, spec.seq, spec.task_id, spec.attempt)
+        if self.machine.refused and spec.task_id in self.machine.refused:
+            self.machine.refused.discard(spec.task_id)
+            self.note(job.sender, refusal(job))
+            return
+        if job.context.job not in self._jobs_seen:
+            self.enter_job(job.context)
+        name = spec.name or job.function.name
+        context = self.client.adopt_context(job.context)
+        token = EXECUTION.set(Execution(context, spec.task_id, name, attempt=spec.attempt))
+        guard = Guard() if spec.deps else None
+        started = time.time()
+        begin = time.perf_counter()
+        thread = threading.get_ident()
+        try:
+            try:
+                function = self.function(job.function)
+                args, kwargs = self.arguments(job, guard)
+                self.running[thread] = spec.task_id
+                value = function(*args, **kwargs)
+            finally:
+                self.running.pop(thread, None)
+            values, retryable = self.outcome.of_value(job, value), False
+            value = args = kwargs = None  # type: ignore[assignment]
+        except MissingDependency:
+            self.client.post(Outgoing(job.sender, TasksReturned([spec.seq], "dependency"), guarded=True))
+            EXECUTION.reset(token)
+            return
+        except BaseException as error:
+            args = kwargs = None  # type: ignore[assignment]
+            values, retryable = self.outcome.of_error(job, error, name)
+        duration = time.perf_counter() - begin
+        EXECUTION.reset(token)
+        if guard is not None:
+            guard.release(self.client.host.inbox)
+        if self.output.pending:
+            self.output.flush()
+        if self.machine.queue:
+            self._remember(spec.task_id, values)
+        self.note(job.sender, Result(spec.seq, started, duration, values, retryable))
+
+    def note(self, sender: str, result: Result) -> None:
+        """Have a result sent: now, or with those that follow within a millisecond."""
+        self._results.append((sender, result))
+        now = time.monotonic()
+        if not self.machine.queue or now - self._flushed_at > self.config.result_flush_ms / 1000:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the results that have gathered; from any thread."""
+        self._flushed_at = time.monotonic()
+        results = self._results
+        batches: dict[str, list[Result]] = {}
+        while results:
+            try:
+                sender, result = results.popleft()
+            except IndexError:
+                break
+            batches.setdefault(sender, []).append(result)
+        for sender, batch in batches.items():
+            self.client.post(Outgoing(sender, TasksDone(batch), guarded=True))
+
+    def _remember(self, task_id: bytes, values: list[Value]) -> None:
+        """Keep small results for dependents that may stand in the queue already."""
+        for index, value in enumerate(values, 1):
+            if type(value) is Inline and value.buffers is None:
+                self._recent[task_id + index.to_bytes(4, "little")] = value
+                self._recent_bytes += len(value.data)
+        while self._recent_bytes > self.config.worker_result_cache_bytes or len(self._recent) > 4096:
+            oldest = next(iter(self._recent))
+            self._recent_bytes -= len(self._recent.pop(oldest).data)
+
+    # -- functions, arguments, jobs
+
+    def function(self, definition: FunctionDef) -> Callable[..., Any]:
+        """The function of a task; unpacked once."""
+        function = self._functions.get(definition.function_id)
+        if function is None:
+            function = unpack_function(definition.blob)
+            self._functions[definition.function_id] = function
+            if len(self._functions) > FUNCTIONS_MAX:
+                self._functions.popitem(last=False)
+        return function
+
+    def arguments(self, job: Job, guard: Guard | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        spec = job.spec
+        values = None
+        if spec.deps:
+            values = []
+            for dependency in spec.deps:
+                if isinstance(dependency, Local):
+                    known = self._recent.get(dependency.oid)
+                    if known is None:
+                        raise MissingDependency
+                    values.append(self.client.load(known))
+                else:
+                    values.append(self.client.load(dependency, guard))
+        return unpack_call(spec.args, spec.buffers, values)
+
+    def enter_job(self, context: ContextDef) -> None:
+        """Make the driver's modules importable here: Ray's programs rely on it."""
+        self._jobs_seen.add(context.job)
+        for path in reversed(context.sys_path):
+            if path not in sys.path:
+                sys.path.insert(0, path)
+        if context.cwd:
+            try:
+                os.chdir(context.cwd)
+            except OSError as error:
+                print(f"raynb: can't enter the driver's working directory {context.cwd}: {error}", file=sys.stderr)
