@@ -45,6 +45,12 @@ class ClusterOptions(Struct, kw_only=True):
     driver_pid
         Whom an embedded cluster waits for; should it die before it has joined, the cluster ends.
         0: nobody.
+    temp_dir
+        Where sessions are made; empty: ``TMPDIR``.
+    notebook
+        Names the notebook that starts it, for ``address="auto"``; empty for scripts and the command line.
+    registry_dir
+        Where running clusters are listed; empty: below Jupyter's runtime directory.
     worker_main
         ``module:function`` that runs a worker. Only tests have another one.
     """
@@ -61,6 +67,8 @@ class ClusterOptions(Struct, kw_only=True):
     driver_pid: int = 0
     config: Config = Config()
     temp_dir: str = ""
+    notebook: str = ""
+    registry_dir: str = ""
     worker_main: str = WORKER_MAIN
 
 
@@ -117,9 +125,7 @@ class ClusterLaunchError(RuntimeError):
     """
 
 
-def launch_cluster(
-    options: ClusterOptions, *, timeout_s: float = 30.0, python: str = ""
-) -> ClusterInfo:
+def launch_cluster(options: ClusterOptions, *, timeout_s: float = 30.0, python: str = "") -> ClusterInfo:
     """Start a cluster on this machine.
 
     Parameters
@@ -154,6 +160,11 @@ def launch_cluster(
         os.close(report)
         report = -1
         assert daemon.stdin is not None
+        if not options.registry_dir:
+            # Here, while the daemon starts, and not there: it takes as long as the daemon itself.
+            from raynb.runtime.adapters.registry import registry_directory
+
+            options = msgspec.structs.replace(options, registry_dir=str(registry_directory()))
         try:
             daemon.stdin.write(msgspec.msgpack.encode(options))
             daemon.stdin.close()

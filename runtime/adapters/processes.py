@@ -317,6 +317,14 @@ def is_alive(pid: int, started: float | None = None) -> bool:
     return fields[0] not in "ZX" and (started is None or float(fields[19]) == started)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether the process table shows it as stopped (SIGSTOP; not as held by a debugger)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
 def start_time(pid: int) -> float:
     """When a process began, in clock ticks since boot: with its pid it names a process for good.
 

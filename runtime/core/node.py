@@ -21,7 +21,7 @@ call ``handle(Tick(), now)`` each ``Config.tick_s``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -43,6 +43,8 @@ from raynb.runtime.core.node_effects import (
 from raynb.runtime.core.node_identity import Driver, NodeIdentity, refusal
 from raynb.runtime.core.node_reports import NodeReports
 from raynb.runtime.core.placement import CPU, UNITS, Vector, to_amounts, to_units
+from raynb.runtime.core.store import StoreMachine
+from raynb.runtime.core.store import handles as is_for_store
 from raynb.runtime.core.store_effects import ClientDied, ClientJoined
 from raynb.runtime.core.why_waiting import explain
 from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, Worker, WorkerPool
@@ -67,25 +69,9 @@ from raynb.runtime.messages.node import (
     WorkerBlocked,
     WorkerUnblocked,
 )
-from raynb.runtime.messages.objects import (
-    AllocateExtent,
-    FreeObjects,
-    OrphansReleased,
-    SealObjects,
-    StillHeld,
-)
 from raynb.runtime.messages.values import Failed
 
-STORE_MESSAGES = (AllocateExtent, SealObjects, FreeObjects, StillHeld, OrphansReleased, StoreUsage)
-
-
-class StoreMachine(Protocol):
-    """The part of the node that keeps objects."""
-
-    def handle(self, event: Any, now: float) -> list[Any]: ...
-    def usage(self) -> tuple[int, int, int]:
-        """Used bytes, capacity in bytes, objects."""
-        ...
+HOLDERS_SHOWN = 20
 
 
 class NodeMachine:
@@ -129,6 +115,7 @@ class NodeMachine:
             NodeRegistered: self._on_registered,
             StopNode: lambda sender, message, now: self._stop(message.reason),
             WhyWaiting: self._on_why,
+            StoreUsage: self._on_store_usage,
         }
 
     def __repr__(self) -> str:
@@ -141,7 +128,7 @@ class NodeMachine:
         if self.stopping:
             return []
         handler = self._events.get(type(event))
-        effects = handler(event, now) if handler is not None else self.store.handle(event, now)
+        effects = handler(event, now) if handler is not None else list(self.store.handle(event, now))
         if self._serve_again:
             self._serve_again = False
             effects += self._serve(now)
@@ -152,8 +139,8 @@ class NodeMachine:
         known = sender in self.drivers or sender in self.pool.by_address or sender == self.identity.gcs
         if not known and not isinstance(message, JoinNode | StopNode | StoreUsage):
             return [Say("warning", f"{type(message).__name__} from {sender}, which has not joined: ignored")]
-        if isinstance(message, STORE_MESSAGES):
-            return self.store.handle(event, now)
+        if is_for_store(message):
+            return list(self.store.handle(event, now))
         handler = self._messages.get(type(message))
         if handler is None:
             return [Say("warning", f"{type(message).__name__} from {sender} is not for a node manager: ignored")]
@@ -374,6 +361,10 @@ class NodeMachine:
         reason = explain(demand, self.leases, self.pool, now)
         return [Send(sender, Reply(message.request, msgspec.json.encode(reason)))]
 
+    def _on_store_usage(self, sender: str, message: StoreUsage, now: float) -> list[Any]:
+        usage = {**self.store.usage(), "holders": self.store.holders(HOLDERS_SHOWN)}
+        return [Send(sender, Reply(message.request, msgspec.json.encode(usage)))]
+
     # -- actors
 
     def _on_start_actor(self, sender: str, message: StartActor, now: float) -> list[Any]:
@@ -408,7 +399,11 @@ class NodeMachine:
         return self.reports.register(list(self.drivers), now)
 
     def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
-        return self.reports.answered(list(self.drivers), self.store.usage(), now)
+        return self.reports.answered(list(self.drivers), self._usage(), now)
+
+    def _usage(self) -> tuple[int, int, int]:
+        usage = self.store.usage()
+        return usage["used_bytes"], usage["capacity_bytes"], usage["objects"]
 
     def _on_measured(self, event: Measured, now: float) -> list[Any]:
         self.reports.load = event
@@ -421,7 +416,7 @@ class NodeMachine:
             return self._stop("no driver came back within the grace of the last one")
         effects = self.pool.tick(now)
         effects += self.store.handle(Tick(), now)
-        effects += self.reports.tick(list(self.drivers), self.store.usage(), now)
+        effects += self.reports.tick(list(self.drivers), self._usage(), now)
         self._serve_again = True
         return effects
 
@@ -449,6 +444,7 @@ class NodeMachine:
         """Raise `AssertionError` where an invariant does not hold."""
         self.pool.check()
         self.leases.check()
+        self.store.check()
         for token, grant in self.leases.by_token.items():
             worker = self.pool.workers.get(token)
             assert worker is not None, f"{grant!r} of a worker that is gone"

@@ -1,0 +1,92 @@
+"""The node manager's hands on shared memory: segments made and removed, a dead client's memory looked through.
+
+All of it may take milliseconds a megabyte, so it happens in order on one thread of its own, which starts when there is
+something to do; results are posted as events for the machine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from raynb.runtime.adapters.shared_memory import Segment, SegmentMap
+from raynb.runtime.core.store_effects import (
+    DropSegment,
+    ExtentWalked,
+    GrowStore,
+    SegmentFailed,
+    SegmentReady,
+    WalkExtent,
+)
+
+StoreWork = GrowStore | DropSegment | WalkExtent
+
+
+class StoreHost:
+    """See the module.
+
+    Parameters
+    ----------
+    prefix : str
+        Of the segments' names.
+    post
+        Takes the events that happen; called from the thread.
+    """
+
+    def __init__(self, prefix: str, post: Callable[[Any], None]) -> None:
+        self._prefix = prefix
+        self._post = post
+        self._segments: dict[str, Segment] = {}
+        self._work: SimpleQueue[StoreWork | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<StoreHost {self._prefix} {len(self._segments)} segments>"
+
+    def do(self, work: StoreWork) -> None:
+        """Carry out an effect of the store's machine."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="raynb-store", daemon=True)
+            self._thread.start()
+        self._work.put(work)
+
+    def close(self, timeout_s: float) -> None:
+        """Finish what is under way and remove all segments."""
+        if self._thread is not None:
+            self._work.put(None)
+            self._thread.join(timeout_s)
+        for segment in list(self._segments.values()):
+            segment.unlink()
+        self._segments.clear()
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            if isinstance(work, GrowStore):
+                self._grow(work)
+            elif isinstance(work, DropSegment):
+                self._segments.pop(work.name).unlink()
+            else:
+                self._post(self._walk(work))
+
+    def _grow(self, work: GrowStore) -> None:
+        try:
+            self._segments[work.name] = Segment.create(self._prefix, work.name, work.size)
+        except OSError as error:
+            self._post(SegmentFailed(work.name, f"{error.strerror or error} ({self._prefix})"))
+        else:
+            self._post(SegmentReady(work.name, work.size))
+
+    def _walk(self, work: WalkExtent) -> ExtentWalked:
+        # Seldom needed, and it loads the codec.
+        from raynb.runtime.codec.layout import walk_extent
+
+        segments = SegmentMap(self._prefix)
+        try:
+            view = segments.read_view(work.segment, work.offset, work.size)
+            return ExtentWalked(work.grant, list(walk_extent(view, work.grant, base=work.offset)))
+        except (OSError, ValueError):
+            return ExtentWalked(work.grant, [])
+        finally:
+            segments.close()

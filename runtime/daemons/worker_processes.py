@@ -1,0 +1,245 @@
+"""The node manager's hands on its workers: the forkserver that makes them, and each one from its fork to its last page.
+
+Everything here happens on the node manager's main thread, in callbacks of its transport's loop; what is noticed is
+posted as events for the machine. A forkserver that dies is started again, after a pause that grows while it keeps
+dying.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from raynb.runtime.adapters import worker_page
+from raynb.runtime.adapters.processes import Process, is_stopped, spawn
+from raynb.runtime.adapters.spawn_channel import SpawnChannel, channel
+from raynb.runtime.core.node_effects import WorkerExited, WorkerForked
+from raynb.runtime.daemons.log_files import open_log, say, tail
+from raynb.runtime.daemons.pauses import Pauses
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.node import WorkerSettings
+
+FORKSERVER: Final = "raynb.runtime.worker.forkserver"
+
+
+class Watcher(Protocol):
+    """Who calls back when a descriptor is readable: the transport."""
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None: ...
+    def unwatch(self, fd: int) -> None: ...
+
+
+class WorkerProcess:
+    """What belongs to one token."""
+
+    __slots__ = ("process", "settings")
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self.process: Process | None = None
+
+
+class WorkerProcesses:
+    """See the module.
+
+    Parameters
+    ----------
+    session_dir : Path
+    node_manager : str
+        Address that workers join at.
+    worker_main : str
+        ``module:function`` that the forkserver runs in each.
+    watcher
+    post
+        Takes the events that happen.
+    """
+
+    def __init__(
+        self,
+        session_dir: Path,
+        node_manager: str,
+        worker_main: str,
+        config: Config,
+        watcher: Watcher,
+        post: Callable[[Any], None],
+    ) -> None:
+        self._session_dir = session_dir
+        self._pages = session_dir / "pages"
+        self._node_manager = node_manager
+        self._worker_main = worker_main
+        self._config = msgspec.msgpack.encode(config)
+        self._watcher = watcher
+        self._post = post
+        self._channel: SpawnChannel | None = None
+        self.forkserver: Process | None = None
+        self.forkserver_exit = ""
+        """How the last one ended, for people; empty if none has."""
+        self._pauses = Pauses()
+        self._workers: dict[str, WorkerProcess] = {}
+        self._unsent: deque[WorkerSettings] = deque()
+        self._pages.mkdir(mode=0o700, exist_ok=True)
+
+    def __repr__(self) -> str:
+        return f"<WorkerProcesses {len(self._workers)} workers, forkserver {self.forkserver!r}>"
+
+    # -- the forkserver
+
+    def start_forkserver(self) -> None:
+        """Start it and return at once: orders may be given before it is ready."""
+        ours, theirs = channel()
+        log = open_log(self._session_dir / "logs" / "forkserver.log")
+        try:
+            argv = [sys.executable, "-P", "-m", FORKSERVER, self._worker_main, str(os.getpid())]
+            self.forkserver = spawn(argv, stdin=theirs, log=log)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(log)
+        self._channel = ours
+        self._pauses.started(time.monotonic())
+        self._watcher.watch(ours.fileno(), self._on_reports)
+        self._watcher.watch(self.forkserver.fileno(), self._on_forkserver_exit)
+
+    def _on_reports(self) -> None:
+        assert self._channel is not None
+        reports = self._channel.reports()
+        if not reports:
+            # Its end is closed: it is about to be gone, and its pidfd will say so.
+            self._watcher.unwatch(self._channel.fileno())
+        for report in reports:
+            worker = self._workers.get(report.token)
+            if worker is None:
+                continue
+            if report.error:
+                self._gone(report.token, 0, report.error)
+                continue
+            try:
+                worker.process = Process(report.pid, leads_group=True)
+            except (ProcessLookupError, OSError) as error:
+                self._gone(report.token, report.pid, f"its process can't be watched: {error}")
+                continue
+            self._watcher.watch(worker.process.fileno(), partial(self._on_exit, report.token))
+            self._post(WorkerForked(report.token, report.pid))
+
+    def _on_forkserver_exit(self) -> None:
+        forkserver, sock = self.forkserver, self._channel
+        if forkserver is None or sock is None or (status := forkserver.collect()) is None:
+            return
+        self._on_reports()
+        self._watcher.unwatch(forkserver.fileno())
+        self._watcher.unwatch(sock.fileno())
+        forkserver.close()
+        sock.close()
+        self.forkserver = self._channel = None
+        self.forkserver_exit = str(status)
+        say("warning", f"the forkserver (pid {forkserver.pid}) ended: {status}")
+        waiting = {settings.token for settings in self._unsent}
+        for token, worker in list(self._workers.items()):
+            if worker.process is None and token not in waiting:
+                self._gone(token, 0, f"the forkserver ended ({status})")
+
+    # -- orders
+
+    def order(self, token: str, num_cpus: int) -> None:
+        """Have a worker forked, now or when there is a forkserver that takes the order."""
+        settings = WorkerSettings(
+            token=token,
+            node_manager=self._node_manager,
+            session_dir=str(self._session_dir),
+            address=f"ipc://{self._session_dir}/p/{secrets.token_hex(8)}",
+            page_path=str(self._pages / token),
+            log_path=str(self._session_dir / "logs" / f"worker-{token}.log"),
+            num_cpus=num_cpus,
+            config=self._config,
+        )
+        self._workers[token] = WorkerProcess(settings)
+        self._unsent.append(settings)
+        self._send_orders()
+
+    def _send_orders(self) -> None:
+        while self._unsent and self._channel is not None and self._channel.order(self._unsent[0]):
+            self._unsent.popleft()
+
+    def end(self, token: str, force: bool) -> None:
+        """End a worker and what its tasks started."""
+        worker = self._workers.get(token)
+        if worker is None:
+            return
+        if worker.process is not None:
+            worker.process.signal_group(SIGKILL if force else SIGTERM)
+        elif worker.settings in self._unsent:
+            self._unsent.remove(worker.settings)
+            self._gone(token, 0, "it was not needed any more")
+
+    # -- exits
+
+    def _on_exit(self, token: str) -> None:
+        worker = self._workers.get(token)
+        if worker is None or worker.process is None:
+            return
+        status = worker.process.collect()
+        if status is None:
+            return
+        self._watcher.unwatch(worker.process.fileno())
+        worker.process.close()
+        self._gone(token, worker.process.pid, str(status))
+
+    def _gone(self, token: str, pid: int, reason: str) -> None:
+        settings = self._workers.pop(token).settings
+        lease = last_seq = 0
+        with suppress(OSError):
+            page = worker_page.read(settings.page_path)
+            lease, last_seq = page.lease, page.seq
+        for path in (settings.page_path, settings.address.removeprefix("ipc://")):
+            Path(path).unlink(missing_ok=True)
+        self._post(WorkerExited(token, pid, reason, tail(Path(settings.log_path)), lease, last_seq))
+
+    # -- time and the end
+
+    def tick(self, now: float) -> None:
+        """Start the forkserver again where it is gone; send what it did not take."""
+        if self.forkserver is None and self._pauses.over(now):
+            try:
+                self.start_forkserver()
+            except OSError as error:
+                self._pauses.started(now)
+                say("error", f"can't start a forkserver: {error}")
+        self._send_orders()
+
+    def pids(self) -> set[int]:
+        """Whose exits are collected here."""
+        pids = {worker.process.pid for worker in self._workers.values() if worker.process is not None}
+        return pids | ({self.forkserver.pid} if self.forkserver is not None else set())
+
+    def stopped(self) -> frozenset[str]:
+        """Tokens of the workers that the process table shows as stopped."""
+        return frozenset(
+            token
+            for token, worker in self._workers.items()
+            if worker.process is not None and is_stopped(worker.process.pid)
+        )
+
+    def end_all(self, patience_s: float) -> None:
+        """End all workers and the forkserver: asked first, then not."""
+        if self.forkserver is not None:
+            self.forkserver.signal_group(SIGKILL)
+        processes = [worker.process for worker in self._workers.values() if worker.process is not None]
+        for process in processes:
+            process.signal_group(SIGTERM)
+        deadline = time.monotonic() + patience_s
+        for process in processes:
+            if process.wait(max(0.0, deadline - time.monotonic())) is None:
+                process.signal_group(SIGKILL)
