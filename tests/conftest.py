@@ -1,0 +1,3 @@
+"""Fixtures for every folder of tests."""
+
+from __future__ import annotations

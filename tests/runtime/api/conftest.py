@@ -1,0 +1,78 @@
+"""The API's specification runs on a real cluster: raynb's, or Ray's to check the specification.
+
+RAYNB_TEST_MODULE=ray runs it on Ray, in an environment that has Ray.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import module
+from tests.support.gate import Gate
+from tests.support.leaks import Before
+from tests.support.module import Ray
+
+CPUS = 4
+
+
+@contextmanager
+def cluster_of(ray: Ray, **options: Any) -> Iterator[Any]:
+    """A cluster for a while, and what `init` returned; nothing of it may stay."""
+    before = Before.now()
+    context = ray.init(**{"num_cpus": CPUS, "include_dashboard": False, "logging_level": "error", **options})
+    session = Path(context["session_dir"]).name
+    try:
+        yield context
+    finally:
+        ray.shutdown()
+    if module.IS_RAYNB:
+        before.assert_nothing_left(session)
+
+
+@pytest.fixture(scope="session")
+def bare_ray() -> Ray:
+    """The module under test, without a cluster."""
+    return module.module()
+
+
+@pytest.fixture(scope="module")
+def cluster(bare_ray: Ray) -> Iterator[Any]:
+    """A cluster of four CPUs and two `special` for a module of tests; the mapping of `init`."""
+    with cluster_of(bare_ray, resources={"special": 2}, namespace="spec") as context:
+        yield context
+
+
+@pytest.fixture
+def ray(bare_ray: Ray, cluster: Any) -> Ray:
+    """The module under test, connected to the cluster of this module of tests."""
+    return bare_ray
+
+
+@pytest.fixture
+def errors(bare_ray: Ray) -> Any:
+    """The module of the exceptions."""
+    return bare_ray.exceptions
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.open()
+
+
+@pytest.fixture
+def raynb_only() -> None:
+    if not module.IS_RAYNB:
+        pytest.skip("Ray has nothing like this")
+
+
+@pytest.fixture
+def python() -> str:
+    return sys.executable

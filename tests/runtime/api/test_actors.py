@@ -1,0 +1,307 @@
+"""Actors: state, order, errors, concurrency."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from tests.support.gate import Gate
+from tests.support.module import Ray
+
+
+@pytest.fixture
+def counter_class(ray: Ray) -> Any:
+    @ray.remote
+    class Counter:
+        def __init__(self, start: int = 0) -> None:
+            self.n = start
+
+        def increment(self, by: int = 1) -> int:
+            self.n += by
+            return self.n
+
+        def read(self) -> int:
+            return self.n
+
+        def fail(self) -> None:
+            raise KeyError("not in here")
+
+    return Counter
+
+
+def test_an_actor_keeps_its_state_between_calls(ray: Ray, counter_class: Any) -> None:
+    counter = counter_class.remote(10)
+    assert ray.get([counter.increment.remote() for _ in range(3)]) == [11, 12, 13]
+    assert ray.get(counter.increment.remote(by=7)) == 20
+
+
+def test_actors_of_one_class_have_a_state_each(ray: Ray, counter_class: Any) -> None:
+    counters = [counter_class.remote(start) for start in range(4)]
+    for counter in counters:
+        counter.increment.remote()
+    assert ray.get([counter.read.remote() for counter in counters]) == [1, 2, 3, 4]
+
+
+def test_an_actor_class_takes_options(ray: Ray) -> None:
+    @ray.remote(num_cpus=0, max_restarts=1)
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def who(self) -> str:
+            return self.name
+
+    assert ray.get(Named.remote("a").who.remote()) == "a"
+    assert ray.get(Named.options(num_cpus=0.5).remote(name="b").who.remote()) == "b"
+
+
+def test_an_actor_class_can_not_be_called_directly(ray: Ray, counter_class: Any) -> None:
+    with pytest.raises(TypeError):
+        counter_class()
+
+
+def test_a_method_can_not_be_called_directly(ray: Ray, counter_class: Any) -> None:
+    counter = counter_class.remote()
+    with pytest.raises(TypeError):
+        counter.read()
+
+
+def test_a_method_that_is_not_there_is_an_attribute_error(ray: Ray, counter_class: Any) -> None:
+    counter = counter_class.remote()
+    with pytest.raises(AttributeError):
+        _ = counter.no_such_method
+
+
+def test_arguments_that_do_not_fit_a_method_are_refused_at_submission(ray: Ray, counter_class: Any) -> None:
+    counter = counter_class.remote()
+    with pytest.raises(TypeError):
+        counter.read.remote(1)
+    with pytest.raises(TypeError):
+        counter_class.remote(1, 2)
+
+
+def test_calls_of_one_caller_run_in_the_order_of_the_calls(ray: Ray) -> None:
+    @ray.remote
+    class Log:
+        def __init__(self) -> None:
+            self.entries: list[int] = []
+
+        def append(self, entry: int) -> None:
+            self.entries.append(entry)
+
+        def read(self) -> list[int]:
+            return self.entries
+
+    log = Log.remote()
+    for number in range(1_000):
+        log.append.remote(number)
+    assert ray.get(log.read.remote()) == list(range(1_000))
+
+
+def test_a_call_whose_argument_is_late_is_not_overtaken_by_the_next(ray: Ray, gate: Gate) -> None:
+    @ray.remote
+    class Log:
+        def __init__(self) -> None:
+            self.entries: list[object] = []
+
+        def append(self, entry: object) -> list[object]:
+            self.entries.append(entry)
+            return self.entries
+
+    log = Log.remote()
+    log.append.remote(ray.remote(gate.through).remote("first"))
+    last = log.append.remote("second")
+    gate.open()
+    assert ray.get(last, timeout=30) == ["first", "second"]
+
+
+def test_a_failed_call_leaves_the_actor_alive_with_its_state(ray: Ray, counter_class: Any) -> None:
+    counter = counter_class.remote(5)
+    with pytest.raises(KeyError, match="not in here"):
+        ray.get(counter.fail.remote())
+    assert ray.get(counter.read.remote()) == 5
+
+
+def test_an_actor_whose_constructor_fails_is_dead_and_says_why(ray: Ray) -> None:
+    @ray.remote
+    class Broken:
+        def __init__(self) -> None:
+            raise RuntimeError("no power")
+
+        def method(self) -> None: ...
+
+    with pytest.raises(ray.exceptions.ActorDiedError, match="no power"):
+        ray.get(Broken.remote().method.remote())
+
+
+def test_methods_may_have_several_results(ray: Ray) -> None:
+    @ray.remote
+    class Pairs:
+        @ray.method(num_returns=2)
+        def pair(self) -> tuple[int, int]:
+            return 1, 2
+
+        def three(self) -> tuple[int, int, int]:
+            return 1, 2, 3
+
+    pairs = Pairs.remote()
+    assert ray.get(pairs.pair.remote()) == [1, 2]
+    assert ray.get(pairs.three.options(num_returns=3).remote()) == [1, 2, 3]
+
+
+def test_inherited_methods_properties_and_dunder_methods_belong_to_the_actor(ray: Ray) -> None:
+    class Base:
+        def greet(self) -> str:
+            return f"hello {self.name()}"
+
+        def name(self) -> str:
+            return "base"
+
+    @ray.remote
+    class Derived(Base):
+        def name(self) -> str:
+            return "derived"
+
+        def __len__(self) -> int:
+            return 3
+
+    assert ray.get(Derived.remote().greet.remote()) == "hello derived"
+    assert ray.get(Derived.remote().__len__.remote()) == 3
+
+
+def test_an_actor_runs_one_call_at_a_time(ray: Ray) -> None:
+    @ray.remote
+    class Single:
+        def __init__(self) -> None:
+            self.inside = 0
+            self.most = 0
+
+        def enter(self) -> None:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            for _ in range(1_000):
+                pass
+            self.inside -= 1
+
+        def read(self) -> int:
+            return self.most
+
+    single = Single.remote()
+    ray.get([single.enter.remote() for _ in range(200)])
+    assert ray.get(single.read.remote()) == 1
+
+
+def test_a_threaded_actor_runs_as_many_calls_at_once_as_it_was_given(ray: Ray) -> None:
+    @ray.remote(max_concurrency=3)
+    class Meeting:
+        def __init__(self) -> None:
+            self.barrier = threading.Barrier(3)
+
+        def meet(self) -> str:
+            self.barrier.wait(timeout=30)  # breaks unless three are here at once
+            return threading.current_thread().name
+
+    meeting = Meeting.remote()
+    assert len(set(ray.get([meeting.meet.remote() for _ in range(3)]))) == 3
+
+
+def test_calls_of_an_async_actor_interleave(ray: Ray) -> None:
+    @ray.remote
+    class Mailbox:
+        def __init__(self) -> None:
+            self.event = asyncio.Event()
+            self.waiting = 0
+
+        async def take(self) -> str:
+            self.waiting += 1
+            await self.event.wait()
+            return "letter"
+
+        async def send(self) -> int:
+            while self.waiting < 5:
+                await asyncio.sleep(0)
+            self.event.set()
+            return self.waiting
+
+    mailbox = Mailbox.remote()
+    letters = [mailbox.take.remote() for _ in range(5)]
+    assert ray.get(mailbox.send.remote(), timeout=30) == 5
+    assert ray.get(letters, timeout=30) == ["letter"] * 5
+
+
+def test_an_async_actor_runs_no_more_calls_at_once_than_it_was_given(ray: Ray) -> None:
+    @ray.remote(max_concurrency=2)
+    class Crowd:
+        def __init__(self) -> None:
+            self.inside = 0
+            self.pair = asyncio.Barrier(2)
+
+        async def enter(self) -> int:
+            self.inside += 1
+            await self.pair.wait()  # so that two are inside
+            most = self.inside
+            await self.pair.wait()
+            self.inside -= 1
+            return most
+
+    crowd = Crowd.remote()
+    assert ray.get([crowd.enter.remote() for _ in range(20)], timeout=30) == [2] * 20
+
+
+def test_an_async_method_may_await_refs(ray: Ray) -> None:
+    square = ray.remote(lambda x: x * x)
+
+    @ray.remote
+    class Squares:
+        async def total(self, n: int) -> int:
+            return sum(await asyncio.gather(*[square.remote(i) for i in range(n)]))
+
+    assert ray.get(Squares.remote().total.remote(5)) == 30
+
+
+def test_an_async_method_that_fails_raises_at_get(ray: Ray) -> None:
+    @ray.remote
+    class Fails:
+        async def fail(self) -> None:
+            await asyncio.sleep(0)
+            raise LookupError("async")
+
+    with pytest.raises(LookupError, match="async"):
+        ray.get(Fails.remote().fail.remote())
+
+
+def test_an_actor_may_call_other_actors_and_start_tasks(ray: Ray, counter_class: Any) -> None:
+    double = ray.remote(lambda x: 2 * x)
+
+    @ray.remote
+    class Manager:
+        def __init__(self) -> None:
+            self.counters = [counter_class.remote() for _ in range(2)]
+
+        def run(self) -> list[int]:
+            counts = ray.get([counter.increment.remote() for counter in self.counters])
+            return ray.get([double.remote(count) for count in counts])  # type: ignore[no-any-return]
+
+    assert ray.get(Manager.remote().run.remote()) == [2, 2]
+
+
+def test_an_actor_may_give_its_own_handle_away(ray: Ray) -> None:
+    @ray.remote
+    class Self:
+        def me(self) -> Any:
+            return ray.get_runtime_context().current_actor
+
+        def value(self) -> str:
+            return "mine"
+
+    assert ray.get(ray.get(Self.remote().me.remote()).value.remote()) == "mine"
+
+
+def test_more_actors_than_cpus_can_live_together(ray: Ray, counter_class: Any) -> None:
+    counters = [counter_class.remote(number) for number in range(6)]
+    assert ray.get([counter.read.remote() for counter in counters], timeout=60) == list(range(6))
+    for counter in counters:
+        ray.kill(counter)

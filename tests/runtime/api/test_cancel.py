@@ -1,0 +1,199 @@
+"""Cancelling tasks that wait, tasks that run, and what they have started."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gate import Gate
+from tests.support.module import Ray
+from tests.support.waiting import wait_until
+
+CPUS = 4
+
+
+def refuses(ray: Ray, ref: Any) -> None:
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(ref, timeout=20)
+
+
+def test_a_queued_task_can_be_cancelled_and_never_runs(ray: Ray, gate: Gate, tmp_path: Path) -> None:
+    mark = str(tmp_path / "has run")
+    blockers = [ray.remote(gate.through).remote() for _ in range(CPUS)]
+    gate.wait_for(CPUS)
+    queued = ray.remote(lambda: open(mark, "w").close()).remote()
+    ray.cancel(queued)
+    refuses(ray, queued)
+    gate.open()
+    ray.get(blockers)
+    assert not Path(mark).exists()
+
+
+def test_a_task_that_waits_for_its_argument_can_be_cancelled(ray: Ray, gate: Gate) -> None:
+    late = ray.remote(gate.through).remote()
+    waiting = ray.remote(lambda x: x).remote(late)
+    ray.cancel(waiting)
+    refuses(ray, waiting)
+    gate.open()
+    assert ray.get(late) is None
+
+
+def test_a_running_task_is_interrupted(ray: Ray, gate: Gate) -> None:
+    running = ray.remote(gate.through).remote()
+    gate.wait_for(1)
+    ray.cancel(running)
+    refuses(ray, running)
+
+
+def test_an_interrupted_task_can_clean_up(ray: Ray, gate: Gate, tmp_path: Path) -> None:
+    mark, through = str(tmp_path / "cleaned"), gate.through
+
+    @ray.remote
+    def tidy() -> None:
+        try:
+            through()
+        finally:
+            open(mark, "w").close()
+
+    running = tidy.remote()
+    gate.wait_for(1)
+    ray.cancel(running)
+    refuses(ray, running)
+    wait_until(Path(mark).exists, 10)
+
+
+def test_a_cancelled_task_is_not_tried_again(ray: Ray, gate: Gate) -> None:
+    running = ray.remote(max_retries=3)(gate.through).remote()
+    gate.wait_for(1)
+    ray.cancel(running)
+    refuses(ray, running)
+    assert ray.get([ray.remote(lambda: 1).remote() for _ in range(20)]) == [1] * 20
+    assert gate.arrived() == 1
+
+
+def test_the_tasks_after_a_cancelled_one_are_left_alone(ray: Ray, gate: Gate) -> None:
+    task = ray.remote(lambda x: x)
+    for _ in range(5):
+        refs = [task.remote(number) for number in range(40)]
+        victim = refs[20]
+        ray.cancel(victim)
+        rest = [ref for ref in refs if ref != victim]
+        assert ray.get(rest, timeout=30) == [n for n in range(40) if n != 20]
+
+
+def test_cancelling_what_is_done_changes_nothing(ray: Ray) -> None:
+    done = ray.remote(lambda: "done").remote()
+    assert ray.get(done) == "done"
+    ray.cancel(done)
+    assert ray.get(done) == "done"
+
+
+def test_a_task_that_depends_on_a_cancelled_one_fails_too(ray: Ray, gate: Gate) -> None:
+    running = ray.remote(gate.through).remote()
+    dependent = ray.remote(lambda x: x).remote(running)
+    gate.wait_for(1)
+    ray.cancel(running)
+    with pytest.raises(ray.exceptions.RayError):
+        ray.get(dependent, timeout=20)
+
+
+def test_cancelling_a_task_cancels_what_it_has_started(ray: Ray, gate: Gate) -> None:
+    through = gate.through
+
+    @ray.remote
+    def parent(box: list[Any]) -> None:
+        ref = ray.remote(through).remote()
+        ray.get(box[0].set.remote([ref]))
+        ray.get(ref)
+
+    @ray.remote(num_cpus=0)
+    class Box:
+        def set(self, content: list[Any]) -> None:
+            self.content = content
+
+        def get(self) -> list[Any]:
+            return self.content
+
+    box = Box.remote()
+    running = parent.remote([box])
+    gate.wait_for(1)
+    (child,) = ray.get(box.get.remote())
+    ray.cancel(running)
+    refuses(ray, running)
+    with pytest.raises(ray.exceptions.RayError):
+        ray.get(child, timeout=20)
+
+
+def test_force_ends_a_task_that_does_not_listen(ray: Ray, gate: Gate) -> None:
+    through = gate.through
+
+    @ray.remote(max_retries=0)
+    def deaf() -> None:
+        while True:
+            try:
+                through()
+            except BaseException:
+                continue
+
+    running = deaf.remote()
+    gate.wait_for(1)
+    ray.cancel(running, force=True)
+    with pytest.raises((ray.exceptions.TaskCancelledError, ray.exceptions.WorkerCrashedError)):
+        ray.get(running, timeout=20)
+
+
+def test_a_queued_call_of_an_actor_can_be_cancelled(ray: Ray, gate: Gate) -> None:
+    through = gate.through
+
+    @ray.remote
+    class Single:
+        def wait(self) -> str:
+            through()
+            return "went on"
+
+        def after(self) -> str:
+            return "ran"
+
+    single = Single.remote()
+    first = single.wait.remote()
+    gate.wait_for(1)
+    second, third = single.after.remote(), single.after.remote()
+    ray.cancel(second)
+    refuses(ray, second)
+    gate.open()
+    assert ray.get([first, third]) == ["went on", "ran"]
+
+
+def test_a_running_call_of_an_async_actor_can_be_cancelled(ray: Ray) -> None:
+    @ray.remote
+    class Sleeper:
+        def __init__(self) -> None:
+            self.cancelled = False
+            self.asleep = False
+
+        async def sleep(self) -> None:
+            self.asleep = True
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled = True
+                raise
+
+        async def state(self) -> tuple[bool, bool]:
+            return self.asleep, self.cancelled
+
+    sleeper = Sleeper.remote()
+    ref = sleeper.sleep.remote()
+    wait_until(lambda: ray.get(sleeper.state.remote())[0], 20)
+    ray.cancel(ref)
+    refuses(ray, ref)
+    wait_until(lambda: ray.get(sleeper.state.remote())[1], 20)
+
+
+@pytest.mark.parametrize("wrong", [1, "ref", None], ids=repr)
+def test_only_a_ref_can_be_cancelled(ray: Ray, wrong: object) -> None:
+    with pytest.raises(TypeError):
+        ray.cancel(wrong)

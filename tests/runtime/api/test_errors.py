@@ -1,0 +1,229 @@
+"""What goes wrong in a task arrives where its value is asked for: as its own type, with its story."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from tests.support.module import Ray
+
+
+def test_the_exception_of_a_task_has_its_own_type_and_is_a_task_error(ray: Ray) -> None:
+    @ray.remote
+    def divide(a: int, b: int) -> float:
+        return a / b
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        ray.get(divide.remote(1, 0))
+    assert isinstance(caught.value, ray.exceptions.RayTaskError)
+    assert isinstance(caught.value, ray.exceptions.RayError)
+
+
+def test_the_text_of_the_exception_has_the_remote_traceback(ray: Ray) -> None:
+    @ray.remote
+    def outer_function() -> None:
+        def inner_function() -> None:
+            raise ValueError("what went wrong")
+
+        inner_function()
+
+    with pytest.raises(ValueError) as caught:
+        ray.get(outer_function.remote())
+    text = str(caught.value)
+    for part in ("outer_function", "inner_function", "ValueError: what went wrong", "test_errors.py"):
+        assert part in text
+
+
+def test_the_original_exception_is_its_cause(ray: Ray) -> None:
+    @ray.remote
+    def fail() -> None:
+        raise KeyError("the key")
+
+    with pytest.raises(KeyError) as caught:
+        ray.get(fail.remote())
+    cause = caught.value.cause  # type: ignore[attr-defined]  # pyright: ignore
+    assert type(cause) is KeyError
+    assert cause.args == ("the key",)
+
+
+def test_an_exception_of_the_programs_own_class_keeps_what_it_carries(ray: Ray) -> None:
+    class Rejected(Exception):
+        def __init__(self, code: int, reason: str) -> None:
+            super().__init__(code, reason)
+            self.code = code
+
+    @ray.remote
+    def reject() -> None:
+        raise Rejected(7, "too late")
+
+    with pytest.raises(Exception, match="too late") as caught:
+        ray.get(reject.remote())
+    assert isinstance(caught.value, ray.exceptions.RayTaskError)
+    assert caught.value.code == 7  # type: ignore[attr-defined]  # pyright: ignore
+
+
+def test_the_failure_of_an_argument_is_the_failure_of_the_task(ray: Ray) -> None:
+    @ray.remote
+    def fail() -> None:
+        raise LookupError("at the root")
+
+    ref = fail.remote()
+    for _ in range(3):
+        ref = ray.remote(lambda x: x).remote(ref)
+    with pytest.raises(LookupError, match="at the root"):
+        ray.get(ref)
+
+
+def test_an_exception_passes_through_nested_tasks_with_its_type(ray: Ray) -> None:
+    @ray.remote
+    def inner() -> None:
+        raise OverflowError("deep down")
+
+    @ray.remote
+    def outer() -> None:
+        ray.get(inner.remote())
+
+    with pytest.raises(OverflowError, match="deep down"):
+        ray.get(outer.remote())
+
+
+def test_a_task_may_catch_the_exception_of_another(ray: Ray) -> None:
+    @ray.remote
+    def inner() -> None:
+        raise OverflowError
+
+    @ray.remote
+    def outer() -> str:
+        try:
+            ray.get(inner.remote())
+        except OverflowError:
+            return "caught"
+        return "missed"
+
+    assert ray.get(outer.remote()) == "caught"
+
+
+def test_get_of_a_list_raises_if_one_of_its_tasks_failed(ray: Ray) -> None:
+    task = ray.remote(lambda x: 1 / x)
+    with pytest.raises(ZeroDivisionError):
+        ray.get([task.remote(x) for x in (1, 0, 2)])
+
+
+def test_an_exception_can_be_read_again_and_again(ray: Ray) -> None:
+    ref = ray.remote(lambda: 1 / 0).remote()
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            ray.get(ref)
+
+
+def test_an_exception_may_be_a_value(ray: Ray) -> None:
+    value = ray.get(ray.remote(lambda: ValueError("only returned")).remote())
+    assert type(value) is ValueError
+
+
+def test_a_timeout_is_a_timeout_error(errors: Any) -> None:
+    assert issubclass(errors.GetTimeoutError, TimeoutError)
+    assert issubclass(errors.GetTimeoutError, errors.RayError)
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("RayTaskError", "RayError"),
+        ("RayActorError", "RayError"),
+        ("ActorDiedError", "RayActorError"),
+        ("ActorUnavailableError", "RayActorError"),
+        ("WorkerCrashedError", "RayError"),
+        ("TaskCancelledError", "RayError"),
+        ("ObjectLostError", "RayError"),
+        ("OwnerDiedError", "ObjectLostError"),
+        ("ObjectFreedError", "ObjectLostError"),
+        ("ObjectStoreFullError", "RayError"),
+        ("OutOfMemoryError", "RayError"),
+        ("RuntimeEnvSetupError", "RayError"),
+        ("PendingCallsLimitExceeded", "RayError"),
+    ],
+)
+def test_the_exceptions_have_the_family_that_programs_catch(errors: Any, name: str, base: str) -> None:
+    assert issubclass(getattr(errors, name), getattr(errors, base))
+    assert issubclass(getattr(errors, name), Exception)
+
+
+def test_an_argument_that_can_not_be_pickled_is_named_at_submission(ray: Ray) -> None:
+    task = ray.remote(lambda value: None)
+    with pytest.raises(TypeError, match="lock"):
+        task.remote(threading.Lock())
+    with pytest.raises(TypeError, match="lock"):
+        task.remote({"deep": [threading.Lock()]})
+
+
+def test_a_captured_variable_that_can_not_be_pickled_is_named_at_submission(ray: Ray) -> None:
+    my_lock = threading.Lock()
+
+    @ray.remote
+    def guarded() -> bool:
+        return my_lock.locked()
+
+    with pytest.raises(TypeError, match="my_lock"):
+        guarded.remote()
+
+
+def test_a_value_that_can_not_be_pickled_is_refused_by_put(ray: Ray) -> None:
+    with pytest.raises(TypeError, match="lock"):
+        ray.put(threading.Lock())
+
+
+def test_a_result_that_can_not_be_pickled_is_an_error_of_its_ref_and_the_worker_lives(ray: Ray) -> None:
+    @ray.remote
+    class Maker:
+        def lock(self) -> object:
+            return threading.Lock()
+
+        def pid(self) -> int:
+            return os.getpid()
+
+    maker = Maker.remote()
+    pid = ray.get(maker.pid.remote())
+    with pytest.raises(TypeError, match="lock") as caught:
+        ray.get(maker.lock.remote())
+    assert isinstance(caught.value, ray.exceptions.RayTaskError)
+    assert ray.get(maker.pid.remote()) == pid
+
+
+def test_an_exception_that_can_not_be_pickled_arrives_as_text_and_the_worker_lives(ray: Ray) -> None:
+    class Holds(Exception):
+        def __init__(self) -> None:
+            super().__init__("cannot travel")
+            self.lock = threading.Lock()
+
+    @ray.remote
+    class Maker:
+        def fail(self) -> None:
+            raise Holds
+
+        def pid(self) -> int:
+            return os.getpid()
+
+    maker = Maker.remote()
+    pid = ray.get(maker.pid.remote())
+    with pytest.raises(ray.exceptions.RayError, match="cannot travel"):
+        ray.get(maker.fail.remote())
+    assert ray.get(maker.pid.remote()) == pid
+
+
+def test_a_value_that_can_not_be_unpickled_is_an_error_that_says_so(ray: Ray) -> None:
+    class Trap:
+        def __reduce__(self) -> object:
+            return refuse, ()
+
+    def refuse() -> None:
+        raise RuntimeError("not here")
+
+    with pytest.raises(ray.exceptions.RayError, match="not here"):
+        ray.get(ray.put(Trap()))
+    with pytest.raises(Exception, match="not here"):
+        ray.get(ray.remote(lambda value: None).remote(Trap()))
+    assert ray.get(ray.put("still works")) == "still works"

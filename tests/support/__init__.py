@@ -1,0 +1,1 @@
+"""What tests share: `from tests.support.waiting import wait_until`."""
