@@ -14,6 +14,7 @@ from raynb.runtime.messages.gcs import NamedActor, Query
 from raynb.runtime.messages.node import StoreUsage
 
 QUERY_TIMEOUT_S = 30.0
+TIMELINE_PAGE = 20_000
 
 
 def query(table: str, *, timeout_s: float = QUERY_TIMEOUT_S, **how: Any) -> dict[str, Any]:
@@ -49,13 +50,13 @@ def nodes() -> list[dict[str, Any]]:
 
 def cluster_resources() -> dict[str, float]:
     """What the living nodes have, by name of the resource."""
-    total: dict[str, float] = query("resources")["total"]
+    total: dict[str, float] = query("resources")["rows"][0]["total"]
     return total
 
 
 def available_resources() -> dict[str, float]:
     """What of `cluster_resources` is not in use; names with nothing left are missing, as in Ray."""
-    available: dict[str, float] = query("resources")["available"]
+    available: dict[str, float] = query("resources")["rows"][0]["available"]
     return {name: amount for name, amount in available.items() if amount > 0}
 
 
@@ -91,7 +92,14 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
     """
     client = connect()
     client.flush_events()
-    events: list[dict[str, Any]] = query("timeline", limit=1_000_000)["rows"]
+    events: list[dict[str, Any]] = []
+    after = 0
+    while True:
+        page = query("timeline", limit=TIMELINE_PAGE, after=after)
+        events += page["rows"]
+        after = page.get("next", 0)
+        if not after:
+            break
     if filename is None:
         return events
     Path(filename).write_text(json.dumps(events))

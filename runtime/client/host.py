@@ -69,6 +69,8 @@ class ClientHost:
         """Asked before each sleep: how long it may be at most (None: no matter)."""
         self.on_turn: Callable[[], None] = lambda: None
         """Called after each turn, in the I/O thread."""
+        self.on_crash: Callable[[], None] = lambda: None
+        """Called in the I/O thread when an error in raynb has ended it."""
         self._thread = threading.Thread(target=self._run, name="raynb-io", daemon=True)
 
     # -- from any thread
@@ -121,6 +123,7 @@ class ClientHost:
         except BaseException:
             log.exception("raynb's I/O thread ended by an error in raynb")
             self._perform(self.machine.handle(NodeManagerDied("an error in raynb's I/O thread"), time.monotonic()))
+            self.on_crash()
         finally:
             self.transport.close()
 

@@ -154,6 +154,7 @@ class ClientMachine:
             gcs.ActorState: self._actor_state,
             gcs.Reply: self._on_answer,
             events.ReportObjects: self._on_report_objects,
+            events.SendNames: lambda sender, message, now: self.recorder.send_names_again(),
         }
 
     # -- the door
@@ -311,13 +312,12 @@ class ClientMachine:
             if task is None:
                 self._discard(values)
                 continue
-            first = values[0] if values else Failed("RaySystemError", "a result without a value")
-            failure = first if type(first) is Failed and (len(values) == 1) else None
+            failure = values[0] if len(values) == 1 and isinstance(values[0], Failed) else None
             if failure is not None and result.retryable and task.retries_left != 0 and not task.cancelled:
                 self._retry(task, now)
                 continue
             self.story.step(task, "done")
-            self._conclude(task, values or [first], result, failure, now)
+            self._conclude(task, values, result, failure, now)
         if taken:
             self.objects.send_guarded(sender, tasks.RefsTaken(taken))
 
@@ -532,7 +532,11 @@ class ClientMachine:
     # -- leases, deaths, time
 
     def _on_granted(self, sender: str, message: node.LeaseGranted, now: float) -> None:
-        self.scheduler.granted(message, now)
+        if message.client == self.address:
+            self.scheduler.granted(message, now)
+        else:
+            # Not to us, but of us: this process is the worker.
+            self._effects.append(Foreign(sender, message))
 
     def _on_infeasible(self, sender: str, message: node.LeaseInfeasible, now: float) -> None:
         pool = self.scheduler.pools.get(message.key)

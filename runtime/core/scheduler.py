@@ -42,7 +42,7 @@ class Connection:
         self.next_seq = 1
         self.inflight: dict[int, Task] = {}
         self._functions: set[int] = set()
-        self._contexts: dict[ContextDef, int] = {}
+        self._contexts: set[int] = set()
 
     def push(self, lease: int, tasks: list[Task], dependencies: Callable[[Task], list[Dependency]]) -> PushTasks:
         """The message that pushes these tasks; they are in flight from now on."""
@@ -59,9 +59,9 @@ class Connection:
                 functions.append(definition)
             if task.context is not last:
                 last = task.context
-                number = self._contexts.get(last, -1)
-                if number < 0:
-                    number = self._contexts[last] = last.number
+                number = last.number
+                if number not in self._contexts:
+                    self._contexts.add(number)
                     contexts.append(last)
             task.seq = seq
             inflight[seq] = task

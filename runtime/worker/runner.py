@@ -80,6 +80,8 @@ class Runner:
         self.outcome = Outcome(client, self)
         client.host.turn_limit_s = self._turn_limit_s
         client.host.on_turn = self._on_turn
+        # A worker that can't talk any more must not look alive.
+        client.host.on_crash = lambda: os._exit(1)
 
     # -- in the I/O thread
 

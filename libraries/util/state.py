@@ -1,0 +1,227 @@
+"""``raynb.util.state``: Ray's state API, read from the event hub and the GCS.
+
+A listing's rows are mappings whose fields can also be read as attributes, as Ray's are: ``row["state"]`` or ``row.state``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from raynb.runtime.api.cluster import query
+from raynb.runtime.api.session import connect
+
+LIMIT_MAX = 10_000
+"""The most rows that one listing may ask for (Ray's RAY_MAX_LIMIT_FROM_API_SERVER)."""
+
+Filter = tuple[str, str, Any]
+
+
+class StateRow(Mapping[str, Any]):
+    """One row of a listing. Subclasses only give it the name that Ray has for its kind."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self._row = row
+
+    def __getitem__(self, key: str) -> Any:
+        return self._row[key]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._row[name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no field {name!r}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self._row.items())
+        return f"{type(self).__name__}({fields})"
+
+    def asdict(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return dict(self._row)
+
+
+class TaskState(StateRow):
+    """A task; its states are Ray's."""
+
+
+class ActorState(StateRow):
+    """An actor."""
+
+
+class ObjectState(StateRow):
+    """An object, in its owner's table."""
+
+
+class NodeState(StateRow):
+    """A node."""
+
+
+class WorkerState(StateRow):
+    """A worker process or a driver."""
+
+
+class JobState(StateRow):
+    """A driver's connection to the cluster."""
+
+
+def _rows(
+    table: str,
+    kind: type[StateRow],
+    filters: Sequence[Filter] | None,
+    limit: int,
+    timeout: float,
+    detail: bool,
+    id: str = "",
+) -> list[Any]:
+    if not isinstance(limit, int) or limit < 0:
+        raise ValueError(f"limit must be 0 or more, not {limit!r}")
+    if limit > LIMIT_MAX:
+        raise ValueError(f"limit is at most {LIMIT_MAX}: narrow the listing with filters; got {limit}")
+    connect().flush_events()
+    how = {"filters": [_text_filter(f) for f in filters or ()], "limit": limit, "detail": detail, "id": id}
+    return [kind(row) for row in query(table, timeout_s=timeout, **how)["rows"]]
+
+
+def _text_filter(given: Any) -> tuple[str, str, str]:
+    if not isinstance(given, list | tuple) or len(given) != 3:
+        raise ValueError(f"a filter is (field, '=' or '!=', value), not {given!r}")
+    field, operator, value = given
+    return str(field), str(operator), str(value)
+
+
+def list_tasks(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[TaskState]:
+    """The newest tasks that pass all filters.
+
+    Parameters
+    ----------
+    filters
+        ``(field, "=" or "!=", value)``; an unknown field is an error that lists the known ones.
+    detail
+        All fields, not only the most used.
+    """
+    return _rows("tasks", TaskState, filters, limit, timeout, detail)
+
+
+def list_actors(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[ActorState]:
+    """The actors that pass all filters, dead ones included."""
+    return _rows("actors", ActorState, filters, limit, timeout, detail)
+
+
+def list_objects(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[ObjectState]:
+    """The largest objects that pass all filters, asked of all living owners."""
+    return _rows("objects", ObjectState, filters, limit, timeout, detail)
+
+
+def list_nodes(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[NodeState]:
+    """The nodes that pass all filters."""
+    return _rows("nodes", NodeState, filters, limit, timeout, detail)
+
+
+def list_workers(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[WorkerState]:
+    """The worker processes and drivers that pass all filters."""
+    return _rows("workers", WorkerState, filters, limit, timeout, detail)
+
+
+def list_jobs(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[JobState]:
+    """The jobs that pass all filters."""
+    return _rows("jobs", JobState, filters, limit, timeout, detail)
+
+
+def _one(table: str, kind: type[StateRow], id: str, timeout: float) -> Any:
+    rows = _rows(table, kind, None, LIMIT_MAX, timeout, True, id)
+    return rows[-1] if rows else None
+
+
+def get_task(id: Any, address: str | None = None, timeout: float = 30) -> TaskState | None:
+    """The latest attempt of a task, by its id in hex (or a reference to its result); None if it isn't known."""
+    text = id if isinstance(id, str) else id.task_id().hex()
+    row: TaskState | None = _one("tasks", TaskState, text, timeout)
+    return row
+
+
+def get_actor(id: str, address: str | None = None, timeout: float = 30) -> ActorState | None:
+    """An actor by its id in hex; None if it isn't known."""
+    row: ActorState | None = _one("actors", ActorState, id, timeout)
+    return row
+
+
+def get_node(id: str, address: str | None = None, timeout: float = 30) -> NodeState | None:
+    """A node by its id in hex; None if it isn't known."""
+    row: NodeState | None = _one("nodes", NodeState, id, timeout)
+    return row
+
+
+def get_worker(id: str, address: str | None = None, timeout: float = 30) -> WorkerState | None:
+    """A worker by its id in hex; None if it isn't known."""
+    row: WorkerState | None = _one("workers", WorkerState, id, timeout)
+    return row
+
+
+def get_job(id: str, address: str | None = None, timeout: float = 30) -> JobState | None:
+    """A job by its id in hex; None if it isn't known."""
+    row: JobState | None = _one("jobs", JobState, id, timeout)
+    return row
+
+
+def get_objects(id: str, address: str | None = None, timeout: float = 30) -> list[ObjectState]:
+    """What is known of an object, by its id in hex."""
+    return _rows("objects", ObjectState, None, LIMIT_MAX, timeout, True, id)
+
+
+def summarize_tasks(
+    address: str | None = None, timeout: float = 30, raise_on_missing_output: bool = True
+) -> dict[str, Any]:
+    """How many tasks of each function are in each state; exact, whatever the listing may have dropped."""
+    connect().flush_events()
+    return query("task_summary", timeout_s=timeout, limit=LIMIT_MAX)
