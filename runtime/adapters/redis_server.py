@@ -5,6 +5,10 @@ before each answer. Nobody gets in as the default user; our one user sees the ke
 cluster only, and may run the few commands that `raynb.runtime.adapters.redis_store` needs: no
 scripts, no administration. The password is in a file, 0600; the server itself has but its hash.
 
+The default user is off, so nobody can be it, and yet may do everything: Redis before 8.4 and Valkey
+replay their file as that user, and where it may not run a command of a transaction, they leave the
+transaction out without an error (redis#14541, valkey#3983).
+
 The server holds a lock on its directory as long as it lives (it inherits the descriptor), so two
 never write to one file. It dies with the thread that started it, which must be the main thread.
 """
@@ -53,7 +57,7 @@ appendonly yes
 appendfilename "{append_only_file}"
 appendfsync always
 aof-load-truncated yes
-user default off
+user default off resetpass ~* +@all
 user {user} on #{password_hash} ~{prefix}* resetchannels -@all {commands}
 """
 

@@ -56,9 +56,11 @@ class Wire(Protocol):
         WireError
             The connection is closed now; whether the commands were done is not known.
         """
+        ...
 
     def close(self) -> None:
         """Idempotent."""
+        ...
 
 
 class UnixWire:

@@ -229,7 +229,7 @@ def _read(path: Path) -> ClusterEntry | None:
     except FileNotFoundError:
         return None
     except (UnsafePathError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        _log.warning("the cluster registry's %s is left out: %s", path, error)
+        _log.debug("the cluster registry's %s is left out: %s", path, error)
         return None
 
 

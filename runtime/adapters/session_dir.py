@@ -133,11 +133,10 @@ class Swept(Struct, frozen=True):
 
 
 def session_roots(tempdir: str | None = None) -> list[Path]:
-    """Where this user's sessions may be, the preferred place first.
-
-    The second is /tmp, where TMPDIR is too long a path for the sockets below it.
+    """Where this user's sessions are: below ``tempdir``, else below TMPDIR or, where that is too
+    long a path for the sockets in a session, below /tmp.
     """
-    parents = [tempdir or tempfile.gettempdir(), "/tmp"]
+    parents = [tempdir] if tempdir else [tempfile.gettempdir(), "/tmp"]
     return [Path(parent) / f"raynb-{os.geteuid()}" for parent in dict.fromkeys(parents)]
 
 
@@ -147,7 +146,7 @@ def create_session(tempdir: str | None = None, *, shared_memory: Path = SHARED_M
     Parameters
     ----------
     tempdir : str, optional
-        Instead of TMPDIR; then it is an error if it is too long, not a reason for /tmp.
+        Instead of TMPDIR; if it is too long, that is an error and no reason to use /tmp.
 
     Raises
     ------
@@ -227,7 +226,7 @@ def is_held(path: Path) -> bool | None:
 
 
 def sweep(tempdir: str | None = None, *, shared_memory: Path = SHARED_MEMORY) -> Swept:
-    """Remove what this user's dead sessions left: directories and shared-memory segments.
+    """Remove what this user's dead sessions left: directories (in `session_roots`) and segments.
 
     Never touches a session that is held, nor another user's; never raises because of what it
     finds.
@@ -252,13 +251,13 @@ def sweep(tempdir: str | None = None, *, shared_memory: Path = SHARED_MEMORY) ->
 
 
 def _root_with_short_paths(tempdir: str | None) -> Path:
-    roots = session_roots(tempdir)[: 1 if tempdir else None]
-    for root in roots:
-        longest = os.fsencode(root / (12 * "0") / LONGEST_SOCKET)
-        if len(longest) <= SOCKET_PATH_BYTES_MAX:
+    roots = session_roots(tempdir)
+    lengths = [len(os.fsencode(root / (12 * "0") / LONGEST_SOCKET)) for root in roots]
+    for root, length in zip(roots, lengths, strict=True):
+        if length <= SOCKET_PATH_BYTES_MAX:
             return root
     raise SessionError(
-        f"{roots[0]} is too long a path: a socket in a session there would have {len(longest)} "
+        f"{roots[0]} is too long a path: a socket in a session there would have {lengths[0]} "
         f"bytes, Linux takes {SOCKET_PATH_BYTES_MAX}. Set TMPDIR to a shorter one"
     )
 

@@ -58,6 +58,7 @@ class SqliteStateStore:
         self._lock = threading.Lock()
         self._epoch: int | None = None
         self._losses: list[str] = []
+        self._closed = False
         try:
             # Made here, for SQLite would make it with the umask's mode; its -wal follows this one.
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -104,12 +105,7 @@ class SqliteStateStore:
         check_table(table)
         loaded = Loaded([], [])
         with self._lock:
-            try:
-                self._call(lambda: self._read(table, loaded))
-            except StateStoreUnavailableError:
-                raise
-            except StateStoreError as error:  # pages are damaged: keep what came before them
-                self._losses.append(f"the rest of table {table} can't be read: {error}")
+            self._call(lambda: self._read(table, loaded))
             if loaded.damaged:
                 self._losses.append(f"{len(loaded.damaged)} rows of table {table} are damaged and left out")
         return loaded
@@ -121,9 +117,10 @@ class SqliteStateStore:
         return f"SQLite {sqlite3.sqlite_version} in {self.path} (every commit fsynced)"
 
     def close(self) -> None:
-        with suppress(sqlite3.Error):
+        with self._lock, suppress(sqlite3.Error):
+            self._closed = True
             self._database.close()
-        self._witness.close()
+            self._witness.close()
 
     def _prepare(self) -> None:
         self._database.execute("PRAGMA journal_mode=WAL")
@@ -161,12 +158,18 @@ class SqliteStateStore:
 
     def _read(self, table: str, loaded: Loaded) -> None:
         rows = self._database.execute("SELECT key, record FROM state WHERE name = ? ORDER BY key", (table,))
-        for key, sealed in rows:
-            record = unseal(table, bytes(key), bytes(sealed))
-            if record is None:
-                loaded.damaged.append(bytes(key))
-            else:
-                loaded.rows.append((bytes(key), record.value))
+        try:
+            for key, sealed in rows:
+                record = unseal(table, bytes(key), bytes(sealed))
+                if record is None:
+                    loaded.damaged.append(bytes(key))
+                else:
+                    loaded.rows.append((bytes(key), record.value))
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+            # A page of the file is damaged: what came before it is sound.
+            self._losses.append(f"the rest of table {table} can't be read: {error}")
 
     def _find_losses(self) -> bool:
         """Whether batches are missing that were acknowledged. Also takes up what another wrote."""
@@ -197,6 +200,8 @@ class SqliteStateStore:
             raise
 
     def _call(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise StateStoreError("this store is closed: open another")
         try:
             return work()
         except sqlite3.OperationalError as error:

@@ -103,7 +103,7 @@ class FakeStateStore:
         if self._epoch is None:
             raise StateStoreError("take an epoch with next_epoch() before writing")
         if self._epoch < self.disk.epoch:
-            raise StaleEpochError(f"epoch {self._epoch} is over: {self.disk.epoch} writes now")
+            raise StaleEpochError(f"epoch {self._epoch} is over, another GCS writes in epoch {self.disk.epoch}")
         if self._find_losses():
             self._epoch = None
             raise StateLostError(self._losses[-1])

@@ -112,6 +112,7 @@ class StateStore(Protocol):
         int
             Greater than every epoch taken before, by anybody; 1 at first.
         """
+        ...
 
     def apply(self, writes: Sequence[Write]) -> None:
         """Make all these writes durable, or none. The last one to a key wins.
@@ -123,6 +124,7 @@ class StateStore(Protocol):
         ValueError
             A write is beyond the limits of this module.
         """
+        ...
 
     def load(self, table: str) -> Loaded:
         """All rows of a table; an unknown table is empty. Needs no epoch.
@@ -132,15 +134,19 @@ class StateStore(Protocol):
         StateStoreUnavailableError, StateStoreError
             See there.
         """
+        ...
 
     def losses(self) -> Sequence[str]:
         """What this store object has found to be lost so far, a sentence each, for people."""
+        ...
 
     def describe(self) -> str:
         """Which store this is and how far its word can be trusted, without any secret."""
+        ...
 
     def close(self) -> None:
         """Let go of it; what was acknowledged stays. Idempotent."""
+        ...
 
 
 def check_table(table: str) -> None:
