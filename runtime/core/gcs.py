@@ -365,6 +365,11 @@ class GcsMachine:
         self.shutting_down = True
         return [Say("info", "asked to end")]
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something has to happen within a tick or two; else ticks may be fewer."""
+        return bool(self._dying) or self.queries.waiting or not self.journal.idle or not self.members.settled
+
     # -- for tests and widgets
 
     def statistics(self) -> dict[str, int]:

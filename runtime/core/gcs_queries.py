@@ -186,6 +186,11 @@ class Queries:
                 effects += self._finish(number)
         return effects
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is being gathered."""
+        return bool(self._gatherings)
+
     def tick(self, now: float) -> Effects:
         """Give what has come."""
         effects: Effects = []
