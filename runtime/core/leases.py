@@ -1,24 +1,21 @@
 """Who may use which part of a node: demands, grants of workers, and their return.
 
 Rules
------ 1. A demand is a *level*: client X could use so many workers of class K in all. It waits while it has fewer. An
-actor that
-   is to be started waits as a demand for one worker, which it then keeps for life.
-2. Those who wait stand in one queue, whatever they are. Whoever is served goes to its end, so clients and classes share
-   evenly, one worker at a time.
+-----
+1. A demand is a *level*: client X could use so many workers of class K in all. It waits while it has fewer. An actor
+   that is to be started waits as a demand for one worker, which it then keeps for life.
+2. Those who wait stand in one queue, whatever they are. Who has fewest workers is served first, of these who has
+   waited longest; so clients and classes share evenly, one worker at a time.
 3. What doesn't fit may be overtaken, but only for `RESERVE_AFTER_S`. After that nobody younger gets what it needs,
-provided
-   that running leases can make room for it. What a waiting (blocked) lease or an actor holds may never come back before
-   somebody younger has run, so no reservation stands on that.
+   provided that running leases can make room for it. What a waiting (blocked) lease or an actor holds may never come
+   back before somebody younger has run, so no reservation stands on that.
 4. When somebody waits for resources, leases are asked back (once each, as many as would make room), in this order:
-those
-   beyond their client's level, those of classes that have more than one more than who waits, and those that are older
-   than `RECLAIM_AFTER_S`. A client gives them back when they are idle, that is after what was pushed already.
+   those beyond their client's level, those of classes that have more than one more than who waits, and those that are
+   older than `RECLAIM_AFTER_S`. A client gives them back when they are idle, that is after what was pushed already.
 5. A blocked worker's CPU is lent out; only the CPU, since memory, GPUs and what else it holds are still in use. Going
-on, it
-   takes the CPU back without asking, and what is available may be negative until somebody returns some.
-6. A demand that the totals can't cover is infeasible: its client is told once, and it waits outside of the queue until
-   totals change.
+   on, it takes the CPU back without asking, and what is available may be negative until somebody returns some.
+6. A demand that the totals can't cover is infeasible: its client is told once, and it waits outside of the queue
+   until totals change.
 7. Resources are conserved: available plus all that is held is the total. One worker has one grant at most.
 
 It never knows workers' processes (`worker_pool` does), only their tokens.
@@ -27,6 +24,7 @@ It never knows workers' processes (`worker_pool` does), only their tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, fits, lacking, subtract, why_infeasible
@@ -182,29 +180,29 @@ class Leases:
         """
         outcome = Outcome()
         free = dict(self.available)
-        unmet: dict[Demand, None] = {}
+        unmet: list[Demand] = []
         pending: dict[Demand, int] = {}
-        progress = True
-        while progress:
-            progress = False
-            for demand in list(self._queue):
-                if demand in unmet or demand.missing - pending.get(demand, 0) <= 0:
-                    continue
-                if not fits(demand.need, free):
-                    unmet[demand] = None
-                    if now - demand.since >= RESERVE_AFTER_S and self._can_be_made_room_for(demand):
-                        reserve(free, demand.need)
-                    continue
-                token = take_worker(demand) if not pending.get(demand) else None
-                if token is not None:
-                    outcome.granted.append(self._grant(demand, token, now))
-                elif outcome.workers_wanted < room:
-                    pending[demand] = pending.get(demand, 0) + 1
-                    outcome.workers_wanted += 1
-                else:
-                    continue
-                subtract(free, demand.need)
-                progress = True
+        order = {demand: place for place, demand in enumerate(self._queue)}
+        turns = [(len(demand.grants), place, demand) for demand, place in order.items()]
+        heapify(turns)
+        while turns:
+            count, place, demand = heappop(turns)
+            if not fits(demand.need, free):
+                unmet.append(demand)
+                if now - demand.since >= RESERVE_AFTER_S and self._can_be_made_room_for(demand):
+                    reserve(free, demand.need)
+                continue
+            token = take_worker(demand) if not pending.get(demand) else None
+            if token is not None:
+                outcome.granted.append(self._grant(demand, token, now))
+            elif outcome.workers_wanted < room:
+                pending[demand] = pending.get(demand, 0) + 1
+                outcome.workers_wanted += 1
+            else:
+                continue
+            subtract(free, demand.need)
+            if demand.missing > pending.get(demand, 0):
+                heappush(turns, (count + 1, place, demand))
         self._reclaim(unmet, outcome, now)
         return outcome
 

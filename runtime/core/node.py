@@ -5,12 +5,12 @@ three. One door: ``handle(event, now)``. Events are `Received`, `Tick`, those of
 which are passed on to it. Effects are `Send`, those of `node_effects`, and the store's.
 
 Rules
------ 1. Nobody but joined clients, the GCS and whoever asks to stop is listened to. A client of another Python minor
-version or
-   protocol is refused, with both versions. A worker must bring the token under which it was ordered.
-2. A worker hears of a lease before its client does. An actor's worker hears of it after its resources are taken. 3. A
-death is told to all clients of the node and to the GCS, once. What the dead one had is taken back: its demands, its
-   leases (workers that ran its tasks are ended: nobody could take their results), its part of the store.
+-----
+1. Nobody but joined clients, the GCS and whoever asks to stop is listened to. A client of another Python minor
+   version or protocol is refused, with both versions. A worker must bring the token under which it was ordered.
+2. A worker hears of a lease before its client does. An actor's worker hears of it after its resources are taken.
+3. A death is told to all clients of the node and to the GCS, once. What the dead one had is taken back: its demands,
+   its leases (workers that ran its tasks are ended: nobody could take their results), its part of the store.
 4. The GCS may be killed at any time: when it is back the node registers anew, with all that lives here.
 5. An embedded cluster ends with its last driver: at once if that said goodbye, else after the driver's grace.
 

@@ -1,11 +1,11 @@
 """Resources as numbers that add up exactly, and the choice of a node for a demand.
 
 Rules
------ 1. Amounts are whole numbers of 1/10,000, Ray's granularity, so that ten times 0.1 CPU is exactly one CPU. A
-vector has no
-   zero entries.
-2. A demand is *feasible* where the totals cover it, and *fits* where what is available covers it. Something infeasible
-   waits for the cluster to change; something that doesn't fit waits for somebody to finish.
+-----
+1. Amounts are whole numbers of 1/10,000, Ray's granularity, so that ten times 0.1 CPU is exactly one CPU. A vector
+   has no zero entries.
+2. A demand is *feasible* where the totals cover it, and *fits* where what is available covers it. Something
+   infeasible waits for the cluster to change; something that doesn't fit waits for somebody to finish.
 3. What is available may be negative: a worker that goes on after it had given its CPU back takes it without asking.
    Nothing is granted from a negative amount.
 4. Policies are pure functions of what the caller knows. They break ties by the order of the nodes.

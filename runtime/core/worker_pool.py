@@ -1,18 +1,16 @@
 """The workers of a node: ordered, joined, given away, taken back, ended.
 
 Rules
------ 1. A worker's life is the table `TRANSITIONS`; anything else raises with that worker's story. It is named by the
-token under
-   which it was ordered, which it repeats when it joins; a process with an unknown token is refused.
+-----
+1. A worker's life is the table `TRANSITIONS`; anything else raises with that worker's story. It is named by the token
+   under which it was ordered, which it repeats when it joins; a process with an unknown token is refused.
 2. As many workers as the node has CPUs are kept (ordered at the start, replaced when they die or become actors). More
-are
-   ordered for demands whose resources are free but which find no idle worker, since others wait in ``get``.
-3. A worker is pristine until its first lease and belongs to that lease's ``runtime_env`` from then on. 4. Idle
-workers beyond the node's CPUs are asked to leave after ``worker_idle_s``, the longest idle first. The worker itself
-   decides: one that owns live objects stays. It says `LeaveNode` when it goes.
+   are ordered for demands whose resources are free but which find no idle worker, since others wait in ``get``.
+3. A worker is pristine until its first lease and belongs to that lease's ``runtime_env`` from then on.
+4. Idle workers beyond the node's CPUs are asked to leave after ``worker_idle_s``, the longest idle first. The worker
+   itself decides: one that owns live objects stays. It says `LeaveNode` when it goes.
 5. Every state but IDLE, LEASED and ACTOR has a deadline: one that doesn't join in time, or doesn't end when it was
-told to,
-   is killed. One that is stopped (SIGSTOP) is killed after `STOPPED_PATIENCE_S`. Silence alone never kills.
+   told to, is killed. One that is stopped (SIGSTOP) is killed after `STOPPED_PATIENCE_S`. Silence alone never kills.
 6. When workers die before they join, the next are ordered after a pause that grows.
 
 It never knows resources or clients (`leases` does), sockets or pids' meaning.
