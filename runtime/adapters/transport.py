@@ -55,7 +55,9 @@ class Transport:
         self._dropped: set[str] = set()
         self._on_malformed = on_malformed
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._inbound_fd = self._inbound.getsockopt(zmq.FD)
+        fd = self._inbound.getsockopt(zmq.FD)
+        assert isinstance(fd, int)
+        self._inbound_fd = fd
         self._poller = select.epoll()
         self._poller.register(self._wake_fd, select.EPOLLIN)
         self._poller.register(self._inbound_fd, select.EPOLLIN)

@@ -21,15 +21,21 @@ class RuntimeContext:
         return self._client.execution()
 
     def __repr__(self) -> str:
-        return f"<RuntimeContext {self.get()}>"
+        ids = {name: value.hex() if isinstance(value, bytes) else value for name, value in self.get().items()}
+        return f"<RuntimeContext {ids}>"
 
     def get(self) -> dict[str, Any]:
-        """The ids that there are, by name."""
-        known: dict[str, Any] = {"job_id": self.get_job_id(), "node_id": self.get_node_id(), "namespace": self.namespace}
+        """The ids that there are, by name, as bytes."""
+        execution = self._execution
+        known: dict[str, Any] = {
+            "job_id": execution.context.job,
+            "node_id": self._client.joined.node_id,
+            "namespace": self.namespace,
+        }
         if self._in_task:
-            known["task_id"] = self.get_task_id()
-        if self._execution.actor_id:
-            known["actor_id"] = self.get_actor_id()
+            known["task_id"] = execution.task_id
+        if execution.actor_id:
+            known["actor_id"] = execution.actor_id
         return known
 
     @property
@@ -43,7 +49,7 @@ class RuntimeContext:
         return self._client.joined.node_id.hex()
 
     def get_worker_id(self) -> str:
-        return self._client.joined.worker_id.hex()
+        return self._client.worker_id.hex()
 
     def get_task_id(self) -> str | None:
         """None in the driver."""
@@ -53,7 +59,7 @@ class RuntimeContext:
         return self._execution.name if self._in_task else None
 
     def get_task_function_name(self) -> str | None:
-        return self._execution.name if self._in_task else None
+        return self._execution.function if self._in_task else None
 
     def get_actor_id(self) -> str | None:
         """None outside of actors."""

@@ -106,11 +106,12 @@ class RemoteFunction:
             self._qualified_name(),
             blob,
             retry if isinstance(retry, bool) else dump(ByValuePickler, tuple(retry))[0],
+            resources=resources_of(self._options, 1),
         )
         registered = Function(
             definition,
             self._qualified_name(),
-            resources_of(self._options, 1),
+            definition.resources,
             max_retries=self._options.get("max_retries", TASK_DEFAULTS["max_retries"]),
             call_site=definition_site(self._function),
             job=client.root.context.job,

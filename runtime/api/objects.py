@@ -9,7 +9,7 @@ from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.session import connect
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.messages.gcs import KillActor
+from raynb.runtime.core.inbox import KillByHandle
 
 
 def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
@@ -121,5 +121,4 @@ def kill(actor: Any, *, no_restart: bool = True) -> None:
     """End an actor's process at once. With ``no_restart=False`` it starts again if its ``max_restarts`` allows."""
     if not isinstance(actor, ActorHandle):
         raise ValueError(f"ray.kill() only supported for actors. For tasks, try ray.cancel(). Got: {type(actor)}.")
-    client = connect()
-    client.send(client.gcs, KillActor(actor._actor_id, no_restart, "killed"))
+    connect().post(KillByHandle(actor._actor_id, no_restart))

@@ -18,6 +18,7 @@ import msgspec
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.transport import Transport
+from raynb.runtime.api.options import check_value
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client, Execution
 from raynb.runtime.client.join import join
@@ -40,6 +41,9 @@ WITHOUT_EFFECT = frozenset(
         "logging_level",
     }
 )
+
+
+STORE_BYTES_MIN = 1024 * 1024
 
 
 class Session:
@@ -102,6 +106,9 @@ _lock = threading.RLock()
 #: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
 output_sink: Callable[[list[OutputLine], int], None] | None = None
 
+#: Set by the kernel extension: told of each new connection.
+on_connect: Callable[[Client], None] | None = None
+
 #: Set by the kernel extension: seconds that a cluster outlives a kernel that died without a word.
 driver_grace_s = 0.0
 
@@ -160,6 +167,11 @@ def init(
                 "'ignore_reinit_error=True' or by calling 'ray.shutdown()' prior to 'ray.init()'."
             )
         _refuse_unknown(kwargs)
+        check_value("num_cpus", num_cpus)
+        check_value("num_gpus", num_gpus)
+        check_value("resources", resources)
+        if object_store_memory is not None and object_store_memory < STORE_BYTES_MIN:
+            raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")
         config = _config(_system_config)
         options = ClusterOptions(
             num_cpus=num_cpus,
@@ -254,6 +266,8 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
         client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
     client.send(client.gcs, RegisterJob(0, job, client.address, os.getpid(), namespace, script, time.time()))
     atexit.register(shutdown)
+    if on_connect is not None:
+        on_connect(client)
     return Session(info, client, owns, daemon)
 
 

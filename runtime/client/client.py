@@ -30,10 +30,13 @@ from raynb.runtime.core.task import STREAMING, Function, Task
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import GetTimeoutError, RayError, RaySystemError
-from raynb.runtime.messages.ids import FIRST_RETURN, ORIGIN_BYTES, PUT_INDEX_BASE, object_id, task_id_source
+from raynb.runtime.messages.ids import FIRST_RETURN, ORIGIN_BYTES, PUT_INDEX_BASE, WORKER_ID_BYTES, object_id, task_id_source
 from raynb.runtime.messages.node import NodeJoined
 from raynb.runtime.messages.tasks import ContextDef
 from raynb.runtime.messages.values import Failed, Value
+
+LOOK_S = 0.002
+"""How long a call that must not wait gives the machine to look at what was said before."""
 
 RECHECK_S = 1.0
 """A wake-up is a hint: whoever waits looks for itself this often."""
@@ -48,6 +51,7 @@ class Execution(msgspec.Struct, gc=False):
     task_id: bytes
     name: str = ""
     actor_id: bytes = b""
+    function: str = ""
     resources: dict[str, float] = {}
     cancelled: bool = False
     attempt: int = 0
@@ -87,6 +91,7 @@ class Client:
         self.gcs = joined.gcs
         self.root = root
         self.pid = os.getpid()
+        self.worker_id = joined.worker_id or secrets.token_bytes(WORKER_ID_BYTES)
         self.next_task_id = task_id_source(secrets.token_bytes(ORIGIN_BYTES), root.context.job)
         self.machine = ClientMachine(
             config, self.address, node_manager, joined.gcs, wall_offset_s=time.time() - time.monotonic()
@@ -263,12 +268,12 @@ class Client:
             raise RaySystemError("a value was expected that has not arrived")
         if isinstance(value, Failed):
             raise to_exception(value)
-        return self.plane.read(value, guard)
+        try:
+            return self.plane.read(value, guard)
+        except Exception as error:
+            raise RaySystemError(f"the value can't be unpickled here: {type(error).__name__}: {error}") from error
 
     def _wait_all(self, refs: Sequence[ObjectRef[Any]], missing: list[bytes], timeout_s: float | None) -> None:
-        if timeout_s is not None and timeout_s <= 0:
-            # What was said before this call must count: let the machine look once.
-            timeout_s = 0.0
         if not self.wait_for(missing, len(missing), timeout_s):
             late = [ref for ref in refs if not self.is_ready(ref)]
             if late:
@@ -292,7 +297,10 @@ class Client:
                 if not self.host.alive:
                     raise RaySystemError("raynb was shut down while this call waited")
                 if deadline is not None and time.monotonic() >= deadline:
-                    return False
+                    if waiter.seen:
+                        return False
+                    # What was said before this call must count: the machine has not looked yet.
+                    deadline = time.monotonic() + LOOK_S
         finally:
             self.post(StopWaiting(waiter, oids))
 
@@ -305,7 +313,7 @@ class Client:
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """Ray's ``wait``: (ready, not ready), each in the order of ``refs``; at most ``num_returns`` are ready."""
         ready = self._ready_positions(refs, num_returns)
-        if len(ready) < num_returns and (timeout_s is None or timeout_s > 0):
+        if len(ready) < num_returns:
             oids = [ref._id for ref in refs]
             self.wait_for(oids, num_returns, timeout_s)
             ready = self._ready_positions(refs, num_returns)

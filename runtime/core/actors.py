@@ -34,6 +34,7 @@ class ActorClient:
         "actor_id",
         "asked_at",
         "connection",
+        "doomed",
         "failure",
         "in_order",
         "incarnation",
@@ -50,6 +51,8 @@ class ActorClient:
         self.owner = ""
         self.in_order = in_order
         self.incarnation = -1
+        self.doomed = -1
+        """The incarnation that this process has asked to kill: it is not called any more."""
         self.max_task_retries = 0
         self.connection: Connection | None = None
         self.queue: deque[Task] = deque()
@@ -128,6 +131,15 @@ class Actors:
         assert actor is not None
         actor.queue.remove(task)
         self._changed[actor.actor_id] = actor
+
+    def killed(self, actor_id: bytes, now: float) -> None:
+        """This process has asked for its death: later calls must not reach the process that is about to die."""
+        actor = self.of(actor_id)
+        if actor.state != DEAD:
+            actor.state = RESTARTING
+            actor.doomed = actor.incarnation
+            actor.asked_at = -1.0
+            self.touch(actor)
 
     def touch(self, actor: ActorClient) -> None:
         """Look at this actor's queue at the next pump."""
@@ -208,7 +220,7 @@ class Actors:
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
         if message.state == ALIVE:
-            if message.worker in self._dead_workers:
+            if message.worker in self._dead_workers or message.incarnation <= actor.doomed:
                 return
             if actor.connection is None or actor.connection.worker != message.worker:
                 self._lose_connection(actor, "it was restarted", now, dead=False)

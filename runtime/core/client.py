@@ -23,10 +23,12 @@ from raynb.runtime.core.actors import ALIVE, DEAD, Actors
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.inbox import (
     Ask,
+    CancelCell,
     CancelObject,
     CloseStream,
     HandOff,
     Inbox,
+    KillByHandle,
     NodeManagerDied,
     Outgoing,
     PutValue,
@@ -109,6 +111,8 @@ class ClientMachine:
         self._requests: dict[int, tuple[Ask, float]] = {}
         self._next_request = 1
         self._handed_off: dict[tuple[str, int], list[bytes]] = {}
+        self._forced: dict[bytes, tuple[str, float]] = {}
+        """Tasks cancelled by force: their worker, and since when it has had the chance to end itself."""
         self._blocking = 0
         self._blocked_waiters: set[Waiter] = set()
         self._creations: dict[bytes, Task] = {}
@@ -130,6 +134,8 @@ class ClientMachine:
             HandOff: self._hand_off,
             Outgoing: self._outgoing,
             CancelObject: self._cancel_object,
+            CancelCell: self._cancel_cell,
+            KillByHandle: self._kill_actor,
             Ask: self._ask,
         }
         self._messages: dict[type, Callable[[str, Any, float], None]] = {
@@ -382,6 +388,7 @@ class ClientMachine:
         self.objects.on_pull(sender, message)
 
     def _wait(self, item: WaitFor, now: float) -> None:
+        item.waiter.seen = True
         self.objects.wait(item.waiter, item.oids, now)
         if item.blocking and item.waiter.needed > 0:
             self._blocking += 1
@@ -409,6 +416,11 @@ class ClientMachine:
         else:
             self._cancel_task(task_of(item.oid), force=item.force, recursive=item.recursive)
 
+    def _cancel_cell(self, item: CancelCell, now: float) -> None:
+        for task in [task for task in self.unfinished.values() if task.context.cell == item.cell]:
+            if task.id in self.unfinished:
+                self._cancel_task(task.id, force=False, recursive=True)
+
     def _on_cancel(self, sender: str, message: tasks.CancelTask, now: float) -> None:
         if message.task_id in self.unfinished:
             self._cancel_task(message.task_id, force=message.force, recursive=message.recursive)
@@ -433,6 +445,8 @@ class ClientMachine:
             worker = task.actor.connection.worker
         if worker:
             self._effects.append(Send(worker, tasks.CancelTask(task_id, force, recursive)))
+        if force and worker:
+            self._forced[task_id] = (worker, self._tick_at)
 
     def cancel_children(self, parent: bytes, force: bool) -> None:
         """Cancel the unfinished tasks that the task ``parent`` submitted from this process."""
@@ -493,8 +507,13 @@ class ClientMachine:
         dropped, self.objects.dropped_actors = self.objects.dropped_actors, []
         for task in dropped:
             assert task.creation is not None
-            kill = gcs.KillActor(task.creation.creation.actor_id, True, "out of scope")
-            self._effects.append(Send(self.gcs, kill))
+            if not task.creation.detached:
+                kill = gcs.KillActor(task.creation.creation.actor_id, True, "out of scope")
+                self._effects.append(Send(self.gcs, kill))
+
+    def _kill_actor(self, item: KillByHandle, now: float) -> None:
+        self._effects.append(Send(self.gcs, gcs.KillActor(item.actor_id, item.no_restart, "killed")))
+        self.actors.killed(item.actor_id, now)
 
     # -- requests
 
@@ -591,6 +610,13 @@ class ClientMachine:
             if ask.to == self.gcs and now - sent_at > config.retry_request_s:
                 self._requests[number] = (ask, now)
                 self._effects.append(Send(ask.to, ask.message))
+        for task_id, (worker, since) in list(self._forced.items()):
+            if task_id not in self.unfinished:
+                del self._forced[task_id]
+            elif now - since > config.force_patience_s:
+                # It can't listen (it holds the interpreter lock, say): its node manager ends it.
+                del self._forced[task_id]
+                self._effects.append(Send(self.node_manager, node.KillWorker(worker, "its task was cancelled by force")))
         if now - self._flushed_at >= config.event_flush_s:
             self.flush_events(now)
 

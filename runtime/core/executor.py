@@ -31,8 +31,8 @@ from raynb.runtime.messages.tasks import (
     Result,
     StealTasks,
     TasksDone,
-    TasksReturned,
     TaskSpec,
+    TasksReturned,
 )
 from raynb.runtime.messages.values import Failed
 
@@ -52,10 +52,11 @@ class Work(Struct, frozen=True, gc=False):
 
 
 class Interrupt(Struct, frozen=True, gc=False):
-    """Effect: interrupt this task, if it still is the one that runs."""
+    """Effect: interrupt this task (``force``: end this process), if it still is the one that runs."""
 
     task_id: bytes
     recursive: bool
+    force: bool
 
 
 class BecomeActor(Struct, frozen=True, gc=False):
@@ -85,6 +86,8 @@ class ExecutorMachine:
         self.is_actor = False
         self.blocked = False
         self.exiting = False
+        self.lessee = ""
+        """Who pushes tasks here now."""
         self.refused: set[bytes] = set()
         """Tasks cancelled while they were queued: the running thread looks here, should it have taken one already."""
         self._functions: dict[str, dict[int, FunctionDef]] = {}
@@ -127,6 +130,7 @@ class ExecutorMachine:
             if message.lease < self.lease:
                 return [Send(sender, TasksReturned([spec.seq for spec in message.tasks], "lease"))]
             self.lease = message.lease
+            self.lessee = sender
             if self.blocked:
                 return [Send(sender, TasksReturned([spec.seq for spec in message.tasks], "blocked"))]
         if self.exiting:
@@ -159,7 +163,10 @@ class ExecutorMachine:
 
     def _on_blocked(self, blocked: bool) -> list[Any]:
         self.blocked = blocked
-        return self._give_back("blocked") if blocked and not self.is_actor else []
+        if not blocked or self.is_actor:
+            return []
+        # Also when there is nothing to give back: so that nothing more is pushed behind the one that waits.
+        return self._give_back("blocked") or ([Send(self.lessee, TasksReturned([], "blocked"))] if self.lessee else [])
 
     def _on_cancel(self, sender: str, message: CancelTask) -> list[Any]:
         for job in list(self.queue):
@@ -171,7 +178,7 @@ class ExecutorMachine:
                     break
                 self.refused.discard(message.task_id)
                 return [Send(job.sender, TasksDone([refusal(job)]))]
-        return [Interrupt(message.task_id, message.recursive)]
+        return [Interrupt(message.task_id, message.recursive, message.force)]
 
     def forget(self, sender: str) -> None:
         """A submitter is dead: what it sent and has not started is dropped."""

@@ -97,6 +97,19 @@ class CancelObject(Struct, frozen=True, gc=False):
     recursive: bool
 
 
+class CancelCell(Struct, frozen=True, gc=False):
+    """Cancel the unfinished tasks of one run of a notebook cell."""
+
+    cell: str
+
+
+class KillByHandle(Struct, frozen=True, gc=False):
+    """End an actor's process; calls made from here afterwards wait for what becomes of it."""
+
+    actor_id: bytes
+    no_restart: bool
+
+
 class Ask(Struct, frozen=True, gc=False):
     """A request whose message has a field ``request`` that the reply repeats. ``answer`` is woken with it."""
 
@@ -115,12 +128,6 @@ class Answer:
         self.reply: Message | None = None
 
 
-class ForgetActor(Struct, frozen=True, gc=False):
-    """The caller wants the truth about an actor from the GCS again."""
-
-    actor_id: bytes
-
-
 class NodeManagerDied(Struct, frozen=True, gc=False):
     """Event: the node manager's process is gone, and with it the node."""
 
@@ -130,11 +137,12 @@ class NodeManagerDied(Struct, frozen=True, gc=False):
 __all__ = [
     "Answer",
     "Ask",
+    "CancelCell",
     "CancelObject",
     "CloseStream",
-    "ForgetActor",
     "HandOff",
     "Inbox",
+    "KillByHandle",
     "NodeManagerDied",
     "Outgoing",
     "PutValue",

@@ -47,10 +47,12 @@ class Waiter:
     ``needed`` counts down; at 0 the machine emits `Wake` once. ``wake`` belongs to the host.
     """
 
-    __slots__ = ("needed", "wake")
+    __slots__ = ("needed", "seen", "wake")
 
     def __init__(self, needed: int, wake: Any) -> None:
         self.needed = needed
+        self.seen = False
+        """Whether the machine has looked, and with it all that was said before."""
         self.wake = wake
 
 

@@ -33,6 +33,7 @@ class Recorder:
         self._errors: list[tuple[int, str, str]] = []
         self._dependencies: list[tuple[int, bytes]] = []
         self._touched: dict[int, Function] = {}
+        self._functions: dict[int, Function] = {}
         self._workers: dict[bytes, int] = {}
         self._new_workers: list[WorkerDef] = []
         self._new_names: list[NameDef] = []
@@ -110,6 +111,12 @@ class Recorder:
             self._new_workers.append(WorkerDef(number, worker_id, self.node_id, pid))
         return number
 
+    def send_names_again(self) -> None:
+        """The hub was restarted: it knows no names and no workers any more."""
+        self._new_names = [name_of(function) for function in self._functions.values()]
+        self._workers.clear()
+        self._touched.update(self._functions)
+
     def _snapshot(self, task: Task, state: int) -> None:
         """A row for a task that is not over yet."""
         if task.deps:
@@ -162,6 +169,7 @@ class Recorder:
         for function in self._touched.values():
             if not function.announced:
                 function.announced = True
+                self._functions[function.definition.number] = function
                 self._new_names.append(name_of(function))
         ids: tuple[bytes, ...] = columns[0]
         parents: tuple[bytes, ...] = columns[11]

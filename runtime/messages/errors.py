@@ -77,7 +77,8 @@ class RayTaskError(RayError):
         cause = self.cause
         if cause is None or isinstance(cause, RayTaskError) or type(self) is not RayTaskError:
             return cause if isinstance(cause, RayTaskError) else self
-        both = _both(type(cause))
+        cause_type: Any = type(cause)
+        both = _both(cause_type)
         if both is None:
             return self
         error = both.__new__(both, *cause.args)

@@ -25,6 +25,8 @@ class FunctionDef(Struct, array_like=True, frozen=True, gc=False):
     retry_exceptions: bool | bytes = False
     """False, True, or the pickle of a tuple of exception types."""
     max_calls: int = 0
+    resources: dict[str, float] = {}
+    """What a call holds while it runs."""
 
 
 class ContextDef(Struct, array_like=True, frozen=True, gc=False):

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from raynb.runtime.client.client import EXECUTION, Execution
-from raynb.runtime.client.failures import from_exception
+from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.core.executor import Job, refusal
@@ -72,8 +72,10 @@ class ActorRunner:
         context = runner.client.adopt_context(start.context)
         name = f"{start.cls.name}.__init__"
         # The actor's own threads work for it, too: there is nobody else in this process.
-        runner.client.root = Execution(context, start.task_id, start.cls.name, start.actor_id, start.resources)
-        token = EXECUTION.set(Execution(context, start.task_id, name, start.actor_id, start.resources))
+        runner.client.root = Execution(
+            context, start.task_id, start.cls.name, start.actor_id, start.cls.name, start.resources
+        )
+        token = EXECUTION.set(Execution(context, start.task_id, name, start.actor_id, name, start.resources))
         guard = Guard()
         try:
             cls = runner.function(start.cls)
@@ -82,7 +84,8 @@ class ActorRunner:
             self.instance = cls(*args, **kwargs)
             return None
         except BaseException as error:
-            return from_exception(error, name, os.getpid(), skip_frames=1)
+            text = format_remote(error, skip_frames=1)
+            return Failed("ActorDiedError", f"the actor died because its constructor, {name}, raised:\n{text}")
         finally:
             args = kwargs = values = None  # type: ignore[assignment]
             guard.release(runner.client.host.inbox)
@@ -112,7 +115,7 @@ class ActorRunner:
             job = self.runner.take()
             if job is not None:
                 self.call(job)
-        self.runner.wake_another()
+        self.runner.wake_all()
 
     def call(self, job: Job) -> None:
         """Run one call on this thread."""
@@ -143,7 +146,8 @@ class ActorRunner:
     def _execution(self, job: Job) -> Execution:
         name = f"{self.start.cls.name}.{job.function.name}"
         context = self.runner.client.adopt_context(job.context)
-        return Execution(context, job.spec.task_id, job.spec.name or name, self.start.actor_id, self.start.resources)
+        start = self.start
+        return Execution(context, job.spec.task_id, job.spec.name or name, start.actor_id, name, start.resources)
 
     def _refused(self, job: Job) -> bool:
         machine = self.runner.machine

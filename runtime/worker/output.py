@@ -49,6 +49,11 @@ class OutputRouter:
             if len(lines) >= LINES_MAX:
                 self._dropped[driver] = self._dropped.get(driver, 0) + text.count("\n")
                 return
+            last = lines[-1] if lines else None
+            if last is not None and last.task_id == execution.task_id and last.stream == stream:
+                # `print` writes its parts one by one; what one task writes in a row is one piece.
+                text = last.text + text
+                lines.pop()
             lines.append(
                 OutputLine(
                     execution.context.cell,
@@ -60,7 +65,7 @@ class OutputRouter:
                 )
             )
             self.pending = True
-        if time.monotonic() - self._sent_at >= FLUSH_S:
+        if text.endswith("\n") and time.monotonic() - self._sent_at >= FLUSH_S:
             self.flush()
 
     def flush(self) -> None:

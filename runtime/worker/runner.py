@@ -123,7 +123,7 @@ class Runner:
             self.notify()
         else:
             with self._waiting:
-                self._waiting.notify()
+                self._waiting.notify(max(len(self.machine.queue), 1))
 
     def _on_exit(self, force: bool) -> None:
         if not force and self.client.machine.statistics()["owned"] > 0:
@@ -141,6 +141,11 @@ class Runner:
         stop = self.interrupts.get(effect.task_id)
         if stop is not None:
             stop()
+        elif effect.force and effect.task_id in self.running.values():
+            # Results of earlier tasks are not lost with it.
+            self.flush()
+            self.client.stop()
+            os._exit(1)
         elif self.running.get(self._main) == effect.task_id:
             self._interrupt = effect.task_id
             signal.pthread_kill(self._main, signal.SIGINT)
@@ -187,8 +192,8 @@ class Runner:
                     self._waiting.wait()
         return None
 
-    def wake_another(self) -> None:
-        """Pass the news that this worker leaves on to the next waiting thread."""
+    def wake_all(self) -> None:
+        """Tell every waiting thread that this worker leaves."""
         with self._waiting:
             self._waiting.notify_all()
 
@@ -209,7 +214,7 @@ class Runner:
             self.enter_job(job.context)
         name = spec.name or job.function.name
         context = self.client.adopt_context(job.context)
-        token = EXECUTION.set(Execution(context, spec.task_id, name, attempt=spec.attempt))
+        token = EXECUTION.set(execution_of(job, context, name))
         guard = Guard() if spec.deps else None
         started = time.time()
         begin = time.perf_counter()
@@ -310,3 +315,11 @@ class Runner:
                 os.chdir(context.cwd)
             except OSError as error:
                 print(f"raynb: can't enter the driver's working directory {context.cwd}: {error}", file=sys.stderr)
+
+
+def execution_of(job: Job, context: ContextDef, name: str) -> Execution:
+    """What a task's code may ask about itself."""
+    function = job.function
+    return Execution(
+        context, job.spec.task_id, name, function=function.name, resources=function.resources, attempt=job.spec.attempt
+    )

@@ -1,0 +1,139 @@
+"""What ``%load_ext raynb`` sets up: the magics, and the link between cells and their tasks.
+
+Each run of a cell gets a *token* that its tasks carry (and their children inherit). What a task prints arrives with the token
+and is sent to the front end under the header of the very request that ran the cell: so it lands in that cell, also after the cell
+has ended and while another runs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from raynb._version import __version__
+from raynb.runtime.api import session
+from raynb.runtime.client import refs
+from raynb.runtime.client.client import Client
+from raynb.runtime.core.inbox import CancelCell
+from raynb.runtime.messages.errors import RayTaskError
+from raynb.runtime.messages.tasks import OutputLine
+from raynb.traceback import show_task_error
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+CELLS_MAX = 1000
+"""Cell runs whose output can still be placed; what comes for older ones goes to the cell that runs now."""
+
+KERNEL_GRACE_S = 60.0
+"""How long a notebook's cluster outlives a kernel that died without a word."""
+
+
+class CellLink:
+    """Knows which run of which cell is under way, and where the output of each belongs."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self._number = itertools.count(1).__next__
+        self._parents: OrderedDict[str, Any] = OrderedDict()
+        self.token = ""
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel, None in a terminal."""
+        return getattr(self.shell, "kernel", None)
+
+    # -- IPython's events
+
+    def pre_run_cell(self, info: ExecutionInfo) -> None:
+        """A cell begins to run."""
+        kernel = self.kernel
+        parent = kernel.get_parent("shell") if kernel is not None else None
+        cell_id = getattr(info, "cell_id", None) or ""
+        self.token = f"{self._number()}:{self.shell.execution_count}:{cell_id}"
+        self._parents[self.token] = parent
+        if len(self._parents) > CELLS_MAX:
+            self._parents.popitem(last=False)
+        if refs.connected():
+            self.enter(refs.current())
+
+    def post_run_cell(self, result: ExecutionResult) -> None:
+        """A cell has ended; if it was interrupted, so are its tasks."""
+        if isinstance(result.error_in_exec, KeyboardInterrupt) and refs.connected():
+            refs.current().post(CancelCell(self.token))
+
+    def enter(self, client: Client) -> None:
+        """From now on the driver works for the cell that runs."""
+        if self.token:
+            client.root = replace(client.root, context=client.context_for_cell(self.token))
+
+    # -- output of tasks
+
+    def output(self, lines: list[OutputLine], dropped: int) -> None:
+        """Send what tasks wrote to their cells; called in the client's I/O thread."""
+        kernel = self.kernel
+        if kernel is None:
+            session.print_output(lines, dropped)
+            return
+        for (cell, stream), text in _joined(lines):
+            self._send(kernel, cell, stream, text)
+        if dropped:
+            self._send(kernel, lines[-1].cell, "stderr", f"({dropped} more lines are in the workers' logs)\n")
+
+    def _send(self, kernel: Any, cell: str, stream: str, text: str) -> None:
+        parent = self._parents.get(cell) or self._parents.get(self.token)
+        content = {"name": stream, "text": text}
+        kernel.session.send(kernel.iopub_socket, "stream", content, parent=parent, ident=f"stream.{stream}".encode())
+
+
+def _joined(lines: list[OutputLine]) -> list[tuple[tuple[str, str], str]]:
+    """Neighbouring pieces of the same cell and stream, joined."""
+    found: list[tuple[tuple[str, str], str]] = []
+    for key, pieces in itertools.groupby(lines, key=lambda line: (line.cell, line.stream)):
+        texts: list[str] = []
+        for piece in pieces:
+            # Pieces of different tasks must not end up on one line.
+            if texts and not texts[-1].endswith("\n"):
+                texts.append("\n")
+            texts.append(piece.text)
+        found.append((key, "".join(texts)))
+    return found
+
+
+_link: CellLink | None = None
+
+
+def load(shell: InteractiveShell) -> None:
+    """Set everything up; starts no process. Safe to call twice."""
+    global _link
+    if _link is not None and _link.shell is shell:
+        return
+    _link = link = CellLink(shell)
+    shell.events.register("pre_run_cell", link.pre_run_cell)
+    shell.events.register("post_run_cell", link.post_run_cell)
+    custom: Any = shell
+    custom.set_custom_exc((RayTaskError,), show_task_error)
+    session.output_sink = link.output
+    session.on_connect = link.enter
+    session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0
+    from raynb.magics import register
+
+    register(shell)
+    print(f"raynb {__version__}")
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take everything back; the cluster, if there is one, stays."""
+    global _link
+    link, _link = _link, None
+    if link is None:
+        return
+    shell.events.unregister("pre_run_cell", link.pre_run_cell)
+    shell.events.unregister("post_run_cell", link.post_run_cell)
+    custom: Any = shell
+    custom.set_custom_exc((), None)
+    session.output_sink = None
+    session.on_connect = None
