@@ -203,8 +203,9 @@ class GcsMachine:
         registered = Send(sender, gcs.NodeRegistered(self.epoch))
         # Should the store stay away, the node manager asks again.
         effects.append(self.journal.write([member.write()], now, lambda: [registered]))
-        effects += self.actors.node_joined(message.node_id, message.actors, first, now)
-        return effects + self._reconcile(now)
+        # First, so that nothing is started again for an owner that is dead.
+        effects += self._reconcile(now)
+        return effects + self.actors.node_joined(message.node_id, message.actors, first, now)
 
     def _on_status(self, sender: str, message: node.NodeStatus, now: float) -> Effects:
         if self.members.status(sender, message) is None:

@@ -183,10 +183,13 @@ def serve(settings: GcsSettings) -> int:
     # Tables are large and hold no cycles: looking through all of them again and again would be in vain.
     garbage.freeze()
     garbage.set_threshold(50_000, 20, 100)
-    try:
-        return host.run()
-    finally:
-        transport.close()
+    code = host.run()
+    if code == EXIT_REPLACED:
+        # Without closing: the socket's file is the newer one's by now.
+        sys.stderr.flush()
+        os._exit(code)
+    transport.close()
+    return code
 
 
 def main() -> None:
