@@ -52,6 +52,7 @@ def analyze(cell: CellSource, *, future_annotations: bool = False) -> CellFacts:
         bound=frozenset(walker.bound),
         unsure=frozenset(name for name in walker.assigned if end.get(name, 0) & NOTEBOOK),
         deleted=frozenset(name for name in walker.assigned if end.get(name) == DELETED),
+        may_be_deleted=frozenset(name for name in walker.assigned if end.get(name, 0) & DELETED),
         mutations=tuple(walker.mutations),
         method_calls=tuple(walker.method_calls),
         commands=tuple(walker.commands),

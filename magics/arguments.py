@@ -290,6 +290,10 @@ def parser(options: type[Options]) -> argparse.ArgumentParser:
     return made
 
 
+# Kept: argparse looks for translations on the disk whenever it makes one.
+_parsers: dict[type[Options], argparse.ArgumentParser] = {}
+
+
 def _add_flag(made: argparse.ArgumentParser, name: str, default: bool, help: str) -> None:
     if not default:
         made.add_argument(spelled(name), action="store_true", dest=name, help=help)
@@ -318,7 +322,7 @@ def parse(options: type[Parsed], words: Sequence[str]) -> Parsed:
     HelpRequested
         `--help` is among the words.
     """
-    made = parser(options)
+    made = _parsers.get(options) or _parsers.setdefault(options, parser(options))
     if "--help" in words or "-h" in words:
         raise HelpRequested(made.format_help().rstrip())
     values, unknown = made.parse_known_args(list(words))

@@ -80,8 +80,8 @@ class CellFacts:
         All names that get a value anywhere in the cell.
     unsure
         Those of ``assigned`` that may still have no value of the cell's at its end.
-    deleted
-        Those that surely have none any more.
+    deleted, may_be_deleted
+        Those that surely have none any more, and those that may have none for a `del`.
     modules
         For a name, the dotted paths that follow it: ``xml`` -> ``{"dom.minidom.parse"}``.
     has_last, shows_last
@@ -97,6 +97,7 @@ class CellFacts:
     bound: frozenset[str] = frozenset()
     unsure: frozenset[str] = frozenset()
     deleted: frozenset[str] = frozenset()
+    may_be_deleted: frozenset[str] = frozenset()
     mutations: tuple[Mutation, ...] = ()
     method_calls: tuple[MethodCall, ...] = ()
     commands: tuple[Command, ...] = ()

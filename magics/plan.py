@@ -76,6 +76,8 @@ class Plan:
         Outputs that a path through the cell leaves alone: their old value goes along to be kept.
     outputs
         Names that become references.
+    doubtful
+        Outputs that may come to nothing: a path leaves them alone or deletes them, and they had no old value.
     copied
         Inputs that the cell changes in place: it gets copies that can be written to.
     """
@@ -83,6 +85,7 @@ class Plan:
     inputs: tuple[str, ...]
     kept: tuple[str, ...]
     outputs: tuple[str, ...]
+    doubtful: frozenset[str]
     copied: frozenset[str]
     notices: tuple[Notice, ...]
 
@@ -125,10 +128,12 @@ def plan(
         given = tuple(dict.fromkeys(outputs))
     sure = set(facts.assigned) - facts.unsure
     keep = [name for name in given if name in namespace and name not in {*taken, *sure, mapped}]
+    keep = keep if inputs is None else []
     return Plan(
         inputs=taken,
-        kept=tuple(keep) if inputs is None else (),
+        kept=tuple(keep),
         outputs=given,
+        doubtful=frozenset(given) - {*sure, *taken, *keep, mapped} | (facts.may_be_deleted & set(given)),
         copied=frozenset(changed) | ({*taken, *keep} & set(outputs or ())),
         notices=tuple(_notices(facts, taken, given, namespace, kind_of)),
     )

@@ -218,3 +218,23 @@ def test_postponed_annotations_read_nothing() -> None:
 
 def test_dotted_paths_are_noted_for_submodules() -> None:
     assert facts("xml.dom.minidom.parse(f)").modules["xml"] == {"dom", "dom.minidom", "dom.minidom.parse"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "has", "doubtful"),
+    [
+        ("if c: x = 1", "c", "x"),
+        ("if c: x = 1", "c x", ""),
+        ("x = 1\nif c: del x", "c", "x"),
+        ("x = 1\nif c: del x", "c x", "x"),
+        ("for i in c: x = i\nelse: y = 1", "c", "x"),
+        ("x = 1", "", ""),
+        ("x += 1", "x", ""),
+    ],
+)
+def test_an_output_that_may_come_to_nothing_is_known(cell: str, has: str, doubtful: str) -> None:
+    assert planned(cell, has).doubtful == set(doubtful.split())
+
+
+def test_a_given_output_may_come_to_nothing() -> None:
+    assert planned("exec('z = 1')", outputs=("z",)).doubtful == {"z"}
