@@ -294,13 +294,15 @@ class Leases:
             self._enqueue(demand, now)
 
     def drop_client(self, client: str) -> list[Grant]:
-        """A client is gone: its demands too. Gives its leases, which still hold their resources."""
+        """A client is gone: its demands too. Gives its leases, which hold their resources until they are released."""
         grants: list[Grant] = []
         for key in [key for key in self.demands if key[0] == client]:
             demand = self.demands.pop(key)
             demand.count = 0
             self._queue.pop(demand, None)
             grants += demand.grants.values()
+        for grant in grants:
+            grant.reclaimed = True  # it comes back without being asked for
         return grants
 
     def block(self, token: str, blocked: bool) -> None:

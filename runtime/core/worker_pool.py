@@ -210,7 +210,7 @@ class WorkerPool:
             if worker.runtime_env == runtime_env:
                 return worker
             if worker.runtime_env is None:
-                pristine = worker
+                pristine = pristine or worker
         if pristine is None:
             # Better one that may be about to leave than none: if it does leave, nothing had started there.
             for worker in self._idle.values():

@@ -1,0 +1,593 @@
+"""The node manager's decisions: who may join, what a death means, when it all ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from raynb.runtime.core.node_effects import (
+    ClientExited,
+    ForgetPeer,
+    GcsStarted,
+    Measured,
+    StopRequested,
+    WatchProcess,
+    WorkerExited,
+)
+from raynb.runtime.core.worker_pool import START_FAILURES_TOLD
+from raynb.runtime.messages.gcs import FinishJob, NodeRegistered, RegisterNode, Reply
+from raynb.runtime.messages.node import (
+    ActorStartFailed,
+    KillWorker,
+    LeaseDemand,
+    LeaseGranted,
+    LeaseInfeasible,
+    LeaseReclaim,
+    LeaseReturned,
+    LeaveNode,
+    NodeJoined,
+    NodeStatus,
+    ProcessDied,
+    StartActor,
+    StopNode,
+    StoreUsage,
+    WhyWaiting,
+    WorkerBlocked,
+    WorkerTable,
+    WorkerUnblocked,
+)
+from raynb.runtime.messages.objects import AllocateExtent
+from tests.runtime.core.node_world import GCS, ME, World, actor_message, join_message, sent
+
+
+@pytest.fixture
+def world() -> World:
+    """Two idle workers, a driver."""
+    world = World()
+    world.start()
+    world.driver_joins()
+    return world
+
+
+# -- joining
+
+
+def test_a_driver_is_told_where_everything_is_and_watched() -> None:
+    world = World()
+    joined = world.driver_joins(pid=4711)
+    assert joined.error == ""
+    assert (joined.gcs, joined.session, joined.store_prefix) == (GCS, "session", "raynb-session-")
+    assert joined.resources == {"CPU": 2.0}
+    assert WatchProcess("driver", 4711) in world.effects
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"python_version": "3.12.1"}, ["Python 3.11.7", "Python 3.12.1"]),
+        ({"protocol": 99, "raynb_version": "9.0"}, ["raynb 0.1.0", "protocol 1", "raynb 9.0", "protocol 99"]),
+    ],
+)
+def test_another_python_or_protocol_is_refused_and_both_versions_are_said(
+    changes: dict[str, Any], words: list[str]
+) -> None:
+    world = World()
+    error = world.driver_joins(**changes).error
+    assert all(word in error for word in words)
+    assert not world.machine.drivers
+    assert not world.demand("driver", 1, CPU=1), "it is not listened to"
+
+
+def test_another_patch_version_of_python_may_join() -> None:
+    assert World().driver_joins(python_version="3.11.99").error == ""
+
+
+def test_a_worker_that_nobody_ordered_is_refused() -> None:
+    world = World()
+    world.receive("ipc://stray", join_message("worker", "w99"))
+    assert "w99" in world.told("ipc://stray", NodeJoined).error
+
+
+def test_a_repeated_hello_is_answered_again_and_counted_once(world: World) -> None:
+    effects = world.receive("driver", join_message("driver", "driver"))
+    assert world.told("driver", NodeJoined, effects).error == ""
+    assert not [e for e in effects if isinstance(e, WatchProcess)]
+
+
+def test_nobody_is_listened_to_before_it_has_joined(world: World) -> None:
+    assert not sent(world.receive("stranger", LeaseDemand(1, {"CPU": 1}, 1)), LeaseGranted)
+    assert not sent(world.receive("stranger", AllocateExtent(1, 100)), Reply)
+    world.receive("stranger", KillWorker("ipc://w1", "because"))
+    assert not world.ended()
+
+
+# -- leases
+
+
+def test_a_worker_hears_of_its_lease_before_the_client(world: World) -> None:
+    effects = world.receive("driver", LeaseDemand(1, {"CPU": 1}, 1))
+    granted = sent(effects, LeaseGranted)
+    assert [send.to for send in granted] == [granted[0].message.worker, "driver"]
+    assert granted[0].message == granted[1].message
+
+
+def test_a_returned_lease_goes_to_who_waits(world: World) -> None:
+    world.driver_joins("other")
+    grants = world.demand("driver", 2, CPU=1)
+    assert not world.demand("other", 1, CPU=1)
+    assert world.told("driver", LeaseReclaim).leases == [grants[0].lease]
+    effects = world.give_back(grants[0].lease)
+    assert world.told("other", LeaseGranted, effects).worker == grants[0].worker
+
+
+def test_a_client_cannot_return_what_is_not_its_own(world: World) -> None:
+    grants = world.demand("driver", 1, CPU=1)
+    world.driver_joins("other")
+    world.receive("other", LeaseReturned(grants[0].lease))
+    assert grants[0].lease in world.machine.leases.by_number
+
+
+def test_workers_are_ordered_when_all_are_blocked_and_the_cpu_is_free() -> None:
+    world = World(cpus=1)
+    world.start(workers=1)
+    world.driver_joins()
+    (grant,) = world.demand("driver", 5, CPU=1)
+    assert not world.ordered
+    world.receive(grant.worker, WorkerBlocked())
+    assert len(world.ordered) == 1
+    assert world.machine.leases.available["CPU"] == 10_000
+    new = world.worker_joins()
+    assert world.told("driver", LeaseGranted).worker == new
+    world.receive(grant.worker, WorkerUnblocked())
+    assert world.machine.leases.available["CPU"] == -10_000
+
+
+def test_an_infeasible_demand_is_said_once_with_what_to_do(world: World) -> None:
+    world.demand("driver", 1, GPU=1)
+    world.demand("driver", 2, GPU=1)
+    messages = [send.message.message for send in sent(world.effects, LeaseInfeasible)]
+    assert len(messages) == 1
+    assert "GPU" in messages[0] and "init(num_gpus=...)" in messages[0]
+
+
+def test_a_senseless_demand_is_answered_and_harms_nobody(world: World) -> None:
+    world.demand("driver", 1, CPU=-1)
+    assert "CPU=-1" in world.told("driver", LeaseInfeasible).message
+
+
+# -- why
+
+
+def why(world: World, client: str, key: int = 1) -> dict[str, Any]:
+    effects = world.receive(client, WhyWaiting(5, key))
+    reply = world.told(client, Reply, effects)
+    assert reply.request == 5
+    answer: dict[str, Any] = json.loads(reply.data)
+    return answer
+
+
+def test_why_names_who_holds_the_cpus(world: World) -> None:
+    world.driver_joins("other")
+    world.demand("driver", 2, CPU=1)
+    world.demand("other", 1, CPU=1)
+    answer = why(world, "other")
+    assert answer["kind"] == "resources"
+    assert answer["sentence"] == ("other.f waits for 1 CPU: all of the node's 2 CPU is taken (by 2 x driver.f).")
+    assert answer["holders"] == [["driver.f", 2]]
+
+
+def test_why_says_that_actors_hold_the_cpus_for_life(world: World) -> None:
+    for number in (1, 2):
+        world.receive(GCS, actor_message(number, CPU=1))
+    world.worker_joins()
+    world.demand("driver", 1, CPU=1)
+    assert "ray.kill()" in why(world, "driver")["fix"]
+
+
+def test_why_of_an_infeasible_demand_is_what_was_told(world: World) -> None:
+    world.demand("driver", 1, GPU=1)
+    answer = why(world, "driver")
+    assert answer["kind"] == "infeasible"
+    assert f"{answer['sentence']} {answer['fix']}" == world.told("driver", LeaseInfeasible).message
+
+
+def test_why_says_that_a_worker_starts() -> None:
+    world = World()
+    world.start(workers=0)
+    world.driver_joins()
+    world.demand("driver", 1, CPU=1)
+    assert why(world, "driver")["kind"] == "worker"
+
+
+def test_why_of_something_that_does_not_wait_says_so(world: World) -> None:
+    world.demand("driver", 1, CPU=1)
+    assert "1 worker" in why(world, "driver")["sentence"]
+    assert why(world, "driver", key=99)["kind"] == "served"
+
+
+def test_clients_are_told_when_workers_can_not_start() -> None:
+    world = World(cpus=1)
+    world.start(workers=0)
+    world.driver_joins()
+    world.demand("driver", 1, CPU=1)
+    for _ in range(START_FAILURES_TOLD):
+        while not world.ordered:
+            world.tick()
+        world.handle(WorkerExited(world.ordered.pop(), 5, "exit code 1"))
+    message = world.told("driver", LeaseInfeasible).message
+    assert "exit code 1" in message and "worker logs" in message
+    assert len(sent(world.effects, LeaseInfeasible)) == 1
+
+
+# -- deaths
+
+
+def test_a_dead_worker_is_told_to_all_clients_and_the_gcs_with_what_had_begun(world: World) -> None:
+    grants = world.demand("driver", 2, CPU=1)
+    effects = world.worker_dies(grants[0].worker, lease=grants[0].lease, last_seq=17, log_tail="Segmentation fault")
+    told = sent(effects, ProcessDied)
+    assert {send.to for send in told} == {"driver", grants[1].worker, GCS}
+    died = told[0].message
+    assert (died.address, died.kind, died.intended) == (grants[0].worker, "worker", False)
+    assert (died.lease, died.last_seq) == (grants[0].lease, 17)
+    assert died.reason == "killed by SIGKILL. The end of its log:\nSegmentation fault"
+    assert ForgetPeer(grants[0].worker) in effects
+
+
+def test_what_a_page_says_of_an_older_lease_does_not_count(world: World) -> None:
+    (old,) = world.demand("driver", 1, CPU=1)
+    world.demand("driver", 0, CPU=1)
+    world.give_back(old.lease)
+    (new,) = world.demand("driver", 1, CPU=1)
+    assert new.worker == old.worker
+    effects = world.worker_dies(new.worker, lease=old.lease, last_seq=17)
+    died = world.told("driver", ProcessDied, effects)
+    assert (died.lease, died.last_seq) == (new.lease, 0)
+
+
+def test_a_dead_workers_cpu_is_free_again_and_it_is_replaced(world: World) -> None:
+    grants = world.demand("driver", 2, CPU=1)
+    world.worker_dies(grants[0].worker)
+    assert len(world.ordered) == 1
+    world.worker_joins()
+    assert len(world.machine.leases.by_number) == 2
+
+
+def test_when_a_submitter_dies_the_workers_that_ran_its_tasks_are_ended(world: World) -> None:
+    grants = world.demand("driver", 1, CPU=1)
+    parent = grants[0].worker
+    (child,) = world.demand(parent, 1, CPU=1)
+    world.worker_dies(parent)
+    assert world.ended() == [child.worker.removeprefix("ipc://")]
+    effects = world.worker_dies(child.worker)
+    assert world.told("driver", ProcessDied, effects).intended
+
+
+def test_a_dead_drivers_workers_are_ended_and_its_job_is_finished() -> None:
+    world = World(embedded=False)
+    world.start()
+    world.driver_joins("stays")
+    world.driver_joins(job=b"jobX")
+    grants = world.demand("driver", 2, CPU=1)
+    effects = world.handle(ClientExited("driver", "its process ended"))
+    assert sorted(world.ended()) == sorted(grant.worker.removeprefix("ipc://") for grant in grants)
+    assert world.told(GCS, FinishJob, effects).job == b"jobX"
+    assert world.told("stays", ProcessDied, effects).kind == "driver"
+
+
+def test_a_leaving_driver_leaves_nothing() -> None:
+    world = World(embedded=False)
+    world.start()
+    world.driver_joins()
+    world.demand("driver", 5, CPU=1)
+    effects = world.receive("driver", LeaveNode())
+    assert world.told(GCS, ProcessDied, effects).intended
+    for token in world.ended():
+        world.worker_dies(f"ipc://{token}")
+    assert world.machine.leases.available == world.machine.leases.total
+    assert not world.machine.leases.demands
+
+
+def test_a_forced_cancel_ends_the_worker_and_is_intended(world: World) -> None:
+    (grant,) = world.demand("driver", 1, CPU=1)
+    world.receive("driver", KillWorker(grant.worker, "ray.cancel(force=True)"))
+    assert world.ended() == [grant.worker.removeprefix("ipc://")]
+    effects = world.worker_dies(grant.worker)
+    died = world.told("driver", ProcessDied, effects)
+    assert died.intended
+    assert died.reason == "ray.cancel(force=True): killed by SIGKILL"
+
+
+def test_a_driver_can_not_be_killed(world: World) -> None:
+    world.driver_joins("other")
+    world.receive("driver", KillWorker("other", "because"))
+    assert not world.ended()
+    assert "other" in world.machine.drivers
+
+
+# -- actors
+
+
+def test_an_actor_gets_a_worker_for_life_and_its_death_names_it(world: World) -> None:
+    message = actor_message(CPU=1)
+    effects = world.receive(GCS, message)
+    (send,) = sent(effects, StartActor)
+    assert send.message == message
+    assert len(world.ordered) == 1, "the pool is filled up"
+    died = world.told("driver", ProcessDied, world.worker_dies(send.to))
+    assert (died.actor_id, died.incarnation, died.lease) == (message.actor_id, 0, 0)
+
+
+def test_a_repeated_start_is_passed_on_to_the_worker_and_starts_no_other(world: World) -> None:
+    message = actor_message(CPU=1)
+    (first,) = sent(world.receive(GCS, message), StartActor)
+    (second,) = sent(world.receive(GCS, message), StartActor)
+    assert first.to == second.to
+    assert world.machine.pool.statistics()["actor"] == 1
+
+
+def test_a_repeated_start_of_one_that_waits_is_ignored(world: World) -> None:
+    world.demand("driver", 2, CPU=1)
+    message = actor_message(CPU=1)
+    assert not sent(world.receive(GCS, message), StartActor)
+    assert not sent(world.receive(GCS, message), StartActor)
+    for lease in list(world.grants):
+        world.give_back(lease)
+    assert world.machine.pool.statistics()["actor"] == 1
+
+
+def test_a_later_incarnation_replaces_one_that_waits(world: World) -> None:
+    world.demand("driver", 2, CPU=1)
+    world.receive(GCS, actor_message(incarnation=0, CPU=1))
+    world.receive(GCS, actor_message(incarnation=1, CPU=1))
+    effects = world.give_back(next(iter(world.grants)))
+    assert [send.message.incarnation for send in sent(effects, StartActor)] == [1]
+
+
+def test_a_killed_actor_that_waits_is_forgotten(world: World) -> None:
+    world.demand("driver", 2, CPU=1)
+    message = actor_message(CPU=1)
+    world.receive(GCS, message)
+    world.receive(GCS, KillWorker("", "killed", message.actor_id, 0))
+    assert not world.machine.leases.actors
+    assert not world.ended()
+
+
+def test_a_killed_actor_is_ended_wherever_it_is(world: World) -> None:
+    message = actor_message(CPU=1)
+    (send,) = sent(world.receive(GCS, message), StartActor)
+    world.receive(GCS, KillWorker("", "killed", message.actor_id, 0))
+    assert world.ended() == [send.to.removeprefix("ipc://")]
+    assert world.told("driver", ProcessDied, world.worker_dies(send.to)).intended
+
+
+def test_a_kill_of_an_earlier_incarnation_spares_a_later_one(world: World) -> None:
+    message = actor_message(incarnation=3, CPU=1)
+    world.receive(GCS, message)
+    world.receive(GCS, KillWorker("", "killed", message.actor_id, 2))
+    assert not world.ended()
+
+
+def test_an_actor_that_can_never_run_here_fails_with_the_reason(world: World) -> None:
+    world.receive(GCS, actor_message(CPU=64))
+    failed = world.told(GCS, ActorStartFailed)
+    assert failed.failure.kind == "ActorUnschedulableError"
+    assert "64 CPU" in failed.failure.message
+    assert not world.machine.leases.actors
+
+
+# -- the GCS
+
+
+def test_the_node_registers_until_it_is_answered() -> None:
+    world = World()
+    world.handle(GcsStarted())
+    assert len(sent(world.tick(0.5), RegisterNode)) == 0
+    assert len(sent(world.tick(0.6), RegisterNode)) == 1
+    world.receive(GCS, NodeRegistered(1))
+    assert len(sent(world.tick(5), RegisterNode)) == 0
+
+
+def test_a_restarted_gcs_is_told_of_all_that_lives_here(world: World) -> None:
+    message = actor_message(CPU=1)
+    (send,) = sent(world.receive(GCS, message), StartActor)
+    world.tick()
+    world.effects.clear()
+    world.handle(GcsStarted())
+    registration = world.told(GCS, RegisterNode)
+    assert registration.actors == [(message.actor_id, 0, send.to)]
+    assert registration.processes is not None
+    assert set(registration.processes) == {"driver", *world.living.values()}
+    effects = world.receive(GCS, NodeRegistered(2))
+    states = [listing.state for listing in world.told(GCS, WorkerTable, effects).workers]
+    assert sorted(states) == ["actor", "idle", "starting"]
+
+
+def test_an_unasked_for_answer_means_register_again(world: World) -> None:
+    (registration,) = sent(world.receive(GCS, NodeRegistered(3)), RegisterNode)
+    assert registration.to == GCS
+    assert not sent(world.receive(GCS, NodeRegistered(3)), RegisterNode)
+
+
+def test_status_is_sent_when_it_changed_and_as_a_sign_of_life(world: World) -> None:
+    world.tick(10)
+    assert not sent(world.tick(0.6), NodeStatus), "nothing changed"
+    world.demand("driver", 1, CPU=1)
+    (send,) = sent(world.tick(0.6), NodeStatus)
+    assert send.message.available["CPU"] == 1.0
+    world.handle(Measured(42.0, 1, 2))
+    (send,) = sent(world.tick(0.6), NodeStatus)
+    assert send.message.cpu_percent == 42.0
+    assert sent(world.tick(2.6), NodeStatus)
+
+
+def test_waiting_demand_is_reported(world: World) -> None:
+    world.demand("driver", 5, CPU=1)
+    world.tick(5)
+    assert world.told(GCS, NodeStatus).demand == {"CPU": 3.0}
+
+
+# -- the store
+
+
+def test_the_store_serves_joined_clients(world: World) -> None:
+    world.receive("driver", StoreUsage(9))
+    answer = json.loads(world.told("driver", Reply).data)
+    assert answer["capacity_bytes"] == 1 << 30
+    assert (answer["used_bytes"], answer["objects"], answer["holders"]) == (0, 0, [])
+
+
+# -- the end
+
+
+def test_an_embedded_cluster_ends_with_its_last_driver(world: World) -> None:
+    world.driver_joins("second")
+    world.receive("driver", LeaveNode())
+    assert not world.stopped
+    world.receive("second", LeaveNode())
+    assert "last driver" in world.stopped
+
+
+def test_a_driver_that_died_has_its_grace_and_a_new_one_ends_the_wait() -> None:
+    world = World()
+    world.start()
+    world.driver_joins(grace_s=60.0)
+    world.handle(ClientExited("driver", "its process ended"))
+    world.tick(59)
+    assert not world.stopped
+    world.driver_joins("restarted", grace_s=60.0)
+    world.tick(100)
+    assert not world.stopped
+    world.handle(ClientExited("restarted", "its process ended"))
+    world.tick(61)
+    assert "grace" in world.stopped
+
+
+def test_a_driver_without_grace_takes_the_cluster_with_it(world: World) -> None:
+    world.handle(ClientExited("driver", "its process ended"))
+    assert world.stopped
+
+
+def test_an_embedded_cluster_whose_starter_dies_before_joining_ends() -> None:
+    world = World()
+    world.handle(ClientExited("", "its process ended"))
+    assert world.stopped
+
+
+def test_a_daemon_cluster_outlives_all_drivers() -> None:
+    world = World(embedded=False)
+    world.driver_joins()
+    world.receive("driver", LeaveNode())
+    world.handle(ClientExited("", "its process ended"))
+    world.tick(1000)
+    assert not world.stopped
+
+
+@pytest.mark.parametrize("event", [StopRequested("it got SIGTERM"), None])
+def test_asked_to_stop_it_tells_the_drivers_and_does_nothing_more(event: StopRequested | None) -> None:
+    world = World(embedded=False)
+    world.driver_joins()
+    effects = world.handle(event) if event else world.receive("anybody", StopNode("raynb stop"))
+    died = world.told("driver", ProcessDied, effects)
+    assert (died.kind, died.address, died.intended) == ("node", ME, True)
+    assert world.stopped
+    assert world.tick() == []
+
+
+# -- any history
+
+
+class NodeHistory(RuleBasedStateMachine):
+    """Clients, workers and the GCS come, ask, die; the invariants hold (`check`), and at the end all is free again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(embedded=False, gpus=1)
+        self.world.start(workers=1)
+        self.drivers = 0
+
+    def clients(self) -> list[str]:
+        return [*self.world.machine.drivers, *self.world.living.values()]
+
+    @rule()
+    def driver(self) -> None:
+        self.drivers += 1
+        self.world.driver_joins(f"driver{self.drivers}")
+
+    @precondition(lambda self: self.world.ordered)
+    @rule(how=st.sampled_from(["joins", "joins", "joins", "dies"]))
+    def worker(self, how: str) -> None:
+        if how == "joins":
+            self.world.worker_joins()
+        else:
+            self.world.handle(WorkerExited(self.world.ordered.pop(0), 0, "exit code 1"))
+
+    @precondition(lambda self: self.clients())
+    @rule(
+        data=st.data(),
+        key=st.integers(0, 3),
+        count=st.integers(0, 4),
+    )
+    def demand(self, data: st.DataObject, key: int, count: int) -> None:
+        resources = [{"CPU": 1.0}, {"CPU": 2.0}, {"GPU": 1.0, "CPU": 0.5}, {"CPU": 64.0}][key]
+        self.world.demand(data.draw(st.sampled_from(self.clients())), count, key, **resources)
+
+    @precondition(lambda self: self.world.grants)
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        self.world.give_back(data.draw(st.sampled_from(list(self.world.grants))))
+
+    @precondition(lambda self: self.world.living)
+    @rule(data=st.data(), message=st.sampled_from([WorkerBlocked(), WorkerUnblocked(), LeaveNode()]))
+    def worker_says(self, data: st.DataObject, message: Any) -> None:
+        self.world.receive(data.draw(st.sampled_from(list(self.world.living.values()))), message)
+
+    @precondition(lambda self: self.world.living)
+    @rule(data=st.data())
+    def worker_dies(self, data: st.DataObject) -> None:
+        self.world.worker_dies(data.draw(st.sampled_from(list(self.world.living.values()))))
+
+    @precondition(lambda self: self.world.machine.drivers)
+    @rule(data=st.data(), orderly=st.booleans())
+    def driver_goes(self, data: st.DataObject, orderly: bool) -> None:
+        driver = data.draw(st.sampled_from(list(self.world.machine.drivers)))
+        if orderly:
+            self.world.receive(driver, LeaveNode())
+        else:
+            self.world.handle(ClientExited(driver, "its process ended"))
+
+    @rule(number=st.integers(0, 3), incarnation=st.integers(0, 2), cpus=st.sampled_from([0.0, 1.0]))
+    def start_actor(self, number: int, incarnation: int, cpus: float) -> None:
+        self.world.receive(GCS, actor_message(number, incarnation, CPU=cpus))
+
+    @rule(number=st.integers(0, 3), incarnation=st.integers(0, 2))
+    def kill_actor(self, number: int, incarnation: int) -> None:
+        self.world.receive(GCS, KillWorker("", "killed", actor_message(number).actor_id, incarnation))
+
+    @rule(restarted=st.booleans())
+    def gcs(self, restarted: bool) -> None:
+        self.world.handle(GcsStarted()) if restarted else self.world.receive(GCS, NodeRegistered(1))
+
+    @rule(seconds=st.sampled_from([0.05, 0.4, 7.0, 61.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.tick(seconds)
+
+    def teardown(self) -> None:
+        world = self.world
+        for driver in list(world.machine.drivers):
+            world.receive(driver, LeaveNode())
+        for token in list(world.living):
+            world.worker_dies(f"ipc://{token}")
+        machine = world.machine
+        assert machine.leases.available == machine.leases.total
+        assert not machine.leases.by_number
+        assert not machine.leases.demands
+
+
+TestNodeHistory = NodeHistory.TestCase
+TestNodeHistory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
