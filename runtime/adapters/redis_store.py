@@ -10,9 +10,9 @@ Keys, all below ``raynb:{<cluster>}:``, so that clusters can share a server:
 Fencing needs no scripts. A connection that writes first increments ``connections``, then WATCHes it
 and ``epoch``. From then on a batch is one round trip: MULTI ... EXEC does it all or nothing, and
 nothing if another took an epoch or connected since. The same round trip sets the next WATCH. So
-when an exchange breaks off, the next connection's increment decides it: the batch is done before
-that (``batches`` says so) or never. That is why a call may be repeated after any failure, and why
-an older batch can't overtake a newer one.
+when an exchange breaks off, the next connection's increment decides it: the batch was done before
+that, or never is. That is why an older batch can't overtake a newer one, and why it does no harm to
+repeat a batch after any failure.
 """
 
 from __future__ import annotations
@@ -175,15 +175,11 @@ class RedisStateStore:
             if epoch is None:
                 raise StateStoreError("take an epoch with next_epoch() before writing")
             commands = self._batch_commands(epoch, net)
-            number: int | None = None  # of this batch, once it has been sent
 
             def attempt(deadline: float) -> None:
-                nonlocal number
                 wire = self._writable_wire(epoch, deadline)
-                if not commands or (number is not None and self._acknowledged >= number):
-                    return  # the latter: an attempt whose answer did not come was done after all
-                number = self._acknowledged + 1
-                self._write_batch(wire, epoch, number, commands, deadline)
+                if commands:
+                    self._write_batch(wire, epoch, commands, deadline)
 
             try:
                 self._call(attempt)
@@ -304,7 +300,8 @@ class RedisStateStore:
         epoch, connections = self._key("epoch"), self._key("connections")
         return [("WATCH", epoch, connections), ("GET", epoch), ("GET", self._key("batches"))]
 
-    def _write_batch(self, wire: Wire, epoch: int, number: int, commands: list[Command], deadline: float) -> None:
+    def _write_batch(self, wire: Wire, epoch: int, commands: list[Command], deadline: float) -> None:
+        number = self._acknowledged + 1
         transaction: list[Command] = [
             ("MULTI",),
             *commands,

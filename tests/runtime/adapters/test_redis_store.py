@@ -10,14 +10,14 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from raynb.runtime.adapters.redis_server import find_server
 from raynb.runtime.adapters.redis_store import RedisStateStore
-from raynb.runtime.adapters.redis_wire import LibraryWire, RefusedError, UnixWire, WireError
+from raynb.runtime.adapters.redis_wire import Command, LibraryWire, RefusedError, Reply, UnixWire, Wire, WireError
 from raynb.runtime.ports.state_store import (
     Put,
     StaleEpochError,
@@ -135,6 +135,83 @@ def test_a_batch_given_up_on_is_done_before_the_next_one_or_never(backend: Redis
             store.call_timeout_s = 0.1
 
 
+class Meddled:
+    """A wire on which something happens in the middle of the next batch."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.before_batch: Callable[[Sequence[Command]], None] | None = None
+        self.after_batch: Callable[[], None] | None = None
+
+    def exchange(self, commands: Sequence[Command], deadline: float) -> list[Reply]:
+        if ("EXEC",) not in commands:
+            return self.wire.exchange(commands, deadline)
+        if before := self.before_batch:
+            before(commands)
+        split = commands.index(("EXEC",)) + 1
+        replies = self.wire.exchange(commands[:split], deadline)
+        if after := self.after_batch:
+            self.after_batch = None
+            after()
+        return replies + self.wire.exchange(commands[split:], deadline)
+
+    def close(self) -> None:
+        """Later: what is under way may yet arrive."""
+
+
+@pytest.fixture
+def meddled(backend: RedisBackend) -> Iterator[tuple[RedisStateStore, list[Meddled]]]:
+    """A store with an epoch, and its connections so far."""
+    wires: list[Meddled] = []
+
+    def dial(_deadline: float) -> Wire:
+        wires.append(Meddled(backend.wire()))
+        return wires[-1]
+
+    with contextlib.closing(RedisStateStore(dial, "meddled", CLUSTER)) as store:
+        store.next_epoch()
+        yield store, wires
+    for one in wires:
+        one.wire.close()
+
+
+def test_a_batch_that_arrives_after_its_successor_is_not_done(
+    meddled: tuple[RedisStateStore, list[Meddled]],
+) -> None:
+    store, wires = meddled
+    under_way: list[Sequence[Command]] = []
+
+    def hold(commands: Sequence[Command]) -> None:
+        under_way.append(commands)
+        raise KeyboardInterrupt
+
+    wires[0].before_batch = hold
+    with pytest.raises(KeyboardInterrupt):
+        store.apply([Put("t", b"k", b"first")])
+    store.apply([Put("t", b"k", b"second")])
+    assert len(wires) == 2
+    late = wires[0].wire.exchange(under_way[0], soon())
+    assert late[under_way[0].index(("EXEC",))] is None
+    assert store.load("t").rows == [(b"k", b"second")]
+
+
+def test_an_incarnation_that_comes_between_a_batch_and_the_next_watch_is_seen(
+    backend: RedisBackend, meddled: tuple[RedisStateStore, list[Meddled]]
+) -> None:
+    store, wires = meddled
+    with contextlib.closing(backend.open()) as newer:
+
+        def takeover() -> None:
+            newer.next_epoch()
+            newer.apply([Put("t", b"k", b"newer")])
+
+        wires[-1].after_batch = takeover
+        store.apply([Put("t", b"k", b"older")])
+        with pytest.raises(StaleEpochError):
+            store.apply([Put("t", b"k", b"stale")])
+        assert newer.load("t").rows == [(b"k", b"newer")]
+
+
 def test_after_an_interrupt_no_answer_is_taken_for_another_calls(backend: RedisBackend) -> None:
     with contextlib.closing(backend.open()) as store:
         store.next_epoch()
@@ -199,16 +276,27 @@ def peer(answer: Callable[[socket.socket], object]) -> Iterator[Path]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield directory / "s"
-        stop.set()
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(str(directory / "s"))
-        thread.join()
+        try:
+            yield directory / "s"
+        finally:
+            stop.set()
+            with socket.socket(socket.AF_UNIX) as last:
+                last.connect(str(directory / "s"))
+            thread.join()
 
 
 @pytest.mark.parametrize(
     "nonsense",
-    [b"HTTP/1.1 200 OK\r\n\r\n", b"$-5\r\n", b"$99999999999\r\n", b"*1\r\n" * 10, b":x\r\n", b"$3\r\nabcde", b""],
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"$-5\r\n",
+        b"$99999999999\r\n",
+        b"*1\r\n" * 10,
+        b":x\r\n",
+        b"$3\r\nabcde",
+        b"+OK\r\n+OK\r\n+OK\r\n",
+        b"",
+    ],
 )
 def test_a_peer_that_does_not_speak_redis_is_a_typed_error(nonsense: bytes) -> None:
     def answer(connection: socket.socket) -> None:
@@ -217,6 +305,22 @@ def test_a_peer_that_does_not_speak_redis_is_a_typed_error(nonsense: bytes) -> N
 
     with nothing_left(), peer(answer) as path, pytest.raises(WireError):
         UnixWire(path, "user", "password", soon(2.0))
+
+
+def test_a_wire_is_not_used_again_after_a_failure() -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"+OK\r\n+PONG\r\n")
+        connection.recv(1000)
+        connection.recv(1000)  # late, and for the second question
+        connection.sendall(b"$4\r\nlate\r\n")
+
+    with nothing_left(), peer(answer) as path:
+        wire = UnixWire(path, "user", "password", soon())
+        with pytest.raises(WireError, match="in time"):
+            wire.exchange([("GET", "a")], soon(0.05))
+        with pytest.raises(WireError):
+            wire.exchange([("GET", "b")], soon(1.0))
 
 
 def test_a_peer_that_answers_byte_by_byte_cannot_stretch_the_deadline() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import subprocess
@@ -274,6 +275,34 @@ def test_a_cleaner_does_not_remove_a_cluster_that_has_just_taken_a_dead_ones_pla
         assert clusters() == []
         assert path.exists()
         assert len(clusters()) == 1
+
+
+@pytest.mark.parametrize("moment", ["_is_alive", "write_aside"])
+def test_nobody_else_writes_to_the_list_while_an_entry_is_judged_or_replaced(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    path = register(entry("a", directory / "gone"))
+    real = getattr(registry, moment)
+    free: list[bool] = []
+
+    def look(*args: object) -> object:
+        fd = os.open(registry_directory(), os.O_RDONLY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free.append(True)
+        except BlockingIOError:
+            free.append(False)
+        finally:
+            os.close(fd)
+        return real(*args)
+
+    monkeypatch.setattr(registry, moment, look)
+    if moment == "_is_alive":
+        registry._remove_dead(registry_directory(), path)
+        assert not path.exists()
+    else:
+        register(entry("b", directory / "gone"))
+    assert free == [False]
 
 
 def test_listing_does_not_import_jupyter_before_it_is_needed() -> None:

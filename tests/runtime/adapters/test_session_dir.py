@@ -269,6 +269,27 @@ def test_looking_at_a_session_never_makes_it_look_held(places: Places) -> None:
     places.sweep()
 
 
+@pytest.mark.parametrize("lock", ["directory", "segments"])
+def test_a_sweeper_between_making_and_locking_costs_another_try_and_no_session(
+    places: Places, monkeypatch: pytest.MonkeyPatch, lock: str
+) -> None:
+    take, calls = session_dir._lock, []
+
+    def late(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
+        calls.append(fd)
+        if len(calls) == (1 if lock == "directory" else 2):
+            with short_directory() as elsewhere:  # whence it does not see the directory that is held
+                sweep(places.tempdir if lock == "directory" else str(elsewhere), shared_memory=places.shared_memory)
+        return take(fd, kind)
+
+    monkeypatch.setattr(session_dir, "_lock", late)
+    session = places.create()
+    assert session.sockets.is_dir()
+    assert (places.shared_memory / f"raynb-{session.name}-lock").exists()
+    assert places.sweep() == NOTHING
+    session.remove()
+
+
 RACER = """
 import os, sys
 from pathlib import Path

@@ -270,6 +270,7 @@ def test_a_record_is_opened_whole_or_not_at_all(epoch: int, key: bytes, value: b
     assert unseal("t", key, record) == (epoch, value)
     assert unseal("u", key, record) is None
     assert unseal("t", key + b"x", record) is None
+    assert unseal("t", key[:-1] + bytes([key[-1] ^ 1]) if key else b"x", record) is None
     at = data.draw(st.integers(0, len(record) - 1))
     assert unseal("t", key, record[:at]) is None
     bit = 1 << data.draw(st.integers(0, 7))
