@@ -7,32 +7,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import module
+from tests.support.cluster import cluster_of
 from tests.support.gate import Gate
-from tests.support.leaks import Before
 from tests.support.module import Ray
-
-CPUS = 4
-
-
-@contextmanager
-def cluster_of(ray: Ray, **options: Any) -> Iterator[Any]:
-    """A cluster for a while, and what `init` returned; nothing of it may stay."""
-    before = Before.now()
-    context = ray.init(**{"num_cpus": CPUS, "include_dashboard": False, "logging_level": "error", **options})
-    session = Path(context["session_dir"]).name
-    try:
-        yield context
-    finally:
-        ray.shutdown()
-    if module.IS_RAYNB:
-        before.assert_nothing_left(session)
 
 
 @pytest.fixture(scope="session")

@@ -216,7 +216,7 @@ def test_an_exception_that_can_not_be_pickled_arrives_as_text_and_the_worker_liv
 
 def test_a_value_that_can_not_be_unpickled_is_an_error_that_says_so(ray: Ray) -> None:
     class Trap:
-        def __reduce__(self) -> object:
+        def __reduce__(self) -> tuple[Any, ...]:
             return refuse, ()
 
     def refuse() -> None:

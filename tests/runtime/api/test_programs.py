@@ -53,18 +53,12 @@ def last_line(text: str) -> str:
     return text.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-    ("program", "printed"), [(SQUARES, "[0, 1, 4, 9]"), (COUNTERS, "[1, 1, 1, 1]")]
-)
-def test_a_first_program_runs_verbatim_as_a_script(
-    tmp_path: Path, program: str, printed: str
-) -> None:
+@pytest.mark.parametrize(("program", "printed"), [(SQUARES, "[0, 1, 4, 9]"), (COUNTERS, "[1, 1, 1, 1]")])
+def test_a_first_program_runs_verbatim_as_a_script(tmp_path: Path, program: str, printed: str) -> None:
     assert last_line(run(tmp_path, program)) == printed
 
 
-@pytest.mark.parametrize(
-    ("program", "name", "value"), [(SQUARES, "futures", [0, 1, 4, 9]), (COUNTERS, "", None)]
-)
+@pytest.mark.parametrize(("program", "name", "value"), [(SQUARES, "futures", [0, 1, 4, 9]), (COUNTERS, "", None)])
 def test_a_first_program_runs_inside_a_process_that_is_connected_already(
     ray: Ray, program: str, name: str, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,8 +121,6 @@ def test_a_script_that_fails_ends_with_its_own_error(tmp_path: Path) -> None:
     script.write_text(
         f"import {module.NAME} as ray\nray.init(num_cpus=1, include_dashboard=False)\nraise SystemExit('enough')\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, cwd=tmp_path
-    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 1
     assert "enough" in done.stderr

@@ -72,9 +72,7 @@ def test_a_function_without_results_gives_none(ray: Ray) -> None:
     assert nothing.remote() is None
 
 
-@pytest.mark.parametrize(
-    "options", [{"num_cpus": -1}, {"no_such_option": 1}, {"max_retries": -2}, {"num_returns": -1}]
-)
+@pytest.mark.parametrize("options", [{"num_cpus": -1}, {"no_such_option": 1}, {"max_retries": -2}, {"num_returns": -1}])
 def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, int]) -> None:
     def function() -> None: ...
 

@@ -1,0 +1,150 @@
+"""`init` and `shutdown`: what they give, what they refuse, what they leave behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import module
+from tests.support.cluster import cluster_of
+from tests.support.module import Ray
+
+KEYS = ("node_ip_address", "redis_address", "object_store_address", "raylet_socket_name", "session_dir", "webui_url")
+
+
+@pytest.fixture
+def ray(bare_ray: Ray) -> Iterator[Ray]:
+    """Not connected yet, and not any more afterwards."""
+    assert not bare_ray.is_initialized()
+    yield bare_ray
+    bare_ray.shutdown()
+
+
+def test_init_gives_a_mapping_with_the_places_of_the_cluster(ray: Ray) -> None:
+    with cluster_of(ray, num_cpus=1) as context:
+        for key in KEYS:
+            assert key in context.address_info
+        assert Path(context["session_dir"]).is_dir()
+        assert context["node_ip_address"]
+        assert context["raylet_socket_name"]
+
+
+def test_a_program_knows_whether_it_is_connected(ray: Ray) -> None:
+    assert ray.is_initialized() is False
+    with cluster_of(ray, num_cpus=1):
+        assert ray.is_initialized() is True
+    assert ray.is_initialized() is False
+
+
+def test_a_second_init_is_refused_unless_that_is_asked_for(ray: Ray) -> None:
+    with cluster_of(ray, num_cpus=1) as context:
+        with pytest.raises(RuntimeError, match=r"twice|already"):
+            ray.init(num_cpus=1)
+        again = ray.init(ignore_reinit_error=True)
+        assert again["session_dir"] == context["session_dir"]
+        assert ray.get(ray.remote(lambda: 1).remote()) == 1
+
+
+def test_a_cluster_can_be_started_again_after_a_shutdown(ray: Ray) -> None:
+    task = ray.remote(lambda x: x + 1)
+
+    class State:
+        def get(self) -> str:
+            return "state"
+
+    actor_class = ray.remote(State)
+    for number in range(2):
+        with cluster_of(ray, num_cpus=1):
+            assert ray.get(task.remote(number)) == number + 1
+            assert ray.get(actor_class.remote().get.remote()) == "state"
+
+
+def test_shutdown_without_a_cluster_is_harmless(ray: Ray) -> None:
+    ray.shutdown()
+    ray.shutdown()
+    assert ray.is_initialized() is False
+
+
+def test_the_cluster_has_what_init_says(ray: Ray) -> None:
+    with cluster_of(ray, num_cpus=3, resources={"disk": 5}, object_store_memory=200_000_000):
+        total = ray.cluster_resources()
+        assert (total["CPU"], total["disk"]) == (3, 5)
+        assert total["object_store_memory"] == pytest.approx(200_000_000, rel=0.1)
+
+
+def test_a_context_of_init_ends_the_cluster(ray: Ray) -> None:
+    with ray.init(num_cpus=1, include_dashboard=False, logging_level="error"):
+        assert ray.is_initialized()
+    assert not ray.is_initialized()
+
+
+def test_an_anonymous_namespace_is_not_shared(ray: Ray) -> None:
+    with cluster_of(ray, num_cpus=1):
+        assert len(ray.get_runtime_context().namespace) > 10
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"num_cpus": -1}, {"no_such_option": 1}, {"resources": {"CPU": 1}}, {"object_store_memory": 1}],
+    ids=repr,
+)
+def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError, RuntimeError, AssertionError)):
+        ray.init(**options)
+    assert not ray.is_initialized()
+
+
+def test_a_cluster_that_is_not_there_is_a_connection_error(ray: Ray) -> None:
+    with pytest.raises(ConnectionError):
+        ray.init(address="auto")
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "get_actor('name')",
+        "nodes()",
+        "cluster_resources()",
+        "available_resources()",
+    ],
+)
+def test_what_needs_a_cluster_says_so_or_starts_one(tmp_path: Path, call: str) -> None:
+    program = f"""\
+import {module.NAME} as ray
+try:
+    ray.{call}
+except Exception as error:
+    print(type(error).__name__)
+else:
+    print("started")
+ray.shutdown()
+"""
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] in ("RaySystemError", "RuntimeError", "ConnectionError", "ValueError", "started")
+
+
+def test_the_first_task_starts_a_cluster_where_init_was_not_called(tmp_path: Path) -> None:
+    program = f"""\
+import {module.NAME} as ray
+
+@ray.remote
+def double(x):
+    return 2 * x
+
+assert not ray.is_initialized()
+print("result", ray.get(double.remote(21)))
+assert ray.is_initialized()
+"""
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "result 42" in done.stdout

@@ -1,0 +1,151 @@
+"""What a task needs and what the cluster has: CPUs, fractions, custom resources, nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import CPUS
+from tests.support.gate import Gate
+from tests.support.module import Ray
+from tests.support.waiting import wait_until
+
+
+def available(ray: Ray, name: str) -> float:
+    found: float = ray.available_resources().get(name, 0.0)
+    return found
+
+
+def test_the_cluster_has_what_it_was_started_with(ray: Ray) -> None:
+    total = ray.cluster_resources()
+    assert total["CPU"] == CPUS
+    assert total["special"] == 2
+    assert total["memory"] > 0
+    assert total["object_store_memory"] > 0
+    assert any(name.startswith("node:") for name in total)
+
+
+def test_what_runs_is_taken_and_given_back(ray: Ray, gate: Gate) -> None:
+    wait_until(lambda: available(ray, "CPU") == CPUS)
+    ref = ray.remote(num_cpus=3)(gate.through).remote()
+    gate.wait_for(1)
+    wait_until(lambda: available(ray, "CPU") == CPUS - 3)
+    gate.open()
+    ray.get(ref)
+    wait_until(lambda: available(ray, "CPU") == CPUS)
+
+
+def test_no_more_tasks_run_at_once_than_there_are_cpus(ray: Ray, gate: Gate) -> None:
+    refs = [ray.remote(gate.through).remote(number) for number in range(CPUS + 2)]
+    gate.wait_for(CPUS)
+    assert ray.wait(refs, timeout=0.3)[0] == []
+    assert gate.arrived() == CPUS
+    gate.open()
+    assert ray.get(refs) == list(range(CPUS + 2))
+
+
+def test_fractions_of_a_cpu_let_more_tasks_run_at_once(ray: Ray, gate: Gate) -> None:
+    refs = [ray.remote(num_cpus=0.5)(gate.through).remote() for _ in range(6)]
+    gate.wait_for(6, timeout=60)
+    wait_until(lambda: available(ray, "CPU") == 1)
+    gate.open()
+    ray.get(refs)
+
+
+def test_tasks_without_cpus_run_beside_all_others(ray: Ray, gate: Gate) -> None:
+    refs = [ray.remote(gate.through).remote() for _ in range(CPUS)]
+    gate.wait_for(CPUS)
+    assert ray.get(ray.remote(num_cpus=0)(lambda: "beside").remote(), timeout=30) == "beside"
+    gate.open()
+    ray.get(refs)
+
+
+def test_a_custom_resource_limits_how_many_run_at_once(ray: Ray, gate: Gate) -> None:
+    task = ray.remote(num_cpus=0, resources={"special": 1})(gate.through)
+    refs = [task.remote(number) for number in range(3)]
+    gate.wait_for(2)
+    wait_until(lambda: available(ray, "special") == 0)
+    assert ray.wait(refs, timeout=0.3)[0] == []
+    assert gate.arrived() == 2
+    gate.open()
+    assert ray.get(refs) == [0, 1, 2]
+
+
+def test_a_fraction_of_a_custom_resource_can_be_asked_for(ray: Ray, gate: Gate) -> None:
+    task = ray.remote(num_cpus=0, resources={"special": 0.5})(gate.through)
+    refs = [task.remote() for _ in range(3)]
+    gate.wait_for(3)
+    wait_until(lambda: available(ray, "special") == 0.5)
+    gate.open()
+    ray.get(refs)
+
+
+def test_a_task_that_asks_for_what_nobody_has_waits(ray: Ray) -> None:
+    refs = [
+        ray.remote(resources={"nowhere": 1})(lambda: None).remote(),
+        ray.remote(num_cpus=CPUS + 1)(lambda: None).remote(),
+        ray.remote(num_gpus=1)(lambda: None).remote(),
+    ]
+    assert ray.wait(refs, timeout=0.3) == ([], refs)
+    assert ray.get(ray.remote(lambda: "others run").remote()) == "others run"
+    for ref in refs:
+        ray.cancel(ref)
+    for ref in refs:
+        with pytest.raises(ray.exceptions.TaskCancelledError):
+            ray.get(ref, timeout=20)
+
+
+def test_an_actor_holds_what_it_was_given_as_long_as_it_lives(ray: Ray) -> None:
+    @ray.remote(num_cpus=2, resources={"special": 1})
+    class Holder:
+        def here(self) -> bool:
+            return True
+
+    wait_until(lambda: available(ray, "CPU") == CPUS)
+    holder = Holder.remote()
+    ray.get(holder.here.remote())
+    wait_until(lambda: (available(ray, "CPU"), available(ray, "special")) == (CPUS - 2, 1))
+    ray.kill(holder)
+    wait_until(lambda: (available(ray, "CPU"), available(ray, "special")) == (CPUS, 2))
+
+
+def test_an_actor_holds_no_cpu_unless_it_was_given_one(ray: Ray) -> None:
+    @ray.remote
+    class Idle:
+        def here(self) -> bool:
+            return True
+
+    idle = Idle.remote()
+    ray.get(idle.here.remote())
+    wait_until(lambda: available(ray, "CPU") == CPUS)
+
+
+def test_a_task_that_waits_for_another_gives_its_cpus_back(ray: Ray) -> None:
+    all_of_it = ray.remote(num_cpus=CPUS)
+
+    @all_of_it
+    def child() -> str:
+        return "ran"
+
+    @all_of_it
+    def parent() -> Any:
+        return ray.get(child.remote()), ray.wait([child.remote()])[1]
+
+    assert ray.get(parent.remote(), timeout=60) == ("ran", [])
+
+
+def test_the_nodes_say_where_they_are_and_what_they_have(ray: Ray) -> None:
+    (node,) = ray.nodes()
+    assert node["Alive"] is True
+    assert node["Resources"]["CPU"] == CPUS
+    assert node["NodeID"] == ray.get_runtime_context().get_node_id()
+    assert node["NodeManagerAddress"]
+
+
+def test_a_task_knows_what_it_was_given(ray: Ray) -> None:
+    @ray.remote(num_cpus=2, resources={"special": 1})
+    def given() -> Any:
+        return ray.get_runtime_context().get_assigned_resources(), ray.get_gpu_ids()
+
+    assert ray.get(given.remote()) == ({"CPU": 2.0, "special": 1.0}, [])
