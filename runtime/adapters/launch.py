@@ -13,15 +13,18 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from raynb.runtime.adapters.private_files import read_private
 from raynb.runtime.adapters.processes import require_linux
 from raynb.runtime.messages.config import Config
 
 LOG_TAIL_BYTES: Final = 4000
+INFO_BYTES_MAX: Final = 256 * 1024
 WORKER_MAIN: Final = "raynb.runtime.worker.main:run"
 
 
@@ -73,7 +76,7 @@ class ClusterOptions(Struct, kw_only=True):
 
 
 class ClusterInfo(Struct, kw_only=True, frozen=True):
-    """A running cluster: how to reach it, and what people want to know about it.
+    """A running cluster: how to reach it, and what people want to know about it. Also a file in its session's folder.
 
     Attributes
     ----------
@@ -110,6 +113,20 @@ class ClusterInfo(Struct, kw_only=True, frozen=True):
     hostname: str = ""
     node_ip: str = "127.0.0.1"
     pids: dict[str, int] = {}
+    config: Config = Config()
+
+
+def read_cluster_info(session_dir: Path) -> ClusterInfo:
+    """What `launch_cluster` gave to whoever started this cluster; for those who attach to it.
+
+    Raises
+    ------
+    FileNotFoundError
+        It has ended.
+    UnsafePathError
+        The file is not this user's alone.
+    """
+    return msgspec.json.decode(read_private(session_dir / "config", INFO_BYTES_MAX), type=ClusterInfo)
 
 
 class LaunchReport(Struct, kw_only=True, frozen=True):

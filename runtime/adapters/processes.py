@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -257,6 +258,64 @@ def spawn(
 
 def _number(file: int | _HasFileno) -> int:
     return file if isinstance(file, int) else file.fileno()
+
+
+def fork(run: Callable[[], object], *, stdin: int | _HasFileno, log: int | _HasFileno) -> Process:
+    """As `spawn`, but a copy of this process that calls ``run`` and ends: it need not import anew what is here already.
+
+    Only in a process of one thread, and where nothing is open that the copy must not have: of this process's files it
+    keeps its input and its log. Exit handlers of this process don't run in it.
+
+    Raises
+    ------
+    OSError
+        The system has no room for another process.
+    """
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return Process(pid, leads_group=True)
+    code = 1
+    try:
+        os.setsid()
+        die_with_parent(parent)
+        for source, target in ((_number(stdin), 0), (_number(log), 1), (_number(log), 2)):
+            os.dup2(source, target)
+        os.closerange(3, 65536)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - for as long as the process lives
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+        code = 0
+    except SystemExit as exit_request:
+        code = exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def set_title(title: str) -> None:
+    """What ``ps`` shows for this process; cut to the room that its arguments had when it (or what it is a copy of)
+    began.
+
+    Does nothing where the kernel does not say where the arguments are.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        begin, end = int(fields[45]), int(fields[46])
+        if begin <= 0 or end - begin < 2:
+            return
+        text = title.encode()[: end - begin - 1]
+        ctypes.memset(begin, 0, end - begin)
+        ctypes.memmove(begin, text, len(text))
+        Path("/proc/self/comm").write_text(title.replace(" ", "-")[:15])
+    except (OSError, ValueError, IndexError):
+        return
 
 
 def children() -> list[int]:

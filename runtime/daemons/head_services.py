@@ -7,7 +7,6 @@ Redis comes back on the same directory, and the GCS connects again by itself.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import Any, Final
 
 import msgspec
 
-from raynb.runtime.adapters.processes import Process, spawn
+from raynb.runtime.adapters.processes import Process
 from raynb.runtime.core.node_effects import GcsStarted
 from raynb.runtime.daemons.log_files import open_log, say
 from raynb.runtime.daemons.pauses import Pauses
+from raynb.runtime.daemons.start_daemon import start_daemon
 from raynb.runtime.daemons.worker_processes import Watcher
 from raynb.runtime.messages.gcs import GcsSettings
 
@@ -54,12 +54,12 @@ class HeadServices:
         cluster_id: str,
         redis_url: str,
         config: bytes,
-        watcher: Watcher,
         post: Callable[[Any], None],
     ) -> None:
         self._session_dir = session_dir
         self.address = address
-        self._watcher = watcher
+        self._watcher: Watcher | None = None
+        self._redis_answers = False
         self._post = post
         self.gcs: Process | None = None
         self.gcs_exit = ""
@@ -114,23 +114,36 @@ class HeadServices:
         for loss in self._redis.losses:
             say("error", loss)
         self._redis.losses.clear()
-        process = self._redis.process
-        assert process is not None
-        self._watcher.watch(process.fileno(), self._on_redis_exit)
+        self._redis_answers = True
+        self._watch_redis()
 
-    def start_gcs(self) -> None:
-        """Start the GCS and return at once."""
+    def _watch_redis(self) -> None:
+        process = self.redis_process
+        if process is not None and self._redis_answers and self._watcher is not None:
+            self._watcher.watch(process.fileno(), self._on_redis_exit)
+
+    def watch(self, watcher: Watcher) -> None:
+        """From now on both are watched, by this."""
+        self._watcher = watcher
+        if self.gcs is not None:
+            watcher.watch(self.gcs.fileno(), self._on_gcs_exit)
+        self._watch_redis()
+
+    def start_gcs(self, *, copy: bool = False) -> None:
+        """Start the GCS and return at once. ``copy``: see `start_daemon`."""
         source, sink = os.pipe()
         log = open_log(self._session_dir / "logs" / "gcs.log")
         try:
             os.write(sink, msgspec.msgpack.encode(self._settings))
             os.close(sink)
-            self.gcs = spawn([sys.executable, "-P", "-m", GCS], stdin=source, log=log)
+            session = self._session_dir.name
+            self.gcs = start_daemon(GCS, [session], stdin=source, log=log, title=f"raynb gcs {session}", copy=copy)
         finally:
             os.close(source)
             os.close(log)
         self._gcs_pauses.started(time.monotonic())
-        self._watcher.watch(self.gcs.fileno(), self._on_gcs_exit)
+        if self._watcher is not None:
+            self._watcher.watch(self.gcs.fileno(), self._on_gcs_exit)
         self._post(GcsStarted())
 
     # -- watching
@@ -139,6 +152,7 @@ class HeadServices:
         gcs = self.gcs
         if gcs is None or (status := gcs.collect()) is None:
             return
+        assert self._watcher is not None
         self._watcher.unwatch(gcs.fileno())
         gcs.close()
         self.gcs = None
@@ -149,7 +163,9 @@ class HeadServices:
         process = self.redis_process
         if process is None or (status := process.collect()) is None:
             return
+        assert self._watcher is not None
         self._watcher.unwatch(process.fileno())
+        self._redis_answers = False
         say("warning", f"redis-server (pid {process.pid}) ended: {status}")
 
     def tick(self, now: float) -> None:

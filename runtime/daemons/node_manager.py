@@ -14,11 +14,14 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
 
+import raynb.runtime.adapters.transport  # noqa: F401 - for those that are started as copies of this process
 from raynb.runtime.adapters.launch import ClusterOptions, LaunchReport
+from raynb.runtime.daemons.node_parts import NodeParts
 
 
 def main() -> None:
@@ -41,23 +44,40 @@ def main() -> None:
             os.close(report_fd)
             report_fd = -1
 
-    from raynb.runtime.daemons.node_host import NodeHost
-
     try:
-        host = NodeHost(msgspec.msgpack.decode(data, type=ClusterOptions))
+        parts = NodeParts(msgspec.msgpack.decode(data, type=ClusterOptions))
     except (msgspec.MsgspecError, OSError, RuntimeError) as error:
         report(LaunchReport(error=str(error)))
         sys.exit(1)
+    sys.exit(serve(parts, report))
+
+
+def serve(parts: NodeParts, report: Callable[[LaunchReport], None]) -> int:
+    """Start what belongs to the node, and be its manager until the end. Returns the exit code."""
+    failure = "it was stopped while it was starting"
+    code = 1
+    host = None
     try:
-        host.start()
+        parts.start()
+        # Only now: the copies of this process that were started have no use for it.
+        from raynb.runtime.daemons.node_host import NodeHost
+
+        host = NodeHost(parts)
         host.run(report)
+        code = 1 if host.failure else 0
     except Exception as error:
-        host.failure = host.failure or f"{type(error).__name__}: {error}"
         traceback.print_exc()
+        failure = f"{type(error).__name__}: {error}"
     finally:
-        host.close()
-        report(LaunchReport(error=host.failure or "it was stopped while it was starting"))
-    sys.exit(1 if host.failure else 0)
+        try:
+            if host is not None:
+                host.close()
+                failure = host.failure or failure
+            parts.end()
+        finally:
+            parts.remove()
+            report(LaunchReport(error=failure))
+    return code
 
 
 if __name__ == "__main__":

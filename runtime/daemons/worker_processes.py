@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,11 +21,12 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from raynb.runtime.adapters import worker_page
-from raynb.runtime.adapters.processes import Process, is_stopped, spawn
+from raynb.runtime.adapters.processes import Process, is_stopped
 from raynb.runtime.adapters.spawn_channel import SpawnChannel, channel
 from raynb.runtime.core.node_effects import WorkerExited, WorkerForked
 from raynb.runtime.daemons.log_files import open_log, say, tail
 from raynb.runtime.daemons.pauses import Pauses
+from raynb.runtime.daemons.start_daemon import start_daemon
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.node import WorkerSettings
 
@@ -60,7 +60,6 @@ class WorkerProcesses:
         Address that workers join at.
     worker_main : str
         ``module:function`` that the forkserver runs in each.
-    watcher
     post
         Takes the events that happen.
     """
@@ -71,7 +70,6 @@ class WorkerProcesses:
         node_manager: str,
         worker_main: str,
         config: Config,
-        watcher: Watcher,
         post: Callable[[Any], None],
     ) -> None:
         self._session_dir = session_dir
@@ -79,7 +77,7 @@ class WorkerProcesses:
         self._node_manager = node_manager
         self._worker_main = worker_main
         self._config = msgspec.msgpack.encode(config)
-        self._watcher = watcher
+        self._watcher: Watcher | None = None
         self._post = post
         self._channel: SpawnChannel | None = None
         self.forkserver: Process | None = None
@@ -95,13 +93,20 @@ class WorkerProcesses:
 
     # -- the forkserver
 
-    def start_forkserver(self) -> None:
-        """Start it and return at once: orders may be given before it is ready."""
+    def start_forkserver(self, *, copy: bool = False) -> None:
+        """Start it and return at once: orders may be given before it is ready. ``copy``: see `start_daemon`."""
+        session = self._session_dir.name
         ours, theirs = channel()
         log = open_log(self._session_dir / "logs" / "forkserver.log")
         try:
-            argv = [sys.executable, "-P", "-m", FORKSERVER, self._worker_main, str(os.getpid())]
-            self.forkserver = spawn(argv, stdin=theirs, log=log)
+            self.forkserver = start_daemon(
+                FORKSERVER,
+                [self._worker_main, str(os.getpid()), session],
+                stdin=theirs.fileno(),
+                log=log,
+                title=f"raynb forkserver {session}",
+                copy=copy,
+            )
         except BaseException:
             ours.close()
             raise
@@ -110,11 +115,18 @@ class WorkerProcesses:
             os.close(log)
         self._channel = ours
         self._pauses.started(time.monotonic())
-        self._watcher.watch(ours.fileno(), self._on_reports)
-        self._watcher.watch(self.forkserver.fileno(), self._on_forkserver_exit)
+        if self._watcher is not None:
+            self.watch(self._watcher)
+
+    def watch(self, watcher: Watcher) -> None:
+        """From now on the forkserver and the workers are watched, by this."""
+        self._watcher = watcher
+        if self._channel is not None and self.forkserver is not None:
+            watcher.watch(self._channel.fileno(), self._on_reports)
+            watcher.watch(self.forkserver.fileno(), self._on_forkserver_exit)
 
     def _on_reports(self) -> None:
-        assert self._channel is not None
+        assert self._channel is not None and self._watcher is not None
         reports = self._channel.reports()
         if not reports:
             # Its end is closed: it is about to be gone, and its pidfd will say so.
@@ -139,6 +151,7 @@ class WorkerProcesses:
         if forkserver is None or sock is None or (status := forkserver.collect()) is None:
             return
         self._on_reports()
+        assert self._watcher is not None
         self._watcher.unwatch(forkserver.fileno())
         self._watcher.unwatch(sock.fileno())
         forkserver.close()
@@ -193,6 +206,7 @@ class WorkerProcesses:
         status = worker.process.collect()
         if status is None:
             return
+        assert self._watcher is not None
         self._watcher.unwatch(worker.process.fileno())
         worker.process.close()
         self._gone(token, worker.process.pid, str(status))

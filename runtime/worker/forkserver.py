@@ -1,5 +1,4 @@
-"""The template that workers are forked from: ``python -m raynb.runtime.worker.forkserver MAIN
-PARENT_PID``.
+"""The template that workers are forked from: ``... forkserver MAIN PARENT_PID SESSION``.
 
 It imports once what every worker needs, and then forks a worker for each order that it reads from
 its standard input. A fork is only sound in a process of one thread, so the template keeps to these
@@ -32,9 +31,10 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
-from raynb.runtime.adapters.processes import Process, die_with_parent
+from raynb.runtime.adapters.processes import Process, die_with_parent, set_title
 from raynb.runtime.adapters.spawn_channel import Forked, OrderSource
 from raynb.runtime.messages.node import WorkerSettings
 
@@ -48,9 +48,10 @@ BLAS_VARIABLES: Final = (
 _HANDOVER_PATIENCE_S: Final = 10.0
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Serve until the node manager is gone; in a forked worker, run it."""
-    main_name, parent = argv[0], int(argv[1])
+    main_name, parent, session = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    set_title(f"raynb forkserver {session}")
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # no holes in the heap: what is freed now would be written to in every worker
@@ -130,6 +131,7 @@ def fork_twice() -> int:
 def become_worker(settings: WorkerSettings, manager: int) -> None:
     """Turn a fresh copy of the template into a process of its own."""
     os.setsid()
+    set_title(f"raynb worker {settings.token} {Path(settings.session_dir).name}")
     parent = os.getppid()
     if parent != manager:
         with suppress(ProcessLookupError):  # it may have ended just now
@@ -175,4 +177,4 @@ def run_worker(worker_main: Callable[[WorkerSettings], Any], settings: WorkerSet
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

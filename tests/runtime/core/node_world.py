@@ -147,7 +147,8 @@ class World:
         """The last message of a kind that somebody was sent."""
         found = [e.message for e in sent(self.effects if effects is None else effects, kind) if e.to == to]
         assert found, f"{to} was sent no {kind.__name__}"
-        return found[-1]
+        message: T = found[-1]
+        return message
 
     @property
     def stopped(self) -> str:
