@@ -1,0 +1,209 @@
+"""What can be typed: commands, their options and their help. What they do stands in the modules beside this one.
+
+Those are imported inside each command, so that ``raynb --help`` loads no socket and no table.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+# Help without colours: it would take longer to load what paints them than all the rest.
+app = typer.Typer(
+    name="raynb",
+    help="Ray's programming model, native in the notebook: clusters from a terminal.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+summary_app = typer.Typer(help="Counts instead of lists.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(summary_app, name="summary")
+
+Name = Annotated[str, typer.Argument(metavar="[CLUSTER]", help="Its name or id; the only one there is, if left out.")]
+Address = Annotated[
+    str, typer.Option("--address", "-a", metavar="CLUSTER", help="Its name or id; the only one there is, if left out.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+class Table(StrEnum):
+    """What can be listed."""
+
+    tasks = "tasks"
+    actors = "actors"
+    objects = "objects"
+    nodes = "nodes"
+    workers = "workers"
+    jobs = "jobs"
+
+
+def fail(words: object) -> NoReturn:
+    """Say why it did not work, and end with 1."""
+    typer.echo(f"raynb: {words}", err=True)
+    raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def raynb(version: Annotated[bool, typer.Option("--version", help="Print it.")] = False) -> None:
+    """Options of all commands."""
+    if version:
+        from raynb._version import __version__
+
+        typer.echo(f"raynb {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    head: Annotated[bool, typer.Option("--head", help="Start the first node of a new cluster.")] = False,
+    num_cpus: Annotated[
+        float | None, typer.Option(min=0, help="CPUs to use; those that this machine grants, if left out.")
+    ] = None,
+    num_gpus: Annotated[float | None, typer.Option(min=0, help="GPUs; those that are there, if left out.")] = None,
+    resources: Annotated[str, typer.Option(metavar="JSON", help='Other resources, {"name": amount}.')] = "{}",
+    object_store_memory: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="Shared memory for objects; 30 % of all, if left out.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the cluster is called.")] = "",
+    redis: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="RAYNB_REDIS_URL",
+            help="Keep the cluster's state in your own Redis. A URL with a password goes into the variable: "
+            "everybody can read arguments.",
+        ),
+    ] = "",
+) -> None:
+    """Start a cluster that lives until `raynb stop`."""
+    from raynb.runtime.cli import lifecycle
+
+    if not head:
+        fail("only --head so far: a cluster has one node")
+    typed = context.get_parameter_source("redis")
+    try:
+        lifecycle.start(
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            resources=resources,
+            object_store_memory=object_store_memory,
+            name=name,
+            redis=redis,
+            redis_was_typed=typed is not None and typed.name == "COMMANDLINE",
+        )
+    except lifecycle.FAILURES as error:
+        fail(error)
+
+
+@app.command()
+def stop(
+    cluster: Name = "",
+    everything: Annotated[bool, typer.Option("--all", help="Stop every cluster of yours.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="After this its processes are killed.")
+    ] = 10.0,
+) -> None:
+    """Stop a cluster, and wait until its processes are gone."""
+    from raynb.runtime.cli import lifecycle
+
+    try:
+        stopped = lifecycle.stop(cluster, everything=everything, timeout_s=timeout)
+    except lifecycle.FAILURES as error:
+        fail(error)
+    if not stopped:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(cluster: Name = "", as_json: AsJson = False) -> None:
+    """Show the clusters that run: nodes, CPUs, memory, object store, tasks, actors."""
+    from raynb.runtime.cli import lifecycle, status
+
+    try:
+        status.show(cluster, as_json)
+    except lifecycle.FAILURES as error:
+        fail(error)
+
+
+@app.command("list")
+def list_(
+    table: Table,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", "-f", metavar="FIELD=VALUE", help="Or FIELD!=VALUE; several must all hold."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many rows.")] = 100,
+    detail: Annotated[bool, typer.Option("--detail", help="All fields.")] = False,
+    as_json: AsJson = False,
+    address: Address = "",
+) -> None:
+    """List tasks, actors, objects, nodes, workers or jobs."""
+    from raynb.runtime.cli import lifecycle, tables
+
+    try:
+        tables.show(address, table.value, filters or [], limit, detail, as_json)
+    except lifecycle.FAILURES as error:
+        fail(error)
+
+
+@summary_app.command("tasks")
+def summary_tasks(as_json: AsJson = False, address: Address = "") -> None:
+    """Count tasks by function and state; the counts are exact."""
+    from raynb.runtime.cli import lifecycle, tables
+
+    try:
+        tables.show_summary(address, as_json)
+    except lifecycle.FAILURES as error:
+        fail(error)
+
+
+@app.command()
+def timeline(
+    file: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path("timeline.json"),
+    address: Address = "",
+) -> None:
+    """Write what has run as a Chrome trace, for ui.perfetto.dev."""
+    from raynb.runtime.cli import lifecycle, tables
+
+    try:
+        tables.write_timeline(address, file)
+    except lifecycle.FAILURES as error:
+        fail(error)
+
+
+@app.command()
+def microbenchmark(
+    vs_ray: Annotated[
+        str | None, typer.Option(metavar="PYTHON", help="Also measure Ray, with this interpreter that has it.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Each row so often; the median counts.")] = 5,
+    only: Annotated[str | None, typer.Option(help="Rows with this in their name.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures for programs.")] = None,
+    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round.")] = False,
+    growth: Annotated[bool, typer.Option("--growth", help="How rates change with tasks and CPUs.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Also rows that take minutes.")] = False,
+) -> None:
+    """Measure this machine, beside Ray if you like."""
+    from raynb.runtime.benchmark import command
+
+    options: dict[str, Any] = {"only": only, "json_file": json_file, "markdown_file": markdown_file}
+    try:
+        command.run(vs_ray=vs_ray, rounds=rounds, quick=quick, growth=growth, long=long, **options)
+    except ValueError as error:
+        fail(error)
+
+
+def run() -> None:
+    """Run the command line; a Ctrl-C ends it without a traceback."""
+    try:
+        app(prog_name="raynb")
+    except BrokenPipeError:  # `raynb list tasks | head`
+        sys.stderr.close()
+        sys.exit(0)

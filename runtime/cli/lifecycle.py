@@ -1,0 +1,213 @@
+"""``raynb start`` and ``raynb stop``."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import typer
+
+from raynb.runtime.adapters.launch import ClusterInfo, ClusterLaunchError, ClusterOptions, launch_cluster
+from raynb.runtime.adapters.private_files import UnsafePathError
+from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find
+from raynb.runtime.adapters.request import Requester
+from raynb.runtime.adapters.session_dir import is_held, sweep
+from raynb.runtime.messages.errors import RpcError
+from raynb.runtime.messages.node import StopNode
+
+FAILURES: Final = (
+    ClusterLaunchError,
+    ClusterLookupError,
+    RpcError,
+    UnsafePathError,
+    ValueError,
+    OSError,
+)
+"""What a command may fail with: told in words, without a traceback."""
+
+REPEAT_S: Final = 0.5
+
+
+def start(
+    *,
+    num_cpus: float | None,
+    num_gpus: float | None,
+    resources: str,
+    object_store_memory: int | None,
+    name: str,
+    redis: str,
+    redis_was_typed: bool,
+) -> ClusterInfo:
+    """Start a cluster and say how to use it.
+
+    Raises
+    ------
+    ValueError
+        An option that can't be.
+    ClusterLaunchError
+        It could not be started.
+    """
+    if redis_was_typed and urlsplit(redis).password:
+        raise ValueError(
+            "everybody on this machine can read arguments: put a URL with a password into RAYNB_REDIS_URL, not --redis"
+        )
+    if name and any(name in (entry.name, entry.cluster_id) for entry in clusters()):
+        raise ValueError(
+            f"a cluster named {name!r} is running: stop it first (raynb stop {name}), or take another name"
+        )
+    options = ClusterOptions(
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        resources=parse_resources(resources),
+        object_store_memory=object_store_memory,
+        name=name,
+        redis=redis,
+        lifetime="daemon",
+    )
+    info = launch_cluster(options)
+    amounts = ", ".join(f"{_amount(n, v)} {n}" for n, v in sorted(info.resources.items()) if not n.startswith("node:"))
+    typer.echo(f"Started cluster {info.name!r} (pid {info.pid}): {amounts}.")
+    typer.echo(f"Its logs are in {info.session_dir}/logs, its state in {info.state_store}.")
+    typer.echo(f"\nIn Python:    raynb.init(address={info.name!r})")
+    typer.echo(f"To look at:   raynb status {info.name}")
+    typer.echo(f"To stop it:   raynb stop {info.name}")
+    return info
+
+
+def parse_resources(text: str) -> dict[str, float]:
+    """The argument of ``--resources``.
+
+    Raises
+    ------
+    ValueError
+        It is not a JSON object of amounts.
+    """
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f'--resources is not JSON ({error}): write {{"name": amount}}') from error
+    if not isinstance(found, dict):
+        raise ValueError('--resources must be an object: {"name": amount}')
+    for name, amount in found.items():
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or amount < 0:
+            raise ValueError(f"--resources: the amount of {name!r} must be a number, 0 or more, not {amount!r}")
+    return {name: float(amount) for name, amount in found.items()}
+
+
+def _amount(name: str, value: float) -> str:
+    if name in ("memory", "object_store_memory"):
+        return f"{value / 2**30:.1f} GiB"
+    return f"{value:g}"
+
+
+def stop(cluster: str, *, everything: bool, timeout_s: float) -> bool:
+    """Stop one or all clusters, and say what was stopped. False if something is still there.
+
+    Raises
+    ------
+    ClusterLookupError
+        There is no such cluster, or several.
+    """
+    if everything:
+        entries = clusters()
+        if not entries:
+            typer.echo("No cluster is running.")
+    else:
+        entries = [find(cluster or "auto")]
+    return all([_stop_one(entry, timeout_s) for entry in entries])
+
+
+def _stop_one(entry: ClusterEntry, timeout_s: float) -> bool:
+    """Ask its node manager to end everything; kill what has not ended in time."""
+    name = entry.name or entry.cluster_id
+    began = time.monotonic()
+    processes = _Processes(entry.pid)
+    killed = ""
+    try:
+        if not _ask_to_stop(entry, processes, timeout_s):
+            killed = f" Its node manager did not end within {timeout_s:g} s and was killed."
+            processes.kill_first()  # everything else dies with it
+        left = processes.wait(time.monotonic() + max(2.0, timeout_s))
+    finally:
+        processes.close()
+    if killed:
+        sweep(str(Path(entry.session_dir).parent.parent))
+    if left:
+        typer.echo(f"Cluster {name!r} has ended, but {left} of its processes have not.{killed}", err=True)
+        return False
+    seconds = time.monotonic() - began
+    count = len(processes)
+    typer.echo(f"Stopped cluster {name!r}: {count} process{'es' * (count != 1)} in {seconds:.1f} s.{killed}")
+    return True
+
+
+def _ask_to_stop(entry: ClusterEntry, processes: _Processes, timeout_s: float) -> bool:
+    """Whether its session was given up in time."""
+    session = Path(entry.session_dir)
+    deadline = time.monotonic() + timeout_s
+    try:
+        guest = Requester(session)
+    except OSError:  # its directory is being removed already
+        return processes.wait(deadline) == 0
+    with suppress(FileNotFoundError), guest:
+        while time.monotonic() < deadline:
+            guest.send(entry.address, StopNode("raynb stop"))
+            if processes.wait(min(deadline, time.monotonic() + REPEAT_S), only_first=True) == 0:
+                return True
+            if is_held(session) is not True:
+                return True
+    return False
+
+
+class _Processes:
+    """A node manager and all that it has started, held by their pidfds: a number may soon be somebody else's."""
+
+    def __init__(self, pid: int) -> None:
+        self._fds: list[int] = []
+        for member in [pid, *_descendants(pid)]:
+            with suppress(OSError):
+                self._fds.append(os.pidfd_open(member))
+
+    def __len__(self) -> int:
+        return len(self._fds)
+
+    def kill_first(self) -> None:
+        """End the node manager at once."""
+        for fd in self._fds[:1]:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+
+    def wait(self, deadline: float, *, only_first: bool = False) -> int:
+        """Until all have ended, or the time. Returns how many have not."""
+        waiting = set(self._fds[:1] if only_first else self._fds)
+        while waiting:
+            poll = select.poll()
+            for fd in waiting:
+                poll.register(fd, select.POLLIN)
+            left_s = deadline - time.monotonic()
+            ended = poll.poll(max(0.0, left_s) * 1000)
+            waiting -= {fd for fd, _ in ended}
+            if not ended and left_s <= 0:
+                break
+        return len(waiting)
+
+    def close(self) -> None:
+        """Let go of them."""
+        for fd in self._fds:
+            os.close(fd)
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            for child in map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split()):
+                found += [child, *_descendants(child)]
+    return found

@@ -1,0 +1,99 @@
+"""``raynb list``, ``raynb summary`` and ``raynb timeline``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from raynb.runtime.adapters.registry import find
+from raynb.runtime.adapters.request import Requester
+from raynb.runtime.cli.show import print_json, print_table
+
+FILTER: Final = re.compile(r"(?P<field>\w+)\s*(?P<operator>!=|=)\s*(?P<value>.*)", re.DOTALL)
+STATES: Final = (
+    "PENDING_ARGS_AVAIL",
+    "PENDING_NODE_ASSIGNMENT",
+    "SUBMITTED_TO_WORKER",
+    "RUNNING",
+    "FINISHED",
+    "FAILED",
+)
+
+
+def parse_filter(text: str) -> tuple[str, str, str]:
+    """``FIELD=VALUE`` or ``FIELD!=VALUE``.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    match = FILTER.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"the filter {text!r} is neither FIELD=VALUE nor FIELD!=VALUE")
+    return match["field"], match["operator"], match["value"]
+
+
+def show(address: str, table: str, filters: Sequence[str], limit: int, detail: bool, as_json: bool) -> None:
+    """Print a table of a cluster."""
+    parsed = [parse_filter(text) for text in filters]
+    entry = find(address or "auto")
+    with Requester(entry.session_dir) as guest:
+        page = guest.query(entry.gcs_address, table, parsed, limit, detail=detail)
+    rows: list[dict[str, Any]] = page["rows"]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        columns = list(rows[0])
+        print_table("", [column.upper() for column in columns], [[row[name] for name in columns] for row in rows])
+    else:
+        typer.echo(f"No {table}.")
+    for words in remarks(table, page):
+        typer.echo(words, err=True)
+
+
+def remarks(table: str, page: dict[str, Any]) -> list[str]:
+    """What is not among the rows, and why."""
+    words: list[str] = []
+    shown, total = len(page["rows"]), page["total"]
+    if total > shown:
+        words.append(f"{shown} of {total} {table}: more with --limit, fewer with --filter.")
+    if page["dropped"]:
+        words.append(f"{page['dropped']} more {table} are not kept any more; `raynb summary tasks` counts them too.")
+    if page.get("unanswered"):
+        words.append(f"{page['unanswered']} processes were too busy to answer: their {table} are missing.")
+    return words
+
+
+def show_summary(address: str, as_json: bool) -> None:
+    """Print counts of tasks by function."""
+    entry = find(address or "auto")
+    with Requester(entry.session_dir) as guest:
+        page = guest.query(entry.gcs_address, "task_summary", limit=-1)
+    rows: list[dict[str, Any]] = page["rows"]
+    if as_json:
+        print_json(page)
+    elif not rows:
+        typer.echo("No tasks so far.")
+    else:
+        used = [state for state in STATES if any(row["state_counts"].get(state) for row in rows)]
+        lines = [
+            [row["func_or_class_name"], row["type"], *(row["state_counts"].get(state, 0) for state in used)]
+            for row in rows
+        ]
+        print_table("", ["FUNCTION", "TYPE", *used], lines)
+
+
+def write_timeline(address: str, file: Path) -> None:
+    """Write the Chrome trace of a cluster."""
+    entry = find(address or "auto")
+    with Requester(entry.session_dir) as guest:
+        events = guest.timeline(entry.gcs_address)
+    file.write_text(json.dumps(events))
+    tasks = sum(event["ph"] == "X" for event in events)
+    typer.echo(f"Wrote {tasks} tasks to {file}: open it in ui.perfetto.dev.")
