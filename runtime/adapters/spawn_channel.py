@@ -8,6 +8,7 @@ makes `SpawnChannel.order` say False.
 
 from __future__ import annotations
 
+import select
 import socket
 
 import msgspec
@@ -76,6 +77,12 @@ class OrderSource:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         sock.setblocking(True)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether there is something to read within this time."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000))
 
     def next(self) -> WorkerSettings | None:
         """Wait for an order; None when the node manager is gone."""

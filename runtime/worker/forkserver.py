@@ -4,9 +4,8 @@ It imports once what every worker needs, and then forks a worker for each order 
 its standard input. A fork is only sound in a process of one thread, so the template keeps to these
 rules:
 
-* It starts no thread and never makes a ZeroMQ context. BLAS libraries are held to one thread (no
-  pool) while it imports; a worker gets the user's own variables back, and sets its number of
-  threads.
+* It starts no thread and never makes a ZeroMQ context. BLAS libraries are held to one thread, which is no pool; a
+  worker sets its own number.
 * Its memory is frozen out of the garbage collector, so that a worker's first collection doesn't
   copy all of it.
 * A worker is forked *twice*: the process in between ends at once, and so the node manager, as the
@@ -45,6 +44,9 @@ BLAS_VARIABLES: Final = (
     "BLIS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+OOM_SCORE: Final = 500
+IDLE_S: Final = 0.5
+"""Without an order for so long, the template has leisure."""
 _HANDOVER_PATIENCE_S: Final = 10.0
 
 
@@ -55,17 +57,14 @@ def main() -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # no holes in the heap: what is freed now would be written to in every worker
-    blas = {name: os.environ.get(name) for name in BLAS_VARIABLES}
+    chosen = {name: os.environ[name] for name in BLAS_VARIABLES if name in os.environ}
     os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))
     worker_main = load(main_name)
-    for name, value in blas.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
     gc.freeze()
     settings = serve(OrderSource(socket.socket(fileno=0)), manager=parent)
     if settings is not None:
+        # What a task imports later finds the worker's number of CPUs, unless the user has chosen another.
+        os.environ.update({name: chosen.get(name, str(settings.num_cpus)) for name in BLAS_VARIABLES})
         run_worker(worker_main, settings)
 
 
@@ -77,9 +76,9 @@ def load(name: str) -> Callable[[WorkerSettings], Any]:
 
 
 def serve(orders: OrderSource, manager: int) -> WorkerSettings | None:
-    """Fork on order. Returns None in the template (the node manager is gone), and its settings in
-    each worker.
-    """
+    """Fork on order. Returns None in the template (the node manager is gone), and its settings in each worker."""
+    if not orders.wait(IDLE_S):
+        load_at_leisure()
     while (settings := orders.next()) is not None:
         try:
             pid = fork_twice()
@@ -91,7 +90,20 @@ def serve(orders: OrderSource, manager: int) -> WorkerSettings | None:
             become_worker(settings, manager)
             return settings
         orders.report(Forked(settings.token, pid))
+        if not orders.wait(IDLE_S):
+            load_at_leisure()
     return None
+
+
+def load_at_leisure() -> None:
+    """Import what most tasks use. Not at the start, since the first workers would wait for it; it comes with the later
+    ones for nothing.
+    """
+    if "numpy" in sys.modules:
+        return
+    with suppress(Exception):  # whatever is wrong with it, a task that uses it will say so
+        importlib.import_module("numpy")
+        gc.freeze()
 
 
 def fork_twice() -> int:
@@ -155,6 +167,9 @@ def become_worker(settings: WorkerSettings, manager: int) -> None:
     random = sys.modules.get("numpy.random")
     if random is not None:
         random.seed()
+    with suppress(OSError):
+        # Where memory runs out, rather a task than the node's daemons or the user's notebook.
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     gc.enable()
 
 
