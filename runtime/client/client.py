@@ -30,7 +30,14 @@ from raynb.runtime.core.task import STREAMING, Function, Task
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import GetTimeoutError, RayError, RaySystemError
-from raynb.runtime.messages.ids import FIRST_RETURN, ORIGIN_BYTES, PUT_INDEX_BASE, WORKER_ID_BYTES, object_id, task_id_source
+from raynb.runtime.messages.ids import (
+    FIRST_RETURN,
+    ORIGIN_BYTES,
+    PUT_INDEX_BASE,
+    WORKER_ID_BYTES,
+    object_id,
+    task_id_source,
+)
 from raynb.runtime.messages.node import NodeJoined
 from raynb.runtime.messages.tasks import ContextDef
 from raynb.runtime.messages.values import Failed, Value
@@ -116,6 +123,8 @@ class Client:
         self._callbacks: concurrent.futures.ThreadPoolExecutor | None = None
         self.functions: dict[tuple[bytes, bytes], Function] = {}
         """Functions that were submitted from here, by what they are and their options."""
+        self.gives_way = on_blocked is not None
+        """Whether others may use this process's CPUs while it waits: so it is in a worker."""
         self.actor_name = ""
         self.actor_restarts = 0
 
@@ -285,7 +294,7 @@ class Client:
         lock = allocate_lock()
         lock.acquire()
         waiter = Waiter(needed, lock.release)
-        self.post(WaitFor(waiter, oids))
+        self.post(WaitFor(waiter, oids, self.gives_way))
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
             while True:
@@ -302,7 +311,8 @@ class Client:
                     # What was said before this call must count: the machine has not looked yet.
                     deadline = time.monotonic() + LOOK_S
         finally:
-            self.post(StopWaiting(waiter, oids))
+            if self.gives_way or waiter.needed > 0 or needed < len(oids):
+                self.post(StopWaiting(waiter, oids))
 
     def _settled(self, oids: list[bytes]) -> int:
         entries = self._entries

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from raynb.runtime.adapters.transport import Transport
-from raynb.runtime.core.client import Blocked, ClientMachine, Foreign, Forget, Frames, Notice
+from raynb.runtime.core.client import ClientMachine
+from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice
 from raynb.runtime.core.effects import Send, Tick
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied
 from raynb.runtime.core.ownership import Wake

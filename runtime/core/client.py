@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
-
-from raynb.runtime.core.actors import ALIVE, DEAD, Actors
+from raynb.runtime.core.actors import DEAD, Actors
+from raynb.runtime.core.cancellation import Cancellation
+from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
+from raynb.runtime.core.creations import Creations
 from raynb.runtime.core.effects import Received, Send, Tick
+from raynb.runtime.core.handoffs import Handoffs
 from raynb.runtime.core.inbox import (
     Ask,
     CancelCell,
@@ -38,46 +40,18 @@ from raynb.runtime.core.inbox import (
     WaitFor,
     WaitForItem,
 )
-from raynb.runtime.core.ownership import Entry, Ownership, Waiter, Wake
+from raynb.runtime.core.object_rows import largest
+from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.recorder import Recorder
+from raynb.runtime.core.requests import Requests
 from raynb.runtime.core.scheduler import Connection, Scheduler
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, STREAMING, WAITING, Story, Task
+from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.messages import Message, events, gcs, node, objects, tasks
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.ids import FIRST_RETURN, task_of
-from raynb.runtime.messages.values import Failed, Inline, Stored, Value
-
-
-class Frames(Struct, frozen=True, gc=False):
-    """Event: messages that arrived together, as (sender, message)."""
-
-    received: list[tuple[str, Message]]
-
-
-class Blocked(Struct, frozen=True, gc=False):
-    """Effect: a thread of this process waits (or goes on). A worker's executor then gives its unstarted tasks back."""
-
-    blocked: bool
-
-
-class Notice(Struct, frozen=True, gc=False):
-    """Effect: tell the person something once (an infeasible demand, say)."""
-
-    text: str
-
-
-class Foreign(Struct, frozen=True, gc=False):
-    """Effect: a message that is not for the client machine (a worker's executor, the output router)."""
-
-    sender: str
-    message: Message
-
-
-class Forget(Struct, frozen=True, gc=False):
-    """Effect: this process is dead; whatever it still sends is refused."""
-
-    address: str
+from raynb.runtime.messages.ids import FIRST_RETURN
+from raynb.runtime.messages.values import Failed, Stored, Value
 
 
 class ClientMachine:
@@ -105,18 +79,16 @@ class ClientMachine:
         self.streams = Streams(self.objects)
         self.recorder = Recorder(config, wall_offset_s)
         self.unfinished: dict[bytes, Task] = {}
+        self.creations = Creations(gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished)
+        self.cancellation = Cancellation(
+            config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail
+        )
+        self.requests = Requests(gcs_address, config.retry_request_s)
         self.lost = ""
         """Why the cluster is gone, once it is."""
         self._effects: list[Any] = []
-        self._requests: dict[int, tuple[Ask, float]] = {}
-        self._next_request = 1
-        self._handed_off: dict[tuple[str, int], list[bytes]] = {}
-        self._forced: dict[bytes, tuple[str, float]] = {}
-        """Tasks cancelled by force: their worker, and since when it has had the chance to end itself."""
-        self._blocking = 0
-        self._blocked_waiters: set[Waiter] = set()
-        self._creations: dict[bytes, Task] = {}
-        """By actor id: creations whose inputs are held for restarts."""
+        self.handoffs = Handoffs(self.objects)
+        self.waiting = Waiting(self.objects)
         self._flushed_at = 0.0
         self._tick_at = 0.0
         self._inbox: dict[type, Callable[[Any, float], None]] = {
@@ -124,17 +96,17 @@ class ClientMachine:
             Retain: self._retain,
             Stream: lambda item, now: self.streams.open(item),
             PutValue: self._put,
-            WaitFor: self._wait,
-            StopWaiting: self._stop_waiting,
+            WaitFor: lambda item, now: self._effects.extend(self.waiting.begin(item, now)),
+            StopWaiting: lambda item, now: self._effects.extend(self.waiting.end(item)),
             WaitForItem: lambda item, now: self._effects.extend(
                 self.streams.wait(item.waiter, item.task_id, item.index)
             ),
             TakeItem: lambda item, now: self.streams.take(item.task_id, item.index),
             CloseStream: self._close_stream,
-            HandOff: self._hand_off,
+            HandOff: lambda item, now: self.handoffs.hold(item),
             Outgoing: self._outgoing,
-            CancelObject: self._cancel_object,
-            CancelCell: self._cancel_cell,
+            CancelObject: lambda item, now: self._effects.extend(self.cancellation.object(item, now)),
+            CancelCell: lambda item, now: self._effects.extend(self.cancellation.cell(item.cell, now)),
             KillByHandle: self._kill_actor,
             Ask: self._ask,
         }
@@ -142,10 +114,10 @@ class ClientMachine:
             tasks.TasksDone: self._on_done,
             tasks.TasksReturned: self._on_returned,
             tasks.StreamItems: self._on_items,
-            tasks.RefsTaken: self._on_refs_taken,
+            tasks.RefsTaken: lambda sender, message, now: self.handoffs.taken(sender, message),
             tasks.CancelTask: self._on_cancel,
             objects.ObjectValues: lambda sender, message, now: self.objects.on_values(message),
-            objects.PullObjects: self._on_pull,
+            objects.PullObjects: lambda sender, message, now: self.objects.on_pull(sender, message),
             objects.AddBorrowers: lambda sender, message, now: self.objects.on_add_borrowers(sender, message),
             objects.BorrowersAdded: lambda sender, message, now: self.objects.on_borrowers_added(sender, message),
             objects.RemoveBorrowers: lambda sender, message, now: self.objects.on_remove_borrowers(sender, message),
@@ -187,7 +159,7 @@ class ClientMachine:
             self._on_lost(event.reason, now)
         self._settle_dependents(now)
         if self.objects.dropped_actors:
-            self._drop_actors()
+            self._effects += self.creations.drop()
         effects, self._effects = self._effects, []
         effects += self.objects.flush()
         effects += self.scheduler.pump(now)
@@ -248,9 +220,7 @@ class ClientMachine:
         if self.lost and task.creation is None:
             self.fail(task, Failed("LocalRayletDiedError", self.lost))
         elif task.creation is not None:
-            actor_id = task.creation.creation.actor_id
-            self._creations[actor_id] = task
-            self.actors.of(actor_id).registered = False
+            self.creations.submitted(task)
             if task.missing == 0:
                 self._register_actor(task, now)
         elif task.actor is not None:
@@ -362,16 +332,6 @@ class ClientMachine:
         if any(not isinstance(value, Failed) and value.refs for value in message.values):
             self.objects.send_guarded(sender, tasks.RefsTaken([message.seq]))
 
-    def _hand_off(self, item: HandOff, now: float) -> None:
-        for ref in item.refs:
-            self.objects.borrow(ref.oid, ref.owner, pins=1)
-        self._handed_off.setdefault((item.to, item.seq), []).extend(ref.oid for ref in item.refs)
-
-    def _on_refs_taken(self, sender: str, message: tasks.RefsTaken, now: float) -> None:
-        for seq in message.seqs:
-            for oid in self._handed_off.pop((sender, seq), ()):
-                self.objects.unpin(oid)
-
     # -- objects
 
     def _retain(self, item: Retain, now: float) -> None:
@@ -384,163 +344,55 @@ class ClientMachine:
         self.objects.create(item.oid, 1, note=item.note)
         self.objects.settle(item.oid, item.value)
 
-    def _on_pull(self, sender: str, message: objects.PullObjects, now: float) -> None:
-        self.objects.on_pull(sender, message)
-
-    def _wait(self, item: WaitFor, now: float) -> None:
-        item.waiter.seen = True
-        self.objects.wait(item.waiter, item.oids, now)
-        if item.blocking and item.waiter.needed > 0:
-            self._blocking += 1
-            if self._blocking == 1:
-                self._effects.append(Blocked(True))
-            self._blocked_waiters.add(item.waiter)
-
-    def _stop_waiting(self, item: StopWaiting, now: float) -> None:
-        self.objects.unwait(item.waiter, item.oids)
-        if item.waiter in self._blocked_waiters:
-            self._blocked_waiters.discard(item.waiter)
-            self._blocking -= 1
-            if self._blocking == 0:
-                self._effects.append(Blocked(False))
-
     def _close_stream(self, item: CloseStream, now: float) -> None:
         if self.streams.close(item.task_id):
-            self._cancel_task(item.task_id, force=False, recursive=True)
-
-    # -- cancelling
-
-    def _cancel_object(self, item: CancelObject, now: float) -> None:
-        if item.owner and item.owner != self.address:
-            self._effects.append(Send(item.owner, tasks.CancelTask(task_of(item.oid), item.force, item.recursive)))
-        else:
-            self._cancel_task(task_of(item.oid), force=item.force, recursive=item.recursive)
-
-    def _cancel_cell(self, item: CancelCell, now: float) -> None:
-        for task in [task for task in self.unfinished.values() if task.context.cell == item.cell]:
-            if task.id in self.unfinished:
-                self._cancel_task(task.id, force=False, recursive=True)
+            self._effects += self.cancellation.task(item.task_id, now, force=False, recursive=True)
 
     def _on_cancel(self, sender: str, message: tasks.CancelTask, now: float) -> None:
         if message.task_id in self.unfinished:
-            self._cancel_task(message.task_id, force=message.force, recursive=message.recursive)
+            self._effects += self.cancellation.task(
+                message.task_id, now, force=message.force, recursive=message.recursive
+            )
         else:
             self._effects.append(Foreign(sender, message))
 
-    def _cancel_task(self, task_id: bytes, *, force: bool, recursive: bool) -> None:
-        task = self.unfinished.get(task_id)
-        if task is None or task.creation is not None:
-            return
-        task.cancelled = True
-        name = task.name or task.function.name
-        if task.state is not PUSHED:
-            if task.actor is None:
-                self.scheduler.unqueue(task)
-            else:
-                self.actors.unqueue(task)
-            self.fail(task, Failed("TaskCancelledError", f"{name} was cancelled before it started"))
-            return
-        worker = task.lease.worker if task.lease is not None else ""
-        if task.actor is not None and task.actor.connection is not None:
-            worker = task.actor.connection.worker
-        if worker:
-            self._effects.append(Send(worker, tasks.CancelTask(task_id, force, recursive)))
-        if force and worker:
-            self._forced[task_id] = (worker, self._tick_at)
+    def cancel_children(self, parent: bytes, now: float) -> None:
+        """Cancel what the task ``parent`` submitted from this process; the effects come with the next event's."""
+        self._effects += self.cancellation.children(parent, now)
 
-    def cancel_children(self, parent: bytes, force: bool) -> None:
-        """Cancel the unfinished tasks that the task ``parent`` submitted from this process."""
-        for task in [task for task in self.unfinished.values() if task.parent == parent]:
-            self._cancel_task(task.id, force=force, recursive=True)
-
-    # -- actors
+    # -- actors and requests
 
     def _register_actor(self, task: Task, now: float) -> None:
-        """The inputs of an actor's constructor have settled: have the GCS create it."""
-        creation = task.creation
-        assert creation is not None
-        entries = self.objects.entries
-        values: list[Any] = [entries[oid].value for oid in task.deps or ()]
-        self.story.step(task, "ready")
-        task.ready_at = now
-        failed = next((value for value in values if type(value) is Failed), None)
-        if failed is not None:
-            self._actor_state("", gcs.ActorState(creation.creation.actor_id, DEAD, 0, failure=failed), now)
-            return
-        creation.creation.deps = values or None
-        self._ask(Ask(self.gcs, creation, task.answer), now)
-
-    def _on_created(self, creation: gcs.CreateActor, reply: gcs.Reply, now: float) -> None:
-        """The GCS has accepted an actor, durably, or refused it."""
-        actor_id = creation.creation.actor_id
-        if reply.error is not None:
-            self._actor_state("", gcs.ActorState(actor_id, DEAD, 0, failure=reply.error), now)
-            return
-        actor = self.actors.of(actor_id)
-        actor.registered = True
-        task = self._creations[actor_id]
-        self.story.step(task, "push")
-        task.pushed_at = now
-        self.actors.watch(actor, now, self._effects)
+        ready = self.creations.ready(task, now)
+        if isinstance(ready, Ask):
+            self._ask(ready, now)
+        else:
+            self._actor_state("", ready, now)
 
     def _actor_state(self, sender: str, message: gcs.ActorState, now: float) -> None:
         self.actors.on_state(message, now)
-        task = self._creations.get(message.actor_id)
-        if task is None:
-            return
-        if message.state == ALIVE and task.state is PUSHED:
-            self.story.step(task, "done")
-            self.unfinished.pop(task.id, None)
-            self.recorder.ended(task, None, None, now)
-        elif message.state == DEAD:
-            del self._creations[message.actor_id]
-            if task.state is not DONE:
-                self.story.step(task, "fail")
-                self.unfinished.pop(task.id, None)
-                self.recorder.ended(task, None, message.failure, now)
-            # What the constructor was given is needed for restarts, so it is held until now.
-            for oid in (*(task.deps or ()), *(task.refs or ())):
-                self.objects.unpin(oid)
-
-    def _drop_actors(self) -> None:
-        """Nobody has a handle to these any more."""
-        dropped, self.objects.dropped_actors = self.objects.dropped_actors, []
-        for task in dropped:
-            assert task.creation is not None
-            if not task.creation.detached:
-                kill = gcs.KillActor(task.creation.creation.actor_id, True, "out of scope")
-                self._effects.append(Send(self.gcs, kill))
+        self.creations.state_changed(message, now)
 
     def _kill_actor(self, item: KillByHandle, now: float) -> None:
         self._effects.append(Send(self.gcs, gcs.KillActor(item.actor_id, item.no_restart, "killed")))
         self.actors.killed(item.actor_id, now)
 
-    # -- requests
-
     def _ask(self, item: Ask, now: float) -> None:
-        number = self._next_request
-        self._next_request += 1
-        item.message.request = number  # type: ignore[union-attr]
-        self._requests[number] = (item, now)
+        sent = self.requests.ask(item, now)
         if self.lost:
-            self._answer(number, gcs.Reply(number, error=Failed("LocalRayletDiedError", self.lost)), now)
+            message: Any = item.message
+            self._on_answer("", gcs.Reply(message.request, error=Failed("LocalRayletDiedError", self.lost)), now)
         else:
-            self._effects.append(Send(item.to, item.message))
+            self._effects += sent
 
     def _on_answer(self, sender: str, message: Any, now: float) -> None:
-        self._answer(message.request, message, now)
-
-    def _answer(self, number: int, message: Any, now: float) -> None:
-        found = self._requests.pop(number, None)
-        if found is None:
-            return
-        ask = found[0]
-        if type(ask.message) is gcs.CreateActor:
-            self._on_created(ask.message, message, now)
-        if ask.answer is not None:
-            ask.answer.reply = message
-            ask.answer.waiter.needed = 0
-            self._effects.append(Wake(ask.answer.waiter))
+        ask, effects = self.requests.answered(message)
+        self._effects += effects
+        if ask is not None and type(ask.message) is gcs.CreateActor:
+            effects, state = self.creations.registered(ask.message, message, now)
+            self._effects += effects
+            if state is not None:
+                self._actor_state("", state, now)
 
     def _outgoing(self, item: Outgoing, now: float) -> None:
         if item.guarded:
@@ -571,9 +423,7 @@ class ClientMachine:
         self.scheduler.worker_died(message, now)
         self.actors.worker_died(message.address, message.reason, now)
         self.objects.process_died(message.address)
-        for key in [key for key in self._handed_off if key[0] == message.address]:
-            for oid in self._handed_off.pop(key):
-                self.objects.unpin(oid)
+        self.handoffs.process_died(message.address)
 
     def _on_lost(self, reason: str, now: float) -> None:
         """The node is gone: everything that is not here is lost."""
@@ -596,8 +446,8 @@ class ClientMachine:
         for oid, entry in list(self.objects.entries.items()):
             if entry.value is None and not (entry.task is not None and entry.task.creation is not None):
                 self.objects.settle(oid, failure)
-        for number in list(self._requests):
-            self._answer(number, gcs.Reply(number, error=failure), now)
+        for reply in self.requests.failures(failure):
+            self._on_answer("", reply, now)
 
     def _on_tick(self, now: float) -> None:
         self._tick_at = now
@@ -605,18 +455,8 @@ class ClientMachine:
         self.objects.repeat_pulls(now, config.retry_request_s)
         self._effects += self.scheduler.tick(now)
         self._effects += self.actors.tick(now)
-        for number, (ask, sent_at) in list(self._requests.items()):
-            # The node manager answers or dies; the GCS may have been restarted in between.
-            if ask.to == self.gcs and now - sent_at > config.retry_request_s:
-                self._requests[number] = (ask, now)
-                self._effects.append(Send(ask.to, ask.message))
-        for task_id, (worker, since) in list(self._forced.items()):
-            if task_id not in self.unfinished:
-                del self._forced[task_id]
-            elif now - since > config.force_patience_s:
-                # It can't listen (it holds the interpreter lock, say): its node manager ends it.
-                del self._forced[task_id]
-                self._effects.append(Send(self.node_manager, node.KillWorker(worker, "its task was cancelled by force")))
+        self._effects += self.requests.tick(now)
+        self._effects += self.cancellation.tick(now)
         if now - self._flushed_at >= config.event_flush_s:
             self.flush_events(now)
 
@@ -632,8 +472,8 @@ class ClientMachine:
         """Whether nothing would come of a tick."""
         return not (
             self.unfinished
-            or self._requests
-            or self._blocking
+            or self.requests
+            or self.waiting.threads
             or self.scheduler.by_worker
             or self.recorder.pending
             or self.objects.holds_back
@@ -641,9 +481,8 @@ class ClientMachine:
         )
 
     def _on_report_objects(self, sender: str, message: events.ReportObjects, now: float) -> None:
-        rows = [row_of(oid, entry) for oid, entry in self.objects.entries.items() if not entry.owner]
-        rows.sort(key=lambda row: -row.size)
-        self._effects.append(Send(sender, events.ObjectRows(message.request, rows[: message.limit], len(rows), 0)))
+        rows, total = largest(self.objects.entries, message.limit)
+        self._effects.append(Send(sender, events.ObjectRows(message.request, rows, total, 0)))
 
     # -- invariants
 
@@ -664,20 +503,6 @@ class ClientMachine:
             "unfinished": len(self.unfinished),
             "leases": len(self.scheduler.by_worker),
             "queued": sum(len(pool.queue) for pool in self.scheduler.pools.values()),
-            "requests": len(self._requests),
-            "handed_off": len(self._handed_off),
+            "requests": len(self.requests),
+            "handed_off": len(self.handoffs),
         }
-
-
-def row_of(oid: bytes, entry: Entry) -> events.ObjectRow:
-    """An owned object as the state API shows it."""
-    value = entry.value
-    size = 0
-    state = "PENDING"
-    if type(value) is Inline:
-        size, state = len(value.data) + sum(map(len, value.buffers or ())), "READY"
-    elif type(value) is Stored:
-        size, state = value.size, "STORED"
-    elif value is not None:
-        state = "FAILED"
-    return events.ObjectRow(oid, size, state, entry.local, entry.pins, len(entry.borrowers or ()), entry.note)

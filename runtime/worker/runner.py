@@ -137,7 +137,7 @@ class Runner:
 
     def _on_interrupt(self, effect: Interrupt) -> None:
         if effect.recursive:
-            self.client.machine.cancel_children(effect.task_id, force=False)
+            self.client.machine.cancel_children(effect.task_id, time.monotonic())
         stop = self.interrupts.get(effect.task_id)
         if stop is not None:
             stop()

@@ -1,0 +1,38 @@
+"""Events and effects that only the client machine has."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from raynb.runtime.messages import Message
+
+
+class Frames(Struct, frozen=True, gc=False):
+    """Event: messages that arrived together, as (sender, message)."""
+
+    received: list[tuple[str, Message]]
+
+
+class Blocked(Struct, frozen=True, gc=False):
+    """Effect: a thread of this process waits (or goes on). A worker's executor then gives its unstarted tasks back."""
+
+    blocked: bool
+
+
+class Notice(Struct, frozen=True, gc=False):
+    """Effect: tell the person something once (an infeasible demand, say)."""
+
+    text: str
+
+
+class Foreign(Struct, frozen=True, gc=False):
+    """Effect: a message that is not for the client machine (a worker's executor, the output router)."""
+
+    sender: str
+    message: Message
+
+
+class Forget(Struct, frozen=True, gc=False):
+    """Effect: this process is dead; whatever it still sends is refused."""
+
+    address: str

@@ -1,0 +1,102 @@
+"""The actors that this process has created: registered with the GCS when their inputs are there, ended when nobody has a handle.
+
+A creation is a task whose first return value's entry is held by the actor's handles; it never gets a value. What the constructor
+was given is pinned as long as the actor may be restarted. ::
+
+    WAITING --ready--> QUEUED (asked the GCS) --push--> PUSHED (durable there) --done--> DONE (alive for the first time)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raynb.runtime.core.actors import ALIVE, DEAD, Actors
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.inbox import Ask
+from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.recorder import Recorder
+from raynb.runtime.core.task import DONE, PUSHED, Story, Task
+from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply
+from raynb.runtime.messages.values import Failed
+
+
+class Creations:
+    """See the module's text. ``unfinished`` is the client's table of tasks without an outcome."""
+
+    def __init__(
+        self,
+        gcs: str,
+        objects: Ownership,
+        actors: Actors,
+        story: Story,
+        recorder: Recorder,
+        unfinished: dict[bytes, Task],
+    ) -> None:
+        self._gcs = gcs
+        self._objects = objects
+        self._actors = actors
+        self._story = story
+        self._recorder = recorder
+        self._unfinished = unfinished
+        self._living: dict[bytes, Task] = {}
+
+    def submitted(self, task: Task) -> None:
+        """An actor will be created; nothing is asked about it before it is registered."""
+        assert task.creation is not None
+        actor_id = task.creation.creation.actor_id
+        self._living[actor_id] = task
+        self._actors.of(actor_id).registered = False
+
+    def ready(self, task: Task, now: float) -> Ask | ActorState:
+        """The inputs have settled: what to ask the GCS, or how it ends if one of them has failed."""
+        creation = task.creation
+        assert creation is not None
+        values: list[Any] = [self._objects.entries[oid].value for oid in task.deps or ()]
+        self._story.step(task, "ready")
+        task.ready_at = now
+        failed = next((value for value in values if isinstance(value, Failed)), None)
+        if failed is not None:
+            return ActorState(creation.creation.actor_id, DEAD, 0, failure=failed)
+        creation.creation.deps = values or None
+        return Ask(self._gcs, creation, task.answer)
+
+    def registered(self, creation: CreateActor, reply: Reply, now: float) -> tuple[list[Any], ActorState | None]:
+        """The GCS has accepted an actor, durably; or refused it, and so it is dead."""
+        actor_id = creation.creation.actor_id
+        if reply.error is not None:
+            return [], ActorState(actor_id, DEAD, 0, failure=reply.error)
+        actor = self._actors.of(actor_id)
+        actor.registered = True
+        task = self._living.get(actor_id)
+        if task is not None and task.state is not DONE:
+            self._story.step(task, "push")
+            task.pushed_at = now
+        effects: list[Any] = []
+        self._actors.watch(actor, now, effects)
+        return effects, None
+
+    def state_changed(self, message: ActorState, now: float) -> None:
+        """The GCS (or a failed registration) tells what became of one."""
+        task = self._living.get(message.actor_id)
+        if task is None:
+            return
+        if message.state == ALIVE and task.state is PUSHED:
+            self._story.step(task, "done")
+            self._ended(task, None, now)
+        elif message.state == DEAD:
+            del self._living[message.actor_id]
+            if task.state is not DONE:
+                self._story.step(task, "fail")
+                self._ended(task, message.failure, now)
+            for oid in (*(task.deps or ()), *(task.refs or ())):
+                self._objects.unpin(oid)
+
+    def _ended(self, task: Task, failure: Failed | None, now: float) -> None:
+        self._unfinished.pop(task.id, None)
+        self._recorder.ended(task, None, failure, now)
+
+    def drop(self) -> list[Any]:
+        """Have those ended to which nobody has a handle any more."""
+        dropped, self._objects.dropped_actors = self._objects.dropped_actors, []
+        creations = [task.creation for task in dropped if task.creation is not None and not task.creation.detached]
+        return [Send(self._gcs, KillActor(creation.creation.actor_id, True, "out of scope")) for creation in creations]

@@ -1,0 +1,28 @@
+"""A process's own objects as the state API shows them."""
+
+from __future__ import annotations
+
+from raynb.runtime.core.ownership import Entry
+from raynb.runtime.messages.events import ObjectRow
+from raynb.runtime.messages.values import Inline, Stored
+
+
+def largest(entries: dict[bytes, Entry], limit: int) -> tuple[list[ObjectRow], int]:
+    """Rows of the largest objects that this process owns, and how many it owns in all."""
+    rows = [row_of(oid, entry) for oid, entry in entries.items() if not entry.owner]
+    rows.sort(key=lambda row: -row.size)
+    return rows[:limit], len(rows)
+
+
+def row_of(oid: bytes, entry: Entry) -> ObjectRow:
+    """An owned object as the state API shows it."""
+    value = entry.value
+    size = 0
+    state = "PENDING"
+    if type(value) is Inline:
+        size, state = len(value.data) + sum(map(len, value.buffers or ())), "READY"
+    elif type(value) is Stored:
+        size, state = value.size, "STORED"
+    elif value is not None:
+        state = "FAILED"
+    return ObjectRow(oid, size, state, entry.local, entry.pins, len(entry.borrowers or ()), entry.note)
