@@ -12,7 +12,7 @@ import pickle
 from collections import ChainMap
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import cloudpickle
 
@@ -36,7 +36,7 @@ def reduce_array(array: Any) -> tuple[Any, ...] | str:
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
 """Both picklers' own, in front of those of ``copyreg`` and cloudpickle."""
-_plain_table: ChainMap[Any, Any] = ChainMap(_reducers, copyreg.dispatch_table)
+_plain_table: ChainMap[Any, Any] = ChainMap(_reducers, cast(dict[Any, Any], copyreg.dispatch_table))
 _by_value_table: ChainMap[Any, Any] = ChainMap(_reducers, cloudpickle.Pickler.dispatch_table)
 
 

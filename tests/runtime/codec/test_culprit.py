@@ -70,7 +70,7 @@ class BadError(Exception):
         (Slotted(), "x: attribute 'inside' of Slotted -> "),
         (Holder().method, "x: the object it is bound to -> attribute 'lock' of Holder -> "),
         (functools.partial(print, LOCK), "x: its argument 0 -> "),
-        (functools.partial(print, file=LOCK), "x: its argument 'file' -> "),
+        (functools.partial(dict, file=LOCK), "x: its argument 'file' -> "),
         (local_function(), "x: closure variable 'conn' of function local_function.<locals>.f -> "),
         (uses_a_global(), "x: global variable 'handle' of function g -> "),
         (with_default(), "x: default 0 of function with_default.<locals>.h -> "),
