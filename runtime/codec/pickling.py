@@ -36,8 +36,8 @@ def reduce_array(array: Any) -> tuple[Any, ...] | str:
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
 """Both picklers' own, in front of those of ``copyreg`` and cloudpickle."""
-_plain_table: ChainMap[Any, Any] = ChainMap(_reducers, cast(dict[Any, Any], copyreg.dispatch_table))
-_by_value_table: ChainMap[Any, Any] = ChainMap(_reducers, cloudpickle.Pickler.dispatch_table)
+_plain_table: ChainMap[Any, Any] = ChainMap(_reducers, copyreg.dispatch_table)
+_by_value_table: ChainMap[Any, Any] = ChainMap(_reducers, cast(Any, cloudpickle.Pickler.dispatch_table))
 
 
 class PlainPickler(pickle.Pickler):
