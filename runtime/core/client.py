@@ -371,7 +371,7 @@ class ClientMachine:
 
     def _actor_state(self, sender: str, message: gcs.ActorState, now: float) -> None:
         self.actors.on_state(message, now)
-        self.creations.state_changed(message, now)
+        self._effects += self.creations.state_changed(message, now)
 
     def _kill_actor(self, item: KillByHandle, now: float) -> None:
         self._effects.append(Send(self.gcs, gcs.KillActor(item.actor_id, item.no_restart, "killed")))

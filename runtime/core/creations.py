@@ -13,7 +13,7 @@ from typing import Any
 from raynb.runtime.core.actors import ALIVE, DEAD, Actors
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.inbox import Ask
-from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.ownership import Ownership, Wake
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.task import DONE, PUSHED, Story, Task
 from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply
@@ -75,11 +75,11 @@ class Creations:
         self._actors.watch(actor, now, effects)
         return effects, None
 
-    def state_changed(self, message: ActorState, now: float) -> None:
-        """The GCS (or a failed registration) tells what became of one."""
+    def state_changed(self, message: ActorState, now: float) -> list[Any]:
+        """The GCS (or a failed registration) tells what became of one. Wakes its creator, should that still wait."""
         task = self._living.get(message.actor_id)
         if task is None:
-            return
+            return []
         if message.state == ALIVE and task.state is PUSHED:
             self._story.step(task, "done")
             self._ended(task, None, now)
@@ -90,6 +90,13 @@ class Creations:
                 self._ended(task, message.failure, now)
             for oid in (*(task.deps or ()), *(task.refs or ())):
                 self._objects.unpin(oid)
+            answer = task.answer
+            if answer is not None and answer.reply is None:
+                # It ended before the GCS was asked, or while it was: nobody else will tell.
+                answer.reply = Reply(0, error=message.failure)
+                answer.waiter.needed = 0
+                return [Wake(answer.waiter)]
+        return []
 
     def _ended(self, task: Task, failure: Failed | None, now: float) -> None:
         self._unfinished.pop(task.id, None)

@@ -42,7 +42,7 @@ class Requests:
         if found is None:
             return None, []
         ask = found[0]
-        if ask.answer is None:
+        if ask.answer is None or ask.answer.reply is not None:
             return ask, []
         ask.answer.reply = message
         ask.answer.waiter.needed = 0
