@@ -153,6 +153,7 @@ class RedisServer:
         self.prefix = key_prefix(cluster_id)
         self.socket = directory / SOCKET
         self.log = log or directory / "redis.log"
+        self._password = _make_password(directory)  # now: who connects may be started before us
         self.process: Process | None = None
         self.losses: list[str] = []
         """What of the file could not be used at a start, a sentence each, for people."""
@@ -221,7 +222,6 @@ class RedisServer:
             It ended, or did not answer in time. The message has the end of its log.
         """
         repaired = False
-        password = self.password()
         while True:
             if self.process is None:
                 raise StateStoreError(f"{self!r}: start it first")
@@ -232,7 +232,7 @@ class RedisServer:
                 self.start(deadline)
                 continue
             try:
-                UnixWire(self.socket, USER, password, deadline).close()
+                UnixWire(self.socket, USER, self._password, deadline).close()
                 break
             except RefusedError as error:
                 if error.code != "LOADING":
@@ -245,10 +245,6 @@ class RedisServer:
             self.losses.append(
                 f"redis-server cut {lost} bytes off the end of its file: a write that was under way when it died"
             )
-
-    def password(self) -> str:
-        """Of our user; made at the first call."""
-        return server_password(self.directory)
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End it: gently, and where that takes too long, not. Nothing acknowledged is lost either
@@ -287,7 +283,7 @@ class RedisServer:
             directory=_quoted(self.directory),
             append_only_file=_APPEND_ONLY_FILE,
             user=USER,
-            password_hash=hashlib.sha256(self.password().encode()).hexdigest(),
+            password_hash=hashlib.sha256(self._password.encode()).hexdigest(),
             prefix=self.prefix,
             commands=" ".join(f"+{command}" for command in COMMANDS.split()),
         )
@@ -354,19 +350,24 @@ class RedisServer:
 
 
 def server_password(directory: Path) -> str:
-    """The password of the server on this directory; made (in a file, 0600) if there is none yet.
+    """The password of the server on this directory.
 
     Raises
     ------
+    FileNotFoundError
+        There has been no `RedisServer` yet.
     UnsafePathError
         The file is not the user's alone.
     """
-    path = directory / PASSWORD
+    return read_private(directory / PASSWORD, 1024).decode()
+
+
+def _make_password(directory: Path) -> str:
     try:
-        return read_private(path, 1024).decode()
+        return server_password(directory)
     except FileNotFoundError:
         password = secrets.token_hex(32)
-        write_aside(path, password.encode())
+        write_aside(directory / PASSWORD, password.encode())
         return password
 
 

@@ -28,6 +28,7 @@ from raynb.runtime.adapters.redis_server import SOCKET, USER, key_prefix, server
 from raynb.runtime.adapters.redis_wire import (
     Command,
     LibraryWire,
+    NoTimeError,
     RefusedError,
     Reply,
     UnixWire,
@@ -53,6 +54,7 @@ Dial = Callable[[float], Wire]
 _FIELDS_MAX: Final = 10_000
 _SCAN_COUNT: Final = 512
 _RETRY_S: Final = 0.005
+_RETRY_S_MAX: Final = 0.2
 _PASSING: Final = frozenset({"LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY"})
 _ADVICE: Final = {
     "WRONGPASS": "the user or password in its URL is wrong",
@@ -121,9 +123,18 @@ class RedisStateStore:
 
     @classmethod
     def private(cls, directory: Path, cluster_id: str, *, call_timeout_s: float = 10.0) -> RedisStateStore:
-        """On the `RedisServer` of this directory; the witness is in it too."""
+        """On the `RedisServer` of this directory; the witness is in it too.
+
+        Raises
+        ------
+        StateStoreUnavailableError
+            None has been made there yet.
+        """
         socket = directory / SOCKET
-        password = server_password(directory)
+        try:
+            password = server_password(directory)
+        except FileNotFoundError as error:
+            raise StateStoreUnavailableError(f"there is no redis-server in {directory} yet") from error
         return cls(
             lambda deadline: UnixWire(socket, USER, password, deadline),
             f"{socket} (private server)",
@@ -240,12 +251,15 @@ class RedisStateStore:
             raise StateStoreError("this store is closed: open another")
         deadline = time.monotonic() + self.call_timeout_s
         done = False
-        cause: Exception
+        cause: Exception | None = None
+        pause = _RETRY_S
         while True:
             try:
                 result = attempt(deadline)
                 done = True
                 return result
+            except NoTimeError as error:
+                cause = cause or error
             except WireError as error:
                 cause = error
             except RefusedError as error:
@@ -263,7 +277,8 @@ class RedisStateStore:
                     f"{self.name} did not do it within {self.call_timeout_s:g} s ({cause}): is it "
                     "running, and its disk not full?"
                 )
-            time.sleep(min(_RETRY_S, left))
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _RETRY_S_MAX)
 
     def _drop(self) -> None:
         self._writable = False

@@ -30,6 +30,10 @@ class WireError(OSError):
     """No connection, or it broke, or the time is over, or what came is not Redis's protocol."""
 
 
+class NoTimeError(WireError):
+    """The deadline had passed before anything was done."""
+
+
 class RefusedError(Exception):
     """Redis answered a command with an error. ``code`` is its first word (``NOPERM``, ...)."""
 
@@ -297,7 +301,7 @@ def _text(error: object) -> str:
 def _remaining(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise WireError("no time is left")
+        raise NoTimeError("no time is left")
     return left
 
 

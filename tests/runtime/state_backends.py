@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raynb.runtime.adapters.processes import children
-from raynb.runtime.adapters.redis_server import USER, RedisServer
+from raynb.runtime.adapters.redis_server import USER, RedisServer, server_password
 from raynb.runtime.adapters.redis_store import RedisStateStore
 from raynb.runtime.adapters.redis_wire import UnixWire
 from raynb.runtime.adapters.sqlite_store import SqliteStateStore
@@ -158,7 +158,7 @@ class RedisBackend:
     def open(self, call_timeout_s: float = 10.0) -> RedisStateStore:
         if not self.through_library:
             return RedisStateStore.private(self.server.directory, CLUSTER, call_timeout_s=call_timeout_s)
-        url = f"unix://{USER}:{self.server.password()}@{self.server.socket}"
+        url = f"unix://{USER}:{server_password(self.server.directory)}@{self.server.socket}"
         witness = self.directory / "witness"
         return RedisStateStore.at(url, CLUSTER, witness=witness, call_timeout_s=call_timeout_s)
 
@@ -183,7 +183,7 @@ class RedisBackend:
             assert wire.exchange([("HSET", name, key, flipped(row))], soon()) == [0]
 
     def wire(self) -> UnixWire:
-        return UnixWire(self.server.socket, USER, self.server.password(), soon())
+        return UnixWire(self.server.socket, USER, server_password(self.server.directory), soon())
 
     def files(self) -> list[Path]:
         """The append-only files."""

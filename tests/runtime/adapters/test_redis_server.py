@@ -24,7 +24,9 @@ from raynb.runtime.adapters.redis_server import (
     RedisServer,
     find_server,
     key_prefix,
+    server_password,
 )
+from raynb.runtime.adapters.redis_store import RedisStateStore
 from raynb.runtime.adapters.redis_wire import RefusedError, UnixWire
 from raynb.runtime.ports.state_store import Put, StateStoreError, StateStoreUnavailableError
 from tests.runtime.state_backends import CLUSTER, RedisBackend, nothing_left, short_directory, soon
@@ -102,7 +104,7 @@ def test_all_that_it_makes_is_the_users_alone_whatever_the_umask() -> None:
 
 
 def test_its_password_is_in_one_file_only_and_in_no_argument_or_environment(backend: RedisBackend) -> None:
-    password = backend.server.password().encode()
+    password = server_password(backend.server.directory).encode()
     assert len(password) == 64
     texts = {
         str(path): path.read_bytes()
@@ -115,7 +117,7 @@ def test_its_password_is_in_one_file_only_and_in_no_argument_or_environment(back
 
 
 def test_nobody_gets_in_without_the_password(backend: RedisBackend) -> None:
-    for user, password in [(USER, "wrong"), ("default", ""), ("default", backend.server.password())]:
+    for user, password in [(USER, "wrong"), ("default", ""), ("default", server_password(backend.server.directory))]:
         with pytest.raises(RefusedError, match="WRONGPASS"):
             UnixWire(backend.server.socket, user, password, soon())
     with socket.socket(socket.AF_UNIX) as connection:
@@ -155,6 +157,17 @@ def test_its_user_may_do_only_what_the_store_needs(backend: RedisBackend, comman
         with pytest.raises(RefusedError, match="NOPERM"):
             wire.exchange([command], soon())
         assert wire.exchange([("PING",)], soon()) == [b"PONG"]
+
+
+def test_whoever_connects_may_be_started_before_the_server() -> None:
+    with short_directory() as directory, nothing_left():
+        with pytest.raises(StateStoreUnavailableError, match="no redis-server"):
+            RedisStateStore.private(directory / "redis", CLUSTER)
+        server = RedisServer(directory / "redis", CLUSTER)
+        with contextlib.closing(RedisStateStore.private(server.directory, CLUSTER)) as store:
+            server.start(soon())
+            assert store.next_epoch() == 1
+        server.stop()
 
 
 def test_a_cluster_id_with_a_pattern_in_it_is_refused() -> None:
@@ -206,7 +219,10 @@ def test_it_dies_with_the_process_that_started_it_however_that_dies() -> None:
     with (
         short_directory() as directory,
         subprocess.Popen(
-            [sys.executable, "-c", PARENT, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", PARENT, str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[3],
         ) as parent,
     ):
         assert parent.stdout is not None

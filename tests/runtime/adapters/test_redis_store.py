@@ -17,7 +17,16 @@ import pytest
 
 from raynb.runtime.adapters.redis_server import find_server
 from raynb.runtime.adapters.redis_store import RedisStateStore
-from raynb.runtime.adapters.redis_wire import Command, LibraryWire, RefusedError, Reply, UnixWire, Wire, WireError
+from raynb.runtime.adapters.redis_wire import (
+    Command,
+    LibraryWire,
+    NoTimeError,
+    RefusedError,
+    Reply,
+    UnixWire,
+    Wire,
+    WireError,
+)
 from raynb.runtime.ports.state_store import (
     Put,
     StaleEpochError,
@@ -103,6 +112,23 @@ def test_a_server_that_is_away_is_an_error_in_time_and_used_again_when_it_is_bac
         backend.start()
         store.apply([Put("t", b"k", b"2")])
         assert store.load("t").rows == [(b"k", b"2")]
+
+
+def test_the_error_gives_the_reason_of_the_last_attempt_that_there_was_time_for() -> None:
+    attempts = []
+
+    def dial(deadline: float) -> Wire:
+        attempts.append(deadline)
+        if time.monotonic() >= deadline:
+            raise NoTimeError("no time is left")
+        raise WireError(f"certificate {len(attempts)} has expired")
+
+    with (
+        contextlib.closing(RedisStateStore(dial, "server", CLUSTER, call_timeout_s=0.1)) as store,
+        pytest.raises(StateStoreUnavailableError, match=r"within 0\.1 s \(certificate \d has expired\)"),
+    ):
+        store.load("t")
+    assert 2 <= len(attempts) < 10
 
 
 def test_a_server_that_hangs_is_an_error_in_time(backend: RedisBackend) -> None:
