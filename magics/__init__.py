@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["register", "unregister"]
 
 _COMPLETED = ("%%remote", "%remote", "%raynb")
+_COMPLETED_LATER = r"[^%=]+=\s*%remote\s"
+"""`ref = %remote ...`: IPython tells lines by their first word, or by a pattern."""
 
 
 def register(ipython: InteractiveShell, open_screen: Callable[[], Screen] | None = None) -> None:
@@ -34,6 +37,7 @@ def register(ipython: InteractiveShell, open_screen: Callable[[], Screen] | None
     set_hook: Any = ipython.set_hook
     for magic in _COMPLETED:
         set_hook("complete_command", _complete, str_key=magic)
+    set_hook("complete_command", _complete, re_key=_COMPLETED_LATER)
 
 
 def unregister(ipython: InteractiveShell) -> None:
@@ -48,6 +52,7 @@ def unregister(ipython: InteractiveShell) -> None:
     ipython.configurables.remove(magics)
     for magic in _COMPLETED:
         del ipython.strdispatchers["complete_command"].strs[magic]
+    del ipython.strdispatchers["complete_command"].regexs[re.compile(_COMPLETED_LATER)]
 
 
 def _complete(ipython: InteractiveShell, event: Any) -> list[str]:

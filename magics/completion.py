@@ -16,10 +16,11 @@ def candidates(line: str, names: Iterable[str] = ()) -> list[str]:
     Parameters
     ----------
     line
-        The text before the cursor, the magic included.
+        The text before the cursor, the magic included; a magic may follow an assignment.
     names
         Of the notebook.
     """
+    line = line[line.index("%") :]
     words = line.split()
     magic, typed = words[0], ("" if line[-1:].isspace() else words[-1])
     before = words[1:] if not typed else words[1:-1]
@@ -27,8 +28,8 @@ def candidates(line: str, names: Iterable[str] = ()) -> list[str]:
         found = list(flags(COMMANDS[before[0]])) if before and before[0] in COMMANDS else []
         found = found if before else [*COMMANDS, "--help"]
     elif before and before[-1] in _TAKES_NAMES:
-        listed, comma, typed_name = typed.rpartition(",")
-        return sorted(f"{listed}{comma}{name}" for name in _public(names) if name.startswith(typed_name))
+        # A shell completes what follows a comma.
+        return [name for name in _public(names) if name.startswith(typed.rpartition(",")[2])]
     else:
         options = RemoteOptions if magic == "%%remote" else ExpressionOptions
         # An option says a thing once.

@@ -170,6 +170,6 @@ class IPythonSession:
     def screen(self) -> Screen:
         if self._open_screen is not None:
             return self._open_screen()
-        from raynb.magics.screen import DirectScreen
+        from raynb.magics.screen import open_screen
 
-        return DirectScreen()
+        return open_screen(self._shell)

@@ -110,6 +110,7 @@ class RemoteCells:
         panel = Panel(
             self._session.screen(),
             cell.label,
+            options.name or cell.label,
             len(submissions),
             awaits_value=facts.shows_last and not options.block,
         )

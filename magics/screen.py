@@ -1,6 +1,7 @@
-"""Where a cell's results are shown: a port, and the plain way to do it.
+"""Where a cell's results are shown: a port, and two ways to do it.
 
-The kernel extension gives a better one, that finds the cell again when another one runs.
+In a kernel, messages go out under the header of the request that ran the cell, so that a front end puts them into that
+cell, whichever one runs by then. In a terminal there is nothing but the present line.
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ class Screen(Protocol):
         """Show why the task of the cell ``label`` has no result."""
 
 
+def open_screen(shell: Any) -> Screen:
+    """The output of the cell that runs now."""
+    kernel = getattr(shell, "kernel", None)
+    return DirectScreen() if kernel is None else KernelScreen(kernel)
+
+
 class DirectScreen:
-    """Shows through IPython's own display, in whatever cell that means at the time."""
+    """Shows where the cursor is."""
 
     def show(self, bundle: Bundle, *, display_id: str | None = None, update: bool = False) -> None:
         from IPython import display
@@ -33,7 +40,36 @@ class DirectScreen:
         here(data, metadata=metadata, raw=True, display_id=display_id, update=update)
 
     def fail(self, error: BaseException, label: str) -> None:
-        print(f"{label} failed: {type(error).__name__}: {error}", file=sys.stderr)
+        print("\n".join(described(error, label)), file=sys.stderr)
+
+
+class KernelScreen:
+    """Shows in the cell whose request the kernel was handling when this was made."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel = kernel
+        self._parent = kernel.get_parent("shell")
+
+    def show(self, bundle: Bundle, *, display_id: str | None = None, update: bool = False) -> None:
+        data, metadata = bundle
+        transient = {"display_id": display_id} if display_id else {}
+        content = {"data": data, "metadata": metadata, "transient": transient}
+        self._send("update_display_data" if update else "display_data", content)
+
+    def fail(self, error: BaseException, label: str) -> None:
+        lines = described(error, label)
+        content = {"ename": type(error).__name__, "evalue": str(error), "traceback": lines}
+        self._send("error", content)
+
+    def _send(self, kind: str, content: dict[str, Any]) -> None:
+        kernel = self._kernel
+        kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=kind.encode())
+
+
+def described(error: BaseException, label: str) -> list[str]:
+    """The lines that say what went wrong in a task: the task's own traceback, where it has one."""
+    text = getattr(error, "traceback_str", "") or f"{type(error).__name__}: {error}"
+    return [f"{label} failed", text]
 
 
 class Placeholder:
@@ -48,6 +84,6 @@ class Placeholder:
         """Put a bundle in its place."""
         self._screen.show(bundle, display_id=self._id, update=True)
 
-    def vanish(self) -> None:
-        """Leave as little as a front end allows."""
-        self.become(({"text/plain": ""}, {}))
+    def say(self, text: str) -> None:
+        """Put a line of text in its place; none leaves as little as a front end allows."""
+        self.become(({"text/plain": text}, {}))

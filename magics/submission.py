@@ -27,12 +27,15 @@ class Submission:
         References to what the cell's names stand for.
     report
         Reference to the list of what the cell showed; it is there when the task is done.
+    needs
+        References that it depends on.
     superseded
         The cell has run again: nobody wants to hear what became of this one.
     """
 
     outputs: tuple[Any, ...]
     report: Any
+    needs: tuple[Any, ...] = ()
     superseded: bool = False
 
 
@@ -66,7 +69,7 @@ def send(shipment: Shipment, options: dict[str, Any]) -> list[Submission]:
             raise
         raise explained from error
     returned = [refs if isinstance(refs, list) else [refs] for refs in sent]
-    return [Submission(_outputs(cell, refs[:-1]), refs[-1]) for refs in returned]
+    return [Submission(_outputs(cell, refs[:-1]), refs[-1], shipment.refs) for refs in returned]
 
 
 def _outputs(cell: ShippedCell, refs: list[Any]) -> tuple[Any, ...]:
@@ -98,9 +101,16 @@ class Running:
         self._by_cell: dict[str, list[Submission]] = {}
 
     def superseded(self, key: str, needed: Collection[Any]) -> list[Submission]:
-        """Tasks of earlier runs of the cell, but for those whose outputs the new run needs."""
+        """Tasks of earlier runs of the cell, but for those that the new run builds on."""
+        found: list[Submission] = []
+        needed = set(needed)
         with self._lock:
-            return [old for old in self._by_cell.get(key, []) if not set(old.outputs) & set(needed)]
+            for earlier in reversed(self._by_cell.get(key, [])):
+                if needed & set(earlier.outputs):
+                    needed |= set(earlier.needs)
+                elif not earlier.superseded:
+                    found.append(earlier)
+        return found
 
     def add(self, key: str, submissions: Iterable[Submission]) -> None:
         """These run now."""

@@ -1,0 +1,76 @@
+"""A real kernel, and its messages as a front end reads them: by the request that they belong to."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from queue import Empty
+from typing import Any
+
+from jupyter_client.manager import start_new_kernel
+
+PATIENCE_S = 30.0
+POLL_S = 0.2
+
+
+class Kernel:
+    """A kernel with an empty notebook."""
+
+    def __init__(self) -> None:
+        manager, client = start_new_kernel(kernel_name="python3")
+        self.manager: Any = manager
+        self.client: Any = client
+        self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=False)
+
+    def send(self, cell: str, cell_id: str = "") -> str:
+        """Ask for a cell to be run; the id of the request."""
+        client = self.client
+        content = {"code": cell, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+        message = client.session.msg("execute_request", content, metadata={"cellId": cell_id} if cell_id else {})
+        client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    def run(self, cell: str, cell_id: str = "") -> str:
+        """Run a cell to its end; the id of the request."""
+        request = self.send(cell, cell_id)
+        self.wait_until(lambda: self.is_done(request))
+        return request
+
+    def is_done(self, request: str) -> bool:
+        return any(m["content"].get("execution_state") == "idle" for m in self.messages[request])
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Read messages until the condition holds."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, dict(self.messages)
+            try:
+                message = self.client.get_iopub_msg(timeout=POLL_S)
+            except Empty:
+                continue
+            self.messages[message["parent_header"].get("msg_id", "")].append(message)
+
+    def of(self, request: str, *kinds: str) -> list[dict[str, Any]]:
+        """The contents of a cell's messages of these kinds, in order."""
+        return [m["content"] for m in self.messages[request] if m["msg_type"] in kinds]
+
+    def printed(self, request: str) -> str:
+        """What stands in a cell as printed."""
+        return "".join(content["text"] for content in self.of(request, "stream"))
+
+    def shown(self, request: str) -> list[str]:
+        """The texts that a cell shows, updates applied."""
+        texts: dict[str, str] = {}
+        for content in self.of(request, "display_data", "update_display_data", "execute_result"):
+            place = content.get("transient", {}).get("display_id") or f"({len(texts)})"
+            texts[place] = content["data"]["text/plain"]
+        return list(texts.values())
+
+    def errors(self, request: str) -> str:
+        """The tracebacks in a cell."""
+        return "\n".join("\n".join(content["traceback"]) for content in self.of(request, "error"))
