@@ -88,6 +88,8 @@ class ClientMachine:
         """Why the cluster is gone, once it is."""
         self._effects: list[Any] = []
         self.handoffs = Handoffs(self.objects)
+        self._own_lease = 0
+        """Under which this process, a worker, was granted last."""
         self.waiting = Waiting(self.objects)
         self._flushed_at = 0.0
         self._tick_at = 0.0
@@ -403,11 +405,12 @@ class ClientMachine:
     # -- leases, deaths, time
 
     def _on_granted(self, sender: str, message: node.LeaseGranted, now: float) -> None:
-        if message.client == self.address:
-            self.scheduler.granted(message, now)
-        else:
-            # Not to us, but of us: this process is the worker.
+        if message.worker == self.address and message.lease != self._own_lease:
+            # Of us, and not (yet) to us: this process is the worker. Of itself it hears twice, as the worker first.
+            self._own_lease = message.lease
             self._effects.append(Foreign(sender, message))
+        else:
+            self.scheduler.granted(message, now)
 
     def _on_infeasible(self, sender: str, message: node.LeaseInfeasible, now: float) -> None:
         pool = self.scheduler.pools.get(message.key)
