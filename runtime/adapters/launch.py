@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -189,12 +191,13 @@ def launch_cluster(options: ClusterOptions, *, timeout_s: float = 30.0, python: 
             pass  # it has ended already; the report says why
         answer = _read_all(ready, timeout_s)
         outcome = _outcome(answer, early_log, timeout_s)
-        if isinstance(outcome, ClusterInfo):
-            # It outlives us on purpose: Popen must not wait for it, nor warn that nobody did.
-            daemon.returncode = 0
-            return outcome
-        daemon.kill()
+        if not isinstance(outcome, ClusterInfo):
+            # What we started has gone on in a child, which is still of its group.
+            with suppress(ProcessLookupError):
+                os.killpg(daemon.pid, signal.SIGKILL)
         daemon.wait()
+        if isinstance(outcome, ClusterInfo):
+            return outcome
         raise ClusterLaunchError(outcome)
     finally:
         os.close(ready)

@@ -26,6 +26,9 @@ from raynb.runtime.daemons.node_parts import NodeParts
 
 def main() -> None:
     """Read options, run until the end."""
+    # Nobody's child: whoever started us may live on for long, and would have a zombie of us.
+    if os.fork():
+        os._exit(0)
     data = sys.stdin.buffer.read()
     # The pipe to whoever started us; nobody else may hold it open.
     report_fd = os.dup(1)
