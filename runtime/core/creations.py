@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from raynb.runtime.core.actors import ALIVE, DEAD, Actors
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.inbox import Ask
@@ -18,6 +20,12 @@ from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.task import DONE, PUSHED, Story, Task
 from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply
 from raynb.runtime.messages.values import Failed
+
+
+class _Registered(msgspec.Struct):
+    """What a creator has to know of the reply to `CreateActor`."""
+
+    actor_id: bytes
 
 
 class Creations:
@@ -65,6 +73,9 @@ class Creations:
         actor_id = creation.creation.actor_id
         if reply.error is not None:
             return [], ActorState(actor_id, DEAD, 0, failure=reply.error)
+        if creation.get_if_exists and msgspec.msgpack.decode(reply.data, type=_Registered).actor_id != actor_id:
+            # Another has the name, and was asked for in that case: this one will never be.
+            return [], ActorState(actor_id, DEAD, 0)
         actor = self._actors.of(actor_id)
         actor.registered = True
         task = self._living.get(actor_id)
