@@ -21,6 +21,12 @@ def loaded_array_type() -> type | None:
     return getattr(sys.modules.get("numpy"), "ndarray", None)
 
 
+def loaded_scalar_types() -> list[type]:
+    """The types of numpy's scalars that are exactly a Python ``bool``, ``int``, ``float`` or ``complex``."""
+    numpy = sys.modules["numpy"]
+    return [numpy.dtype(code).type for code in "?bhilqBHILQefdFD"]
+
+
 def is_plain(array: Any) -> bool:
     """Whether an exact ``ndarray`` is nothing but its dtype's text, its shape and its bytes.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
+import sys
 from collections import ChainMap
 from collections.abc import Callable
 from types import FunctionType
@@ -16,7 +17,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from raynb.runtime.codec.arrays import assemble, dismantle, is_plain, loaded_array_type
+from raynb.runtime.codec.arrays import assemble, dismantle, is_plain, loaded_array_type, loaded_scalar_types
 
 PROTOCOL = 5
 
@@ -51,28 +52,61 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle 
 
     dispatch_table = _by_value_table
 
+    def __init__(self, file: Any, protocol: int, buffer_callback: Any = None) -> None:
+        pickle.Pickler.__init__(self, file, protocol, buffer_callback=buffer_callback)
+        # cloudpickle's own, which its reducers use; its __init__ takes longer than small pickles.
+        self.globals_ref: dict[int, dict[str, Any]] = {}
+        self.proto = protocol
+
     def reducer_override(self, obj: Any) -> Any:
-        if obj is assemble:
-            # Spares cloudpickle's search for where it can be imported from.
+        kind = type(obj)
+        if kind is FunctionType:
+            return NotImplemented if is_importable(obj) else self._function_reduce(obj)
+        if kind is not type and not issubclass(kind, type):
             return NotImplemented
-        if type(obj) is FunctionType:
-            return self._function_reduce(obj)
-        return super().reducer_override(obj)
+        return NotImplemented if is_importable(obj) else super().reducer_override(obj)
 
 
-def know_arrays() -> type | None:
-    """Give arrays their short form if numpy is there by now. Returns ``numpy.ndarray``, or None."""
+def is_importable(obj: Any) -> bool:
+    """Whether a function or class is surely one that goes by reference: cloudpickle's test, for the common case."""
+    module = getattr(obj, "__module__", None)
+    if module == "__main__" or type(module) is not str:
+        return False
+    found = getattr(sys.modules.get(module), getattr(obj, "__qualname__", ""), None)
+    return found is obj and not cloudpickle.list_registry_pickle_by_value()
+
+
+def reduce_scalar(scalar: Any) -> tuple[Any, ...]:
+    """What a pickler writes for one of numpy's scalars that a Python number has room for."""
+    return type(scalar), (scalar.item(),)
+
+
+def know_numpy() -> tuple[type | None, list[type]]:
+    """Give arrays and scalars their short form if numpy is there by now.
+
+    Returns
+    -------
+    array_type, scalar_types
+        ``numpy.ndarray``, or None; and the types of scalars that have a short form.
+    """
     array_type = loaded_array_type()
-    if array_type is not None:
-        _reducers[array_type] = reduce_array
-    return array_type
+    if array_type is None:
+        return None, []
+    scalar_types = loaded_scalar_types()
+    _reducers[array_type] = reduce_array
+    _reducers.update(dict.fromkeys(scalar_types, reduce_scalar))
+    return array_type, scalar_types
+
+
+_dump = pickle.Pickler.dump
+"""cloudpickle's wraps it only in order to reword an error."""
 
 
 def dump(pickler: type[PlainPickler] | type[ByValuePickler], value: object) -> tuple[bytes, list[memoryview]]:
     """Pickle ``value`` with its large buffers beside it."""
     buffers: list[pickle.PickleBuffer] = []
     out = io.BytesIO()
-    pickler(out, PROTOCOL, buffer_callback=buffers.append).dump(value)
+    _dump(pickler(out, PROTOCOL, buffer_callback=buffers.append), value)
     return out.getvalue(), [flat(buffer) for buffer in buffers]
 
 

@@ -7,8 +7,6 @@ inside a pack (a ``__reduce__`` of the user's that packs something itself) colle
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from raynb.runtime.messages.values import RefInfo
 
@@ -24,12 +22,21 @@ class Found:
         What keeps those references counted until the packer has counted them itself.
     """
 
-    __slots__ = ("_seen", "holders", "refs")
+    __slots__ = ("_outer", "_seen", "holders", "refs")
 
     def __init__(self) -> None:
         self.refs: list[RefInfo] = []
         self.holders: list[object] = []
         self._seen: set[bytes] = set()
+        self._outer: Found | None = None
+
+    def __enter__(self) -> Found:
+        self._outer = _collector.found
+        _collector.found = self
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _collector.found = self._outer
 
     def add(self, oid: bytes, owner: str, holder: object) -> None:
         if holder is not None:
@@ -69,12 +76,6 @@ def note_reference(oid: bytes, owner: str, holder: object = None) -> bool:
     return True
 
 
-@contextmanager
-def collect_references() -> Iterator[Found]:
-    """Collect what this thread notes within the block, and nothing else."""
-    outer, found = _collector.found, Found()
-    _collector.found = found
-    try:
-        yield found
-    finally:
-        _collector.found = outer
+def collect_references() -> Found:
+    """Use as ``with collect_references() as found``: collects what this thread notes within, and nothing else."""
+    return Found()

@@ -40,7 +40,7 @@ PLAIN_TYPES: frozenset[type] = frozenset({int, float, bool, type(None), str, byt
 SAFE_TYPES: set[type] = set(PLAIN_TYPES)
 """Leaves whose pickle never needs cloudpickle, whatever they hold. Types may be added: references and handles, say."""
 
-SHALLOW_ITEMS_MAX = 32
+SHALLOW_ITEMS_MAX = 100
 """Of longer containers not every item is looked at: cloudpickle's price is small beside theirs."""
 
 LARGE_TEXT_BYTES = 64 * 1024
@@ -122,7 +122,8 @@ def array_type() -> type | None:
     """``numpy.ndarray`` once the process has imported numpy, else None."""
     global _array_type
     if _array_type is None:
-        _array_type = pickling.know_arrays()
+        _array_type, scalar_types = pickling.know_numpy()
+        SAFE_TYPES.update(scalar_types)
     return _array_type
 
 

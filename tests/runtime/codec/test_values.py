@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import textwrap
 from collections import OrderedDict, namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import msgspec
 import numpy as np
 import pandas as pd
@@ -222,6 +225,44 @@ def test_what_a_script_defines_goes_by_value() -> None:
     """
     data = run(maker)
     assert run(reader, data) == "42 6 Thing(n=14)"
+
+
+@pytest.mark.parametrize("code", "?bhilqBHILQefdgFDGSUmM")
+def test_scalars_of_numpy_keep_their_types(code: str) -> None:
+    scalar = np.ones(1, code)[0] if code not in "SU" else np.array(["x"], code)[0]
+    for result in (through_a_message(scalar), through_a_message([scalar, print])[0]):
+        assert type(result) is type(scalar)
+        assert result == scalar and result.dtype == scalar.dtype
+
+
+def test_a_class_that_only_seems_to_be_importable_goes_by_value() -> None:
+    made = make_dataclass("Made", ["x"])
+    made.__module__ = "dataclasses"
+    assert b"_make_skeleton_class" in pack(made(1)).data
+    assert through_a_message(made(1)) == made(1)
+
+
+def test_a_function_that_was_replaced_in_its_module_goes_by_value() -> None:
+    def original() -> int:
+        return 1
+
+    original.__module__, original.__qualname__ = "textwrap", "dedent"
+    assert through_a_message(original)() == 1
+    assert through_a_message(textwrap.dedent) is textwrap.dedent
+
+
+def test_modules_that_are_said_to_go_by_value_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "edited_by_hand.py").write_text("class Thing:\n    pass\n\ndef f():\n    return 5\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("edited_by_hand")
+    assert b"_make_skeleton_class" not in pack(module.Thing()).data
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        assert b"_make_skeleton_class" in pack(module.Thing()).data
+        assert b"_make_function" in pack(module.f).data
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+        del sys.modules["edited_by_hand"]
 
 
 def test_the_codec_imports_numpy_only_for_those_who_have_arrays() -> None:
