@@ -353,7 +353,7 @@ class WorkerPool:
 
     def statistics(self) -> dict[str, int]:
         """Workers by state."""
-        counts = dict.fromkeys((STARTING, IDLE, LEASED, ACTOR, DYING), 0)
+        counts: dict[str, int] = dict.fromkeys((STARTING, IDLE, LEASED, ACTOR, DYING), 0)
         for worker in self.workers.values():
             counts[worker.state] += 1
         counts["blocked"] = sum(1 for worker in self.workers.values() if worker.blocked)

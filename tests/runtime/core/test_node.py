@@ -6,9 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from raynb.runtime.core.node_effects import (
     ClientExited,
@@ -17,9 +14,7 @@ from raynb.runtime.core.node_effects import (
     Measured,
     StopRequested,
     WatchProcess,
-    WorkerExited,
 )
-from raynb.runtime.core.worker_pool import START_FAILURES_TOLD
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered, RegisterNode, Reply
 from raynb.runtime.messages.node import (
     ActorStartFailed,
@@ -36,7 +31,6 @@ from raynb.runtime.messages.node import (
     StartActor,
     StopNode,
     StoreUsage,
-    WhyWaiting,
     WorkerBlocked,
     WorkerTable,
     WorkerUnblocked,
@@ -158,70 +152,6 @@ def test_an_infeasible_demand_is_said_once_with_what_to_do(world: World) -> None
 def test_a_senseless_demand_is_answered_and_harms_nobody(world: World) -> None:
     world.demand("driver", 1, CPU=-1)
     assert "CPU=-1" in world.told("driver", LeaseInfeasible).message
-
-
-# -- why
-
-
-def why(world: World, client: str, key: int = 1) -> dict[str, Any]:
-    effects = world.receive(client, WhyWaiting(5, key))
-    reply = world.told(client, Reply, effects)
-    assert reply.request == 5
-    answer: dict[str, Any] = json.loads(reply.data)
-    return answer
-
-
-def test_why_names_who_holds_the_cpus(world: World) -> None:
-    world.driver_joins("other")
-    world.demand("driver", 2, CPU=1)
-    world.demand("other", 1, CPU=1)
-    answer = why(world, "other")
-    assert answer["kind"] == "resources"
-    assert answer["sentence"] == ("other.f waits for 1 CPU: all of the node's 2 CPU is taken (by 2 x driver.f).")
-    assert answer["holders"] == [["driver.f", 2]]
-
-
-def test_why_says_that_actors_hold_the_cpus_for_life(world: World) -> None:
-    for number in (1, 2):
-        world.receive(GCS, actor_message(number, CPU=1))
-    world.worker_joins()
-    world.demand("driver", 1, CPU=1)
-    assert "ray.kill()" in why(world, "driver")["fix"]
-
-
-def test_why_of_an_infeasible_demand_is_what_was_told(world: World) -> None:
-    world.demand("driver", 1, GPU=1)
-    answer = why(world, "driver")
-    assert answer["kind"] == "infeasible"
-    assert f"{answer['sentence']} {answer['fix']}" == world.told("driver", LeaseInfeasible).message
-
-
-def test_why_says_that_a_worker_starts() -> None:
-    world = World()
-    world.start(workers=0)
-    world.driver_joins()
-    world.demand("driver", 1, CPU=1)
-    assert why(world, "driver")["kind"] == "worker"
-
-
-def test_why_of_something_that_does_not_wait_says_so(world: World) -> None:
-    world.demand("driver", 1, CPU=1)
-    assert "1 worker" in why(world, "driver")["sentence"]
-    assert why(world, "driver", key=99)["kind"] == "served"
-
-
-def test_clients_are_told_when_workers_can_not_start() -> None:
-    world = World(cpus=1)
-    world.start(workers=0)
-    world.driver_joins()
-    world.demand("driver", 1, CPU=1)
-    for _ in range(START_FAILURES_TOLD):
-        while not world.ordered:
-            world.tick()
-        world.handle(WorkerExited(world.ordered.pop(), 5, "exit code 1"))
-    message = world.told("driver", LeaseInfeasible).message
-    assert "exit code 1" in message and "worker logs" in message
-    assert len(sent(world.effects, LeaseInfeasible)) == 1
 
 
 # -- deaths
@@ -497,97 +427,3 @@ def test_asked_to_stop_it_tells_the_drivers_and_does_nothing_more(event: StopReq
     assert (died.kind, died.address, died.intended) == ("node", ME, True)
     assert world.stopped
     assert world.tick() == []
-
-
-# -- any history
-
-
-class NodeHistory(RuleBasedStateMachine):
-    """Clients, workers and the GCS come, ask, die; the invariants hold (`check`), and at the end all is free again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = World(embedded=False, gpus=1)
-        self.world.start(workers=1)
-        self.drivers = 0
-
-    def clients(self) -> list[str]:
-        return [*self.world.machine.drivers, *self.world.living.values()]
-
-    @rule()
-    def driver(self) -> None:
-        self.drivers += 1
-        self.world.driver_joins(f"driver{self.drivers}")
-
-    @precondition(lambda self: self.world.ordered)
-    @rule(how=st.sampled_from(["joins", "joins", "joins", "dies"]))
-    def worker(self, how: str) -> None:
-        if how == "joins":
-            self.world.worker_joins()
-        else:
-            self.world.handle(WorkerExited(self.world.ordered.pop(0), 0, "exit code 1"))
-
-    @precondition(lambda self: self.clients())
-    @rule(
-        data=st.data(),
-        key=st.integers(0, 3),
-        count=st.integers(0, 4),
-    )
-    def demand(self, data: st.DataObject, key: int, count: int) -> None:
-        resources = [{"CPU": 1.0}, {"CPU": 2.0}, {"GPU": 1.0, "CPU": 0.5}, {"CPU": 64.0}][key]
-        self.world.demand(data.draw(st.sampled_from(self.clients())), count, key, **resources)
-
-    @precondition(lambda self: self.world.grants)
-    @rule(data=st.data())
-    def give_back(self, data: st.DataObject) -> None:
-        self.world.give_back(data.draw(st.sampled_from(list(self.world.grants))))
-
-    @precondition(lambda self: self.world.living)
-    @rule(data=st.data(), message=st.sampled_from([WorkerBlocked(), WorkerUnblocked(), LeaveNode()]))
-    def worker_says(self, data: st.DataObject, message: Any) -> None:
-        self.world.receive(data.draw(st.sampled_from(list(self.world.living.values()))), message)
-
-    @precondition(lambda self: self.world.living)
-    @rule(data=st.data())
-    def worker_dies(self, data: st.DataObject) -> None:
-        self.world.worker_dies(data.draw(st.sampled_from(list(self.world.living.values()))))
-
-    @precondition(lambda self: self.world.machine.drivers)
-    @rule(data=st.data(), orderly=st.booleans())
-    def driver_goes(self, data: st.DataObject, orderly: bool) -> None:
-        driver = data.draw(st.sampled_from(list(self.world.machine.drivers)))
-        if orderly:
-            self.world.receive(driver, LeaveNode())
-        else:
-            self.world.handle(ClientExited(driver, "its process ended"))
-
-    @rule(number=st.integers(0, 3), incarnation=st.integers(0, 2), cpus=st.sampled_from([0.0, 1.0]))
-    def start_actor(self, number: int, incarnation: int, cpus: float) -> None:
-        self.world.receive(GCS, actor_message(number, incarnation, CPU=cpus))
-
-    @rule(number=st.integers(0, 3), incarnation=st.integers(0, 2))
-    def kill_actor(self, number: int, incarnation: int) -> None:
-        self.world.receive(GCS, KillWorker("", "killed", actor_message(number).actor_id, incarnation))
-
-    @rule(restarted=st.booleans())
-    def gcs(self, restarted: bool) -> None:
-        self.world.handle(GcsStarted()) if restarted else self.world.receive(GCS, NodeRegistered(1))
-
-    @rule(seconds=st.sampled_from([0.05, 0.4, 7.0, 61.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.world.tick(seconds)
-
-    def teardown(self) -> None:
-        world = self.world
-        for driver in list(world.machine.drivers):
-            world.receive(driver, LeaveNode())
-        for token in list(world.living):
-            world.worker_dies(f"ipc://{token}")
-        machine = world.machine
-        assert machine.leases.available == machine.leases.total
-        assert not machine.leases.by_number
-        assert not machine.leases.demands
-
-
-TestNodeHistory = NodeHistory.TestCase
-TestNodeHistory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
