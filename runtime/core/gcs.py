@@ -419,5 +419,8 @@ class _World:
     def is_dead(self, address: str) -> bool:
         return address in self._members.dead
 
+    def is_alive(self, address: str) -> bool:
+        return self._members.is_process(address)
+
     def job_ended(self, job: bytes) -> bool:
         return self._jobs.ended(job)

@@ -50,6 +50,11 @@ class ActorIndex:
         if not owned:
             self._by_owner.pop(actor.owner, None)
 
+    def forget(self, actor: Actor) -> None:
+        """A dead one need not be remembered."""
+        self.dead.remove(actor.id)
+        del self.actors[actor.id]
+
     def assign(self, actor: Actor, worker: str) -> None:
         """It is (being) constructed in this process."""
         if actor.worker != worker:

@@ -69,6 +69,9 @@ class World(Protocol):
     def is_dead(self, address: str) -> bool:
         """Whether this process is known to be dead."""
 
+    def is_alive(self, address: str) -> bool:
+        """Whether this process is known to be alive."""
+
     def job_ended(self, job: bytes) -> bool:
         """Whether this job is over."""
 

@@ -15,6 +15,7 @@ Never knows what an actor's class or arguments are. The world outside (nodes, de
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from heapq import heappop, heappush
 from typing import Final
 
@@ -57,6 +58,7 @@ from raynb.runtime.messages.node import ActorStartFailed, ProcessDied
 from raynb.runtime.messages.values import Failed
 
 UNREGISTERED_PATIENCE_S: Final = 30.0
+DOOMED_MAX: Final = 10_000
 
 ENDINGS: Final = {
     KILLED: "it was killed by ray.kill().",
@@ -76,6 +78,8 @@ class ActorTable:
         self._steps = ActorSteps(self.index, journal, world, kill_patience_s)
         self._unregistered: dict[bytes, tuple[str, dict[str, None]]] = {}
         """Watched, but not created yet: the creator (if known), the watchers."""
+        self._doomed: OrderedDict[bytes, str] = OrderedDict()
+        """Ended before they were created (a creation was lost with an earlier GCS and comes again): why."""
         self._unregistered_until: list[tuple[float, bytes]] = []
 
     def __repr__(self) -> str:
@@ -101,6 +105,9 @@ class ActorTable:
                 f"actor of class {holder.spec.class_name}: use get_if_exists=True to get that one, "
                 "or another name"
             )
+        elif creation.actor_id in self._doomed:
+            why = self._doomed[creation.actor_id]
+            text = f"an actor of class {message.class_name} was not created: {why}"
         elif not message.detached and self._world.job_ended(creation.context.job):
             text = f"an actor of class {message.class_name} was not created: its job has ended"
         elif not message.detached and self._world.is_dead(creation.owner):
@@ -130,7 +137,11 @@ class ActorTable:
             if actor.state != DEAD:
                 failure = Failed("ActorDiedError", text)
                 effects += self._steps.end(actor, failure, "not durable", now)
-            return effects
+            # Whether the store has it or not, nobody has to know of it.
+            self._doom(actor.id, reason)
+            self.index.forget(actor)
+            writes = [Write(SPEC_TABLE, actor.id, None), Write(LIFE_TABLE, actor.id, None)]
+            return [*effects, self._journal.write(writes, now)]
 
         # Once this is read back it is durable, so that is the state it says.
         writes = [actor.spec_write(), actor.life_write(PENDING_CREATION)]
@@ -166,13 +177,14 @@ class ActorTable:
             if actor.state != DEAD:
                 self.index.watch(actor, sender)
             return [Send(sender, actor.announcement())]
+        doom = self._doomed.get(message.actor_id)
+        if doom is not None:
+            return [Send(sender, _never_registered(message.actor_id, doom.removesuffix(".")))]
         if message.owner and self._world.is_dead(message.owner):
             return [Send(sender, _never_registered(message.actor_id, "its creator has died"))]
         if message.actor_id not in self._unregistered:
             self._unregistered[message.actor_id] = (message.owner, {})
-            until = (now + UNREGISTERED_PATIENCE_S, message.actor_id)
-            if not message.owner:
-                heappush(self._unregistered_until, until)
+            heappush(self._unregistered_until, (now + UNREGISTERED_PATIENCE_S, message.actor_id))
         self._unregistered[message.actor_id][1][sender] = None
         return [Send(sender, ActorState(message.actor_id, DEPENDENCIES_UNREADY, 0))]
 
@@ -189,6 +201,8 @@ class ActorTable:
                 reply = refusal(message.request, "RaySystemError", text)
             return [self._requests.answer(sender, reply, keep=True)]
 
+        if actor is None and message.no_restart:
+            self._doom(message.actor_id, ENDINGS.get(message.reason, message.reason))
         if actor is None or actor.state == DEAD:
             key = message.actor_id
             return self._journal.when_durable(LIFE_TABLE, key, lambda: told(""), told)
@@ -201,6 +215,11 @@ class ActorTable:
         failure = actor.died(ENDINGS.get(message.reason, message.reason))
         process = message.reason if message.reason in ENDINGS else KILLED
         return self._steps.end(actor, failure, message.reason, now, process, told)
+
+    def _doom(self, actor_id: bytes, why: str) -> None:
+        self._doomed[actor_id] = why
+        if len(self._doomed) > DOOMED_MAX:
+            self._doomed.popitem(last=False)
 
     # -- told by workers and node managers
 
@@ -382,6 +401,11 @@ class ActorTable:
         effects = self._steps.tick(now)
         while self._unregistered_until and self._unregistered_until[0][0] <= now:
             _, actor_id = heappop(self._unregistered_until)
+            creator, _watchers = self._unregistered.get(actor_id, ("", {}))
+            if self._world.is_alive(creator):
+                # What its arguments come from may take its time.
+                heappush(self._unregistered_until, (now + UNREGISTERED_PATIENCE_S, actor_id))
+                continue
             text = f"it was not registered within {UNREGISTERED_PATIENCE_S:g} s"
             effects += self._give_up(actor_id, text)
         return effects

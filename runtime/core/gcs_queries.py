@@ -26,12 +26,16 @@ from raynb.runtime.core.timeline import timeline_page
 from raynb.runtime.core.views import (
     ACTOR_BASE,
     ACTOR_FIELDS,
+    ACTOR_MORE,
     JOB_FIELDS,
+    JOB_MORE,
     NAMED_FIELDS,
     NODE_FIELDS,
+    NODE_MORE,
     STORE_FIELDS,
     WORKER_BASE,
     WORKER_FIELDS,
+    WORKER_MORE,
     Page,
     Row,
     actor_row,
@@ -112,34 +116,34 @@ class Queries:
             case "resources":
                 return Page([resources_row(tables.members)], 1)
         rows, fields, base, key = self._table(query.table)
-        every = tuple(rows[0]) if rows else fields
-        found = page(rows, every, filters, limit, (key, query.id))
+        found = page(rows, fields, filters, limit, (key, query.id))
         if not query.detail:
             found.rows = strip(found.rows, base)
         return found
 
     def _table(self, table: str) -> tuple[list[Row], tuple[str, ...], tuple[str, ...], str]:
-        """Rows, Ray's fields, those given without detail, the field that an id is of."""
+        """Rows, their fields, those given without detail, the field that an id is of."""
         tables = self._tables
         nodes = tables.members.nodes.values()
         match table:
             case "nodes":
-                return [node_row(node) for node in nodes], NODE_FIELDS, NODE_FIELDS, "node_id"
+                rows = [node_row(node) for node in nodes]
+                return rows, (*NODE_FIELDS, *NODE_MORE), NODE_FIELDS, "node_id"
             case "store":
-                living = [store_row(node) for node in nodes if node.alive]
-                return living, STORE_FIELDS, STORE_FIELDS, "node_id"
+                rows = [store_row(node) for node in nodes if node.alive]
+                return rows, STORE_FIELDS, STORE_FIELDS, "node_id"
             case "workers":
                 rows = list(worker_rows(tables.members))
-                return rows, WORKER_FIELDS, WORKER_BASE, "worker_id"
+                return rows, (*WORKER_FIELDS, *WORKER_MORE), WORKER_BASE, "worker_id"
             case "actors":
                 rows = [actor_row(actor) for actor in tables.actors.index.actors.values()]
-                return rows, ACTOR_FIELDS, ACTOR_BASE, "actor_id"
+                return rows, (*ACTOR_FIELDS, *ACTOR_MORE), ACTOR_BASE, "actor_id"
             case "named_actors":
                 rows = list(named_rows(tables.actors.index))
                 return rows, NAMED_FIELDS, NAMED_FIELDS, "actor_id"
             case "jobs":
                 rows = [job_row(job) for job in tables.jobs.jobs.values()]
-                return rows, JOB_FIELDS, JOB_FIELDS, "job_id"
+                return rows, (*JOB_FIELDS, *JOB_MORE), JOB_FIELDS, "job_id"
         raise ValueError("there is no such table")
 
     # -- objects

@@ -119,6 +119,20 @@ NODE_FIELDS: Final = (
     "start_time_ms",
     "end_time_ms",
 )
+NODE_MORE: Final = (
+    "resources_available",
+    "address",
+    "pid",
+    "hostname",
+    "workers",
+    "demand",
+    "cpu_percent",
+    "memory_used_bytes",
+    "memory_total_bytes",
+    "store_used_bytes",
+    "store_capacity_bytes",
+    "store_objects",
+)
 
 
 def node_row(node: Node) -> Row:
@@ -196,6 +210,7 @@ WORKER_FIELDS: Final = (
     "num_paused_threads",
 )
 WORKER_BASE: Final = WORKER_FIELDS[:7]
+WORKER_MORE: Final = ("state", "actor_id", "address")
 
 
 def worker_rows(members: Membership) -> Iterable[Row]:
@@ -262,6 +277,7 @@ ACTOR_FIELDS: Final = (
     "fallback_strategy",
 )
 ACTOR_BASE: Final = ACTOR_FIELDS[:8]
+ACTOR_MORE: Final = ("max_restarts", "worker_address", "owner", "cell")
 
 
 def actor_row(actor: Actor) -> Row:
@@ -344,6 +360,7 @@ JOB_FIELDS: Final = (
     "driver_node_id",
     "driver_exit_code",
 )
+JOB_MORE: Final = ("namespace", "driver_address")
 
 
 def job_row(job: JobRecord) -> Row:

@@ -119,8 +119,8 @@ class ObjectRows(Struct, array_like=True, gc=False, tag=111):
 
 
 class SendNames(Struct, array_like=True, gc=False, tag=113):
-    """GCS -> client: rows came whose names or workers the hub has no definition of (it was restarted, say). Send all of
-    them again with the next rows. A hint: until then the rows stand under no name."""
+    """GCS -> client: the hub was restarted, or has no definition of names or workers that rows refer to. Send all of them
+    again with the next rows, and all totals. A hint: until then the rows stand under no name, and old tasks uncounted."""
 
 
 class ReportObjects(Struct, array_like=True, gc=False, tag=112):

@@ -109,8 +109,8 @@ class ActorStarted(Struct, array_like=True, gc=False, tag=85):
 class WatchActor(Struct, array_like=True, gc=False, tag=86):
     """Caller -> GCS: answer with the `ActorState`, and again whenever it changes, as long as the caller lives.
 
-    An actor that isn't registered yet is DEPENDENCIES_UNREADY, as long as its creator ``owner`` lives (or 30 s, if it
-    isn't named); then it is DEAD.
+    An actor that isn't registered yet is DEPENDENCIES_UNREADY, for 30 s and as long as its creator ``owner`` is known to
+    live; then it is DEAD.
     """
 
     actor_id: bytes

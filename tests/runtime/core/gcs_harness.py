@@ -1,7 +1,7 @@
 """The GCS's machine with a store in memory, driven by lines of text; its effects as lines of text.
 
-The language of ``scenarios/gcs/*.txt``: a line at the left margin is an event, indented lines are what came of it. Names
-stand for addresses and ids (``d`` a driver, ``w1`` a worker, ``a1`` an actor, ``n1`` a node and its manager).
+The language of ``scenarios/gcs/*.txt``: a line at the left margin is an event, indented lines are what came of it.
+Names stand for addresses and ids (``d`` a driver, ``w1`` a worker, ``a1`` an actor, ``n1`` a node and its manager).
 """
 
 from __future__ import annotations

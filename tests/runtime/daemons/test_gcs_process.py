@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -140,9 +141,12 @@ def test_what_died_while_the_gcs_was_away_is_noticed(cluster: Cluster) -> None:
     driver.register_job()
     other.register_job(b"job2")
     ids = []
-    for number, parts in enumerate(
-        ({"max_restarts": -1}, {}, {"name": "detached", "detached": True, "max_restarts": -1}), 1
-    ):
+    kinds: list[dict[str, Any]] = [
+        {"max_restarts": -1},
+        {},
+        {"name": "detached", "detached": True, "max_restarts": -1},
+    ]
+    for number, parts in enumerate(kinds, 1):
         ids.append(driver.create(number, **parts).creation.actor_id)
         assert driver.wait(Reply).error is None
         start = manager.wait(StartActor)

@@ -1,0 +1,283 @@
+"""Actors under any order of requests, deaths, crashes of the GCS and absences of its store."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.gcs_actor_life import DEAD, TRANSITIONS, Cause, decode_life
+from raynb.runtime.messages import gcs as g
+from raynb.runtime.messages import node as n
+from tests.runtime.core.gcs_harness import Harness, actor_id, creation, job_id, node_id
+
+DRIVER, MANAGER, WATCHER = "driver", "manager", "watcher"
+NODE = node_id("n1")
+ACTORS = [f"a{number}" for number in range(4)]
+
+
+class Cluster(RuleBasedStateMachine):
+    """One driver, one node manager that keeps to its rules, some actors; every message may come late.
+
+    What must hold: an actor whose creation was acknowledged is never forgotten; one whose end was acknowledged never
+    lives again; no actor is ALIVE in two processes; each incarnation is durable before it is started; and when the
+    faults stop, everything is settled and every request answered.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.harness = Harness()
+        self.request = 0
+        self.processes: dict[bytes, tuple[int, str]] = {}
+        """What the node manager runs: actor -> incarnation, worker."""
+        self.constructed: set[str] = set()
+        self.spawned = 0
+        self.unanswered: dict[int, tuple[str, g.CreateActor | g.KillActor]] = {}
+        self.created: set[bytes] = set()
+        self.ended: set[bytes] = set()
+        self.detached: set[bytes] = set()
+        self.driver_dead = False
+        self.told: dict[bytes, g.ActorState] = {}
+        self.register()
+        self.deliver(self.harness.receive(DRIVER, g.RegisterJob(99_999, job_id("j1"), DRIVER, 1, "space", "x.py", 1.0)))
+
+    # -- the world around
+
+    def crash(self) -> None:
+        """What was never created is forgotten, and that it was killed too."""
+        known = self.harness.machine.actors.index.actors
+        self.told = {actor: news for actor, news in self.told.items() if actor in known}
+        self.harness.start()
+
+    def register(self) -> None:
+        living = [(actor, incarnation, worker) for actor, (incarnation, worker) in self.processes.items()]
+        drivers = [] if self.driver_dead else [DRIVER]
+        processes = [*drivers, *(worker for _, worker in self.processes.values())]
+        message = g.RegisterNode(NODE, MANAGER, 1, "here", "ip", True, {"CPU": 8.0}, {}, 1.0, living, processes)
+        self.deliver(self.harness.receive(MANAGER, message))
+
+    def deliver(self, effects: list[object]) -> None:
+        """What the GCS sent arrives."""
+        for effect in effects:
+            if not isinstance(effect, Send):
+                continue
+            message = effect.message
+            if isinstance(message, n.StartActor):
+                assert effect.to == MANAGER
+                self.start(message)
+            elif isinstance(message, n.KillWorker):
+                self.kill_worker(message)
+            elif isinstance(message, n.ExitWorker):
+                for actor, (_, worker) in list(self.processes.items()):
+                    if worker == effect.to:
+                        self.die(actor, intended=True)
+            elif isinstance(message, g.Reply):
+                self.answered(message)
+            elif isinstance(message, g.ActorState) and effect.to == WATCHER:
+                self.hear(message)
+
+    def start(self, message: n.StartActor) -> None:
+        life = decode_life(self.harness.rows["actor_lives", message.actor_id])
+        assert life.incarnation == message.incarnation, "an incarnation is durable before it is started"
+        assert life.state != DEAD
+        running = self.processes.get(message.actor_id)
+        if running is not None and running[0] >= message.incarnation:
+            if running == (message.incarnation, running[1]) and running[1] in self.constructed:
+                self.report_started(message.actor_id)
+            return
+        assert running is None, "an older incarnation lives still"
+        self.spawned += 1
+        self.processes[message.actor_id] = (message.incarnation, f"w{self.spawned}")
+
+    def kill_worker(self, message: n.KillWorker) -> None:
+        running = self.processes.get(message.actor_id)
+        if running is not None and running[0] <= message.incarnation:
+            self.die(message.actor_id, intended=True)
+
+    def die(self, actor: bytes, intended: bool = False) -> None:
+        incarnation, worker = self.processes.pop(actor)
+        message = n.ProcessDied(
+            worker, "worker", 7, "killed by SIGKILL", intended=intended, actor_id=actor, incarnation=incarnation
+        )
+        self.deliver(self.harness.receive(MANAGER, message))
+
+    def report_started(self, actor: bytes) -> None:
+        incarnation, worker = self.processes[actor]
+        self.constructed.add(worker)
+        self.deliver(self.harness.receive(worker, g.ActorStarted(actor, incarnation, worker, 7, NODE)))
+
+    def answered(self, reply: g.Reply) -> None:
+        asked = self.unanswered.pop(reply.request, None)
+        if asked is None or reply.error is not None:
+            return
+        _, message = asked
+        if isinstance(message, g.CreateActor):
+            described = msgspec.msgpack.decode(reply.data)
+            assert ("actors", described["actor_id"]) in self.harness.rows, "acknowledged before it was durable"
+            self.created.add(described["actor_id"])
+        elif message.no_restart and message.actor_id in self.actors():
+            self.ended.add(message.actor_id)
+
+    def hear(self, news: g.ActorState) -> None:
+        before = self.told.get(news.actor_id)
+        if before is not None and before.state == DEAD:
+            # One that was never created may be unknown again to a restarted GCS: for a while.
+            assert news.state == DEAD or news.state == "DEPENDENCIES_UNREADY", "the dead don't rise"
+        self.told[news.actor_id] = news
+
+    def ask(self, message: g.CreateActor | g.KillActor) -> None:
+        self.unanswered[message.request] = (DRIVER, message)
+        self.deliver(self.harness.receive(DRIVER, message))
+
+    def actors(self) -> dict[bytes, object]:
+        return dict(self.harness.machine.actors.index.actors)
+
+    # -- what happens
+
+    @precondition(lambda self: not self.driver_dead)
+    @rule(
+        name=st.sampled_from(ACTORS),
+        public=st.sampled_from(["", "x", "y"]),
+        detached=st.booleans(),
+        max_restarts=st.sampled_from([0, 1, -1]),
+        get_if_exists=st.booleans(),
+    )
+    def create(self, name: str, public: str, detached: bool, max_restarts: int, get_if_exists: bool) -> None:
+        self.request += 1
+        message = g.CreateActor(
+            self.request, creation(DRIVER, name), public, "space", detached and bool(public), max_restarts, 0, "C", b"",
+            get_if_exists=get_if_exists,
+        )  # fmt: skip
+        if actor_id(name) not in self.actors():
+            self.detached.discard(actor_id(name))
+            if message.detached:
+                self.detached.add(actor_id(name))
+        self.ask(message)
+
+    @precondition(lambda self: not self.driver_dead)
+    @rule(
+        name=st.sampled_from(ACTORS),
+        no_restart=st.booleans(),
+        reason=st.sampled_from(["killed", "out of scope", "exited"]),
+    )
+    def kill(self, name: str, no_restart: bool, reason: str) -> None:
+        self.request += 1
+        no_restart = no_restart or reason != "killed"
+        self.ask(g.KillActor(actor_id(name), no_restart, reason, self.request))
+        if reason == "exited" and actor_id(name) in self.processes:
+            self.die(actor_id(name), intended=True)
+
+    @rule()
+    def ask_again(self) -> None:
+        for sender, message in list(self.unanswered.values()):
+            self.deliver(self.harness.receive(sender, message))
+
+    @rule(name=st.sampled_from(ACTORS))
+    def watch(self, name: str) -> None:
+        self.deliver(self.harness.receive(WATCHER, g.WatchActor(actor_id(name), DRIVER)))
+
+    @rule(data=st.data())
+    def constructor_returns(self, data: st.DataObject) -> None:
+        waiting = [actor for actor, (_, worker) in self.processes.items() if worker not in self.constructed]
+        if waiting:
+            self.report_started(data.draw(st.sampled_from(waiting)))
+
+    @rule(data=st.data())
+    def process_dies(self, data: st.DataObject) -> None:
+        if self.processes:
+            self.die(data.draw(st.sampled_from(sorted(self.processes))))
+
+    @rule()
+    def gcs_crashes(self) -> None:
+        """With what was under way; a process dies while it is away, now and then."""
+        self.crash()
+        self.register()
+
+    @rule(data=st.data())
+    def gcs_crashes_and_a_process_dies_meanwhile(self, data: st.DataObject) -> None:
+        self.crash()
+        if self.processes:
+            del self.processes[data.draw(st.sampled_from(sorted(self.processes)))]
+        self.register()
+
+    @precondition(lambda self: self.harness.held is None)
+    @rule()
+    def store_goes_away(self) -> None:
+        self.harness.held = []
+
+    @rule()
+    def store_comes_back(self) -> None:
+        self.deliver(self.harness.release())
+
+    @rule(seconds=st.sampled_from([0.5, 6.0, 40.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.deliver(self.harness.tick(seconds))
+
+    @precondition(lambda self: not self.driver_dead)
+    @rule()
+    def driver_dies(self) -> None:
+        self.driver_dead = True
+        self.unanswered.clear()
+        self.deliver(self.harness.receive(MANAGER, n.ProcessDied(DRIVER, "driver", 1, "killed by SIGKILL")))
+        self.deliver(self.harness.receive(MANAGER, g.FinishJob(job_id("j1"))))
+
+    # -- what holds
+
+    @invariant()
+    def what_was_acknowledged_survives(self) -> None:
+        for actor in self.created:
+            assert ("actors", actor) in self.harness.rows
+        for actor in self.ended:
+            found = self.harness.machine.actors.index.actors.get(actor)
+            assert found is None or found.state == DEAD, f"{found!r} was ended, and that was acknowledged"
+
+    def teardown(self) -> None:
+        """The faults stop: everything settles."""
+        self.deliver(self.harness.release())
+        if not self.harness.machine.members.is_manager(MANAGER):
+            self.register()
+        for _ in range(12):
+            self.ask_again()
+            for actor, (_, worker) in list(self.processes.items()):
+                if worker not in self.constructed and actor in self.processes:
+                    self.report_started(actor)
+            self.deliver(self.harness.tick(30.0))
+        assert not self.unanswered
+        living = self.harness.machine.actors.index.actors
+        for found in living.values():
+            assert found.state in ("ALIVE", DEAD), repr(found) + "\n" + "\n".join(found.story)
+            if found.state == "ALIVE":
+                assert self.processes.get(found.id) == (found.incarnation, found.worker)
+            else:
+                assert found.id not in self.processes, f"{found!r} is dead and its process is not"
+            if self.driver_dead and not found.spec.detached:
+                assert found.state == DEAD
+            if found.id in self.told:
+                self.deliver(self.harness.receive(WATCHER, g.WatchActor(found.id)))
+                assert self.told[found.id].state == found.state
+        self.told.clear()
+        for name in ACTORS:
+            self.watch(name)
+        self.deliver(self.harness.tick(35.0))
+        for watched, news in self.told.items():
+            assert news.state in ("ALIVE", DEAD) or not self.driver_dead, f"{watched!r} hangs: {news}"
+        assert self.harness.machine.journal.idle
+        assert not self.harness.machine.requests.open
+
+
+def test_actors_keep_their_promises_under_any_order_of_faults() -> None:
+    run_state_machine_as_test(
+        Cluster,
+        settings=settings(
+            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+def test_a_life_ends_once_and_only_the_living_are_lost() -> None:
+    states = {state for state, _ in TRANSITIONS}
+    assert DEAD not in states
+    assert all((state, Cause.ENDED) in TRANSITIONS for state in states)
+    assert {state for state, cause in TRANSITIONS if cause is Cause.STARTED} == {"PENDING_CREATION", "RESTARTING"}
