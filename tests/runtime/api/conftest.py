@@ -18,6 +18,14 @@ from tests.support.gate import Gate
 from tests.support.module import Ray
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Clusters that others have started on this machine are not to be found here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def bare_ray() -> Ray:
     """The module under test, without a cluster."""
