@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ctypes
 import random
+import threading
 from typing import Any
 
 import numpy as np
@@ -191,6 +193,36 @@ def test_bytes_are_copied_and_not_one_more(size: int) -> None:
     copy_bytes(target.data[1:-1], source.data.toreadonly())
     assert (target[1:-1] == source).all()
     assert target[0] == target[-1] == 0
+
+
+def test_a_copy_works_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    source = bytes(range(256)) * (TWO_THREADS_BYTES_MIN // 256)
+    target = bytearray(TWO_THREADS_BYTES_MIN)
+    copy_bytes(memoryview(target), memoryview(source))
+    assert target == source
+
+
+def test_a_copy_that_is_interrupted_writes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+    main = threading.current_thread()
+    real = ctypes.memmove
+
+    def memmove(*where: int) -> None:
+        if threading.current_thread() is main:
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+        begun.set()
+        real(*where)
+
+    monkeypatch.setattr(ctypes, "memmove", memmove)
+    source = bytes(2 * TWO_THREADS_BYTES_MIN)
+    with pytest.raises(KeyboardInterrupt):
+        copy_bytes(memoryview(bytearray(len(source))), memoryview(source))
+    assert not [thread for thread in threading.enumerate() if thread.name == "raynb-copy"]
 
 
 def test_a_copy_that_does_not_fit_or_may_not_be_is_refused() -> None:
