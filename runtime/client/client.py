@@ -294,9 +294,13 @@ class Client:
         lock = allocate_lock()
         lock.acquire()
         waiter = Waiter(needed, lock.release)
-        self.post(WaitFor(waiter, oids, self.gives_way))
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self.host.inbox.append(WaitFor(waiter, oids, self.gives_way))
         try:
+            if self.host.drive(lambda: waiter.needed <= 0, deadline) and waiter.needed <= 0:
+                return True
+            # Another thread drives, and wakes this one.
+            self.host.nudge()
             while True:
                 left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
                 if lock.acquire(timeout=left):

@@ -103,6 +103,7 @@ class ActorRunner:
     # -- calls in order, or in threads
 
     def _serve_threads(self, count: int) -> None:
+        self.runner.alone = count == 1
         threads = [
             threading.Thread(target=self._serve_thread, name=f"raynb-actor-{i}", daemon=True) for i in range(1, count)
         ]
@@ -210,6 +211,7 @@ class ActorRunner:
         def notify() -> None:
             loop.call_soon_threadsafe(arrived.set)
 
+        self.runner.alone = False
         self.runner.notify = notify
         queue = self.runner.machine.queue
         calls: set[asyncio.Task[None]] = set()

@@ -57,6 +57,8 @@ class Runner:
         self.output: OutputRouter
         self.outcome: Outcome
         self.leaving = False
+        self.alone = True
+        """Whether one thread alone runs tasks here."""
         self._waiting = threading.Condition(threading.Lock())
         self.notify: Callable[[], None] | None = None
         """How an async actor's loop is told that there is work."""
@@ -121,7 +123,7 @@ class Runner:
         """Have whoever waits for work look again; from any thread."""
         if self.notify is not None:
             self.notify()
-        else:
+        elif not self.alone:
             with self._waiting:
                 self._waiting.notify(max(len(self.machine.queue), 1))
 
@@ -187,10 +189,19 @@ class Runner:
                 pass
             if self._become is not None:
                 return None
+            if self.alone:
+                # Nothing to run: this thread is the one that talks.
+                self.client.host.drive(self._has_work, insist=True)
+                if not self.client.host.alive:
+                    return None
+                continue
             with self._waiting:
                 if not queue and self._become is None and not self.leaving:
                     self._waiting.wait()
         return None
+
+    def _has_work(self) -> bool:
+        return bool(self.machine.queue) or self._become is not None or self.leaving
 
     def wake_all(self) -> None:
         """Tell every waiting thread that this worker leaves."""
