@@ -43,6 +43,11 @@ WITHOUT_EFFECT = frozenset(
 )
 
 
+TWICE = (
+    "Maybe you called ray.init twice by accident? This error can be suppressed by passing in "
+    "'ignore_reinit_error=True' or by calling 'ray.shutdown()' prior to 'ray.init()'."
+)
+
 STORE_BYTES_MIN = 1024 * 1024
 
 
@@ -162,16 +167,9 @@ def init(
         if _session is not None:
             if ignore_reinit_error:
                 return ClusterContext(_session.info, _session.client.joined.node_id)
-            raise RuntimeError(
-                "Maybe you called ray.init twice by accident? This error can be suppressed by passing in "
-                "'ignore_reinit_error=True' or by calling 'ray.shutdown()' prior to 'ray.init()'."
-            )
+            raise RuntimeError(TWICE)
         _refuse_unknown(kwargs)
-        check_value("num_cpus", num_cpus)
-        check_value("num_gpus", num_gpus)
-        check_value("resources", resources)
-        if object_store_memory is not None and object_store_memory < STORE_BYTES_MIN:
-            raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")
+        _check_amounts(object_store_memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources)
         config = _config(_system_config)
         options = ClusterOptions(
             num_cpus=num_cpus,
@@ -182,7 +180,6 @@ def init(
             namespace=namespace or "",
             redis=redis,
             name=name,
-            lifetime="embedded",
             driver_pid=os.getpid(),
             config=config,
             temp_dir=_temp_dir,
@@ -198,6 +195,13 @@ def _refuse_unknown(kwargs: dict[str, Any]) -> None:
         if key in WITHOUT_EFFECT or value is None or value is False:
             continue
         raise ValueError(f"init() does not support {key}={value!r} in raynb")
+
+
+def _check_amounts(object_store_memory: int | None, **amounts: Any) -> None:
+    for what, amount in amounts.items():
+        check_value(what, amount)
+    if object_store_memory is not None and object_store_memory < STORE_BYTES_MIN:
+        raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")
 
 
 def _config(changes: dict[str, Any] | None) -> Config:

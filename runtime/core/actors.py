@@ -283,6 +283,11 @@ class Actors:
         connection.inflight.clear()
         actor.queue.extendleft(reversed(again))
 
+    def lost(self, failure: Failed, now: float) -> None:
+        """The node is gone, and every actor with it."""
+        for actor_id in list(self.actors):
+            self.on_state(ActorState(actor_id, DEAD, 1 << 30, failure=failure), now)
+
     def tick(self, now: float) -> list[Any]:
         """News may be lost: ask again about actors with calls that wait."""
         effects: list[Any] = []

@@ -51,7 +51,7 @@ from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.messages import Message, events, gcs, node, objects, tasks
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.ids import FIRST_RETURN
-from raynb.runtime.messages.values import Failed, Stored, Value
+from raynb.runtime.messages.values import Failed, Value
 
 
 class ClientMachine:
@@ -72,7 +72,7 @@ class ClientMachine:
         self.address = address
         self.node_manager = node_manager
         self.gcs = gcs_address
-        self.objects = Ownership(address)
+        self.objects = Ownership(address, node_manager)
         self.story = Story()
         self.scheduler = Scheduler(config, node_manager, self.objects, self.story, self.fail)
         self.actors = Actors(config, gcs_address, self.objects, self.story, self.fail)
@@ -93,7 +93,11 @@ class ClientMachine:
         self.waiting = Waiting(self.objects)
         self._flushed_at = 0.0
         self._tick_at = 0.0
-        self._inbox: dict[type, Callable[[Any, float], None]] = {
+        self._inbox = self._inbox_handlers()
+        self._messages = self._message_handlers()
+
+    def _inbox_handlers(self) -> dict[type, Callable[[Any, float], None]]:
+        return {
             Task: self._submit,
             Retain: self._retain,
             Stream: lambda item, now: self.streams.open(item),
@@ -112,7 +116,9 @@ class ClientMachine:
             KillByHandle: self._kill_actor,
             Ask: self._ask,
         }
-        self._messages: dict[type, Callable[[str, Any, float], None]] = {
+
+    def _message_handlers(self) -> dict[type, Callable[[str, Any, float], None]]:
+        return {
             tasks.TasksDone: self._on_done,
             tasks.TasksReturned: self._on_returned,
             tasks.StreamItems: self._on_items,
@@ -123,6 +129,7 @@ class ClientMachine:
             objects.AddBorrowers: lambda sender, message, now: self.objects.on_add_borrowers(sender, message),
             objects.BorrowersAdded: lambda sender, message, now: self.objects.on_borrowers_added(sender, message),
             objects.RemoveBorrowers: lambda sender, message, now: self.objects.on_remove_borrowers(sender, message),
+            objects.OwnerGone: lambda sender, message, now: self.objects.on_owner_gone(sender, message),
             objects.ExtentGranted: self._on_answer,
             objects.ExtentRefused: self._on_answer,
             node.LeaseGranted: self._on_granted,
@@ -233,10 +240,7 @@ class ClientMachine:
     def fail(self, task: Task, failure: Failed) -> None:
         """End a task without a result."""
         self.story.step(task, "cancel" if failure.kind == "TaskCancelledError" and task.state is not PUSHED else "fail")
-        self._conclude(task, [failure], None, failure, self._now_of(task))
-
-    def _now_of(self, task: Task) -> float:
-        return max(task.submitted_at, task.pushed_at, self._tick_at)
+        self._conclude(task, [failure], None, failure, max(task.submitted_at, task.pushed_at, self._tick_at))
 
     def _conclude(
         self, task: Task, values: list[Value], result: tasks.Result | None, failure: Failed | None, now: float
@@ -264,13 +268,6 @@ class ClientMachine:
 
     # -- results
 
-    def _connection(self, sender: str) -> Connection | None:
-        lease = self.scheduler.by_worker.get(sender)
-        if lease is not None:
-            return lease
-        actor = self.actors.by_worker.get(sender)
-        return actor.connection if actor is not None else None
-
     def _on_done(self, sender: str, message: tasks.TasksDone, now: float) -> None:
         lease = self.scheduler.by_worker.get(sender)
         actor = self.actors.by_worker.get(sender) if lease is None else None
@@ -288,7 +285,7 @@ class ClientMachine:
             else:
                 task = None
             if task is None:
-                self._discard(values)
+                self.objects.discard(values)
                 continue
             failure = values[0] if len(values) == 1 and isinstance(values[0], Failed) else None
             if failure is not None and result.retryable and task.retries_left != 0 and not task.cancelled:
@@ -309,12 +306,6 @@ class ClientMachine:
             task.actor.queue.appendleft(task)
             self.actors.touch(task.actor)
 
-    def _discard(self, values: list[Value]) -> None:
-        """A late result: nobody refers to it."""
-        for value in values:
-            if type(value) is Stored and value.oid not in self.objects.entries:
-                self.objects.settle(value.oid, value)
-
     def _on_returned(self, sender: str, message: tasks.TasksReturned, now: float) -> None:
         lease = self.scheduler.by_worker.get(sender)
         if lease is not None:
@@ -325,10 +316,12 @@ class ClientMachine:
             self.actors.returned(actor, message.seqs)
 
     def _on_items(self, sender: str, message: tasks.StreamItems, now: float) -> None:
-        connection = self._connection(sender)
+        connection: Connection | None = self.scheduler.by_worker.get(sender)
+        if connection is None and (actor := self.actors.by_worker.get(sender)) is not None:
+            connection = actor.connection
         task = connection.inflight.get(message.seq) if connection is not None else None
         if task is None:
-            self._discard(message.values)
+            self.objects.discard(message.values)
         else:
             self._effects.extend(self.streams.on_items(task.id, message.first, message.values))
         if any(not isinstance(value, Failed) and value.refs for value in message.values):
@@ -444,18 +437,17 @@ class ClientMachine:
                 )
             elif task.state is not DONE:
                 self.fail(task, failure)
-        for actor_id in list(self.actors.actors):
-            self.actors.on_state(gcs.ActorState(actor_id, DEAD, 1 << 30, failure=failure), now)
-        for oid, entry in list(self.objects.entries.items()):
-            if entry.value is None and not (entry.task is not None and entry.task.creation is not None):
-                self.objects.settle(oid, failure)
+        self.actors.lost(failure, now)
+        self.objects.lost(failure)
         for reply in self.requests.failures(failure):
             self._on_answer("", reply, now)
 
     def _on_tick(self, now: float) -> None:
         self._tick_at = now
         config = self.config
-        self.objects.repeat_pulls(now, config.retry_request_s)
+        silent = self.objects.tick(now, config.retry_request_s)
+        if silent:
+            self._effects.append(Send(self.node_manager, node.AreAlive(silent)))
         self._effects += self.scheduler.tick(now)
         self._effects += self.actors.tick(now)
         self._effects += self.requests.tick(now)

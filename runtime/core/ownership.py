@@ -11,7 +11,9 @@ Rules
    with another process is unanswered. Towards the same process the order of the connection does it.
 4. A value that contains references pins them as long as its own entry lives here.
 5. When an owner dies its borrowers' entries without a value fail with ``OwnerDiedError``; when a borrower dies its
-   registrations are dropped.
+   registrations are dropped. What a dead owner left in shared memory is the store's: who holds it tells the node manager, who
+   gets hold of it later registers there, and who lets it go says so there.
+6. News of a death may have been told before this process was there. So an owner that doesn't answer is asked about.
 
 What this never knows: tasks (it tells the scheduler which of its dependents became ready), sockets, memory.
 The host carries out the effects in order.
@@ -32,8 +34,11 @@ from raynb.runtime.messages.objects import (
     BorrowersAdded,
     FreeObjects,
     ObjectValues,
+    OrphansReleased,
+    OwnerGone,
     PullObjects,
     RemoveBorrowers,
+    StillHeld,
 )
 from raynb.runtime.messages.values import Failed, Inline, Stored, Value
 
@@ -91,8 +96,9 @@ class Entry(Struct, gc=False):
 class Ownership:
     """The table of objects of one process. See the module's rules."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, node_manager: str) -> None:
         self.address = address
+        self._node_manager = node_manager
         self.entries: dict[bytes, Entry] = {}
         self.ready_dependents: deque[Task] = deque()
         """Tasks one of whose dependencies has settled since the scheduler last looked, once for each dependency."""
@@ -102,9 +108,14 @@ class Ownership:
         self._unanswered: dict[str, int] = {}
         self._held_back: list[tuple[str, Message]] = []
         self._registrations: dict[str, list[bytes]] = {}
-        self._releases: dict[str, list[bytes]] = {}
+        self._releases: dict[str, dict[bytes, None]] = {}
+        """By owner: what was let go and not told yet. Towards a dead one's the node manager is told."""
         self._frees: dict[str, list[bytes]] = {}
         self._pulls: dict[str, list[bytes]] = {}
+        self._awaited: dict[bytes, None] = {}
+        """What was asked of others and may not be there yet."""
+        self._silent: dict[str, float] = {}
+        """Owners from which an answer is awaited, and since when."""
         self._effects: list[Any] = []
         self.dead: set[str] = set()
 
@@ -119,11 +130,20 @@ class Ownership:
                 entry.value = _gone(oid, "its owner, this process, had already let it go")
             elif owner in self.dead:
                 entry.value = _owner_died(oid)
+                self._register(oid, owner, self._node_manager)
             else:
-                self._registrations.setdefault(owner, []).append(oid)
+                self._register(oid, owner, owner)
         entry.local += local
         entry.pins += pins
         return entry
+
+    def _register(self, oid: bytes, owner: str, keeper: str) -> None:
+        released = self._releases.get(owner)
+        if released is not None and oid in released:
+            # It was let go just now, and nobody was told: a registration would overtake that.
+            del released[oid]
+        else:
+            self._registrations.setdefault(keeper, []).append(oid)
 
     def retain(self, oid: bytes) -> None:
         """One more local reference to an object that this process already refers to."""
@@ -157,8 +177,7 @@ class Ownership:
             if entry.task is not None and entry.task.creation is not None:
                 self.dropped_actors.append(entry.task)
             elif entry.owner:
-                if entry.owner not in self.dead:
-                    self._releases.setdefault(entry.owner, []).append(oid)
+                self._releases.setdefault(entry.owner, {})[oid] = None
             elif type(value) is Stored:
                 self._frees.setdefault(value.node, []).append(oid)
             if value is not None and not isinstance(value, Failed) and value.refs:
@@ -204,6 +223,18 @@ class Ownership:
             entry.subscribers = None
         return True
 
+    def discard(self, values: Iterable[Value]) -> None:
+        """A late result: what nobody refers to is freed."""
+        for value in values:
+            if isinstance(value, Stored) and value.oid not in self.entries:
+                self.settle(value.oid, value)
+
+    def lost(self, failure: Failed) -> None:
+        """The node is gone: what has no value will never have one."""
+        for oid, entry in list(self.entries.items()):
+            if entry.value is None and not (entry.task is not None and entry.task.creation is not None):
+                self.settle(oid, failure)
+
     def wait(self, waiter: Waiter, oids: Iterable[bytes], now: float) -> None:
         """Register a waiter with those objects that have no value yet; wakes it at once where enough have."""
         for oid in oids:
@@ -230,6 +261,7 @@ class Ownership:
         """Somebody here needs the value of an object: ask its owner, if that is another."""
         if entry.owner and entry.pulled_at < 0:
             entry.pulled_at = now
+            self._awaited[oid] = None
             self._pulls.setdefault(entry.owner, []).append(oid)
 
     def depend(self, oid: bytes, task: Task, now: float) -> bool:
@@ -313,11 +345,19 @@ class Ownership:
         for oid in self._borrowed_by.pop(address, set()).copy():
             self._remove_borrower(address, oid)
         self._unanswered.pop(address, None)
-        for table in (self._registrations, self._releases, self._pulls):
-            table.pop(address, None)
+        self._pulls.pop(address, None)
+        unsent = self._registrations.pop(address, None)
+        if unsent:
+            self._registrations.setdefault(self._node_manager, []).extend(unsent)
         for oid, entry in list(self.entries.items()):
             if entry.owner == address and entry.value is None:
                 self.settle(oid, _owner_died(oid))
+
+    def on_owner_gone(self, sender: str, message: OwnerGone) -> None:
+        """The store asks who holds what a dead owner left in it."""
+        self.process_died(message.owner)
+        held = [oid for oid, entry in self.entries.items() if entry.owner == message.owner]
+        self._effects.append(Send(sender, StillHeld(message.owner, held)))
 
     # -- what goes out
 
@@ -325,12 +365,30 @@ class Ownership:
         """Send something that lets the receiver let go of references: after all registrations with others (rule 3)."""
         self._held_back.append((to, message))
 
-    def repeat_pulls(self, now: float, after_s: float) -> None:
-        """A pushed value is a hint, the state is pulled: ask again for what is still awaited."""
-        for oid, entry in self.entries.items():
-            if entry.pulled_at >= 0 and entry.value is None and now - entry.pulled_at > after_s:
+    def tick(self, now: float, after_s: float) -> list[str]:
+        """Ask again for what is still awaited: a pushed value is a hint, the state is pulled.
+
+        Returns
+        -------
+        list of str
+            Owners that have not answered for ``after_s``: do they live?
+        """
+        waits_for = dict.fromkeys(self._unanswered)
+        for oid in list(self._awaited):
+            entry = self.entries.get(oid)
+            if entry is None or entry.value is not None:
+                del self._awaited[oid]
+                continue
+            waits_for[entry.owner] = None
+            if now - entry.pulled_at > after_s:
                 entry.pulled_at = now
                 self._pulls.setdefault(entry.owner, []).append(oid)
+        waits_for.pop(self._node_manager, None)
+        self._silent = {owner: self._silent.get(owner, now) for owner in waits_for}
+        silent = [owner for owner, since in self._silent.items() if now - since > after_s]
+        for owner in silent:
+            self._silent[owner] = now
+        return silent
 
     def flush(self) -> list[Any]:
         """The effects since the last flush, in the order in which the host must carry them out."""
@@ -342,11 +400,7 @@ class Ownership:
         for owner, oids in self._pulls.items():
             effects.append(Send(owner, PullObjects(oids)))
         self._pulls.clear()
-        if self._releases:
-            for owner, oids in self._releases.items():
-                self._held_back.append((owner, RemoveBorrowers(oids)))
-            self._releases = {}
-        if self._held_back:
+        if self._held_back or self._releases:
             self._send_held_back(effects)
         if self._frees:
             for node, oids in self._frees.items():
@@ -355,13 +409,19 @@ class Ownership:
         return effects
 
     def _send_held_back(self, effects: list[Any]) -> None:
+        """What lets others let go (rule 3).
+
+        While one process has not answered, what goes to that one may: the order of the connection is enough. The order
+        among messages to one receiver is kept, for each receiver's are all sent or all held. Releases may come last.
+        """
         unanswered = self._unanswered
         if not unanswered:
             effects.extend(Send(to, message) for to, message in self._held_back)
             self._held_back.clear()
+            releases, self._releases = self._releases, {}
+            for owner, oids in releases.items():
+                self._release_to(owner, oids, effects)
         elif len(unanswered) == 1:
-            # Towards the one process that has not answered, the order of the connection is enough; the order among
-            # messages to one receiver is kept, for each receiver's are all sent or all held.
             (only,) = unanswered
             stay = []
             for to, message in self._held_back:
@@ -370,11 +430,21 @@ class Ownership:
                 else:
                     stay.append((to, message))
             self._held_back = stay
+            if only in self._releases:
+                self._release_to(only, self._releases.pop(only), effects)
+
+    def _release_to(self, owner: str, oids: dict[bytes, None], effects: list[Any]) -> None:
+        if not oids:
+            return
+        if owner in self.dead:
+            effects.append(Send(self._node_manager, OrphansReleased(list(oids))))
+        else:
+            effects.append(Send(owner, RemoveBorrowers(list(oids))))
 
     @property
     def holds_back(self) -> bool:
         """Whether something waits for an answer to a registration."""
-        return bool(self._held_back)
+        return bool(self._held_back or self._releases)
 
     def check(self) -> None:
         """The invariants, as assertions."""
