@@ -99,7 +99,7 @@ class ClientMachine:
     def _inbox_handlers(self) -> dict[type, Callable[[Any, float], None]]:
         return {
             Task: self._submit,
-            Retain: self._retain,
+            Retain: lambda item, now: self.objects.retain(item.oid, item.owner),
             Stream: lambda item, now: self.streams.open(item),
             PutValue: self._put,
             WaitFor: lambda item, now: self._effects.extend(self.waiting.begin(item, now)),
@@ -328,12 +328,6 @@ class ClientMachine:
             self.objects.send_guarded(sender, tasks.RefsTaken([message.seq]))
 
     # -- objects
-
-    def _retain(self, item: Retain, now: float) -> None:
-        if item.owner:
-            self.objects.borrow(item.oid, item.owner, local=1)
-        else:
-            self.objects.retain(item.oid)
 
     def _put(self, item: PutValue, now: float) -> None:
         self.objects.create(item.oid, 1, note=item.note)

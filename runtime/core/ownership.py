@@ -145,9 +145,12 @@ class Ownership:
         else:
             self._registrations.setdefault(keeper, []).append(oid)
 
-    def retain(self, oid: bytes) -> None:
-        """One more local reference to an object that this process already refers to."""
-        self.entries[oid].local += 1
+    def retain(self, oid: bytes, owner: str = "") -> None:
+        """One more local reference; without an owner's address this process already refers to the object."""
+        if owner:
+            self.borrow(oid, owner, local=1)
+        else:
+            self.entries[oid].local += 1
 
     def release(self, oid: bytes) -> None:
         """A local reference (or view) is gone."""
