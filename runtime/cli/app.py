@@ -87,18 +87,15 @@ def start(
     if not head:
         fail("only --head so far: a cluster has one node")
     typed = context.get_parameter_source("redis")
-    try:
-        lifecycle.start(
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            resources=resources,
-            object_store_memory=object_store_memory,
-            name=name,
-            redis=redis,
-            redis_was_typed=typed is not None and typed.name == "COMMANDLINE",
-        )
-    except lifecycle.FAILURES as error:
-        fail(error)
+    lifecycle.start(
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        resources=resources,
+        object_store_memory=object_store_memory,
+        name=name,
+        redis=redis,
+        redis_was_typed=typed is not None and typed.name == "COMMANDLINE",
+    )
 
 
 @app.command()
@@ -112,10 +109,7 @@ def stop(
     """Stop a cluster, and wait until its processes are gone."""
     from raynb.runtime.cli import lifecycle
 
-    try:
-        stopped = lifecycle.stop(cluster, everything=everything, timeout_s=timeout)
-    except lifecycle.FAILURES as error:
-        fail(error)
+    stopped = lifecycle.stop(cluster, everything=everything, timeout_s=timeout)
     if not stopped:
         raise typer.Exit(1)
 
@@ -123,12 +117,9 @@ def stop(
 @app.command()
 def status(cluster: Name = "", as_json: AsJson = False) -> None:
     """Show the clusters that run: nodes, CPUs, memory, object store, tasks, actors."""
-    from raynb.runtime.cli import lifecycle, status
+    from raynb.runtime.cli import status
 
-    try:
-        status.show(cluster, as_json)
-    except lifecycle.FAILURES as error:
-        fail(error)
+    status.show(cluster, as_json)
 
 
 @app.command("list")
@@ -144,23 +135,17 @@ def list_(
     address: Address = "",
 ) -> None:
     """List tasks, actors, objects, nodes, workers or jobs."""
-    from raynb.runtime.cli import lifecycle, tables
+    from raynb.runtime.cli import tables
 
-    try:
-        tables.show(address, table.value, filters or [], limit, detail, as_json)
-    except lifecycle.FAILURES as error:
-        fail(error)
+    tables.show(address, table.value, filters or [], limit, detail, as_json)
 
 
 @summary_app.command("tasks")
 def summary_tasks(as_json: AsJson = False, address: Address = "") -> None:
     """Count tasks by function and state; the counts are exact."""
-    from raynb.runtime.cli import lifecycle, tables
+    from raynb.runtime.cli import tables
 
-    try:
-        tables.show_summary(address, as_json)
-    except lifecycle.FAILURES as error:
-        fail(error)
+    tables.show_summary(address, as_json)
 
 
 @app.command()
@@ -169,12 +154,9 @@ def timeline(
     address: Address = "",
 ) -> None:
     """Write what has run as a Chrome trace, for ui.perfetto.dev."""
-    from raynb.runtime.cli import lifecycle, tables
+    from raynb.runtime.cli import tables
 
-    try:
-        tables.write_timeline(address, file)
-    except lifecycle.FAILURES as error:
-        fail(error)
+    tables.write_timeline(address, file)
 
 
 @app.command()
@@ -194,16 +176,17 @@ def microbenchmark(
     from raynb.runtime.benchmark import command
 
     options: dict[str, Any] = {"only": only, "json_file": json_file, "markdown_file": markdown_file}
-    try:
-        command.run(vs_ray=vs_ray, rounds=rounds, quick=quick, growth=growth, long=long, **options)
-    except ValueError as error:
-        fail(error)
+    command.run(vs_ray=vs_ray, rounds=rounds, quick=quick, growth=growth, long=long, **options)
 
 
 def run() -> None:
-    """Run the command line; a Ctrl-C ends it without a traceback."""
+    """Run the command line: a failure is told in words."""
     try:
         app(prog_name="raynb")
-    except BrokenPipeError:  # `raynb list tasks | head`
-        sys.stderr.close()
-        sys.exit(0)
+    except Exception as error:
+        from raynb.runtime.cli.lifecycle import FAILURES
+
+        if not isinstance(error, FAILURES):
+            raise
+        typer.echo(f"raynb: {error}", err=True)
+        sys.exit(1)

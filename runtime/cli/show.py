@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 CELL_CHARS_MAX = 200
-PIPE_COLUMNS = 1_000_000
-"""What is read by a program is not cut to a terminal's width."""
-
-
-def console() -> Console:
-    """Standard output, as wide as it is."""
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=PIPE_COLUMNS, color_system=None)
+DETAIL_CHARS_MAX = 4000
 
 
 def print_json(value: Any) -> None:
@@ -29,17 +16,39 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """For people; in a pipe the columns are as wide as their text."""
-    table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(value) for value in row))
-    console().print(table)
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """For people on a terminal; in a pipe columns are as wide as their text, whatever the terminal is."""
+    lines = [[cell(value) for value in row] for row in rows]
+    if sys.stdout.isatty():
+        # Imported here: it takes longer to load than a pipe needs to be filled.
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for line in lines:
+            table.add_row(*map(Text, line))
+        Console(highlight=False).print(table)
+        return
+    widths = [max(map(len, texts)) for texts in zip(columns, *lines, strict=True)]
+    for line in [list(columns), *lines]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
-def cell(value: Any) -> Text:
+def print_records(rows: Iterable[Mapping[str, Any]]) -> None:
+    """For people, where there are too many fields for columns: a field a line."""
+    for number, row in enumerate(rows):
+        if number:
+            print()
+        width = max(map(len, row))
+        for name, value in row.items():
+            print(f"{name.ljust(width)}  {cell(value, DETAIL_CHARS_MAX)}")
+
+
+def cell(value: Any, chars_max: int = CELL_CHARS_MAX) -> str:
     """A value in a table: short, in one line, without what could drive the terminal."""
     if value is None:
         text = "-"
@@ -49,8 +58,8 @@ def cell(value: Any) -> Text:
         text = f"{value:g}"
     else:
         text = str(value)
-    clean = "".join(char if char.isprintable() else " " for char in text[:CELL_CHARS_MAX])
-    return Text(clean + ("..." if len(text) > CELL_CHARS_MAX else ""))
+    clean = "".join(char if char.isprintable() else " " for char in text[:chars_max])
+    return clean + ("..." if len(text) > chars_max else "")
 
 
 def gib(amount: float) -> str:

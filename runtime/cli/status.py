@@ -33,7 +33,7 @@ def show(cluster: str, as_json: bool) -> None:
     elif not found:
         typer.echo("No cluster is running. Start one: raynb start --head, or raynb.init() in Python.")
     else:
-        print_table("", COLUMNS, [_row(status) for status in found])
+        print_table(COLUMNS, [_row(status) for status in found])
         for status in found:
             if status["error"]:
                 typer.echo(f"{status['name']}: {status['error']}", err=True)

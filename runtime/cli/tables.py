@@ -12,7 +12,7 @@ import typer
 
 from raynb.runtime.adapters.registry import find
 from raynb.runtime.adapters.request import Requester
-from raynb.runtime.cli.show import print_json, print_table
+from raynb.runtime.cli.show import print_json, print_records, print_table
 
 FILTER: Final = re.compile(r"(?P<field>\w+)\s*(?P<operator>!=|=)\s*(?P<value>.*)", re.DOTALL)
 STATES: Final = (
@@ -48,9 +48,11 @@ def show(address: str, table: str, filters: Sequence[str], limit: int, detail: b
     rows: list[dict[str, Any]] = page["rows"]
     if as_json:
         print_json(rows)
+    elif rows and detail:
+        print_records(rows)
     elif rows:
         columns = list(rows[0])
-        print_table("", [column.upper() for column in columns], [[row[name] for name in columns] for row in rows])
+        print_table([column.upper() for column in columns], [[row[name] for name in columns] for row in rows])
     else:
         typer.echo(f"No {table}.")
     for words in remarks(table, page):
@@ -86,7 +88,7 @@ def show_summary(address: str, as_json: bool) -> None:
             [row["func_or_class_name"], row["type"], *(row["state_counts"].get(state, 0) for state in used)]
             for row in rows
         ]
-        print_table("", ["FUNCTION", "TYPE", *used], lines)
+        print_table(["FUNCTION", "TYPE", *used], lines)
 
 
 def write_timeline(address: str, file: Path) -> None:

@@ -133,7 +133,7 @@ class Queries:
                 rows = [store_row(node) for node in nodes if node.alive]
                 return rows, STORE_FIELDS, STORE_FIELDS, "node_id"
             case "workers":
-                rows = list(worker_rows(tables.members))
+                rows = list(worker_rows(tables.members, tables.jobs.jobs.values()))
                 return rows, (*WORKER_FIELDS, *WORKER_MORE), WORKER_BASE, "worker_id"
             case "actors":
                 rows = [actor_row(actor) for actor in tables.actors.index.actors.values()]
@@ -171,11 +171,12 @@ class Queries:
         if entry is None or sender not in entry.waiting:
             return []
         del entry.waiting[sender]
-        drivers = {job.driver for job in self._tables.jobs.jobs.values()}
-        kind = "DRIVER" if sender in drivers else "WORKER"
+        driver = next((job for job in self._tables.jobs.jobs.values() if job.driver == sender), None)
+        kind = "DRIVER" if driver is not None else "WORKER"
+        pid = message.pid or (driver.pid if driver is not None else self._tables.members.pid_of(sender))
         ip = self._tables.members.ip_of(sender)
         events = self._tables.events
-        entry.rows += [object_row(row, events, message.pid, kind, ip) for row in message.rows]
+        entry.rows += [object_row(row, events, pid, kind, ip) for row in message.rows]
         entry.total += message.total
         return [] if entry.waiting else self._finish(message.request)
 

@@ -281,6 +281,12 @@ class Membership:
         found = self._node_of.get(address)
         return found.registration.ip if found is not None else ""
 
+    def pid_of(self, address: str) -> int:
+        """Of a worker; 0 if it was not listed."""
+        found = self._node_of.get(address)
+        listing = found.workers.get(address) if found is not None else None
+        return listing.pid if listing is not None else 0
+
     def managers(self, but: str = "") -> list[str]:
         """Addresses of all living node managers."""
         return [node.manager for node in self.nodes.values() if node.alive and node.manager != but]

@@ -20,6 +20,7 @@ from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import DEAD, Actor
 from raynb.runtime.core.gcs_jobs import JobRecord
 from raynb.runtime.core.membership import Membership, Node
+from raynb.runtime.messages.ids import WORKER_ID_BYTES
 from raynb.runtime.messages.node import WorkerListing
 
 Row = dict[str, Any]
@@ -213,8 +214,23 @@ WORKER_BASE: Final = WORKER_FIELDS[:7]
 WORKER_MORE: Final = ("state", "actor_id", "address")
 
 
-def worker_rows(members: Membership) -> Iterable[Row]:
-    """Ray's WorkerState of the living and the lately dead."""
+def worker_rows(members: Membership, jobs: Iterable[JobRecord]) -> Iterable[Row]:
+    """Ray's WorkerState of the living and the lately dead; drivers too."""
+    head = members.head
+    for job in jobs:
+        if head is None:
+            break
+        driver = WorkerListing(
+            job.job.ljust(WORKER_ID_BYTES, b"\xff"),
+            job.driver,
+            job.pid,
+            "driver",
+            "dead" if job.ended else "driver",
+            started=job.started,
+            ended=job.ended,
+            reason=job.message,
+        )
+        yield _worker_row(driver, head)
     for node in members.nodes.values():
         for listing in (*node.workers.values(), *node.dead_workers.values()):
             yield _worker_row(listing, node)

@@ -236,17 +236,8 @@ def test_a_task_costs_less_than_300_bytes() -> None:
         return table
 
     table = filled(count)
-    columns: tuple[object, ...] = (table.state, table.attempt, table.name, table.worker, table.submitted, table.ready)
-    columns += (
-        table.pushed,
-        table.started,
-        table.ended,
-        table.size,
-        table.ids,
-        table.parents,
-        table.index,
-        table._over,
-    )
+    columns: list[object] = [table.state, table.attempt, table.name, table.worker, table.size, table.ids, table.parents]
+    columns += [table.submitted, table.ready, table.pushed, table.started, table.ended, table.index, table._over]
     whole = sum(map(sys.getsizeof, columns))
     whole += sum(map(sys.getsizeof, table.ids)) + sum(map(sys.getsizeof, table.index.values()))
     assert whole / count < 300

@@ -1,0 +1,252 @@
+"""The command line against a real cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.leaks import processes_of, shared_memory_of
+from tests.support.waiting import wait_until
+
+COMMAND = [sys.executable, "-c", "from raynb.runtime.cli import main; main()"]
+PROGRAM = """
+import os, sys, time
+import raynb
+raynb.init(address="demo")
+
+@raynb.remote
+def square(x):
+    return x * x
+
+@raynb.remote
+def fail():
+    raise ValueError("\\x1b[31mred\\x1b[0m")
+
+@raynb.remote
+class Counter:
+    def increment(self):
+        return 1
+
+counter = Counter.options(name="counter").remote()
+kept = raynb.put(b"x" * 1000)
+raynb.get([square.remote(n) for n in range(7)] + [counter.increment.remote()])
+try:
+    raynb.get(fail.remote())
+except ValueError:
+    pass
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+class Terminal:
+    """A shell whose clusters nobody else sees."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="raynb-"))
+        self.env = {
+            **os.environ,
+            "TMPDIR": str(self.home),
+            "JUPYTER_RUNTIME_DIR": str(self.home / "jupyter"),
+        }
+        self.env.pop("RAYNB_REDIS_URL", None)
+
+    def run(self, *arguments: str, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env={**self.env, **env})
+
+    def ok(self, *arguments: str) -> str:
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.ok(*arguments, "--json"))
+
+    def close(self) -> None:
+        self.run("stop", "--all", "--timeout", "5")
+        shutil.rmtree(self.home)
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    terminal = Terminal()
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+@pytest.fixture(scope="module")
+def busy(terminal: Terminal) -> Iterator[Terminal]:
+    """A terminal on a machine where the cluster `demo` has run a small program, which is there still."""
+    out = terminal.ok("start", "--head", "--name", "demo", "--num-cpus", "2", "--resources", '{"gold": 1.5}')
+    assert "raynb.init(address='demo')" in out and "1.5 gold" in out
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=terminal.env
+    )
+    try:
+        assert program.stdout is not None and program.stdout.readline() == b"ready\n"
+        wait_until(lambda: terminal.json("status")[0]["tasks"]["finished"] >= 8, what="rows of all tasks")
+        yield terminal
+    finally:
+        program.communicate(timeout=20)
+
+
+def test_help_loads_no_socket_and_no_table() -> None:
+    code = (
+        "import sys\nsys.argv = ['raynb', '--help']\nfrom raynb.runtime.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\nprint(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for command in ("start", "stop", "status", "list", "summary", "timeline", "microbenchmark"):
+        assert f"\n  {command} " in done.stdout
+    loaded = set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
+    assert "typer" in loaded
+    assert not loaded & {"zmq", "rich", "msgspec", "numpy", "redis", "IPython", "raynb.runtime.adapters"}
+
+
+def test_without_a_cluster_everything_says_so(terminal: Terminal) -> None:
+    quiet = Terminal()
+    try:
+        assert "No cluster is running" in quiet.ok("status")
+        assert quiet.json("status") == []
+        assert "No cluster is running" in quiet.ok("stop", "--all")
+        for command in (["stop"], ["list", "tasks"], ["summary", "tasks"], ["timeline"]):
+            done = quiet.run(*command)
+            assert done.returncode == 1
+            assert "no raynb cluster is running" in done.stderr and "Traceback" not in done.stderr
+    finally:
+        quiet.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["start"], "only --head"),
+        (["start", "--head", "--resources", "{gold}"], "not JSON"),
+        (["start", "--head", "--resources", '{"gold": true}'], "must be a number"),
+        (["start", "--head", "--resources", "[1]"], "must be an object"),
+        (["start", "--head", "--redis", "redis://me:secret@host"], "RAYNB_REDIS_URL"),
+        (["start", "--head", "--num-cpus", "-1"], "num-cpus"),
+        (["list", "secrets"], "secrets"),
+        (["list", "tasks", "--filter", "state"], "neither FIELD=VALUE"),
+        (["stop", "nobody"], "nobody"),
+    ],
+)
+def test_what_cannot_be_is_told_in_words(terminal: Terminal, arguments: list[str], words: str) -> None:
+    done = terminal.run(*arguments)
+    assert done.returncode != 0
+    assert words in done.stderr and "Traceback" not in done.stderr
+    assert "secret@" not in done.stderr
+
+
+def test_status_shows_what_a_cluster_has_and_does(busy: Terminal) -> None:
+    (status,) = busy.json("status", "demo")
+    assert status["name"] == "demo" and status["error"] == ""
+    assert status["cpus"]["total"] == 2.0 and status["resources"]["total"]["gold"] == 1.5
+    assert status["nodes"] == 1 and status["drivers"] == 1 and status["actors"]["alive"] == 1
+    assert (status["tasks"]["finished"], status["tasks"]["failed"]) >= (8, 1)
+    assert status["store"]["capacity_bytes"] > 0 and status["memory"]["total_bytes"] > 0
+    header, line = busy.ok("status").splitlines()
+    assert header.split() == ["CLUSTER", "PID", "UP", "NODES", "CPU", "MEMORY", "STORE", "TASKS", "ACTORS", "DRIVERS"]
+    assert line.startswith("demo (") and "1 alive" in line
+
+
+def test_lists_have_rays_fields_filters_and_limits(busy: Terminal) -> None:
+    squares = busy.json("list", "tasks", "-f", "func_or_class_name=square", "-f", "state!=FAILED")
+    assert len(squares) == 7 and {row["state"] for row in squares} == {"FINISHED"}
+    limited = busy.run("list", "tasks", "--limit", "3", "--json")
+    assert len(json.loads(limited.stdout)) == 3 and "3 of " in limited.stderr
+    (failed,) = busy.json("list", "tasks", "-f", "state=FAILED", "--detail")
+    assert failed["error_type"] == "TASK_EXECUTION_EXCEPTION" and "red" in failed["error_message"]
+    (actor,) = busy.json("list", "actors")
+    assert (actor["class_name"], actor["state"], actor["name"]) == ("Counter", "ALIVE", "counter")
+    assert [node["state"] for node in busy.json("list", "nodes")] == ["ALIVE"]
+    assert {row["worker_type"] for row in busy.json("list", "workers")} == {"WORKER", "DRIVER"}
+    assert [job["status"] for job in busy.json("list", "jobs")] == ["RUNNING"]
+    assert any(row["object_size"] >= 1000 for row in busy.json("list", "objects"))
+
+
+def test_the_summary_counts_by_function(busy: Terminal) -> None:
+    rows = {row["func_or_class_name"]: row for row in busy.json("summary", "tasks")["rows"]}
+    assert rows["square"]["state_counts"] == {"FINISHED": 7}
+    assert rows["fail"]["state_counts"] == {"FAILED": 1}
+    table = busy.ok("summary", "tasks").splitlines()
+    assert table[0].split() == ["FUNCTION", "TYPE", "FINISHED", "FAILED"]
+    assert ["square", "NORMAL_TASK", "7", "0"] in [line.split() for line in table]
+
+
+def test_the_timeline_is_a_chrome_trace(busy: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    assert "Wrote " in busy.ok("timeline", "-o", str(file))
+    events = json.loads(file.read_text())
+    squares = [event for event in events if event["ph"] == "X" and event["name"] == "square"]
+    assert len(squares) == 7 and all(event["dur"] >= 0 for event in squares)
+
+
+def test_text_of_others_cannot_drive_the_terminal(busy: Terminal) -> None:
+    main, side = pty.openpty()
+    command = [*COMMAND, "list", "tasks", "-f", "state=FAILED", "--detail"]
+    process = subprocess.Popen(command, stdout=side, env={**busy.env, "COLUMNS": "200"})
+    os.close(side)
+    shown = b""
+    try:
+        while chunk := os.read(main, 65536):
+            shown += chunk
+    except OSError:  # the other side is closed
+        pass
+    os.close(main)
+    assert process.wait(20) == 0
+    assert b"red" in shown and b"\x1b[31mred" not in shown
+
+
+def test_a_closed_pipe_is_nobodys_error_message(busy: Terminal) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*COMMAND, "list", "tasks"], stdout=write, stderr=subprocess.PIPE, env=busy.env)
+    os.close(write)
+    assert done.stderr == b""
+
+
+def test_a_second_cluster_of_the_same_name_is_refused(busy: Terminal) -> None:
+    done = busy.run("start", "--head", "--name", "demo")
+    assert done.returncode == 1 and "stop it first" in done.stderr
+
+
+def test_stop_waits_until_all_processes_are_gone() -> None:
+    terminal = Terminal()
+    try:
+        terminal.ok("start", "--head", "--name", "first", "--num-cpus", "1")
+        terminal.ok("start", "--head", "--name", "second", "--num-cpus", "1")
+        clusters = {status["name"]: status for status in terminal.json("status")}
+        assert clusters.keys() == {"first", "second"}
+        ambiguous = terminal.run("stop")
+        assert ambiguous.returncode == 1 and "first" in ambiguous.stderr and "second" in ambiguous.stderr
+        assert "Stopped cluster 'first'" in terminal.ok("stop", "first")
+        session = Path(clusters["first"]["session_dir"]).name
+        assert not processes_of(session) and not shared_memory_of(session)
+
+        # One whose node manager does not react is killed.
+        second = clusters["second"]
+        os.kill(second["pid"], signal.SIGSTOP)
+        assert terminal.run("status", "second").returncode == 0
+        out = terminal.ok("stop", "second", "--timeout", "1")
+        assert "was killed" in out
+        session = Path(second["session_dir"]).name
+        assert not processes_of(session) and not shared_memory_of(session)
+        assert not Path(second["session_dir"]).exists()
+        assert "No cluster is running" in terminal.ok("status")
+    finally:
+        terminal.close()
