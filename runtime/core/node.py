@@ -52,6 +52,7 @@ from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered, Reply
 from raynb.runtime.messages.node import (
     ActorStartFailed,
+    AreAlive,
     JoinNode,
     KillWorker,
     LeaseDemand,
@@ -117,6 +118,7 @@ class NodeMachine:
             WhyWaiting: self._on_why,
             StoreUsage: self._on_store_usage,
         }
+            AreAlive: self._on_are_alive,
 
     def __repr__(self) -> str:
         return f"<NodeMachine {self.pool!r} {self.leases!r} {len(self.drivers)} drivers>"
@@ -366,6 +368,10 @@ class NodeMachine:
         return [Send(sender, Reply(message.request, msgspec.json.encode(usage)))]
 
     # -- actors
+    def _on_are_alive(self, sender: str, message: AreAlive, now: float) -> list[Any]:
+        gone = [a for a in message.addresses if a not in self.drivers and a not in self.pool.by_address]
+        return [Send(sender, ProcessDied(address, "worker", 0, "it is not there any more")) for address in gone]
+
 
     def _on_start_actor(self, sender: str, message: StartActor, now: float) -> list[Any]:
         self._serve_again = True

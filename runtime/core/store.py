@@ -46,7 +46,9 @@ from raynb.runtime.core.store_index import BadSealError, Grant, StoreIndex
 from raynb.runtime.core.store_orphans import Orphans
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.objects import (
+    AddBorrowers,
     AllocateExtent,
+    BorrowersAdded,
     ExtentGranted,
     ExtentRefused,
     FreeObjects,
@@ -311,6 +313,11 @@ class StoreMachine:
     def _orphans_released(self, sender: str, message: OrphansReleased, now: float) -> None:
         self._free_all(self.orphans.released(sender, message.oids))
 
+    def _borrowed(self, sender: str, message: AddBorrowers, now: float) -> None:
+        """Who holds an orphan has passed it on; as with a living owner, that one is told before the other lets go."""
+        lost = [oid for oid in message.oids if sender not in self._clients or not self.orphans.hold(sender, oid)]
+        self._effects.append(Send(sender, BorrowersAdded(message.oids, lost)))
+
     def _finish_rounds(self) -> None:
         while over := self.orphans.finished():
             for owner, free, further in over:
@@ -411,6 +418,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     SegmentReady: StoreMachine._segment_ready,
     SegmentFailed: StoreMachine._segment_failed,
     Tick: StoreMachine._tick,
+    AddBorrowers: StoreMachine._borrowed,
     AllocateExtent: StoreMachine._allocate,
     SealObjects: StoreMachine._sealed,
     FreeObjects: StoreMachine._freed,

@@ -68,11 +68,18 @@ class Orphans:
         """A client holds these, and nothing else, of an owner."""
         for oid in held:
             if self._owners.get(oid) == owner:
-                self._holders.setdefault(oid, {})[client] = None
-                self._holds.setdefault(client, {})[oid] = None
+                self.hold(client, oid)
         running = self.rounds.get(owner)
         if running is not None:
             running.waits_for.pop(client, None)
+
+    def hold(self, client: str, oid: bytes) -> bool:
+        """A client holds an object; False if that is no orphan (any more)."""
+        if oid not in self._owners:
+            return False
+        self._holders.setdefault(oid, {})[client] = None
+        self._holds.setdefault(client, {})[oid] = None
+        return True
 
     def released(self, client: str, oids: Iterable[bytes]) -> list[bytes]:
         """A client's last views of these are gone."""

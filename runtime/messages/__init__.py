@@ -56,6 +56,7 @@ Message = Union[
     node.ActorStartFailed,
     node.WhyWaiting,
     node.StoreUsage,
+    node.AreAlive,
     gcs.RegisterNode,
     gcs.NodeRegistered,
     gcs.RegisterJob,

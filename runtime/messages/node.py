@@ -259,3 +259,10 @@ class StoreUsage(Struct, array_like=True, gc=False, tag=69):
     """Client -> node manager. Answered by a `Reply`: JSON with used_bytes, capacity_bytes, objects, holders (largest first)."""
 
     request: int
+
+
+class AreAlive(Struct, array_like=True, gc=False, tag=70):
+    """Client -> node manager: these processes don't answer. For each that is not there (any more) comes a `ProcessDied`, as
+    for a death that was told before the asker had joined."""
+
+    addresses: list[str]

@@ -30,13 +30,14 @@ class ObjectValues(Struct, array_like=True, gc=False, tag=31):
 
 
 class AddBorrowers(Struct, array_like=True, gc=False, tag=32):
-    """Borrower -> owner: the sender refers to these objects."""
+    """Borrower -> owner: the sender refers to these objects. Borrower -> node manager, if the owner is dead: its store keeps
+    what that left there."""
 
     oids: list[bytes]
 
 
 class BorrowersAdded(Struct, array_like=True, gc=False, tag=33):
-    """Owner -> borrower. An object that is already gone comes back in ``lost``."""
+    """Owner (or node manager) -> borrower. An object that is already gone comes back in ``lost``."""
 
     oids: list[bytes]
     lost: list[bytes] = []
