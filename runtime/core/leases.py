@@ -321,6 +321,11 @@ class Leases:
 
     # -- explaining
 
+    @property
+    def any_waiting(self) -> bool:
+        """Whether anybody is in the queue."""
+        return bool(self._queue)
+
     def waiting(self) -> list[Demand]:
         """Those in the queue, the next first."""
         return list(self._queue)

@@ -84,7 +84,8 @@ class NodeMachine:
         self.store = store
         total = to_units(identity.resources)
         self.leases = Leases(total)
-        self.pool = WorkerPool(config, max(1, -(-total.get(CPU, 0) // UNITS)), identity.node_id)
+        cpus = -(-total.get(CPU, 0) // UNITS)
+        self.pool = WorkerPool(config, max(1, min(cpus, identity.cores or cpus)), identity.node_id)
         self.drivers: dict[str, Driver] = {}
         self.reports = NodeReports(identity, config, self.pool, self.leases)
         self.stopping = ""
@@ -117,8 +118,8 @@ class NodeMachine:
             StopNode: lambda sender, message, now: self._stop(message.reason),
             WhyWaiting: self._on_why,
             StoreUsage: self._on_store_usage,
-        }
             AreAlive: self._on_are_alive,
+        }
 
     def __repr__(self) -> str:
         return f"<NodeMachine {self.pool!r} {self.leases!r} {len(self.drivers)} drivers>"
@@ -367,11 +368,11 @@ class NodeMachine:
         usage = {**self.store.usage(), "holders": self.store.holders(HOLDERS_SHOWN)}
         return [Send(sender, Reply(message.request, msgspec.json.encode(usage)))]
 
-    # -- actors
     def _on_are_alive(self, sender: str, message: AreAlive, now: float) -> list[Any]:
         gone = [a for a in message.addresses if a not in self.drivers and a not in self.pool.by_address]
         return [Send(sender, ProcessDied(address, "worker", 0, "it is not there any more")) for address in gone]
 
+    # -- actors
 
     def _on_start_actor(self, sender: str, message: StartActor, now: float) -> list[Any]:
         self._serve_again = True
@@ -429,8 +430,7 @@ class NodeMachine:
     @property
     def idle(self) -> bool:
         """Nothing waits for anything: ticks may come less often."""
-        pool = self.pool.statistics()
-        return self.reports.registered and not (self.leases.waiting() or pool["starting"] or pool["dying"])
+        return self.reports.registered and self.pool.settled and not self.leases.any_waiting
 
     def _stop(self, reason: str) -> list[Any]:
         """Nothing is handled after this."""

@@ -15,6 +15,8 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     ----------
     started
         Wall-clock seconds at which ``now`` was ``started_at``; only for what people see.
+    cores
+        What the machine has, whatever ``resources`` say: idle workers beyond that are of no use. 0: not known.
     embedded
         It ends with its last driver.
     """
@@ -31,6 +33,7 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     python_version: str
     resources: dict[str, float]
     labels: dict[str, str] = {}
+    cores: int = 0
     is_head: bool = True
     embedded: bool = False
     started: float = 0.0

@@ -109,7 +109,7 @@ class WorkerPool:
     Parameters
     ----------
     cpus : int
-        How many workers are kept.
+        As many workers are kept: the CPUs that the node offers, and no more than it really has.
     node_id : bytes
         28 bytes; worker ids are made from it and a counter.
     """
@@ -126,6 +126,7 @@ class WorkerPool:
         """In the order in which they got idle."""
         self._ordered = 0
         self._starting = 0
+        self._dying = 0
         self.start_failures = 0
         self.start_failure = ""
         self._no_order_before = 0.0
@@ -268,6 +269,8 @@ class WorkerPool:
     def _end(self, worker: Worker, reason: str, now: float, *, intended: bool) -> None:
         if worker.state == STARTING:
             self._starting -= 1
+        if worker.state != DYING:
+            self._dying += 1
         self._idle.pop(worker.token, None)
         worker.move("end", now, reason)
         worker.intended = worker.intended or intended
@@ -279,6 +282,8 @@ class WorkerPool:
         worker = self.workers.pop(token, None)
         if worker is None:
             return None
+        if worker.state == DYING:
+            self._dying -= 1
         if worker.state == STARTING:
             self._starting -= 1
             self.start_failures += 1
@@ -335,6 +340,11 @@ class WorkerPool:
                 effects += self._ask_to_leave(worker, now)
         return effects
 
+    @property
+    def settled(self) -> bool:
+        """No worker is on its way in or out."""
+        return not (self._starting or self._dying)
+
     def next_order_in_s(self, now: float) -> float:
         """Seconds until workers may be ordered again after failures."""
         return max(0.0, self._no_order_before - now)
@@ -362,7 +372,7 @@ class WorkerPool:
     def check(self) -> None:
         """Raise `AssertionError` where an invariant does not hold."""
         states = self.statistics()
-        assert self._starting == states[STARTING], (self._starting, states)
+        assert (self._starting, self._dying) == (states[STARTING], states[DYING]), (self, states)
         assert {w.token for w in self.workers.values() if w.state == IDLE} == set(self._idle)
         assert len(self.workers) <= self._config.workers_max
         for address, worker in self.by_address.items():

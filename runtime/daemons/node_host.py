@@ -123,6 +123,7 @@ class NodeHost:
             raynb_version=__version__,
             python_version=".".join(map(str, sys.version_info[:3])),
             resources=resources,
+            cores=machine_limits.cpu_count(),
             labels=options.labels,
             embedded=options.lifetime == "embedded",
             started=time.time(),
@@ -137,18 +138,19 @@ class NodeHost:
         self._report = report
         self._parts.head.wait_for_redis()
         self._register()
-        begun = time.monotonic()
-        next_tick = look_around = trim_logs = begun
+        begun = last_tick = time.monotonic()
+        look_around = trim_logs = begun
         while not self._stopped:
-            now = time.monotonic()
-            timeout = 0.0 if self._parts.events else max(0.0, next_tick - now)
+            pause = self._pause()
+            timeout = 0.0 if self._parts.events else max(0.0, last_tick + pause - time.monotonic())
             for sender, message in self._transport.receive(timeout):
                 self._handle(Received(sender, message))
             while self._parts.events and not self._stopped:
                 self._handle(self._parts.events.popleft())
             now = time.monotonic()
-            if now < next_tick and not (now < next_tick - self._options.config.tick_s and not self.machine.idle):
+            if now - last_tick < min(pause, self._pause()):
                 continue
+            last_tick = now
             self._tick(now)
             if now >= look_around:
                 look_around = now + LOOK_AROUND_S
@@ -156,9 +158,12 @@ class NodeHost:
             if now >= trim_logs:
                 trim_logs = now + TRIM_LOGS_S
                 trim(self._parts.session.logs)
-            next_tick = now + (IDLE_TICK_S if self.machine.idle else self._options.config.tick_s)
             if self._report is not None:
                 self._check_start(now - begun)
+
+    def _pause(self) -> float:
+        """Seconds between two ticks."""
+        return IDLE_TICK_S if self.machine.idle else self._options.config.tick_s
 
     def _handle(self, event: Any) -> None:
         for effect in self.machine.handle(event, time.monotonic()):
@@ -321,4 +326,4 @@ class NodeHost:
         self._transport.send(self._identity.gcs, Shutdown())
         self._parts.end()
         self._store.close(END_PATIENCE_S)
-        self._transport.close()
+        self._transport.close(linger_s=0.05)  # whoever has not heard it by now is gone

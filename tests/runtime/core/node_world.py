@@ -54,7 +54,9 @@ def actor_message(number: int = 1, incarnation: int = 0, **resources: float) -> 
 class World:
     """Time, and the ends of all wires."""
 
-    def __init__(self, embedded: bool = True, config: Config | None = None, gpus: float = 0, cpus: float = 2) -> None:
+    def __init__(
+        self, embedded: bool = True, config: Config | None = None, gpus: float = 0, cpus: float = 2, cores: int = 0
+    ) -> None:
         self.now = 1000.0
         self.config = config or Config()
         resources = {"CPU": cpus, **({"GPU": gpus} if gpus else {})}
@@ -70,6 +72,7 @@ class World:
             raynb_version="0.1.0",
             python_version="3.11.7",
             resources=resources,
+            cores=cores,
             embedded=embedded,
         )
         self.machine = NodeMachine(identity, self.config, StoreMachine(1 << 30, self.config))

@@ -154,6 +154,25 @@ def test_a_senseless_demand_is_answered_and_harms_nobody(world: World) -> None:
     assert "CPU=-1" in world.told("driver", LeaseInfeasible).message
 
 
+def test_no_more_idle_workers_are_kept_than_the_machine_has_cores() -> None:
+    world = World(cpus=64, cores=2)
+    world.start(workers=0)
+    assert len(world.ordered) == 2
+    world.driver_joins()
+    world.demand("driver", 100, CPU=1)
+    assert len(world.ordered) == 4, "more come when there is work, some at a time"
+
+
+def test_ticks_may_be_rare_only_when_nothing_waits(world: World) -> None:
+    assert world.machine.idle
+    world.demand("driver", 3, CPU=1)
+    assert not world.machine.idle
+    world.demand("driver", 2, CPU=1)
+    assert world.machine.idle
+    world.receive(world.grants[1].worker, LeaveNode())
+    assert not world.machine.idle
+
+
 # -- deaths
 
 
