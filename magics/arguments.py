@@ -242,8 +242,7 @@ def flags(options: type[Options]) -> dict[str, str]:
     """Each option as it is typed, with its help."""
     found: dict[str, str] = {}
     for f in dataclasses.fields(options):
-        if f.default is not True:
-            found[spelled(f.name)] = f.metadata["help"]
+        found[typed(f)] = f.metadata["help"]
         if f.name in _OPPOSITES:
             found[_OPPOSITES[f.name]] = f.metadata["help"]
     return found | {"--help": "show this and do nothing"}
@@ -252,6 +251,11 @@ def flags(options: type[Options]) -> dict[str, str]:
 def spelled(field_name: str) -> str:
     """`num_cpus` as `--num-cpus`."""
     return f"--{field_name.replace('_', '-')}"
+
+
+def typed(f: dataclasses.Field[Any]) -> str:
+    """How a value other than the default was given: `--no-stream`."""
+    return _OPPOSITES[f.name] if f.default is True else spelled(f.name)
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

@@ -12,7 +12,7 @@ from raynb.magics.capture import unpicklable
 from raynb.magics.shipment import Shipment
 from raynb.magics.show import display
 from raynb.magics.submission import fail_with
-from raynb.magics.task import NoValue, build_namespace, execute, outputs
+from raynb.magics.task import NoValue, build_namespace, execute, from_the_cell_on, outputs
 from raynb.runtime.api import objects
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import pack_call, unpack_call
@@ -41,7 +41,11 @@ def _run_once(shipment: Shipment, call: tuple[Any, ...]) -> tuple[Any, ...]:
     cell = shipment.cell
     luggage, *dependencies = _sent(shipment, call[1:])
     namespace = build_namespace(cell, luggage, tuple(dependencies))
-    last = execute(cell, namespace)
+    try:
+        last = execute(cell, namespace)
+    except BaseException as error:
+        error.__traceback__ = from_the_cell_on(error.__traceback__, cell)
+        raise
     if cell.shows_last and last is not None:
         display(last)
     return tuple(_stored(value) for value in outputs(cell, namespace, last))

@@ -12,14 +12,14 @@ from raynb.magics.errors import UndefinedNameError
 from raynb.magics.facts import CellFacts, Certainty, MethodCall
 from raynb.magics.source import CellSource
 
-# The namespace of every cell has these, here and where a task runs.
+# The namespace of every cell has these of its own, here and where a task runs.
 GIVEN = frozenset(
     {
         *("__annotations__", "__builtin__", "__builtins__", "__debug__", "__doc__", "__loader__", "__name__"),
-        *("__package__", "__spec__", "display"),
+        *("__package__", "__spec__"),
     }
 )
-_BUILTINS = frozenset(dir(builtins))
+_BUILTINS = frozenset(dir(builtins)) | {"display"}  # as IPython has it
 
 # Methods that change what they are called on. For values of known types, and for one that isn't known
 # yet, the others are taken to be harmless.

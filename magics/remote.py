@@ -19,10 +19,11 @@ from raynb.magics.local import run_here
 from raynb.magics.panel import Panel
 from raynb.magics.references import RefList
 from raynb.magics.resources import check_feasible
+from raynb.magics.running import Running, Submission, cancel
 from raynb.magics.session import Session
-from raynb.magics.shipment import Shipment, needed_refs, prepare
+from raynb.magics.shipment import Shipment, prepare
 from raynb.magics.source import CellSource
-from raynb.magics.submission import Running, Submission, cancel, send
+from raynb.magics.submission import send
 
 _VALUE = "value"
 """What the value of a `%remote` expression is called on its way; it is bound to no name."""
@@ -74,7 +75,8 @@ class RemoteCells:
             raise OptionError(f"%remote takes one expression, not {text!r}; a statement goes under %%remote")
         facts = dataclasses.replace(facts, shows_last=False)
         common = {f.name: getattr(options, f.name) for f in dataclasses.fields(ResourceOptions)}
-        shipment = self._prepare(cell, facts, RemoteOptions(**common, out=_VALUE))
+        shipment = prepare(cell, facts, RemoteOptions(**common, out=_VALUE), self._session)
+        self._warn(shipment)
         if options.local:
             return run_here(shipment)[0][0]
         check_feasible(options)
@@ -96,15 +98,14 @@ class RemoteCells:
     def _run_task(self, cell: CellSource, facts: CellFacts, options: RemoteOptions) -> None:
         __tracebackhide__ = True
         key = self._session.key
-        doomed = self._superseded(key, facts)
-        shipment = self._prepare(cell, facts, options, doomed)
+        shipment = self._prepare(cell, facts, options)
         if options.local:
-            cancel(doomed, superseded=True)
+            cancel(shipment.superseded)
             self._bind(shipment, run_here(shipment))
             return
         check_feasible(options)
         submissions = send(shipment, options.remote_options())
-        cancel(doomed, superseded=True)
+        cancel(shipment.superseded)
         self._bind(shipment, [submission.outputs for submission in submissions])
         self._running.add(key, submissions)
         panel = Panel(
@@ -119,19 +120,17 @@ class RemoteCells:
         else:
             self._running.watch(key, submissions, panel)
 
-    def _superseded(self, key: str, facts: CellFacts) -> list[Submission]:
-        if not self._session.cancels_on_rerun:
-            return []
-        return self._running.superseded(key, needed_refs(facts, self._session.namespace))
+    def _superseded_by(self, needed: set[Any]) -> list[Submission]:
+        return self._running.superseded(self._session.key, needed) if self._session.cancels_on_rerun else []
 
-    def _prepare(
-        self, cell: CellSource, facts: CellFacts, options: RemoteOptions, doomed: list[Submission] | None = None
-    ) -> Shipment:
-        never = {ref for submission in doomed or () for ref in submission.outputs}
-        shipment = prepare(cell, facts, options, self._session, never)
-        for notice in shipment.notices:
-            warnings.warn_explicit(notice.message, LostChangeWarning, cell.filename, notice.line)
+    def _prepare(self, cell: CellSource, facts: CellFacts, options: RemoteOptions) -> Shipment:
+        shipment = prepare(cell, facts, options, self._session, self._superseded_by)
+        self._warn(shipment)
         return shipment
+
+    def _warn(self, shipment: Shipment) -> None:
+        for notice in shipment.notices:
+            warnings.warn_explicit(notice.message, LostChangeWarning, shipment.cell.source.filename, notice.line)
 
     def _bind(self, shipment: Shipment, runs: list[tuple[Any, ...]]) -> None:
         if shipment.items is None:
@@ -144,6 +143,4 @@ class RemoteCells:
 def _refuse_task_options(options: RemoteOptions) -> None:
     for f in dataclasses.fields(RemoteOptions):
         if f.metadata.get("of") == "task" and getattr(options, f.name) != f.default:
-            raise OptionError(
-                f"{arguments.spelled(f.name)} is for a cell that runs as a task, and this one only declares"
-            )
+            raise OptionError(f"{arguments.typed(f)} is for a cell that runs as a task, and this one only declares")

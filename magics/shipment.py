@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from raynb.magics.errors import OptionError
 from raynb.magics.facts import CellFacts
 from raynb.magics.plan import Notice, plan
 from raynb.magics.references import RefList, is_ref, kind_of
+from raynb.magics.running import Submission
 from raynb.magics.session import Session
 from raynb.magics.source import CellSource
 from raynb.magics.task import Luggage, ShippedCell
@@ -29,6 +30,8 @@ class Shipment:
         Dependencies.
     items
         With ``--map``, the last argument of each call; else None.
+    superseded
+        Earlier runs of the cell, to be cancelled now.
     """
 
     cell: ShippedCell
@@ -37,6 +40,7 @@ class Shipment:
     refs: tuple[Any, ...]
     items: tuple[Any, ...] | None
     notices: tuple[Notice, ...]
+    superseded: tuple[Submission, ...]
 
     def calls(self, luggage: Any) -> Iterator[tuple[Any, ...]]:
         """The arguments of each call; ``luggage`` is this shipment's or a reference to it."""
@@ -48,14 +52,19 @@ class Shipment:
 
 
 def prepare(
-    cell: CellSource, facts: CellFacts, options: RemoteOptions, session: Session, never: Collection[Any] = ()
+    cell: CellSource,
+    facts: CellFacts,
+    options: RemoteOptions,
+    session: Session,
+    superseded_by: Callable[[set[Any]], list[Submission]] = lambda needed: [],
 ) -> Shipment:
     """Find out what the cell takes and gives, and gather it.
 
     Parameters
     ----------
-    never
-        References that are about to be cancelled: an output isn't kept at the value of one.
+    superseded_by
+        The earlier runs that end with a new one which needs these references. An output isn't kept at a value
+        that they won't make any more.
 
     Raises
     ------
@@ -72,7 +81,10 @@ def prepare(
     if options.out in planned.outputs:
         raise OptionError(f"--out {options.out}: the cell assigns that name itself")
     items = _items(options.map, session) if options.map else None
-    kept = [name for name in planned.kept if not set(refs_of(namespace[name])) & set(never)]
+    needed = {*capture(planned.inputs, namespace, {}).refs, *filter(is_ref, items or ())}
+    superseded = superseded_by(needed)
+    never = {ref for submission in superseded for ref in submission.outputs}
+    kept = [name for name in planned.kept if never.isdisjoint(refs_of(namespace[name]))]
     captured = capture([*planned.inputs, *kept], namespace, facts.modules)
     shipped = ShippedCell(
         source=cell,
@@ -92,13 +104,8 @@ def prepare(
         refs=tuple(captured.refs),
         items=items,
         notices=planned.notices,
+        superseded=tuple(superseded),
     )
-
-
-def needed_refs(facts: CellFacts, namespace: dict[str, Any]) -> set[Any]:
-    """The references that the cell reads, and not only keeps."""
-    values = [namespace[read.name] for read in facts.reads if read.name in namespace]
-    return {ref for value in values for ref in refs_of(value)}
 
 
 def refs_of(value: Any) -> list[Any]:

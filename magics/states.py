@@ -21,6 +21,8 @@ def joined(*states: State) -> State:
     reached = [state for state in states if state is not None]
     if not reached:
         return None
+    if all(state == reached[0] for state in reached[1:]):
+        return dict(reached[0])  # most paths bind nothing
     names = dict.fromkeys(name for state in reached for name in state)
     result = dict.fromkeys(names, 0)
     for state in reached:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
-import copy
 import importlib
 import inspect
 import os
 import threading
-from collections.abc import Collection, Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
+from raynb.magics.buffers import is_data, make_writable
 from raynb.magics.show import collect_displays, display, format_value
 from raynb.magics.source import CellSource
 
@@ -105,18 +105,24 @@ def run_cell(cell: ShippedCell, luggage: Luggage, *dependencies: Any) -> Any:
         The outputs' values, the last expression's if it is taken, and a list of what the cell showed; that list alone
         where there is nothing else.
     """
-    __tracebackhide__ = True
+    try:
+        return _run_cell(cell, luggage, dependencies)
+    except BaseException as error:
+        # A bare `raise` adds no frame: what is left are the cell's own and those below.
+        error.__traceback__ = from_the_cell_on(error.__traceback__, cell)
+        raise
+
+
+def _run_cell(cell: ShippedCell, luggage: Luggage, dependencies: tuple[Any, ...]) -> Any:
     namespace = build_namespace(cell, luggage, dependencies)
-    with contextlib.ExitStack() as stack:
-        if cell.silent:
-            nowhere = stack.enter_context(open(os.devnull, "w"))
-            stack.enter_context(contextlib.redirect_stdout(nowhere))
-            stack.enter_context(contextlib.redirect_stderr(nowhere))
-        shown = stack.enter_context(collect_displays())
+    with collect_displays() as shown:
         last = execute(cell, namespace)
         if cell.shows_last and last is not None:
             shown.append(format_value(last))
     values = outputs(cell, namespace, last)
+    if all(map(is_data, values)):
+        # Functions and their namespace hold one another, and with it inputs in shared memory, until a collection.
+        namespace.clear()
     return (*values, shown) if values else shown
 
 
@@ -134,33 +140,8 @@ def build_namespace(cell: ShippedCell, luggage: Luggage, dependencies: tuple[Any
     for name, length in cell.lengths.items():
         value = next(rest) if length is None else [next(rest) for _ in range(length)]
         namespace[name] = value
-    _make_writable(namespace, cell.copied)
+    make_writable(namespace, cell.copied)
     return namespace
-
-
-def _make_writable(namespace: dict[str, Any], names: Collection[str]) -> None:
-    """Replace what lies in shared memory, and is read-only, by copies; all its names get the same."""
-    memo: dict[int, Any] = {}
-    for name in sorted(names):
-        if _holds_buffers(namespace.get(name)):
-            copy.deepcopy(namespace[name], memo)
-    for name, value in namespace.items():
-        if id(value) in memo:
-            namespace[name] = memo[id(value)]
-
-
-def _holds_buffers(value: Any) -> bool:
-    """Whether there may be an array inside; everything else arrives as a copy of one's own."""
-    if type(value) in _PLAIN:
-        return False
-    if type(value) is dict:
-        return any(_holds_buffers(part) for part in value.values())
-    if type(value) in {list, tuple, set, frozenset}:
-        return any(_holds_buffers(part) for part in value)
-    return True
-
-
-_PLAIN = {bool, bytes, complex, float, int, str, type(None)}
 
 
 def execute(cell: ShippedCell, namespace: dict[str, Any]) -> Any:
@@ -169,16 +150,23 @@ def execute(cell: ShippedCell, namespace: dict[str, Any]) -> Any:
     cell.source.remember_lines()
     code = compiled(cell.source, cell.takes_last or cell.shows_last)
     try:
-        if code.co_flags & inspect.CO_COROUTINE:
-            run_coroutine(eval(code, namespace))
-        else:
-            exec(code, namespace)
-    except BaseException as error:
-        if isinstance(error, ValueError) and "read-only" in str(error):
+        with _silence() if cell.silent else contextlib.nullcontext():
+            if code.co_flags & inspect.CO_COROUTINE:
+                run_coroutine(eval(code, namespace))
+            else:
+                exec(code, namespace)
+    except ValueError as error:
+        if "read-only" in str(error):
             error.add_note("Inputs that are arrays lie in shared memory: change a copy, `x = x.copy()`.")
-        error.__traceback__ = _from_the_cell_on(error.__traceback__, code)
         raise
     return namespace.pop(LAST, None)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """What is printed goes nowhere."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
 
 
 def compiled(source: CellSource, keeps_last: bool) -> CodeType:
@@ -215,10 +203,10 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return outcome[0]
 
 
-def _from_the_cell_on(traceback: TracebackType | None, code: CodeType) -> TracebackType | None:
+def from_the_cell_on(traceback: TracebackType | None, cell: ShippedCell) -> TracebackType | None:
     """The traceback without the frames above the cell's own; all of it where the cell has none."""
     step = traceback
-    while step is not None and step.tb_frame.f_code is not code:
+    while step is not None and step.tb_frame.f_code.co_filename != cell.source.filename:
         step = step.tb_next
     return step or traceback
 

@@ -131,6 +131,7 @@ NAMES = [
     Named("async comprehension", "y = [i async for i in xs if await f(i)]", "i f xs", "xs f", "y"),
     # Builtins and given names.
     Named("builtins are no inputs", "y = len(str(1)), __name__\ndisplay(y)", "__name__", "", "y"),
+    Named("a name of IPython that the notebook has redefined", "y = display(1)", "display", "display", "y"),
     Named("a builtin that the notebook has redefined", "y = sum(x)", "sum x", "sum x", "y"),
     Named("a builtin that the cell redefines", "sum = 0\nfor i in [1]: sum += i", "", "", "sum"),
 ]

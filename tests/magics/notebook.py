@@ -50,7 +50,8 @@ class Notebook:
     """
 
     def __init__(self) -> None:
-        self.shell: Any = InteractiveShell.instance()
+        shell: Any = InteractiveShell
+        self.shell: Any = shell.instance()
         self.shell.history_manager.enabled = False
         self.shell.colors = "nocolor"
         self.screens: list[CaughtScreen] = []
@@ -64,7 +65,8 @@ class Notebook:
     def close(self) -> None:
         unregister(self.shell)
         self.shell.reset(new_session=False)
-        get_asyncio_loop().close()
+        loop: Any = get_asyncio_loop
+        loop().close()
 
     def clear(self) -> None:
         """An empty namespace, as after a restart."""

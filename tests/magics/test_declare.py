@@ -83,7 +83,7 @@ def test_a_definition_that_is_remote_already_stays_as_it_is(notebook: Notebook) 
     [
         ("%%remote --block\ndef f(): pass", "--block is for a cell that runs as a task"),
         ("%%remote --out x\ndef f(): pass", "--out is for"),
-        ("%%remote --no-stream\ndef f(): pass", "stream is for"),
+        ("%%remote --no-stream\ndef f(): pass", "--no-stream is for"),
         ("%%remote --max-retries 2\nclass A: pass", "--max-retries is not for classes"),
     ],
 )

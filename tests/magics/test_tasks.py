@@ -98,6 +98,18 @@ def test_a_map_over_nothing_gives_empty_lists(notebook: Notebook) -> None:
     assert isinstance(notebook.namespace()["y"], RefList)
 
 
+def test_a_task_that_is_over_holds_no_input(notebook: Notebook) -> None:
+    notebook.must("import numpy as np, raynb as ray\ndef helper():\n    return other()\ndef other():\n    return 1")
+    before = notebook.value("ray.object_store_usage()['used_bytes']")
+    notebook.must("big = ray.put(np.ones(4_000_000))")
+    assert notebook.value("ray.object_store_usage()['used_bytes']") > before + 30_000_000
+    notebook.must("%%remote\ns = helper() + big.sum()")
+    notebook.must("%%remote\nbig[0] += 1\nbig += helper()\nt = big[0]\nbig = None")
+    assert notebook.value("s, float(t)") == (4_000_001, 3.0)
+    notebook.must("del big")
+    wait_until(lambda: notebook.value("ray.object_store_usage()['used_bytes']") <= before)
+
+
 # What is refused before anything happens.
 
 
