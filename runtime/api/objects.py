@@ -8,6 +8,7 @@ from typing import Any
 from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.session import connect
+from raynb.runtime.client.client import ID_OF
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.inbox import KillByHandle
 
@@ -40,10 +41,10 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
             f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must either be a single "
             "ObjectRef or a list of ObjectRefs. "
         )
-    for ref in object_refs:
-        if type(ref) is not ObjectRef:
+    for kind in set(map(type, object_refs)):
+        if kind is not ObjectRef:
             raise ValueError(
-                f"Invalid type of object refs, {type(ref)}, is given. 'object_refs' must either be a single ObjectRef "
+                f"Invalid type of object refs, {kind}, is given. 'object_refs' must either be a single ObjectRef "
                 "or a list of ObjectRefs. "
             )
     return client.get(object_refs, timeout)
@@ -90,12 +91,12 @@ def wait(
         raise TypeError(f"wait() expected a list of ray.ObjectRef, got {type(ray_waitables)}")
     if timeout is not None and timeout < 0:
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
-    for ref in ray_waitables:
-        if type(ref) is not ObjectRef:
-            raise TypeError(f"wait() expected a list of ray.ObjectRef, got list containing {type(ref)}")
+    for kind in set(map(type, ray_waitables)):
+        if kind is not ObjectRef:
+            raise TypeError(f"wait() expected a list of ray.ObjectRef, got list containing {kind}")
     if not ray_waitables:
         return [], []
-    if len({ref._id for ref in ray_waitables}) != len(ray_waitables):
+    if len(set(map(ID_OF, ray_waitables))) != len(ray_waitables):
         raise ValueError("Wait requires a list of unique ray_waitables.")
     if num_returns <= 0:
         raise ValueError(f"Invalid number of objects to return {num_returns}.")

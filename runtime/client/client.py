@@ -11,6 +11,8 @@ import time
 from _thread import allocate_lock
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from operator import attrgetter
+from pickle import loads
 from typing import Any
 
 import msgspec
@@ -21,7 +23,7 @@ from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import pack_call
-from raynb.runtime.codec.values import Packed, pack
+from raynb.runtime.codec.values import PICKLE, Packed, pack
 from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.inbox import Answer, Ask, CancelObject, Outgoing, PutValue, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
@@ -40,7 +42,9 @@ from raynb.runtime.messages.ids import (
 )
 from raynb.runtime.messages.node import NodeJoined
 from raynb.runtime.messages.tasks import ContextDef
-from raynb.runtime.messages.values import Failed, Value
+from raynb.runtime.messages.values import Failed, Inline, Value
+
+ID_OF = attrgetter("_id")
 
 LOOK_S = 0.002
 """How long a call that must not wait gives the machine to look at what was said before."""
@@ -259,16 +263,25 @@ class Client:
         Exception
             What made the first failed one fail.
         """
-        entries = self._entries
-        missing = [oid for ref in refs if (entry := entries.get(oid := ref._id)) is None or entry.value is None]
+        known = self._entries.get
+        found = list(map(known, map(ID_OF, refs)))
+        missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry is None or entry.value is None]
         if missing:
             self._wait_all(refs, missing, timeout_s)
+            found = list(map(known, map(ID_OF, refs)))
         values = []
-        for ref in refs:
-            entry = entries.get(ref._id)
+        for entry, ref in zip(found, refs, strict=True):
             if entry is None:
                 raise RaySystemError(f"{ref!r} is not known here")
-            values.append(self.load(entry.value))
+            value = entry.value
+            # Most values are small, and there may be very many.
+            if type(value) is Inline and value.data[0] == PICKLE and value.refs is None:
+                try:
+                    values.append(loads(value.data, buffers=value.buffers))
+                    continue
+                except Exception:
+                    pass  # `load` says what is wrong with it
+            values.append(self.load(value))
         return values
 
     def load(self, value: Value | None, guard: Guard | None = None) -> Any:

@@ -46,7 +46,7 @@ SHALLOW_ITEMS_MAX = 100
 LARGE_TEXT_BYTES = 64 * 1024
 """``bytes`` and ``str`` of this size or larger are not copied into a pickle."""
 
-_PICKLE, _ARRAY, _BYTES, _STR = 0x80, ord("A"), ord("B"), ord("S")
+PICKLE, _ARRAY, _BYTES, _STR = 0x80, ord("A"), ord("B"), ord("S")
 CONTAINERS = frozenset({tuple, list, dict})
 _array_type: type | None = None
 
@@ -186,7 +186,7 @@ def unpack(data: Buffer, buffers: Sequence[Buffer] | None = None) -> Any:
         Whatever unpickling raises: a module that can't be imported here, say.
     """
     form = data[0]  # type: ignore[index]
-    if form == _PICKLE:
+    if form == PICKLE:
         return loads(data, buffers=buffers)
     if form == _ARRAY and buffers:
         return assemble(buffers[0], *loads(memoryview(data)[1:]))
