@@ -1,11 +1,12 @@
 """Shared memory between the processes of a node: segments, which the node manager makes, and clients' maps of them.
 
-A segment is a file in ``/dev/shm``, 0600, whose pages are there from the beginning: an arena can then say "full" where
-a sparse one would kill whoever touches it with SIGBUS. Nobody but its maker removes it; pages are gone when the last
-map is.
+A segment is a file in ``/dev/shm``, 0600, whose pages are allocated from the beginning: an arena can then say "full"
+where a sparse one would kill whoever touches it with SIGBUS. Nobody but its maker removes it; pages are gone when the
+last map is.
 
-Measured: pages of a fresh segment cost 0.25 ms a MB; a process's first write to a page that is there, 0.4 ms a MB, or
-0.17 ms if a range is asked for in advance; a warm page nothing. First reads are cheap, and cost the same either way.
+Measured: to allocate costs 0.25 ms a MB (the kernel clears a page later, when it is first touched); a process's first
+write to a page 0.4 ms a MB, or 0.2 ms if a range is asked for in advance; a warm page nothing. First reads are cheap,
+and cost the same either way.
 """
 
 from __future__ import annotations
