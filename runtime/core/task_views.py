@@ -6,12 +6,13 @@ columns, before any map is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import nlargest
 from typing import Final
 
+from raynb.runtime.core.event_names import NO_WORKER
 from raynb.runtime.core.event_table import EventTable
-from raynb.runtime.core.views import Filter, Page, Row, compile_filters, ms, text_of
+from raynb.runtime.core.views import Filter, Page, Row, compile_filters, ms, strip, text_of
 from raynb.runtime.messages.events import (
     FINISHED,
     PENDING_ARGS_AVAIL,
@@ -61,6 +62,8 @@ NAME_FIELDS: Final = frozenset(
     ("name", "func_or_class_name", "type", "job_id", "actor_id", "call_site", "cell", "submitter")
 )
 """What all rows of one function have in common."""
+
+WORKER_FIELDS: Final = frozenset(("worker_id", "worker_pid", "node_id"))
 
 ERROR_TYPES: Final = {
     "RayTaskError": "TASK_EXECUTION_EXCEPTION",
@@ -146,11 +149,8 @@ def task_page(table: EventTable, filters: Sequence[Filter], limit: int, task_id:
     """The newest tasks that match, in the order of their submission."""
     fields = (*TASK_FIELDS, *MORE_TASK_FIELDS)
     passes = compile_filters(filters, fields)
-    slots: Iterable[int] = table.slots()
-    if task_id:
-        wanted = bytes.fromhex(task_id)
-        slots = [slot for slot in slots if table.ids[slot] == wanted]
     test, whole = _column_test(table, filters)
+    slots = _attempts_of(table, task_id) if task_id else table.slots()
     found = [slot for slot in slots if test(slot)]
     if not whole:
         found = [slot for slot in found if passes(task_row(table, slot))]
@@ -159,15 +159,25 @@ def task_page(table: EventTable, filters: Sequence[Filter], limit: int, task_id:
     if 0 <= limit < total:
         found = nlargest(limit, found, key=submitted.__getitem__)
     found.sort(key=submitted.__getitem__)
-    shown = fields if detail else TASK_BASE
-    rows = [{f: row[f] for f in shown} for row in (task_row(table, slot) for slot in found)]
-    return Page(rows, total, table.dropped)
+    rows = [task_row(table, slot) for slot in found]
+    return Page(rows if detail else strip(rows, TASK_BASE), total, table.dropped)
+
+
+def _attempts_of(table: EventTable, task_id: str) -> list[int]:
+    """Rows of one task."""
+    wanted = bytes.fromhex(task_id)
+    last = table.index.get(wanted)
+    if last is None or table.attempt[last] == 0:
+        return [] if last is None else [last]
+    return [slot for slot in table.slots() if table.ids[slot] == wanted]
 
 
 def _column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable[[int], bool], bool]:
     """A test on the columns, that lets too many rows pass where False comes with it."""
     states = set(range(len(TASK_STATES)))
     names = {p for p, name in enumerate(table.names.names) if name is not None}
+    workers = set(range(-1, len(table.names.workers)))
+    errors: list[tuple[bool, str]] = []
     whole = True
     for field, operator, value in filters:
         equal = operator == "="
@@ -175,10 +185,33 @@ def _column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable
             states = {s for s in states if (TASK_STATES[s] == value) == equal}
         elif field in NAME_FIELDS:
             names = {p for p in names if (_name_text(table, p, field) == value) == equal}
+        elif field in WORKER_FIELDS:
+            workers = {n for n in workers if (_worker_text(table, n, field) == value) == equal}
+        elif field == "error_type":
+            errors.append((equal, value))
         else:
             whole = False
-    column, state = table.name, table.state
-    return lambda slot: state[slot] in states and column[slot] in names, whole
+    name, worker, state = table.name, table.worker, table.state
+
+    def test(slot: int) -> bool:
+        return state[slot] in states and name[slot] in names and worker[slot] in workers
+
+    def test_errors_too(slot: int) -> bool:
+        kind = table.errors.get(slot, ("None",))[0]
+        shown = ERROR_TYPES.get(kind, kind)
+        return test(slot) and all((shown == value) == equal for equal, value in errors)
+
+    return test_errors_too if errors else test, whole
+
+
+def _worker_text(table: EventTable, number: int, field: str) -> str:
+    """A field that all tasks of a worker have in common."""
+    if number == NO_WORKER:
+        return "None"
+    worker = table.names.workers[number]
+    if field == "worker_pid":
+        return str(worker.pid)
+    return (worker.worker_id if field == "worker_id" else worker.node_id).hex()
 
 
 def _name_text(table: EventTable, position: int, field: str) -> str:

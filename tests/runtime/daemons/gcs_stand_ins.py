@@ -181,7 +181,16 @@ class Peer:
 
     def register_node(self, **parts: Any) -> NodeRegistered:
         message = RegisterNode(
-            NODE, self.address, os.getpid(), "host", "127.0.0.1", True, {"CPU": 2.0}, {}, time.time(), **parts
+            node_id=NODE,
+            address=self.address,
+            pid=parts.pop("pid", os.getpid()),
+            hostname=parts.pop("hostname", "elsewhere"),
+            ip="127.0.0.1",
+            is_head=True,
+            resources={"CPU": 2.0},
+            labels={},
+            started=time.time(),
+            **parts,
         )
         self.inbox = [m for m in self.inbox if not isinstance(m, NodeRegistered)]  # of repetitions
         self.send(message)

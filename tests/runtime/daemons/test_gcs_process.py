@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +16,8 @@ import msgspec
 import pytest
 import zmq
 
+from raynb.runtime.adapters.request import Requester
+from raynb.runtime.messages.errors import RpcError
 from raynb.runtime.messages.events import NameDef, ObjectRow, ObjectRows, ReportObjects, SendNames, TaskRows, WorkerDef
 from raynb.runtime.messages.gcs import (
     ActorState,
@@ -25,7 +31,8 @@ from raynb.runtime.messages.gcs import (
     WatchActor,
 )
 from raynb.runtime.messages.node import KillWorker, ProcessDied, StartActor
-from tests.runtime.daemons.gcs_stand_ins import JOB, NODE, Cluster, actor_id, running
+from tests.runtime.daemons.gcs_stand_ins import JOB, NODE, PATIENCE_S, Cluster, actor_id, running
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(params=["redis", "sqlite"])
@@ -320,3 +327,42 @@ def test_objects_come_from_their_owners_and_a_silent_one_delays_nobody_for_long(
         "pid": 99,
         "ip": "127.0.0.1",
     }
+
+
+def test_guests_leave_nothing_behind_in_the_gcs(sqlite_cluster: Cluster) -> None:
+    def open_files() -> int:
+        assert sqlite_cluster.process is not None
+        return len(os.listdir(f"/proc/{sqlite_cluster.process.pid}/fd"))
+
+    def ask() -> None:
+        with Requester(sqlite_cluster.path) as guest:
+            assert guest.query(sqlite_cluster.address, "nodes")["total"] == 0
+
+    ask()
+    before = open_files()
+    for _ in range(20):
+        ask()
+    wait_until(lambda: open_files() <= before, PATIENCE_S, "sockets of guests")
+
+
+def test_a_guest_is_told_what_is_wrong_and_never_waits_for_ever(sqlite_cluster: Cluster) -> None:
+    with Requester(sqlite_cluster.path) as guest:
+        with pytest.raises(ValueError, match="no field 'colour'"):
+            guest.query(sqlite_cluster.address, "tasks", [("colour", "=", "red")])
+        with pytest.raises(KeyError):
+            guest.ask(sqlite_cluster.address, KvGet(guest.number(), b"nothing"))
+        began = time.monotonic()
+        with pytest.raises(RpcError, match="is the cluster still running"):
+            guest.query(f"ipc://{sqlite_cluster.path}/p/nobody", "tasks", timeout_s=0.5)
+        assert time.monotonic() - began < 3
+
+
+def test_the_end_of_a_node_manager_on_this_host_is_told_by_the_kernel(sqlite_cluster: Cluster) -> None:
+    manager, client = sqlite_cluster.peer("manager"), sqlite_cluster.peer()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        manager.register_node(processes=[], pid=process.pid, hostname=socket.gethostname())
+        assert [row["state"] for row in client.query("nodes")["rows"]] == ["ALIVE"]
+        process.kill()
+    wait_until(
+        lambda: [row["state"] for row in client.query("nodes")["rows"]] == ["DEAD"], PATIENCE_S, "the node's death"
+    )
