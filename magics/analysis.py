@@ -38,7 +38,8 @@ def analyze(cell: CellSource, *, future_annotations: bool = False) -> CellFacts:
     tree = cell.parse()
     walker = StatementWalker(future_annotations=future_annotations)
     walker.block(tree.body)
-    end = walker.state or {}
+    # Where every path raises there is no end, and what the names have there doesn't matter.
+    end = {name: (walker.state or {}).get(name, NOTEBOOK) for name in walker.assigned if walker.state is not None}
     definitions = {s.lineno: s.name for s in tree.body if isinstance(s, _DEFINITIONS)}
     statements = tuple(s.lineno for s in tree.body if _makes_a_task(s))
     has_last = bool(tree.body) and isinstance(tree.body[-1], ast.Expr)

@@ -90,6 +90,7 @@ NAMES = [
     Named("with targets stay inside", "with open(p) as f, q as (a, b):\n    d = f.read()", "p q d f a", "p q", "d"),
     Named("with that swallows", "with suppress(E):\n    x = f()", "suppress E f x", "suppress E f", "x", kept="x"),
     Named("assert", "assert c, m\nx = 1", "c m x", "c m", "x"),
+    Named("the message of an assert is made only if it fails", "assert c, (m := 1)\ny = m", "c m", "c m", "m y"),
     # Scopes.
     Named("comprehension variables are its own", "y = [i * k for i in xs if i > m]", "i k xs m", "xs m k", "y"),
     Named("only the first iterable is outside", "y = [i for i in i]", "i", "i", "y"),
@@ -122,6 +123,7 @@ NAMES = [
         "y",
         "f",
     ),
+    Named("a class that takes a name over", "if True:\n    class A:\n        x = x", "x", "x", "A"),
     Named("formatted strings", "y = f'{a!r:>{w}}{b=}'", "a b w", "a w b", "y"),
     Named("decorators", "if True:\n    @d(k)\n    def f(): pass", "d k", "d k", "f"),
     # Asynchronous.

@@ -76,6 +76,7 @@ def test_a_mixed_cell_is_told_both_ways_out() -> None:
         ("a\nb\nb", "", 1, "(?s)`a`.*Nor is `b` \\(line 2\\)"),
         ("from math import *\nx = 1", "", 0, ""),
         ("sin(1)\nfrom math import *", "", 1, "sin"),
+        ("for i in ns:\n    [p for p in ns]\n    p", "ns", 3, "`p`"),
     ],
 )
 def test_an_undefined_name_is_named_with_its_line(cell: str, has: str, line: int, words: str) -> None:
@@ -98,6 +99,8 @@ def test_an_undefined_name_is_named_with_its_line(cell: str, has: str, line: int
         "if c: x = 1\nx",
         "f = lambda: later\nlater = 1\nf()",
         "if False: x",
+        "for i in [0, 1]:\n    if i: p\n    p = i",
+        "g = (w for _ in range(2))\nw = 1\nlist(g)",
         "for i in []: pass\ni",
         "if 1:\n    class A:\n        def m(self):\n            return __class__, super().m()",
     ],
@@ -160,6 +163,8 @@ def test_given_inputs_and_outputs_replace_the_found_ones() -> None:
     assert (found.inputs, found.outputs, found.kept) == (("a",), ("z",), ())
     assert planned("x.append(1)", "x", outputs=("x",)).copied == {"x"}
     assert not planned("x.append(1)", "x", outputs=("x",)).notices
+    found = planned("if c: x = 1", "c x", inputs=("c",))
+    assert (found.inputs, found.kept, found.doubtful) == (("c",), (), {"x"})
     assert planned("for i in range(3): pass", "i", outputs=("i",)).kept == ("i",)
 
 
@@ -230,6 +235,9 @@ def test_dotted_paths_are_noted_for_submodules() -> None:
         ("for i in c: x = i\nelse: y = 1", "c", "x"),
         ("x = 1", "", ""),
         ("x += 1", "x", ""),
+        ("x = 1\ntry: f()\nexcept E as x: pass", "f E", "x"),
+        ("try: f()\nfinally: x = 1", "f", ""),
+        ("raise ValueError\nx = 1", "", ""),
     ],
 )
 def test_an_output_that_may_come_to_nothing_is_known(cell: str, has: str, doubtful: str) -> None:
