@@ -1,0 +1,141 @@
+"""What the kernel extension promises, in a real kernel whose messages are read by the request that they belong to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.magics.kernel import Kernel
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    kernel = Kernel()
+    kernel.run("%load_ext raynb\nimport os, sys, time, warnings\nimport raynb as ray")
+    kernel.run("ray.init(num_cpus=2)")
+    yield kernel
+    kernel.run("ray.shutdown()")
+    kernel.close()
+
+
+def gate(path: Path) -> str:
+    """Source that waits in a task until the file is there."""
+    return f"while not os.path.exists({str(path)!r}): time.sleep(0.005)"
+
+
+def test_loading_the_extension_names_the_version_and_starts_no_process() -> None:
+    kernel = Kernel()
+    try:
+        request = kernel.run("%load_ext raynb")
+        assert kernel.printed(request).startswith("raynb ")
+        children = kernel.run("import psutil; print(len(psutil.Process().children(recursive=True)))")
+        assert kernel.printed(children).strip() == "0"
+        connected = kernel.run("import raynb; print(raynb.is_initialized())")
+        assert kernel.printed(connected).strip() == "False"
+    finally:
+        kernel.close()
+
+
+def test_what_a_task_prints_appears_in_the_cell_that_submitted_it(kernel: Kernel) -> None:
+    kernel.run("@ray.remote\ndef say(text):\n    print(text)\n    print(text, 'aloud', file=sys.stderr)")
+    request = kernel.run("ray.get(say.remote('word'))")
+    kernel.wait_until(lambda: "word aloud" in kernel.printed(request))
+    streams = {content["name"] for content in kernel.of(request, "stream")}
+    assert streams == {"stdout", "stderr"}
+
+
+def test_output_goes_to_its_cell_after_the_cell_has_ended_and_while_another_runs(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    first_gate, second_gate = tmp_path / "first", tmp_path / "second"
+    kernel.run(
+        f"@ray.remote\ndef late(text, path):\n    {gate(first_gate).replace(repr(str(first_gate)), 'path')}\n    print(text)"
+    )
+    first = kernel.run(f"a = late.remote('from the first', {str(first_gate)!r})")
+    second = kernel.run(f"b = late.remote('from the second', {str(second_gate)!r})")
+    third = kernel.send("ray.get([a, b]); print('third is done')")
+    second_gate.touch()
+    kernel.wait_until(lambda: kernel.printed(second))
+    first_gate.touch()
+    kernel.wait_until(lambda: kernel.is_done(third) and kernel.printed(first))
+    assert kernel.printed(first) == "from the first\n"
+    assert kernel.printed(second) == "from the second\n"
+    assert kernel.printed(third) == "third is done\n"
+
+
+def test_a_child_prints_into_the_cell_of_its_grandparent(kernel: Kernel) -> None:
+    kernel.run(
+        "@ray.remote\ndef leaf():\n    print('leaf speaks')\n"
+        "@ray.remote\ndef branch():\n    return ray.get(leaf.remote())"
+    )
+    request = kernel.run("ray.get(branch.remote())")
+    kernel.wait_until(lambda: "leaf speaks" in kernel.printed(request))
+
+
+def test_an_actor_prints_into_the_cell_of_each_call(kernel: Kernel) -> None:
+    kernel.run(
+        "@ray.remote\nclass Parrot:\n    def say(self, text):\n        print(text)\n        return text\nparrot = Parrot.remote()"
+    )
+    first = kernel.run("x = ray.get(parrot.say.remote('polly'))")
+    second = kernel.run("x = ray.get(parrot.say.remote('cracker'))")
+    kernel.wait_until(lambda: kernel.printed(first) and kernel.printed(second))
+    assert (kernel.printed(first), kernel.printed(second)) == ("polly\n", "cracker\n")
+
+
+def test_a_traceback_names_the_cell_and_its_line_and_not_the_machinery(kernel: Kernel) -> None:
+    kernel.run("@ray.remote\ndef divide(a, b):\n    # two lines\n    return a / b")
+    request = kernel.run("ray.get(divide.remote(1, 0))")
+    text = kernel.errors(request)
+    assert "ZeroDivisionError" in text
+    assert "line 4, in divide" in text
+    assert "return a / b" in text
+    assert "Cell In[" in text
+    assert "runner.py" not in text and "client.py" not in text
+
+
+def test_a_reference_can_be_awaited_in_a_cell(kernel: Kernel) -> None:
+    kernel.run("@ray.remote\ndef twice(x):\n    return 2 * x")
+    request = kernel.run("print(await twice.remote(21))")
+    assert kernel.printed(request) == "42\n"
+
+
+def test_an_interrupt_ends_the_wait_and_cancels_the_tasks_of_the_cell_alone(kernel: Kernel, tmp_path: Path) -> None:
+    started, other_gate = tmp_path / "started", tmp_path / "other"
+    kernel.run(
+        "@ray.remote\ndef hold(path):\n    open(path + '.here', 'w').close()\n"
+        "    while not os.path.exists(path): time.sleep(0.005)\n    return 'held'"
+    )
+    kernel.run(f"other = hold.remote({str(other_gate)!r})")
+    request = kernel.send(f"mine = [hold.remote({str(started)!r}) for _ in range(50)]\nray.get(mine)")
+    kernel.wait_until(lambda: Path(f"{started}.here").exists())
+    kernel.manager.interrupt_kernel()
+    kernel.wait_until(lambda: kernel.is_done(request))
+    assert "KeyboardInterrupt" in kernel.errors(request)
+    outcome = kernel.run(
+        "def how(ref):\n"
+        "    try: return ray.get(ref, timeout=20)\n"
+        "    except ray.exceptions.TaskCancelledError: return 'cancelled'\n"
+        "print({how(ref) for ref in mine})"
+    )
+    assert kernel.printed(outcome).strip() == "{'cancelled'}"
+    other_gate.touch()
+    assert kernel.printed(kernel.run("print(how(other))")).strip() == "held"
+
+
+def test_unloading_takes_everything_back(kernel: Kernel) -> None:
+    kernel.run("%unload_ext raynb")
+    try:
+        request = kernel.run("print(ray.get(twice.remote(1)))")
+        assert kernel.printed(request) == "2\n"
+    finally:
+        kernel.run("%load_ext raynb")
+
+
+def test_a_kernels_cluster_is_listed_where_others_find_it(kernel: Kernel) -> None:
+    request = kernel.run(
+        "from raynb.runtime.adapters.registry import clusters\nimport json\nprint(json.dumps([c.pid for c in clusters()]))"
+    )
+    assert len(json.loads(kernel.printed(request))) >= 1
