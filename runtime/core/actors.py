@@ -35,6 +35,7 @@ class ActorClient:
         "asked_at",
         "connection",
         "doomed",
+        "endings",
         "failure",
         "in_order",
         "incarnation",
@@ -52,7 +53,9 @@ class ActorClient:
         self.in_order = in_order
         self.incarnation = -1
         self.doomed = -1
-        """The incarnation that this process has asked to kill: it is not called any more."""
+        """The incarnation that was killed at this process's request: it is not called any more."""
+        self.endings = 0
+        """Requests to end it (or its process) that are not answered: nothing is pushed meanwhile."""
         self.max_task_retries = 0
         self.connection: Connection | None = None
         self.queue: deque[Task] = deque()
@@ -132,14 +135,19 @@ class Actors:
         actor.queue.remove(task)
         self._changed[actor.actor_id] = actor
 
-    def killed(self, actor_id: bytes, now: float) -> None:
-        """This process has asked for its death: later calls must not reach the process that is about to die."""
+    def ending(self, actor_id: bytes) -> None:
+        """This process has asked for its end: no call made after that may reach the process that is about to end."""
+        self.of(actor_id).endings += 1
+
+    def ended(self, actor_id: bytes, incarnation: int) -> None:
+        """The GCS has answered: this incarnation ends, or (-1) none, or all. What is true now has to be asked."""
         actor = self.of(actor_id)
-        if actor.state != DEAD:
+        actor.endings -= 1
+        actor.doomed = max(actor.doomed, incarnation)
+        if actor.state == ALIVE:
             actor.state = RESTARTING
-            actor.doomed = actor.incarnation
-            actor.asked_at = -1.0
-            self.touch(actor)
+        actor.asked_at = -1.0
+        self.touch(actor)
 
     def touch(self, actor: ActorClient) -> None:
         """Look at this actor's queue at the next pump."""
@@ -163,6 +171,8 @@ class Actors:
         changed, self._changed = self._changed, {}
         for actor in changed.values():
             if not actor.queue:
+                continue
+            if actor.endings:
                 continue
             if actor.state == ALIVE and actor.connection is not None:
                 batch = self._take(actor, now)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from raynb.runtime.core.actors import DEAD, Actors
+from raynb.runtime.core.actors import ALIVE, DEAD, Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
 from raynb.runtime.core.creations import Creations
@@ -167,8 +167,9 @@ class ClientMachine:
         else:
             self._on_lost(event.reason, now)
         self._settle_dependents(now)
-        if self.objects.dropped_actors:
-            self._effects += self.creations.drop()
+        while self.objects.dropped_actors:
+            for kill in self.creations.dropped():
+                self._end_actor(kill, now)
         effects, self._effects = self._effects, []
         effects += self.objects.flush()
         effects += self.scheduler.pump(now)
@@ -363,8 +364,17 @@ class ClientMachine:
         self._effects += self.creations.state_changed(message, now)
 
     def _kill_actor(self, item: KillByHandle, now: float) -> None:
-        self._effects.append(Send(self.gcs, gcs.KillActor(item.actor_id, item.no_restart, "killed")))
-        self.actors.killed(item.actor_id, now)
+        known = self.actors.of(item.actor_id)
+        incarnation = known.incarnation if known.state == ALIVE else -1
+        self._end_actor(gcs.KillActor(item.actor_id, item.no_restart, "killed", incarnation=incarnation), now)
+
+    def _end_actor(self, kill: gcs.KillActor, now: float) -> None:
+        ending = self.creations.end(kill)
+        if isinstance(ending, Ask):
+            self.actors.ending(kill.actor_id)
+            self._ask(ending, now)
+        elif ending is not None:
+            self._actor_state("", ending, now)
 
     def _ask(self, item: Ask, now: float) -> None:
         sent = self.requests.ask(item, now)
@@ -377,11 +387,17 @@ class ClientMachine:
     def _on_answer(self, sender: str, message: Any, now: float) -> None:
         ask, effects = self.requests.answered(message)
         self._effects += effects
-        if ask is not None and type(ask.message) is gcs.CreateActor:
-            effects, state = self.creations.registered(ask.message, message, now)
+        asked = ask.message if ask is not None else None
+        if type(asked) is gcs.CreateActor:
+            effects, state = self.creations.registered(asked, message, now)
             self._effects += effects
             if state is not None:
                 self._actor_state("", state, now)
+            kill = self.creations.unwanted(asked.creation.actor_id)
+            if kill is not None:
+                self._end_actor(kill, now)
+        elif type(asked) is gcs.KillActor:
+            self.actors.ended(asked.actor_id, int(message.data or -1))
 
     def _outgoing(self, item: Outgoing, now: float) -> None:
         if item.guarded:

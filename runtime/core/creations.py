@@ -13,11 +13,10 @@ from typing import Any
 import msgspec
 
 from raynb.runtime.core.actors import ALIVE, DEAD, Actors
-from raynb.runtime.core.effects import Send
 from raynb.runtime.core.inbox import Ask
 from raynb.runtime.core.ownership import Ownership, Wake
 from raynb.runtime.core.recorder import Recorder
-from raynb.runtime.core.task import DONE, PUSHED, Story, Task
+from raynb.runtime.core.task import DONE, PUSHED, QUEUED, WAITING, Story, Task
 from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply
 from raynb.runtime.messages.values import Failed
 
@@ -47,6 +46,7 @@ class Creations:
         self._recorder = recorder
         self._unfinished = unfinished
         self._living: dict[bytes, Task] = {}
+        self._unwanted: dict[bytes, KillActor] = {}
 
     def submitted(self, task: Task) -> None:
         """An actor will be created; nothing is asked about it before it is registered."""
@@ -86,6 +86,23 @@ class Creations:
         self._actors.watch(actor, now, effects)
         return effects, None
 
+    def end(self, kill: KillActor) -> Ask | ActorState | None:
+        """End an actor: what to ask the GCS. One of our own that it does not know yet is ended without it, or later."""
+        task = self._living.get(kill.actor_id)
+        if task is None or task.state not in (WAITING, QUEUED):
+            return Ask(self._gcs, kill, None)
+        if not kill.no_restart:
+            return None  # it has no process
+        if task.state is WAITING:
+            text = f"{task.function.name}: the actor was ended ({kill.reason}) before it was created"
+            return ActorState(kill.actor_id, DEAD, 0, failure=Failed("ActorDiedError", text))
+        self._unwanted[kill.actor_id] = kill
+        return None
+
+    def unwanted(self, actor_id: bytes) -> KillActor | None:
+        """How to end one that was ended while the GCS was asked to create it."""
+        return self._unwanted.pop(actor_id, None)
+
     def state_changed(self, message: ActorState, now: float) -> list[Any]:
         """The GCS (or a failed registration) tells what became of one. Wakes its creator, should that still wait."""
         task = self._living.get(message.actor_id)
@@ -113,8 +130,8 @@ class Creations:
         self._unfinished.pop(task.id, None)
         self._recorder.ended(task, None, failure, now)
 
-    def drop(self) -> list[Any]:
-        """Have those ended to which nobody has a handle any more."""
+    def dropped(self) -> list[KillActor]:
+        """How to end those to which nobody has a handle any more."""
         dropped, self._objects.dropped_actors = self._objects.dropped_actors, []
         creations = [task.creation for task in dropped if task.creation is not None and not task.creation.detached]
-        return [Send(self._gcs, KillActor(creation.creation.actor_id, True, "out of scope")) for creation in creations]
+        return [KillActor(creation.creation.actor_id, True, "out of scope") for creation in creations]

@@ -2,9 +2,8 @@
 
 Rules
 -----
-1. What a client asks for is durable before it is answered, and before anything is started or ended because of it. What
-   merely happened (a constructor returned, a process died) is told at once and written too: after a crash of the GCS
-   the node managers tell it again.
+1. What a client asks for, and what happens to an actor, is durable before anybody is told of it and before anything is
+   started or ended because of it.
 2. An `ActorStarted` of an older incarnation, or for a dead actor, ends that process.
 3. An actor that isn't detached ends with its owner and with its job; a detached one by ``kill`` alone.
 4. A name belongs to one actor that isn't DEAD, in one namespace.
@@ -149,7 +148,8 @@ class ActorTable:
 
     def _begin(self, actor: Actor, now: float) -> Effects:
         """It is durable."""
-        effects = self._steps.announce(actor)
+        news = actor.announcement()
+        effects: Effects = [Send(watcher, news) for watcher in actor.watchers]
         if self._steps.manager(actor):
             return effects + self._steps.start(actor, now)
         self._steps.place(actor)  # its node died meanwhile, or there was none
@@ -176,7 +176,7 @@ class ActorTable:
         if actor is not None:
             if actor.state != DEAD:
                 self.index.watch(actor, sender)
-            return [Send(sender, actor.announcement())]
+            return self._steps.answer(actor, sender)
         doom = self._doomed.get(message.actor_id)
         if doom is not None:
             return [Send(sender, _never_registered(message.actor_id, doom.removesuffix(".")))]
@@ -192,10 +192,10 @@ class ActorTable:
         """End an actor, or (``no_restart=False``) its process alone."""
         actor = self.index.actors.get(message.actor_id)
 
-        def told(reason: str) -> Effects:
+        def told(reason: str, data: bytes = b"") -> Effects:
             if not message.request:
                 return []
-            reply = Reply(message.request)
+            reply = Reply(message.request, data)
             if reason:
                 text = f"the end of the actor may not outlast a restart of the GCS: {reason}"
                 reply = refusal(message.request, "RaySystemError", text)
@@ -207,11 +207,11 @@ class ActorTable:
             key = message.actor_id
             return self._journal.when_durable(LIFE_TABLE, key, lambda: told(""), told)
         if message.reason == KILLED and not message.no_restart:
+            if not actor.worker or 0 <= message.incarnation < actor.incarnation:
+                return told("")  # there is no process to be ended (any more, or yet)
             actor.restart_asked = actor.state == ALIVE
-            if actor.state not in (ALIVE, PENDING_CREATION):
-                return told("")  # there is no process to be ended
             reason = "killed by ray.kill(no_restart=False)"
-            return [*self._steps.kill_process(actor, reason), *told("")]
+            return [*self._steps.kill_process(actor, reason), *told("", str(actor.incarnation).encode())]
         failure = actor.died(ENDINGS.get(message.reason, message.reason))
         process = message.reason if message.reason in ENDINGS else KILLED
         return self._steps.end(actor, failure, message.reason, now, process, told)
@@ -253,7 +253,7 @@ class ActorTable:
             return self._steps.end(actor, message.failure, why, now, CONSTRUCTOR_FAILED)
         actor.move(Cause.STARTED, f"in process {message.pid}")
         actor.alive_since = now
-        return [self._journal.write([actor.life_write()], now), *self._steps.announce(actor)]
+        return self._steps.write(actor, now)
 
     def start_failed(self, message: ActorStartFailed, now: float) -> Effects:
         """A node manager could not start it. An ActorDiedError is a process's death, all else is final."""
