@@ -200,6 +200,8 @@ class Scheduler:
                     lease = producer.lease
                 if lease is None or lease is not producer.lease:
                     return None
+            elif type(entry.value) is Failed:
+                return None  # it is going to fail with that, not to run
         if lease is not None and self._may_follow(task, lease):
             return lease
         return None
