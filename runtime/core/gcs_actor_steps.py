@@ -2,10 +2,11 @@
 
 Rules
 -----
-1. `StartActor` goes out only when its incarnation and its node are durable: a GCS that is started again knows which
+1. Watchers are told what is durable, and nothing else: so no restart of the GCS makes the dead rise or time run back.
+2. `StartActor` goes out only when its incarnation and its node are durable: a GCS that is started again knows which
    node to wait for, and no incarnation is given twice for different reasons.
-2. It is repeated with growing pauses until the actor answers.
-3. An actor that dies young several times in a row is started again after a growing pause, so that it can't keep a
+3. It is repeated with growing pauses until the actor answers.
+4. An actor that dies young several times in a row is started again after a growing pause, so that it can't keep a
    machine busy with its dying.
 """
 
@@ -87,10 +88,24 @@ class ActorSteps:
         self._timers: list[tuple[float, int, str, Actor, int]] = []
         self._ticket = count()
 
-    def announce(self, actor: Actor) -> Effects:
-        """Tell all watchers how it is."""
+    def write(self, actor: Actor, now: float) -> Effects:
+        """Make its state durable, then tell all watchers. If the store stays away they are told all the same."""
         news = actor.announcement()
-        return [Send(watcher, news) for watcher in actor.watchers]
+
+        def tell(_reason: str = "") -> Effects:
+            return [Send(watcher, news) for watcher in actor.watchers]
+
+        return [self._journal.write([actor.life_write()], now, tell, tell)]
+
+    def answer(self, actor: Actor, watcher: str) -> Effects:
+        """Tell one how it is, once that is durable."""
+
+        def tell(_reason: str = "") -> Effects:
+            if self._journal.is_dirty(LIFE_TABLE, actor.id) and not _reason:
+                return self.answer(actor, watcher)  # it has changed again
+            return [Send(watcher, actor.announcement())]
+
+        return self._journal.when_durable(LIFE_TABLE, actor.id, tell, tell)
 
     # -- starting
 
@@ -112,16 +127,18 @@ class ActorSteps:
         return [Send(manager, structs.replace(actor.spec.creation, incarnation=actor.incarnation))]
 
     def write_and_start(self, actor: Actor, now: float, pause_s: float = 0.0) -> Effects:
-        """Make the incarnation and its node durable, then start it."""
+        """Make the incarnation and its node durable, tell watchers of it, and start it."""
         incarnation = actor.incarnation
+        news = actor.announcement()
 
         def durable() -> Effects:
+            told: Effects = [Send(watcher, news) for watcher in actor.watchers]
             if actor.incarnation != incarnation or actor.state not in STARTING:
-                return []
+                return told
             if pause_s:
                 self._timer(now + pause_s, "start", actor)
-                return []
-            return self.start(actor, now)
+                return told
+            return told + self.start(actor, now)
 
         def undo(reason: str) -> Effects:
             if actor.incarnation != incarnation or actor.state not in STARTING:
@@ -156,7 +173,7 @@ class ActorSteps:
         actor.resend_pause_s = 0.0
         self.place(actor)
         pause_s = _restart_pause_s(actor.early_deaths)
-        return [*self.announce(actor), *self.write_and_start(actor, now, pause_s)]
+        return self.write_and_start(actor, now, pause_s)
 
     # -- ending
 
@@ -178,27 +195,24 @@ class ActorSteps:
         process
             What becomes of its process.
         told
-            Set for what a client asked for: it, the watchers and the process hear of it only once it is durable.
+            The answer to a client that asked for it.
         """
         had_process = actor.state in (*STARTING, ALIVE)
         worker = actor.worker
         actor.move(Cause.ENDED, why)
         actor.failure = failure
         self._index.leave(actor)
-        effects = self.announce(actor)
+        news = actor.announcement()
+        effects: Effects = [Send(watcher, news) for watcher in actor.watchers]
         self._index.unwatch(actor)
         if process and had_process:
             effects += self._end_process(actor, worker, process, now)
-        if told is None:
-            write = self._journal.write([actor.life_write()], now)
-            return [write, *effects, *self._forget_oldest(now)]
-        # Not confirmed: it is ended all the same, and may come back with the GCS's next start.
-        write = self._journal.write(
-            [actor.life_write()],
-            now,
-            lambda: [*effects, *told("")],
-            lambda reason: [*effects, *told(reason)],
-        )
+
+        def tell(reason: str = "") -> Effects:
+            # Not confirmed: it has ended all the same, and may come back with the GCS's next start.
+            return [*effects, *(told(reason) if told is not None else ())]
+
+        write = self._journal.write([actor.life_write()], now, tell, tell)
         return [write, *self._forget_oldest(now)]
 
     def _end_process(self, actor: Actor, worker: str, process: str, now: float) -> Effects:

@@ -85,6 +85,10 @@ class Journal:
         self._open[token].then.append((then, undo))
         return []
 
+    def is_dirty(self, table: str, key: bytes) -> bool:
+        """Whether a write of this key is under way."""
+        return (table, key) in self._dirty
+
     def persisted(self, token: int) -> Effects:
         """The host's answer. A token that nobody waits for any more means nothing."""
         entry = self._close(token)

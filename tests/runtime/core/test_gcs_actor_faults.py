@@ -125,6 +125,8 @@ class Cluster(RuleBasedStateMachine):
         if before is not None and before.state == DEAD:
             # One that was never created may be unknown again to a restarted GCS: for a while.
             assert news.state == DEAD or news.state == "DEPENDENCIES_UNREADY", "the dead don't rise"
+        elif before is not None:
+            assert news.incarnation >= before.incarnation, "time does not run back"
         self.told[news.actor_id] = news
 
     def ask(self, message: g.CreateActor | g.KillActor) -> None:
