@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from raynb.runtime.adapters.daemon_process import DaemonProcess
 from raynb.runtime.adapters.private_files import read_private
 from raynb.runtime.adapters.processes import require_linux
 from raynb.runtime.messages.config import Config
@@ -144,7 +141,13 @@ class ClusterLaunchError(RuntimeError):
     """
 
 
-def launch_cluster(options: ClusterOptions, *, timeout_s: float = 30.0, python: str = "") -> ClusterInfo:
+def launch_cluster(
+    options: ClusterOptions,
+    *,
+    timeout_s: float = 30.0,
+    python: str = "",
+    daemon: DaemonProcess | None = None,
+) -> ClusterInfo:
     """Start a cluster on this machine.
 
     Parameters
@@ -154,56 +157,37 @@ def launch_cluster(options: ClusterOptions, *, timeout_s: float = 30.0, python: 
         After this it is given up and ended.
     python : str
         Interpreter of the daemons and workers; empty: this one.
+    daemon : DaemonProcess, optional
+        One that was started already, by the right interpreter.
 
     Raises
     ------
     ClusterLaunchError
         It could not start, or not within the time.
+    OSError
+        There is no such interpreter.
     RuntimeError
         This is not Linux.
     """
     require_linux()
-    ready, report = os.pipe()
-    # Errors of an interpreter that doesn't even start go into memory, until the session's log file
-    # is there.
-    early_log = os.memfd_create("raynb-launch", os.MFD_CLOEXEC)
+    daemon = daemon or DaemonProcess(python)
     try:
-        daemon = subprocess.Popen(
-            # -P: the current folder must not shadow modules of the daemon's.
-            [python or sys.executable, "-P", "-m", "raynb.runtime.daemons.node_manager"],
-            stdin=subprocess.PIPE,
-            stdout=report,
-            stderr=early_log,
-            start_new_session=True,
-        )
-        os.close(report)
-        report = -1
-        assert daemon.stdin is not None
         if not options.registry_dir:
-            # Here, while the daemon starts, and not there: it takes as long as the daemon itself.
+            # Here, while the daemon loads, and not there: this process often has the module already.
             from raynb.runtime.adapters.registry import registry_directory
 
             options = msgspec.structs.replace(options, registry_dir=str(registry_directory()))
-        try:
-            daemon.stdin.write(msgspec.msgpack.encode(options))
-            daemon.stdin.close()
-        except BrokenPipeError:
-            pass  # it has ended already; the report says why
-        answer = _read_all(ready, timeout_s)
-        outcome = _outcome(answer, early_log, timeout_s)
-        if not isinstance(outcome, ClusterInfo):
-            # What we started has gone on in a child, which is still of its group.
-            with suppress(ProcessLookupError):
-                os.killpg(daemon.pid, signal.SIGKILL)
-        daemon.wait()
-        if isinstance(outcome, ClusterInfo):
-            return outcome
-        raise ClusterLaunchError(outcome)
-    finally:
-        os.close(ready)
-        os.close(early_log)
-        if report >= 0:
-            os.close(report)
+        daemon.send_options(msgspec.msgpack.encode(options))
+        answer = _read_all(daemon.report_fd, timeout_s)
+        outcome = _outcome(answer, daemon.early_log_fd, timeout_s)
+    except BaseException:  # Ctrl-C, say
+        daemon.abandon()
+        raise
+    if isinstance(outcome, ClusterInfo):
+        daemon.release()
+        return outcome
+    daemon.abandon()
+    raise ClusterLaunchError(outcome)
 
 
 def _read_all(fd: int, timeout_s: float) -> bytes | None:

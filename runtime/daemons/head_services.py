@@ -59,11 +59,11 @@ class HeadServices:
         self._session_dir = session_dir
         self.address = address
         self._watcher: Watcher | None = None
-        self._redis_answers = False
         self._post = post
         self.gcs: Process | None = None
         self.gcs_exit = ""
         """How the last one ended, for people; empty if none has."""
+        self.redis_exit = ""
         self._gcs_pauses = Pauses()
         self._redis_pauses = Pauses()
         # Here and not above: what it loads is not needed by the nodes that are no head.
@@ -106,28 +106,17 @@ class HeadServices:
             self._redis_pauses.started(time.monotonic())
             self._redis.start(time.monotonic() + REDIS_PATIENCE_S)
 
-    def wait_for_redis(self) -> None:
-        """Until it answers: some milliseconds, more where its file must be repaired."""
-        if self._redis is None:
-            return
-        self._redis.wait_ready(time.monotonic() + REDIS_PATIENCE_S)
-        for loss in self._redis.losses:
-            say("error", loss)
-        self._redis.losses.clear()
-        self._redis_answers = True
-        self._watch_redis()
-
-    def _watch_redis(self) -> None:
-        process = self.redis_process
-        if process is not None and self._redis_answers and self._watcher is not None:
-            self._watcher.watch(process.fileno(), self._on_redis_exit)
-
     def watch(self, watcher: Watcher) -> None:
         """From now on both are watched, by this."""
         self._watcher = watcher
         if self.gcs is not None:
             watcher.watch(self.gcs.fileno(), self._on_gcs_exit)
         self._watch_redis()
+
+    def _watch_redis(self) -> None:
+        process = self.redis_process
+        if process is not None and self._watcher is not None:
+            self._watcher.watch(process.fileno(), self._on_redis_exit)
 
     def start_gcs(self, *, copy: bool = False) -> None:
         """Start the GCS and return at once. ``copy``: see `start_daemon`."""
@@ -165,7 +154,7 @@ class HeadServices:
             return
         assert self._watcher is not None
         self._watcher.unwatch(process.fileno())
-        self._redis_answers = False
+        self.redis_exit = str(status)
         say("warning", f"redis-server (pid {process.pid}) ended: {status}")
 
     def tick(self, now: float) -> None:
@@ -173,17 +162,27 @@ class HeadServices:
         redis = self.redis_process
         redis_gone = self._redis is not None and (redis is None or redis.exit is not None)
         if redis_gone and self._redis_pauses.over(now):
-            try:
-                self.start_redis()
-                self.wait_for_redis()
-            except (OSError, RuntimeError) as error:
-                say("error", f"can't start redis-server again: {error}")
+            self._restart_redis()
         if self.gcs is None and self._gcs_pauses.over(now):
             try:
                 self.start_gcs()
             except OSError as error:
                 self._gcs_pauses.started(now)
                 say("error", f"can't start the GCS again: {error}")
+
+    def _restart_redis(self) -> None:
+        """Until it answers: some milliseconds, more where its file must be repaired."""
+        assert self._redis is not None
+        try:
+            self.start_redis()
+            self._redis.wait_ready(time.monotonic() + REDIS_PATIENCE_S)
+        except (OSError, RuntimeError) as error:
+            say("error", f"can't start redis-server again: {error}")
+            return
+        for loss in self._redis.losses:
+            say("error", loss)
+        self._redis.losses.clear()
+        self._watch_redis()
 
     # -- the end
 

@@ -19,7 +19,6 @@ import msgspec
 from raynb._version import __version__
 from raynb.runtime.adapters import machine_limits
 from raynb.runtime.adapters.launch import ClusterInfo, LaunchReport
-from raynb.runtime.adapters.private_files import write_aside
 from raynb.runtime.adapters.processes import Process, reap_orphans
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.shared_memory import store_capacity
@@ -136,9 +135,10 @@ class NodeHost:
         """Until the machine says stop. ``report`` is called once the cluster can be joined."""
         signal.signal(signal.SIGTERM, lambda signum, frame: self._parts.post(StopRequested("it got SIGTERM")))
         self._report = report
-        self._parts.head.wait_for_redis()
-        self._register()
         begun = last_tick = time.monotonic()
+        self._tick(begun)  # workers are ordered
+        self._info = self._describe_cluster()
+        self._publish()
         look_around = trim_logs = begun
         while not self._stopped:
             pause = self._pause()
@@ -170,7 +170,7 @@ class NodeHost:
             self._carry_out(effect)
             if self._stopped:
                 return
-        if self._report is not None and self.machine.reports.registered:
+        if self._report is not None and self.machine.reports.registered and self._parts.workers.proved:
             self._say_ready()
 
     def _tick(self, now: float) -> None:
@@ -238,8 +238,11 @@ class NodeHost:
 
     # -- starting
 
-    def _register(self) -> None:
-        """Put the cluster on the list of this user's clusters."""
+    def _publish(self) -> None:
+        """Say where the cluster is: in the session, and on the list of this user's clusters."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(self._parts.session.config, flags, 0o600), "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(self._info)))
         from raynb.runtime.adapters.registry import ClusterEntry, register
 
         options, me = self._options, self._identity
@@ -268,6 +271,8 @@ class NodeHost:
         logs = self._parts.session.logs
         if self._parts.head.gcs_exit:
             self._fail(f"its GCS ended ({self._parts.head.gcs_exit})", logs / "gcs.log")
+        elif self._parts.head.redis_exit:
+            self._fail(f"its redis-server ended ({self._parts.head.redis_exit})", logs / "redis.log")
         elif self._parts.workers.forkserver_exit:
             self._fail(f"its forkserver ended ({self._parts.workers.forkserver_exit})", logs / "forkserver.log")
         elif passed_s > START_PATIENCE_S:
@@ -278,12 +283,11 @@ class NodeHost:
         self.failure = f"{reason}. The end of its log:\n{text}" if text else reason
         self._stopped = reason
 
-    def _say_ready(self) -> None:
-        assert self._report is not None
+    def _describe_cluster(self) -> ClusterInfo:
         options, me = self._options, self._identity
         head, workers = self._parts.head, self._parts.workers
         processes = {"gcs": head.gcs, "redis": head.redis_process, "forkserver": workers.forkserver}
-        info = ClusterInfo(
+        return ClusterInfo(
             name=options.name or self._parts.session.name,
             session=self._parts.session.name,
             session_dir=str(self._parts.session.path),
@@ -307,11 +311,13 @@ class NodeHost:
             config=options.config,
             pids={"node_manager": me.pid} | {name: process.pid for name, process in processes.items() if process},
         )
-        write_aside(self._parts.session.config, msgspec.json.format(msgspec.json.encode(info)))
-        self._report(LaunchReport(info=info))
+
+    def _say_ready(self) -> None:
+        assert self._report is not None
+        self._report(LaunchReport(info=self._info))
         self._report = None
         # Only now: it may have much to do.
-        swept = sweep(options.temp_dir or None)
+        swept = sweep(self._options.temp_dir or None)
         if swept.sessions or swept.segments:
             say("info", f"removed what dead sessions left: {swept}")
 

@@ -29,7 +29,10 @@ def main() -> None:
     # Nobody's child: whoever started us may live on for long, and would have a zombie of us.
     if os.fork():
         os._exit(0)
+    os.closerange(3, 65536)  # what is not marked to be closed at an exec; files of the notebook, say
     data = sys.stdin.buffer.read()
+    if not data:
+        sys.exit("raynb: the daemon was given no options")
     # The pipe to whoever started us; nobody else may hold it open.
     report_fd = os.dup(1)
     os.set_inheritable(report_fd, False)

@@ -83,6 +83,8 @@ class WorkerProcesses:
         self.forkserver: Process | None = None
         self.forkserver_exit = ""
         """How the last one ended, for people; empty if none has."""
+        self.proved = False
+        """Whether a forkserver has ever forked: what it must import can be imported."""
         self._pauses = Pauses()
         self._workers: dict[str, WorkerProcess] = {}
         self._unsent: deque[WorkerSettings] = deque()
@@ -132,6 +134,7 @@ class WorkerProcesses:
             # Its end is closed: it is about to be gone, and its pidfd will say so.
             self._watcher.unwatch(self._channel.fileno())
         for report in reports:
+            self.proved = True
             worker = self._workers.get(report.token)
             if worker is None:
                 continue

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from raynb.runtime.adapters.daemon_process import DaemonProcess
 from raynb.runtime.adapters.launch import ClusterLaunchError, ClusterOptions, launch_cluster, read_cluster_info
 from raynb.runtime.adapters.processes import is_alive
 from tests.support.waiting import wait_until
@@ -68,6 +70,44 @@ def test_options_are_no_arguments(tmp_path: Path) -> None:
         launch_cluster(ClusterOptions(redis="redis://:sesame@host", registry_dir=str(tmp_path)), python=python)
     assert "raynb.runtime.daemons.node_manager" in seen.read_text()
     assert "sesame" not in seen.read_text()
+
+
+def test_a_daemon_may_be_started_before_anybody_knows_its_options(tmp_path: Path) -> None:
+    before = open_files()
+    daemon = DaemonProcess(interpreter(tmp_path, "cat > /dev/null; echo no >&2"))
+    with pytest.raises(ClusterLaunchError, match="no"):
+        launch_cluster(options(tmp_path), daemon=daemon)
+    assert open_files() == before
+
+
+def test_a_daemon_that_nobody_wants_after_all_is_ended(tmp_path: Path) -> None:
+    before = open_files()
+    daemon = DaemonProcess()
+    pid = daemon.pid
+    daemon.abandon()
+    wait_until(lambda: not group_of(pid))
+    assert open_files() == before
+
+
+def test_a_daemon_whose_starter_ends_without_a_word_ends_too(tmp_path: Path) -> None:
+    code = """
+from raynb.runtime.adapters.daemon_process import DaemonProcess
+print(DaemonProcess().pid)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    wait_until(lambda: not group_of(int(done.stdout)))
+
+
+def group_of(leader: int) -> list[int]:
+    """Processes of this group."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.getpgid(int(entry.name)) == leader and is_alive(int(entry.name)):
+                found.append(int(entry.name))
+        except ProcessLookupError:
+            continue
+    return found
 
 
 def test_who_attaches_reads_what_the_starter_was_told(tmp_path: Path) -> None:
