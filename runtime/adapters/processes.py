@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -72,6 +73,17 @@ def die_with_parent(parent: int, signum: int = signal.SIGKILL) -> None:
 def become_subreaper() -> None:
     """Orphaned descendants become children of this process."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def raise_file_limit(files_max: int = 65536) -> None:
+    """Allow this process, and what it starts, as many open files as the system lets it, up to ``files_max``.
+
+    The usual 1,024 are too few for a node manager of some hundred workers, with sockets and a pidfd for each.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = files_max if hard == resource.RLIM_INFINITY else min(files_max, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class ExitStatus:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from raynb.runtime.adapters.launch import ClusterOptions
-from raynb.runtime.adapters.processes import become_subreaper, kill_children, set_title
+from raynb.runtime.adapters.processes import become_subreaper, kill_children, raise_file_limit, set_title
 from raynb.runtime.adapters.session_dir import create_session
 from raynb.runtime.daemons.log_files import open_log, say
 from raynb.runtime.daemons.worker_processes import Watcher, WorkerProcesses
@@ -42,6 +42,7 @@ class NodeParts:
 
     def __init__(self, options: ClusterOptions) -> None:
         become_subreaper()
+        raise_file_limit()
         self.options = options
         self.session = create_session(options.temp_dir or None)
         self.log = self.session.logs / "node_manager.log"

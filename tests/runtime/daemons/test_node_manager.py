@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -18,10 +19,12 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterLaunchError, Clust
 from raynb.runtime.adapters.processes import Process, is_alive
 from raynb.runtime.adapters.registry import clusters
 from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.node import (
     KillWorker,
     LeaseDemand,
     LeaseGranted,
+    LeaseReturned,
     LeaveNode,
     NodeJoined,
     ProcessDied,
@@ -165,12 +168,31 @@ def test_workers_do_not_share_a_random_state(launch: Launch) -> None:
     assert len(set(drawn)) == 6
 
 
+def test_workers_beyond_the_cores_are_started_for_work_and_leave_when_idle(launch: Launch) -> None:
+    info = launch(num_cpus=6, config=Config(worker_idle_s=0.3))
+    with Driver(info) as driver:
+        grants = driver.lease(6)
+        assert len({grant.pid for grant in grants}) == 6
+        driver.send(LeaseDemand(1, {"CPU": 1.0}, 0))
+        for grant in grants:
+            driver.send(LeaseReturned(grant.lease))
+        kept = min(6, len(os.sched_getaffinity(0)))
+        wait_until(lambda: len(workers(info)) == kept, what="the others have left")
+        assert driver.wait_for(ProcessDied).intended
+
+
+def test_a_node_has_files_enough_for_many_workers(launch: Launch) -> None:
+    with Driver(info := launch()) as driver:
+        (grant,) = driver.lease()
+        for pid in (info.pid, grant.pid):
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            assert soft >= min(65536, hard)
+
+
 def test_why_a_demand_waits_is_answered(launch: Launch) -> None:
     with Driver(launch()) as driver:
         driver.send(LeaseDemand(1, {"GPU": 1}, 1, "train"))
         driver.send(WhyWaiting(5, 1))
-        from raynb.runtime.messages.gcs import Reply
-
         assert b"train asks for 1 GPU" in driver.wait_for(Reply).data
 
 
