@@ -17,6 +17,7 @@ import msgspec
 
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
 from raynb.runtime.adapters.processes import Process
+from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.api.options import check_value
 from raynb.runtime.client import refs
@@ -374,6 +375,9 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             return
         client.send(client.gcs, FinishJob(client.root.context.job))
         client.stop(StopNode("its driver has shut it down") if ended.owns_cluster else LeaveNode())
+        if client.machine.lost:
+            # Its node manager was killed, and could not clean up behind itself.
+            sweep(str(Path(ended.info.session_dir).parent.parent))
         if ended.daemon is not None:
             if ended.owns_cluster:
                 ended.daemon.wait(5.0)
