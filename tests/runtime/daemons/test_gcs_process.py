@@ -137,7 +137,7 @@ def test_actors_live_on_when_the_gcs_is_killed(cluster: Cluster) -> None:
     assert msgspec.msgpack.decode(found.data)["actor_id"] == created.creation.actor_id
 
     manager.send(ProcessDied(worker.address, "worker", 4321, "killed by SIGKILL"))
-    assert driver.wait(ActorState).state == "RESTARTING"
+    driver.wait(ActorState, lambda news: news.state == "RESTARTING")
     assert manager.wait(StartActor).incarnation == 1
 
 
