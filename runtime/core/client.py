@@ -1,12 +1,12 @@
-"""The client machine: what a driver or a worker is to the rest of the cluster - a submitter, an owner, a borrower, a caller.
+"""The client machine: what a driver or a worker is to the others - a submitter, an owner, a borrower, a caller.
 
-It composes `Ownership` (objects), `Scheduler` (tasks), `Actors` (calls), `Streams` (generators) and `Recorder` (events), and
-gives each event to those it concerns. One door: ``handle(event, now)``. Events are `Inbox`, `Received`, `Frames`, `Tick` and
-`NodeManagerDied`; effects are `Send`, `Wake`, `Blocked`, `Notice`, `Foreign`
-and `Forget`.
+It composes `Ownership` (objects), `Scheduler` (tasks), `Actors` (calls), `Streams` (generators) and `Recorder` (events),
+and gives each event to those it concerns. One door: ``handle(event, now)``. Events are `Inbox`, `Received`, `Frames`,
+`Tick` and `NodeManagerDied`; effects are `Send`, `Wake`, `Blocked`, `Notice`, `Foreign` and `Forget`.
 
-User threads may read two things without asking, because the interpreter makes single reads and writes atomic and only
-this machine writes them: ``objects.entries[oid].value``, a stream's ``received`` and ``total``, and an actor's ``state``.
+User threads may read some things without asking, because the interpreter makes single reads and writes atomic and
+only this machine writes them: ``objects.entries[oid].value``, a stream's ``received`` and ``total``, an actor's
+``state``.
 
 Its host must carry out the effects in order, and call ``handle(Tick(), now)`` at least each ``Config.tick_s`` while
 ``idle`` is false.
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from raynb.runtime.core.actors import ALIVE, DEAD, Actors
+from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
 from raynb.runtime.core.creations import Creations
@@ -79,7 +79,9 @@ class ClientMachine:
         self.streams = Streams(self.objects)
         self.recorder = Recorder(config, wall_offset_s)
         self.unfinished: dict[bytes, Task] = {}
-        self.creations = Creations(gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished)
+        self.creations = Creations(
+            gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished, self._ask
+        )
         self.cancellation = Cancellation(
             config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail
         )
@@ -90,7 +92,7 @@ class ClientMachine:
         self.handoffs = Handoffs(self.objects)
         self._own_lease = 0
         """Under which this process, a worker, was granted last."""
-        self.waiting = Waiting(self.objects)
+        self.waiting = Waiting(self.objects, self.streams)
         self._flushed_at = 0.0
         self._tick_at = 0.0
         self._inbox = self._inbox_handlers()
@@ -104,16 +106,14 @@ class ClientMachine:
             PutValue: self._put,
             WaitFor: lambda item, now: self._effects.extend(self.waiting.begin(item, now)),
             StopWaiting: lambda item, now: self._effects.extend(self.waiting.end(item)),
-            WaitForItem: lambda item, now: self._effects.extend(
-                self.streams.wait(item.waiter, item.task_id, item.index)
-            ),
+            WaitForItem: lambda item, now: self._effects.extend(self.waiting.begin_item(item)),
             TakeItem: lambda item, now: self.streams.take(item.task_id, item.index),
             CloseStream: self._close_stream,
             HandOff: lambda item, now: self.handoffs.hold(item),
             Outgoing: self._outgoing,
             CancelObject: lambda item, now: self._effects.extend(self.cancellation.object(item, now)),
             CancelCell: lambda item, now: self._effects.extend(self.cancellation.cell(item.cell, now)),
-            KillByHandle: self._kill_actor,
+            KillByHandle: lambda item, now: self._effects.extend(self.creations.kill(item, now)),
             Ask: self._ask,
         }
 
@@ -138,7 +138,7 @@ class ClientMachine:
             ),
             node.LeaseInfeasible: self._on_infeasible,
             node.ProcessDied: self._on_process_died,
-            gcs.ActorState: self._actor_state,
+            gcs.ActorState: lambda sender, message, now: self._effects.extend(self.creations.on_state(message, now)),
             gcs.Reply: self._on_answer,
             events.ReportObjects: self._on_report_objects,
             events.SendNames: lambda sender, message, now: self.recorder.send_names_again(),
@@ -168,8 +168,7 @@ class ClientMachine:
             self._on_lost(event.reason, now)
         self._settle_dependents(now)
         while self.objects.dropped_actors:
-            for kill in self.creations.dropped():
-                self._end_actor(kill, now)
+            self._effects += self.creations.drop(now)
         effects, self._effects = self._effects, []
         effects += self.objects.flush()
         effects += self.scheduler.pump(now)
@@ -201,7 +200,7 @@ class ClientMachine:
             elif task.creation is not None:
                 task.missing -= 1
                 if task.missing == 0:
-                    self._register_actor(task, now)
+                    self._effects += self.creations.ready(task, now)
             elif task.actor is not None:
                 self.actors.dependency_settled(task, now)
             else:
@@ -232,7 +231,7 @@ class ClientMachine:
         elif task.creation is not None:
             self.creations.submitted(task)
             if task.missing == 0:
-                self._register_actor(task, now)
+                self._effects += self.creations.ready(task, now)
         elif task.actor is not None:
             self.actors.submit(task, now)
         else:
@@ -241,6 +240,8 @@ class ClientMachine:
     def fail(self, task: Task, failure: Failed) -> None:
         """End a task without a result."""
         self.story.step(task, "cancel" if failure.kind == "TaskCancelledError" and task.state is not PUSHED else "fail")
+        if failure.kind == "WorkerCrashedError":
+            self.objects.free_copies(self.node_manager, task.return_ids())
         self._conclude(task, [failure], None, failure, max(task.submitted_at, task.pushed_at, self._tick_at))
 
     def _conclude(
@@ -352,30 +353,6 @@ class ClientMachine:
 
     # -- actors and requests
 
-    def _register_actor(self, task: Task, now: float) -> None:
-        ready = self.creations.ready(task, now)
-        if isinstance(ready, Ask):
-            self._ask(ready, now)
-        else:
-            self._actor_state("", ready, now)
-
-    def _actor_state(self, sender: str, message: gcs.ActorState, now: float) -> None:
-        self.actors.on_state(message, now)
-        self._effects += self.creations.state_changed(message, now)
-
-    def _kill_actor(self, item: KillByHandle, now: float) -> None:
-        known = self.actors.of(item.actor_id)
-        incarnation = known.incarnation if known.state == ALIVE else -1
-        self._end_actor(gcs.KillActor(item.actor_id, item.no_restart, "killed", incarnation=incarnation), now)
-
-    def _end_actor(self, kill: gcs.KillActor, now: float) -> None:
-        ending = self.creations.end(kill)
-        if isinstance(ending, Ask):
-            self.actors.ending(kill.actor_id)
-            self._ask(ending, now)
-        elif ending is not None:
-            self._actor_state("", ending, now)
-
     def _ask(self, item: Ask, now: float) -> None:
         sent = self.requests.ask(item, now)
         if self.lost:
@@ -387,17 +364,8 @@ class ClientMachine:
     def _on_answer(self, sender: str, message: Any, now: float) -> None:
         ask, effects = self.requests.answered(message)
         self._effects += effects
-        asked = ask.message if ask is not None else None
-        if type(asked) is gcs.CreateActor:
-            effects, state = self.creations.registered(asked, message, now)
-            self._effects += effects
-            if state is not None:
-                self._actor_state("", state, now)
-            kill = self.creations.unwanted(asked.creation.actor_id)
-            if kill is not None:
-                self._end_actor(kill, now)
-        elif type(asked) is gcs.KillActor:
-            self.actors.ended(asked.actor_id, int(message.data or -1))
+        if ask is not None:
+            self._effects += self.creations.answered(ask.message, message, now)
 
     def _outgoing(self, item: Outgoing, now: float) -> None:
         if item.guarded:
@@ -440,12 +408,9 @@ class ClientMachine:
             "call shutdown() and init() to start again."
         )
         failure = Failed("LocalRayletDiedError", self.lost)
+        self._effects += self.creations.lost(failure, now)
         for task in list(self.unfinished.values()):
-            if task.creation is not None:
-                self._actor_state(
-                    "", gcs.ActorState(task.creation.creation.actor_id, DEAD, 1 << 30, failure=failure), now
-                )
-            elif task.state is not DONE:
+            if task.state is not DONE:
                 self.fail(task, failure)
         self.actors.lost(failure, now)
         self.objects.lost(failure)
@@ -484,6 +449,16 @@ class ClientMachine:
             or self.objects.holds_back
             or self.actors.more
         )
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether a quick exit would lose something: what is held back, references that receivers have not registered."""
+        return bool(self.objects.holds_back or self.handoffs)
+
+    @property
+    def needed(self) -> bool:
+        """Whether others would miss this process: it owns something, works for somebody, or has something `unsaid`."""
+        return bool(self.unsaid or self.unfinished or self.objects.owns_any)
 
     def _on_report_objects(self, sender: str, message: events.ReportObjects, now: float) -> None:
         rows, total = largest(self.objects.entries, message.limit)

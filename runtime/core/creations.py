@@ -1,19 +1,21 @@
-"""The actors that this process has created: registered with the GCS when their inputs are there, ended when nobody has a handle.
+"""The actors that this process has created: registered with the GCS when their inputs are there, ended when nobody has a
+handle.
 
-A creation is a task whose first return value's entry is held by the actor's handles; it never gets a value. What the constructor
-was given is pinned as long as the actor may be restarted. ::
+A creation is a task whose first return value's entry is held by the actor's handles; it never gets a value. What the
+constructor was given is pinned as long as the actor may be restarted. ::
 
     WAITING --ready--> QUEUED (asked the GCS) --push--> PUSHED (durable there) --done--> DONE (alive for the first time)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from raynb.runtime.core.actors import ALIVE, DEAD, Actors
-from raynb.runtime.core.inbox import Ask
+from raynb.runtime.core.inbox import Ask, KillByHandle
 from raynb.runtime.core.ownership import Ownership, Wake
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.task import DONE, PUSHED, QUEUED, WAITING, Story, Task
@@ -28,7 +30,15 @@ class _Registered(msgspec.Struct):
 
 
 class Creations:
-    """See the module's text. ``unfinished`` is the client's table of tasks without an outcome."""
+    """See the module's text. Its methods give the effects.
+
+    Parameters
+    ----------
+    unfinished
+        The client's table of tasks without an outcome.
+    ask
+        Sends a request, until it is answered; then `answered` is to be called.
+    """
 
     def __init__(
         self,
@@ -38,6 +48,7 @@ class Creations:
         story: Story,
         recorder: Recorder,
         unfinished: dict[bytes, Task],
+        ask: Callable[[Ask, float], None],
     ) -> None:
         self._gcs = gcs
         self._objects = objects
@@ -45,6 +56,7 @@ class Creations:
         self._story = story
         self._recorder = recorder
         self._unfinished = unfinished
+        self._ask = ask
         self._living: dict[bytes, Task] = {}
         self._unwanted: dict[bytes, KillActor] = {}
 
@@ -55,8 +67,8 @@ class Creations:
         self._living[actor_id] = task
         self._actors.of(actor_id).registered = False
 
-    def ready(self, task: Task, now: float) -> Ask | ActorState:
-        """The inputs have settled: what to ask the GCS, or how it ends if one of them has failed."""
+    def ready(self, task: Task, now: float) -> list[Any]:
+        """The inputs have settled: have the GCS create it, unless one of them has failed."""
         creation = task.creation
         assert creation is not None
         values: list[Any] = [self._objects.entries[oid].value for oid in task.deps or ()]
@@ -64,18 +76,28 @@ class Creations:
         task.ready_at = now
         failed = next((value for value in values if isinstance(value, Failed)), None)
         if failed is not None:
-            return ActorState(creation.creation.actor_id, DEAD, 0, failure=failed)
+            return self.on_state(ActorState(creation.creation.actor_id, DEAD, 0, failure=failed), now)
         creation.creation.deps = values or None
-        return Ask(self._gcs, creation, task.answer)
+        self._ask(Ask(self._gcs, creation, task.answer), now)
+        return []
 
-    def registered(self, creation: CreateActor, reply: Reply, now: float) -> tuple[list[Any], ActorState | None]:
+    def answered(self, asked: object, reply: Reply, now: float) -> list[Any]:
+        """The GCS has answered one of our requests."""
+        if type(asked) is CreateActor:
+            return self._registered(asked, reply, now)
+        if type(asked) is KillActor:
+            self._actors.ended(asked.actor_id, int(reply.data or -1))
+        return []
+
+    def _registered(self, creation: CreateActor, reply: Reply, now: float) -> list[Any]:
         """The GCS has accepted an actor, durably; or refused it, and so it is dead."""
         actor_id = creation.creation.actor_id
+        kill = self._unwanted.pop(actor_id, None)
         if reply.error is not None:
-            return [], ActorState(actor_id, DEAD, 0, failure=reply.error)
+            return self.on_state(ActorState(actor_id, DEAD, 0, failure=reply.error), now)
         if creation.get_if_exists and msgspec.msgpack.decode(reply.data, type=_Registered).actor_id != actor_id:
             # Another has the name, and was asked for in that case: this one will never be.
-            return [], ActorState(actor_id, DEAD, 0)
+            return self.on_state(ActorState(actor_id, DEAD, 0), now)
         actor = self._actors.of(actor_id)
         actor.registered = True
         task = self._living.get(actor_id)
@@ -84,27 +106,11 @@ class Creations:
             task.pushed_at = now
         effects: list[Any] = []
         self._actors.watch(actor, now, effects)
-        return effects, None
+        return effects if kill is None else effects + self._end(kill, now)
 
-    def end(self, kill: KillActor) -> Ask | ActorState | None:
-        """End an actor: what to ask the GCS. One of our own that it does not know yet is ended without it, or later."""
-        task = self._living.get(kill.actor_id)
-        if task is None or task.state not in (WAITING, QUEUED):
-            return Ask(self._gcs, kill, None)
-        if not kill.no_restart:
-            return None  # it has no process
-        if task.state is WAITING:
-            text = f"{task.function.name}: the actor was ended ({kill.reason}) before it was created"
-            return ActorState(kill.actor_id, DEAD, 0, failure=Failed("ActorDiedError", text))
-        self._unwanted[kill.actor_id] = kill
-        return None
-
-    def unwanted(self, actor_id: bytes) -> KillActor | None:
-        """How to end one that was ended while the GCS was asked to create it."""
-        return self._unwanted.pop(actor_id, None)
-
-    def state_changed(self, message: ActorState, now: float) -> list[Any]:
-        """The GCS (or a failed registration) tells what became of one. Wakes its creator, should that still wait."""
+    def on_state(self, message: ActorState, now: float) -> list[Any]:
+        """The GCS (or a failed registration) tells what became of an actor. Its creator is woken if that still waits."""
+        self._actors.on_state(message, now)
         task = self._living.get(message.actor_id)
         if task is None:
             return []
@@ -130,8 +136,39 @@ class Creations:
         self._unfinished.pop(task.id, None)
         self._recorder.ended(task, None, failure, now)
 
-    def dropped(self) -> list[KillActor]:
-        """How to end those to which nobody has a handle any more."""
+    def lost(self, failure: Failed, now: float) -> list[Any]:
+        """The node is gone, and what was to be created with it."""
+        effects: list[Any] = []
+        for actor_id in list(self._living):
+            effects += self.on_state(ActorState(actor_id, DEAD, 1 << 30, failure=failure), now)
+        return effects
+
+    # -- their ends
+
+    def kill(self, item: KillByHandle, now: float) -> list[Any]:
+        """The user wants an actor's process ended."""
+        known = self._actors.of(item.actor_id)
+        incarnation = known.incarnation if known.state == ALIVE else -1
+        return self._end(KillActor(item.actor_id, item.no_restart, "killed", incarnation=incarnation), now)
+
+    def drop(self, now: float) -> list[Any]:
+        """End those to which nobody has a handle any more."""
         dropped, self._objects.dropped_actors = self._objects.dropped_actors, []
-        creations = [task.creation for task in dropped if task.creation is not None and not task.creation.detached]
-        return [KillActor(creation.creation.actor_id, True, "out of scope") for creation in creations]
+        effects: list[Any] = []
+        for task in dropped:
+            if task.creation is not None and not task.creation.detached:
+                effects += self._end(KillActor(task.creation.creation.actor_id, True, "out of scope"), now)
+        return effects
+
+    def _end(self, kill: KillActor, now: float) -> list[Any]:
+        """One of our own that the GCS does not know yet is ended without it, or as soon as it does."""
+        task = self._living.get(kill.actor_id)
+        if task is None or task.state not in (WAITING, QUEUED):
+            self._actors.ending(kill.actor_id)
+            self._ask(Ask(self._gcs, kill, None), now)
+        elif kill.no_restart and task.state is WAITING:
+            text = f"{task.function.name}: the actor was ended ({kill.reason}) before it was created"
+            return self.on_state(ActorState(kill.actor_id, DEAD, 0, failure=Failed("ActorDiedError", text)), now)
+        elif kill.no_restart:
+            self._unwanted[kill.actor_id] = kill
+        return []

@@ -57,6 +57,8 @@ class WaitForItem(Struct, frozen=True, gc=False):
     waiter: Waiter
     task_id: bytes
     index: int
+    blocking: bool = False
+    """As in `WaitFor`. Ended by a `StopWaiting` with the generator's own object."""
 
 
 class TakeItem(Struct, frozen=True, gc=False):

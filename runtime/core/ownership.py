@@ -232,6 +232,10 @@ class Ownership:
             if isinstance(value, Stored) and value.oid not in self.entries:
                 self.settle(value.oid, value)
 
+    def free_copies(self, node: str, oids: list[bytes]) -> None:
+        """A task has failed for good, but its worker may have stored a result before it died: free it, if so."""
+        self._frees.setdefault(node, []).extend(oids)
+
     def lost(self, failure: Failed) -> None:
         """The node is gone: what has no value will never have one."""
         for oid, entry in list(self.entries.items()):
@@ -448,6 +452,11 @@ class Ownership:
     def holds_back(self) -> bool:
         """Whether something waits for an answer to a registration."""
         return bool(self._held_back or self._releases)
+
+    @property
+    def owns_any(self) -> bool:
+        """Whether an object lives here and nowhere else."""
+        return any(not entry.owner for entry in self.entries.values())
 
     def check(self) -> None:
         """The invariants, as assertions."""

@@ -1,17 +1,17 @@
 """Streaming generators at their submitter: which items have come, and which are still held for the consumer.
 
 Item ``i`` (from 0) of a task is its object with the index ``i + 2``; index 1 is the generator itself, which settles
-when the task ends. An item is pinned by the stream from its arrival until the consumer takes it or lets the stream go. Items of
-a repeated attempt that are known already are discarded.
+when the task ends. An item is pinned by the stream from its arrival until the consumer takes it or lets the stream go.
+Items of a repeated attempt that are known already are discarded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from raynb.runtime.core.ownership import Ownership, Waiter, Wake
-from raynb.runtime.messages.ids import object_id
+from raynb.runtime.messages.ids import object_id, task_of
 from raynb.runtime.messages.values import Failed, Value
 
 FIRST_ITEM_INDEX = 2
@@ -72,9 +72,17 @@ class Streams:
     def wait(self, waiter: Waiter, task_id: bytes, index: int) -> list[Any]:
         stream = self.streams.get(task_id)
         if stream is None:
+            waiter.needed = 0
             return [Wake(waiter)]
         stream.waiters.append((waiter, index))
         return self._wake(stream)
+
+    def unwait(self, waiter: Waiter, oids: Iterable[bytes]) -> None:
+        """The waiter has given up, or goes on; ``oids`` are the generators' own objects (or others)."""
+        for oid in oids:
+            stream = self.streams.get(task_of(oid))
+            if stream is not None:
+                stream.waiters = [(other, index) for other, index in stream.waiters if other is not waiter]
 
     def _wake(self, stream: Stream) -> list[Any]:
         effects: list[Any] = []
@@ -82,6 +90,7 @@ class Streams:
             stay = []
             for waiter, index in stream.waiters:
                 if index < stream.received or stream.total is not None or stream.closed:
+                    waiter.needed = 0
                     effects.append(Wake(waiter))
                 else:
                     stay.append((waiter, index))
