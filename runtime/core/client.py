@@ -1,7 +1,7 @@
 """The client machine: what a driver or a worker is to the others - a submitter, an owner, a borrower, a caller.
 
-It composes `Ownership` (objects), `Scheduler` (tasks), `Actors` (calls), `Streams` (generators) and `Recorder` (events),
-and gives each event to those it concerns. One door: ``handle(event, now)``. Events are `Inbox`, `Received`, `Frames`,
+It composes `Ownership` (objects), `Scheduler` (tasks), `Actors` (calls), `Streams` (generators), `Recorder` (events) and
+more, and gives each event to those it concerns. One door: ``handle(event, now)``. Events are `Inbox`, `Received`, `Frames`,
 `Tick` and `NodeManagerDied`; effects are `Send`, `Wake`, `Blocked`, `Notice`, `Foreign` and `Forget`.
 
 User threads may read some things without asking, because the interpreter makes single reads and writes atomic and
@@ -452,7 +452,7 @@ class ClientMachine:
 
     @property
     def unsaid(self) -> bool:
-        """Whether a quick exit would lose something: what is held back, references that receivers have not registered."""
+        """Whether a quick exit would lose something: what is held back, references that nobody has registered yet."""
         return bool(self.objects.holds_back or self.handoffs)
 
     @property

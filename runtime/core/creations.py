@@ -1,4 +1,4 @@
-"""The actors that this process has created: registered with the GCS when their inputs are there, ended when nobody has a
+"""The actors that this process has created: registered with the GCS when their inputs are there, ended with the last
 handle.
 
 A creation is a task whose first return value's entry is held by the actor's handles; it never gets a value. What the
@@ -109,7 +109,7 @@ class Creations:
         return effects if kill is None else effects + self._end(kill, now)
 
     def on_state(self, message: ActorState, now: float) -> list[Any]:
-        """The GCS (or a failed registration) tells what became of an actor. Its creator is woken if that still waits."""
+        """The GCS (or a failed registration) tells what became of an actor. Wakes its creator if that still waits."""
         self._actors.on_state(message, now)
         task = self._living.get(message.actor_id)
         if task is None:
