@@ -1,0 +1,466 @@
+"""What a user's thread can ask for, step by step as `raynb.runtime.client.client.Client` and the API do it.
+
+Each function that can wait is a generator to be run with ``yield from``. Other threads of the process, its I/O thread among
+them, may run at each ``yield``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from raynb.runtime.core.inbox import (
+    Answer,
+    Ask,
+    CancelObject,
+    CloseStream,
+    KillByHandle,
+    PutValue,
+    StopWaiting,
+    TakeItem,
+    WaitFor,
+    WaitForItem,
+)
+from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.streams import FIRST_ITEM_INDEX, Stream
+from raynb.runtime.core.task import STREAMING, Function, Task
+from raynb.runtime.messages import Message, gcs
+from raynb.runtime.messages.ids import FIRST_RETURN, PUT_INDEX_BASE, actor_id_of, object_id
+from raynb.runtime.messages.node import StartActor
+from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef
+from raynb.runtime.messages.values import Failed, Inline, Stored, Value
+from tests.sim.client import Pin, SimClient
+from tests.sim.threads import Lock, Pause, Steps
+from tests.sim.values import CallContent, Content, Handle, Ref, decode_content, describe, encode, unpack_refs
+from tests.sim.workload import ActorClass, RemoteFunction
+from tests.sim.show import name_id
+from tests.sim.world import Violation
+
+RECHECK_S = 1.0
+LOOK_S = 0.002
+_PUT_SUFFIX = PUT_INDEX_BASE.to_bytes(4, "little")
+
+
+class RemoteError(Exception):
+    """What ``get`` raises for a failed object."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.kind, failed.message)
+        self.failed = failed
+
+
+class TimeoutOfGet(Exception):
+    """GetTimeoutError."""
+
+
+class StoreFull(Exception):
+    """ObjectStoreFullError."""
+
+
+class Execution:
+    """On whose behalf a thread works."""
+
+    __slots__ = ("context", "depth", "task_id")
+
+    def __init__(self, context: ContextDef, task_id: bytes, depth: int = 0) -> None:
+        self.context = context
+        self.task_id = task_id
+        self.depth = depth
+
+
+class Loaded:
+    """A value that was read: its number, the references inside it, what keeps its memory."""
+
+    __slots__ = ("pin", "refs", "token")
+
+    def __init__(self, token: int, refs: list[Ref], pin: Pin | None) -> None:
+        self.token = token
+        self.refs = refs
+        self.pin = pin
+
+
+# -- functions and submission
+
+
+def function_of(client: SimClient, remote: RemoteFunction, actor: Handle | None = None) -> Function:
+    """A function as this process submits it; a method, if ``actor`` is given."""
+    key = (remote.number, hash(actor.actor_id) if actor is not None else 0)
+    found = client.functions.get(key)
+    if found is None:
+        name = f"f{remote.number}"
+        function_id = b"" if actor is not None else remote.number.to_bytes(16, "little")
+        retry = remote.raises == "first"
+        definition = FunctionDef(client.next_number(), function_id, name, function_id, retry)
+        found = client.functions[key] = Function(
+            definition, name, {} if actor is not None else dict(remote.resources), max_retries=remote.retries
+        )
+    return found
+
+
+def submit(
+    client: SimClient,
+    execution: Execution,
+    remote: RemoteFunction,
+    label: int,
+    deps: list[Ref],
+    nested: list[Ref],
+    actor: Ref | None = None,
+) -> list[Ref]:
+    """Submit a call; gives a reference for each return value (one for a generator)."""
+    handle = actor.handle if actor is not None else None
+    function = function_of(client, remote, handle)
+    handles, infos = describe(nested)
+    order = 0
+    if handle is not None:
+        order = client.calls[handle.actor_id] = client.calls.get(handle.actor_id, 0) + 1
+    args = encode(CallContent(label, remote.number, handles, infos or [], order, execution.depth + 1))
+    task_id = client.next_task_id()
+    task = Task(task_id, function, args, execution.context, remote.num_returns, parent=execution.task_id)
+    if deps:
+        task.deps = [ref.oid for ref in deps]
+    refs = [ref.oid for ref in nested if ref.oid]
+    if actor is not None and actor.oid:
+        refs.append(actor.oid)
+    if refs:
+        task.refs = refs
+    task.retries_left = remote.retries if handle is None else handle.retries
+    if handle is not None:
+        owner = actor.owner if actor is not None else ""
+        task.actor = client.machine.actors.of(handle.actor_id, owner)
+    client.oracle.submitted(client, task, remote, label, handle.actor_id if handle is not None else b"")
+    if remote.num_returns == STREAMING:
+        client.post(Stream(task_id))
+    client.post(task)
+    return [Ref(client, oid, client.address) for oid in task.return_ids()]
+
+
+# -- objects
+
+
+def put(client: SimClient, token: int, size: int, contains: list[Ref]) -> Steps:
+    """Make an object of a value; gives its reference."""
+    oid = client.next_task_id() + _PUT_SUFFIX
+    client.oracle.expect(oid, token)
+    value = yield from pack_value(client, oid, client.address, token, size, contains)
+    client.post(PutValue(oid, value))
+    return Ref(client, oid, client.address)
+
+
+def pack_value(client: SimClient, oid: bytes, owner: str, token: int, size: int, contains: list[Ref]) -> Steps:
+    """A value: inside the message where it is small, else in shared memory."""
+    handles, infos = describe(contains)
+    data = encode(Content(token, handles))
+    if size <= client.config.inline_limit_bytes:
+        return Inline(data, None, infos)
+    store = client.store
+    place = store.place(size, client.world.now)
+    if place is None:
+        place = yield from _allocate(client, size)
+    try:
+        yield Pause()  # copying
+    except BaseException:
+        store.abandon(place)
+        client.tell_store()
+        raise
+    client.cluster.memory_write(client, place, oid, owner, data)
+    store.written(place, oid, owner)
+    client.tell_store()
+    return Stored(oid, owner, client.cluster.node_address, place.segment, place.offset, size, infos)
+
+
+def _allocate(client: SimClient, size: int) -> Steps:
+    request = client.store.ask(size)
+    number = request.request
+    lock = Lock()
+    answer = Answer(Waiter(1, lock.release))
+
+    def late() -> None:
+        """Whoever asked was interrupted: what is granted for it goes back."""
+        reply: Any = answer.reply
+        if isinstance(reply, ExtentGranted):
+            reply.request = number
+            client.store.granted(reply, client.world.now)
+            client.tell_store()
+
+    client.post(Ask(client.cluster.node_address, request, answer))
+    try:
+        reply: Any = yield from wait_for_answer(answer, lock)
+    except BaseException:
+        client.store.forget(number)
+        if answer.reply is not None:
+            late()
+        answer.waiter.wake = late
+        raise
+    if isinstance(reply, ExtentGranted):
+        reply.request = number
+        place = client.store.granted(reply, client.world.now)
+        assert place is not None
+        return place
+    client.store.forget(number)
+    if isinstance(reply, ExtentRefused):
+        client.oracle.store_was_full()
+        raise StoreFull(reply.message)
+    assert isinstance(reply, gcs.Reply) and reply.error is not None, reply
+    raise RemoteError(reply.error)
+
+
+def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None) -> Loaded:
+    """Read a value that has arrived; raises `RemoteError` for a failed one."""
+    client.oracle.observed(client, oid, value)
+    if isinstance(value, Failed):
+        raise RemoteError(value)
+    pin = None
+    if isinstance(value, Inline):
+        data = value.data
+    else:
+        view = client.cluster.memory.read(client.address, value.segment, value.offset, value.oid)
+        pin = Pin(client, value, view)
+        if guard is None:
+            pin.count()
+        else:
+            guard.append(pin)
+        data = view.cell.data
+    content = decode_content(data)
+    client.oracle.check_token(client, oid, content.token)
+    return Loaded(content.token, unpack_refs(client, content.handles, value.refs), pin)
+
+
+def get(client: SimClient, refs: list[Ref], timeout_s: float | None) -> Steps:
+    """The values of references, as `Loaded`; raises `TimeoutOfGet`, or `RemoteError` for the first that failed."""
+    entries = client.machine.objects.entries
+    missing = [ref.oid for ref in refs if (entry := entries.get(ref.oid)) is None or entry.value is None]
+    if missing:
+        yield Pause()
+        arrived = yield from wait_for(client, missing, len(missing), timeout_s)
+        if not arrived and any((entry := entries.get(ref.oid)) is None or entry.value is None for ref in refs):
+            raise TimeoutOfGet
+    loaded: list[Loaded] = []
+    try:
+        for ref in refs:
+            entry = entries.get(ref.oid)
+            if entry is None or entry.value is None:
+                raise Violation(f"{client.address} waited for {ref}, is told that it is there, but has {entry}")
+            loaded.append(load(client, ref.oid, entry.value))
+    except RemoteError:
+        for one in loaded:
+            let_go(one)
+        raise
+    return loaded
+
+
+def let_go(loaded: Loaded) -> None:
+    """Nobody looks at a value any more."""
+    for ref in loaded.refs:
+        ref.drop()
+    if loaded.pin is not None:
+        loaded.pin.drop()
+
+
+def wait_for(client: SimClient, oids: list[bytes], needed: int, timeout_s: float | None) -> Steps:
+    """Block until ``needed`` of these have settled; False if the time is over before."""
+    world = client.world
+    lock = Lock()
+    waiter = Waiter(needed, lock.release)
+    client.post(WaitFor(waiter, oids, client.gives_way))
+    deadline = None if timeout_s is None else world.now + timeout_s
+    entries = client.machine.objects.entries
+
+    def settled() -> int:
+        return sum(1 for oid in oids if (entry := entries.get(oid)) is not None and entry.value is not None)
+
+    try:
+        while True:
+            left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - world.now, 0.0))
+            got = yield lock.acquire(left)
+            if got or waiter.needed <= 0:
+                return True
+            if settled() >= needed:
+                if waiter.seen and settled() >= needed:
+                    raise Violation(f"{client.address}: a lost wake: {needed} of {[name_id(o) for o in oids]} are there")
+                return True
+            if deadline is not None and world.now >= deadline:
+                if waiter.seen:
+                    return False
+                deadline = world.now + LOOK_S
+    finally:
+        if client.gives_way or waiter.needed > 0 or needed < len(oids):
+            client.post(StopWaiting(waiter, oids))
+
+
+def wait(client: SimClient, refs: list[Ref], num_returns: int, timeout_s: float | None) -> Steps:
+    """Ray's ``wait``: positions of those that are ready."""
+    entries = client.machine.objects.entries
+
+    def ready() -> list[int]:
+        found = [
+            i for i, ref in enumerate(refs) if (entry := entries.get(ref.oid)) is not None and entry.value is not None
+        ]
+        return found[:num_returns]
+
+    found = ready()
+    if len(found) < num_returns:
+        yield from wait_for(client, [ref.oid for ref in refs], num_returns, timeout_s)
+        found = ready()
+        if timeout_s is None and len(found) < num_returns:
+            raise Violation(f"{client.address}: wait without a timeout gave {len(found)} of {num_returns}")
+    return found
+
+
+def cancel(client: SimClient, ref: Ref, *, force: bool, recursive: bool) -> None:
+    client.oracle.cancel_asked(ref.oid, recursive=recursive, force=force)
+    client.post(CancelObject(ref.oid, ref.owner, force, recursive))
+
+
+# -- generators
+
+
+class Generator:
+    """An `ObjectRefGenerator`."""
+
+    __slots__ = ("client", "closed", "label", "next", "ref", "task_id")
+
+    def __init__(self, client: SimClient, ref: Ref) -> None:
+        self.client = client
+        self.ref = ref
+        self.task_id = ref.oid[:-4]
+        self.next = 0
+        self.closed = False
+
+    def state(self) -> bool | None:
+        stream = self.client.machine.streams.streams.get(self.task_id)
+        if self.closed:
+            return False
+        if stream is None:
+            return False if self.next and self.is_over() else None
+        if self.next < stream.received:
+            return True
+        return False if stream.total is not None else None
+
+    def is_over(self) -> bool:
+        entry = self.client.machine.objects.entries.get(self.ref.oid)
+        return entry is not None and entry.value is not None
+
+    def take(self) -> Ref:
+        oid = object_id(self.task_id, self.next + FIRST_ITEM_INDEX)
+        self.client.post(TakeItem(self.task_id, self.next))
+        self.next += 1
+        return Ref(self.client, oid, self.client.address)
+
+    def close(self) -> None:
+        """Let it go; what still runs is cancelled."""
+        if not self.closed:
+            self.closed = True
+            if not self.is_over():
+                self.client.oracle.cancel_asked(self.ref.oid, recursive=True, force=False)
+            self.client.post(CloseStream(self.task_id))
+
+
+def next_item(client: SimClient, generator: Generator) -> Steps:
+    """The next item's reference, or None at the end."""
+    while True:
+        state = generator.state()
+        if state:
+            return generator.take()
+        if state is False:
+            return None
+        lock = Lock()
+        waiter = Waiter(1, lock.release)
+        client.post(WaitForItem(waiter, generator.task_id, generator.next, client.gives_way))
+        try:
+            yield lock.acquire(RECHECK_S)
+        finally:
+            client.post(StopWaiting(waiter, [generator.ref.oid]))
+        if generator.state() is None and generator.is_over():
+            return None
+
+
+# -- requests and actors
+
+
+def ask(client: SimClient, to: str, message: Message) -> Steps:
+    """Send a request and wait for its answer."""
+    lock = Lock()
+    answer = Answer(Waiter(1, lock.release))
+    client.post(Ask(to, message, answer))
+    return (yield from wait_for_answer(answer, lock))
+
+
+def wait_for_answer(answer: Answer, lock: Lock) -> Steps:
+    while True:
+        got = yield lock.acquire(RECHECK_S)
+        if got or answer.reply is not None:
+            assert answer.reply is not None
+            return answer.reply
+
+
+def create_actor(
+    client: SimClient, execution: Execution, cls: ActorClass, init: RemoteFunction, label: int, deps: list[Ref],
+    nested: list[Ref],
+) -> Steps:  # fmt: skip
+    """Create an actor; gives its handle (a `Ref`). Waits only where it has a name. Raises `RemoteError`."""
+    handles, infos = describe(nested)
+    args = encode(CallContent(label, init.number, handles, infos or [], 0, execution.depth + 1))
+    task_id = client.next_task_id()
+    actor_id = actor_id_of(task_id)
+    number = cls.number.to_bytes(16, "little")
+    definition = FunctionDef(client.next_number(), number, f"C{cls.number}", number)
+    creation = gcs.CreateActor(
+        0,
+        StartActor(
+            actor_id, 0, definition, args, None, None, execution.context, dict(cls.resources),
+            "" if cls.detached else client.address, cls.name, cls.concurrency, task_id=task_id,
+        ),
+        cls.name, client.namespace, cls.detached, cls.restarts, cls.task_retries, f"C{cls.number}",
+        cls.number.to_bytes(4, "little"), get_if_exists=cls.get_if_exists,
+    )  # fmt: skip
+    lock = Lock()
+    answer = Answer(Waiter(1, lock.release)) if cls.name else None
+    constructor = Function(FunctionDef(client.next_number(), b"", f"C{cls.number}", b""), "init", dict(cls.resources))
+    task = Task(
+        task_id, constructor, args, execution.context, parent=execution.task_id, creation=creation, answer=answer
+    )
+    if deps:
+        task.deps = [ref.oid for ref in deps]
+    refs = [ref.oid for ref in nested if ref.oid]
+    if refs:
+        task.refs = refs
+    client.oracle.created(client, task, actor_id, cls)
+    client.post(task)
+    handle = Handle(actor_id, cls.number, cls.task_retries, counted=not cls.detached)
+    ref = Ref(client, task_id + FIRST_RETURN, client.address, handle)
+    if answer is not None:
+        reply: Any = yield from wait_for_answer(answer, lock)
+        if reply.error is not None:
+            ref.drop()
+            raise RemoteError(reply.error)
+        existing = handle_from_reply(client, reply.data)
+        assert existing.handle is not None
+        if existing.handle.actor_id != actor_id:
+            ref.drop()
+            return existing
+    if cls.detached:
+        ref.drop()
+        return Ref(client, b"", "", handle)
+    return ref
+
+
+def handle_from_reply(client: SimClient, data: bytes) -> Ref:
+    """A handle by name: it does not keep the actor alive."""
+    known = msgspec.msgpack.decode(data)
+    number = int.from_bytes(known["methods"], "little")
+    return Ref(client, b"", "", Handle(known["actor_id"], number, known["max_task_retries"], counted=False))
+
+
+def find_actor(client: SimClient, name: str) -> Steps:
+    """A handle to a named actor; raises `RemoteError` where there is none."""
+    reply: Any = yield from ask(client, client.machine.gcs, gcs.NamedActor(0, name, client.namespace))
+    if reply.error is not None:
+        raise RemoteError(reply.error)
+    return handle_from_reply(client, reply.data)
+
+
+def kill_actor(client: SimClient, handle: Handle, *, no_restart: bool) -> None:
+    client.oracle.kill_asked(handle.actor_id)
+    client.post(KillByHandle(handle.actor_id, no_restart))

@@ -1,0 +1,227 @@
+"""A simulated cluster: its processes, their ends, and a driver's course."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raynb.runtime.core.inbox import KillByHandle, Outgoing
+from raynb.runtime.messages import Message
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.gcs import FinishJob, RegisterJob
+from raynb.runtime.messages.ids import JOB_ID_BYTES
+from raynb.runtime.messages.node import LeaveNode
+from raynb.runtime.ports.fake_state_store import FakeDisk
+from tests.sim import calls
+from tests.sim.calls import Execution, RemoteError
+from tests.sim.client import SimClient
+from tests.sim.gcs import SimGcs
+from tests.sim.interpreter import Frame
+from tests.sim.memory import Cell
+from tests.sim.network import Network
+from tests.sim.node import SimNode
+from tests.sim.oracle import Oracle
+from tests.sim.threads import Pause, Steps
+from tests.sim.values import number
+from tests.sim.worker import SimWorker
+from tests.sim.workload import Operation, Plan
+from tests.sim.world import Violation, World
+
+CONFIG = Config(
+    inline_limit_bytes=100,
+    client_extent_bytes=4096,
+    own_extent_bytes=2048,
+    retry_request_s=0.5,
+    interrupt_patience_s=1.0,
+    force_patience_s=1.0,
+    event_flush_s=0.4,
+    store_full_timeout_s=1.0,
+)
+
+
+class Cluster:
+    """All processes of one run.
+
+    Attributes
+    ----------
+    processes
+        By address; the GCS's is its latest.
+    drivers
+        Those of the plan.
+    """
+
+    python_version = "3.11.0"
+    node_address = "node"
+    gcs_address = "gcs"
+
+    def __init__(self, plan: Plan, *, digest: bool = False) -> None:
+        self.plan = plan
+        limits = plan.limits
+        self.config = CONFIG.__class__(
+            **{
+                **{name: getattr(CONFIG, name) for name in CONFIG.__struct_fields__},
+                "batch_tasks_max": limits.batch_tasks_max,
+                "worker_result_cache_bytes": limits.result_cache_bytes,
+                "lease_idle_s": limits.lease_idle_s,
+                "worker_idle_s": limits.worker_idle_s,
+            }
+        )
+        self.world = World(plan.seed, digest=digest)
+        self.network = Network(self.world, limits.wild)
+        self._pids = 0
+        self._addresses: dict[int, str] = {}
+        self.processes: dict[str, Any] = {}
+        self.oracle = Oracle(self)
+        self.disk = FakeDisk()
+        self.jobs_over: set[bytes] = set()
+        self.gcs_pause_s = 0.05
+        self.network.away(self.gcs_address)
+        self.node = SimNode(self)
+        self.memory = self.node.memory
+        self.gcs = SimGcs(self, self.disk)
+        self.node.gcs_started()
+        self.drivers = [self._driver(index) for index in range(len(plan.drivers))]
+        self.settled: set[str] = set()
+        """Drivers whose threads are through."""
+
+    def next_pid(self) -> int:
+        self._pids += 1
+        return self._pids
+
+    def address_of(self, pid: int) -> str:
+        """Of the process with this pid, which is also the origin of its ids."""
+        return next((a for a, p in self.processes.items() if p.pid == pid), "")
+
+    def _driver(self, index: int, name: str = "driver") -> SimClient:
+        job = (index + 1).to_bytes(JOB_ID_BYTES, "little")
+        return SimClient(self, f"{name}{index}", f"{name}{index}", job, "ns")
+
+    # -- ends
+
+    def ended(self, process: Any, how: str, *, orderly: bool = False) -> None:
+        """A process is gone."""
+        if not process.alive:
+            return
+        self.world.note(process.address, "ENDED", how)
+        process.alive = False
+        self.oracle.facts.died[process.address] = how
+        self.network.died(process.address, orderly=orderly)
+        self.memory.let_go(process.address)
+        if isinstance(process, SimWorker):
+            self.node.worker_ended(process, how)
+        elif isinstance(process, SimClient):
+            self.jobs_over.add(process.job)
+            self.node.driver_ended(process.address)
+
+    def kill_gcs(self, pause_s: float) -> None:
+        """End the GCS; its node manager starts it again."""
+        gcs = self.gcs
+        if not gcs.alive or not self.node.alive:
+            return
+        self.world.note("gcs", "ENDED", f"back in {pause_s:.3f} s")
+        gcs.alive = False
+        self.network.died(self.gcs_address, orderly=False, returns=True)
+        self.world.after(pause_s, self._restart_gcs)
+
+    def _restart_gcs(self) -> None:
+        if self.node.alive:
+            self.gcs = SimGcs(self, self.disk)
+            self.node.gcs_started()
+
+    def kill_node(self) -> None:
+        """End the node manager, and what dies with it."""
+        if not self.node.alive:
+            return
+        self.world.note("node", "ENDED", "with all its workers")
+        self.oracle.facts.node_died = True
+        self.node.alive = False
+        self.network.died(self.node_address, orderly=False)
+        for process in list(self.processes.values()):
+            if isinstance(process, SimWorker):
+                self.ended(process, "its node manager died")
+            elif isinstance(process, SimClient) and process.alive:
+                self.world.after(self.world.between(0.0001, 0.02), process.node_manager_died, "it was killed")
+        if self.gcs.alive:
+            self.gcs.alive = False
+            self.network.died(self.gcs_address, orderly=False)
+
+    def node_stopped(self, reason: str) -> None:
+        raise Violation(f"the node manager stops: {reason}")
+
+    def refused(self, client: SimClient, error: str) -> None:
+        """A node manager does not take a process; a worker ends by itself then."""
+        if not isinstance(client, SimWorker):
+            raise Violation(f"{client} was refused: {error}")
+        self.ended(client, "refused")
+
+    def job_over(self, job: bytes) -> bool:
+        return job in self.jobs_over
+
+    def may_leave(self, address: str) -> bool:
+        """Whether a process may end in an orderly way although others refer to what it owns: actors, and drivers."""
+        process = self.processes[address]
+        return not isinstance(process, SimWorker) or process.is_actor
+
+    # -- memory
+
+    def memory_write(self, client: SimClient, place: Any, oid: bytes, owner: str, data: bytes) -> None:
+        self.memory.write(place.segment, place.offset, Cell(oid, owner, place.grant, place.size, data))
+
+    # -- drivers
+
+    def driver_joined(self, client: SimClient) -> None:
+        """What a driver does after it has joined."""
+        client.post(Outgoing(self.gcs_address, RegisterJob(0, client.job, client.address, client.pid, "ns", "sim", 0.0)))
+        if client in self.drivers:
+            index = self.drivers.index(client)
+            for position, body in enumerate(self.plan.drivers[index]):
+                client.start_thread(f"t{position}", self._course(client, number(index, position), body))
+        else:
+            client.start_thread("janitor", self._clean_up(client))
+
+    def _course(self, client: SimClient, label: int, body: tuple[Operation, ...]) -> Steps:
+        frame = Frame(client, Execution(client.root, bytes(24)), label, patient=True)
+        yield from frame.run(body)
+        for generator in frame.generators:
+            while (ref := (yield from calls.next_item(client, generator))) is not None:
+                frame.refs.append(ref)
+            generator.close()
+            frame.refs.append(generator.ref)
+        frame.generators = []
+        for ref in frame.refs:
+            try:
+                (loaded,) = yield from calls.get(client, [ref], None)
+            except RemoteError:
+                continue
+            yield Pause()
+            calls.let_go(loaded)
+        frame.let_go()
+
+    def _clean_up(self, client: SimClient) -> Steps:
+        """End what would live for ever: detached actors."""
+        for actor_id, facts in self.oracle.facts.actors.items():
+            if facts.cls.detached:
+                self.oracle.kill_asked(actor_id)
+                client.post(KillByHandle(actor_id, True))
+        yield Pause(0.01)
+
+    def janitor(self) -> SimClient:
+        """A driver that comes when all others are through."""
+        return self._driver(len(self.drivers), "janitor")
+
+    def leave(self, client: SimClient) -> None:
+        """A driver's orderly end."""
+        client.post(Outgoing(self.gcs_address, FinishJob(client.job)))
+        goodbye: Message = LeaveNode()
+        client.leave(goodbye)
+
+    @property
+    def living_clients(self) -> list[SimClient]:
+        return [p for p in self.processes.values() if isinstance(p, SimClient) and p.alive and p.joined is not None]
+
+    @property
+    def through(self) -> bool:
+        """Whether every living driver's threads are at their end."""
+        return all(
+            not driver.alive or (driver.threads and all(thread.done for thread in driver.threads))
+            for driver in self.drivers
+        )

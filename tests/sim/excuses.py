@@ -1,0 +1,165 @@
+"""Which errors have a cause in what happened, and which have none.
+
+Without faults, cancels and kills nothing may fail but what the workload itself raises.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raynb.runtime.core.task import Task
+from raynb.runtime.messages.ids import task_of
+
+if TYPE_CHECKING:
+    from tests.sim.client import SimClient
+    from tests.sim.cluster import Cluster
+    from tests.sim.workload import ActorClass, RemoteFunction
+
+EXITED = "exited"
+
+
+class TaskFacts:
+    """One task.
+
+    Attributes
+    ----------
+    marks
+        (worker, attempt) of each mark in a page.
+    starts
+        By attempt, the worker on which it ran.
+    """
+
+    def __init__(self, task: Task, remote: RemoteFunction, submitter: str, actor_id: bytes) -> None:
+        self.task = task
+        self.remote = remote
+        self.submitter = submitter
+        self.actor_id = actor_id
+        self.parent = task.parent
+        self.retries_allowed = task.retries_left
+        self.marks: list[tuple[str, int]] = []
+        self.starts: dict[int, str] = {}
+
+    def __repr__(self) -> str:
+        return f"{self.task!r} f{self.remote.number} from {self.submitter}, marks {self.marks}, starts {self.starts}"
+
+    @property
+    def ended_itself(self) -> bool:
+        """Whether it is a call that may end its actor."""
+        return any(type(operation).__name__ == "ExitActor" for operation in self.remote.body)
+
+    def deps_failed(self, facts: Excuses, kind: str) -> bool:
+        """Whether an input may have failed in this way."""
+        return any(facts.excuses(oid, kind) for oid in self.task.deps or ())
+
+
+class ActorFacts:
+    """One actor: its processes, and by incarnation."""
+
+    def __init__(self, cls: ActorClass, creator: str, job: bytes, deps: list[bytes]) -> None:
+        self.cls = cls
+        self.creator = creator
+        self.job = job
+        self.deps = deps
+        self.processes: set[str] = set()
+        self.incarnations: dict[int, list[str]] = {}
+
+
+class Excuses:
+    """What happened, as far as it can excuse an error."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.tasks: dict[bytes, TaskFacts] = {}
+        self.actors: dict[bytes, ActorFacts] = {}
+        self.holders: dict[bytes, set[str]] = {}
+        self.died: dict[str, str] = {}
+        """Address of each process that has ended, and how."""
+        self.cancelled: dict[bytes, bool] = {}
+        """Task -> whether its children were meant, too."""
+        self.forced: set[bytes] = set()
+        self.killed_actors: set[bytes] = set()
+        self.node_died = False
+        self.store_full = False
+        self.store_away = False
+
+    def task_refs(self, task: Task) -> None:
+        """References inside a call's arguments are held by it."""
+        for oid in task.refs or ():
+            self.holders.setdefault(oid, set())
+
+    def may_differ(self, kind: str) -> bool:
+        """Whether others may have seen another outcome: who looks after a death sees less."""
+        return kind in ("OwnerDiedError", "LocalRayletDiedError", "ObjectLostError", "ReferenceCountingAssertionError")
+
+    def excuses(self, oid: bytes, kind: str, depth: int = 0) -> bool:
+        """Whether an object may have failed in this way."""
+        if kind == "LocalRayletDiedError":
+            return self.node_died
+        if depth > 40:
+            return False
+        facts = self.tasks.get(task_of(oid))
+        if kind == "OwnerDiedError" and self._owner_died(oid, facts):
+            return True
+        if kind in ("ObjectLostError", "ReferenceCountingAssertionError") and self._holder_died(oid):
+            return True
+        if facts is None:
+            return False
+        if self._of_task(facts, kind):
+            return True
+        if facts.actor_id and self._of_actor(facts, kind, depth):
+            return True
+        return any(self.excuses(dep, kind, depth + 1) for dep in facts.task.deps or ())
+
+    def _owner_died(self, oid: bytes, facts: TaskFacts | None) -> bool:
+        pid = int.from_bytes(oid[8:20], "little")
+        owner = facts.submitter if facts is not None else self._cluster.address_of(pid)
+        if owner not in self.died:
+            return False
+        # A worker that owns what others hold does not leave.
+        return self.died[owner] != EXITED or self._cluster.may_leave(owner)
+
+    def _holder_died(self, oid: bytes) -> bool:
+        return any(holder in self.died for holder in self.holders.get(oid, ()))
+
+    def _of_task(self, facts: TaskFacts, kind: str) -> bool:
+        if kind == "RayTaskError":
+            return bool(facts.remote.raises) or self.store_full or self.node_died
+        if kind == "TaskCancelledError":
+            return self._was_cancelled(facts)
+        if kind == "WorkerCrashedError":
+            return any(self.died.get(worker, EXITED) != EXITED for worker, _ in facts.marks)
+        return False
+
+    def _was_cancelled(self, facts: TaskFacts) -> bool:
+        if facts.task.id in self.cancelled:
+            return True
+        parent = self.tasks.get(facts.parent)
+        while parent is not None:
+            if self.cancelled.get(parent.task.id):
+                return True
+            parent = self.tasks.get(parent.parent)
+        return False
+
+    def _of_actor(self, facts: TaskFacts, kind: str, depth: int) -> bool:
+        actor = self.actors[facts.actor_id]
+        if kind in ("ActorDiedError", "ActorUnavailableError"):
+            if facts.actor_id in self.killed_actors or actor.creator in self.died or self.node_died:
+                return True
+            if any(process in self.died for process in actor.processes) or self._cluster.job_over(actor.job):
+                return True
+            if facts.task.actor is not None and not facts.task.refs:
+                return True  # a handle by name does not keep it alive
+        if kind == "ActorAlreadyExistsError" and actor.cls.name:
+            return True
+        return any(self.excuses(dep, kind, depth + 1) for dep in actor.deps)
+
+    def excuses_refusal(self, client: SimClient, kind: str) -> bool:
+        """Whether a request may be refused in this way."""
+        if kind == "LocalRayletDiedError":
+            return self.node_died
+        if kind == "ActorAlreadyExistsError":
+            return True
+        if kind == "ActorDiedError":
+            return self._cluster.job_over(client.job) or bool(self.died) or bool(self.killed_actors)
+        # A constructor's input that failed.
+        return kind in ("RayTaskError", "TaskCancelledError", "WorkerCrashedError", "OwnerDiedError")

@@ -1,0 +1,246 @@
+"""Plans from seeds: random task graphs, actors, streams, and what goes wrong while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from tests.sim import workload as w
+
+FUNCTIONS_MAX = 9
+TASKS_OF_ONE_MAX = 10
+TASKS_OF_A_DRIVER_MAX = 40
+SIZES = (8, 8, 8, 40, 90, 200, 700, 1500, 3000)
+NAMES = ("ada", "bob")
+MESSAGES = (
+    "PushTasks", "TasksDone", "AddBorrowers", "BorrowersAdded", "RemoveBorrowers", "RefsTaken", "SealObjects",
+    "LeaseGranted", "TasksReturned", "ObjectValues", "StartActor", "ActorStarted", "ActorState", "CreateActor",
+    "StreamItems", "PullObjects", "WorkerBlocked", "ExtentGranted", "FreeObjects", "ProcessDied", "KillActor",
+)  # fmt: skip
+
+
+class Maker:
+    """Makes one plan."""
+
+    def __init__(self, seed: int, faults: bool) -> None:
+        self.rng = Random(seed * 2 + faults)
+        self.seed = seed
+        self.with_faults = faults
+        self.rough = faults or self.rng.random() < 0.3
+        """Cancels and kills are part of what users do."""
+        self.functions: list[w.RemoteFunction] = []
+        self.costs: list[int] = []
+        self.classes: list[w.ActorClass] = []
+        self.small_store = self.rng.random() < 0.1
+
+    def plan(self) -> w.Plan:
+        rng = self.rng
+        leaves = rng.randint(1, 3)
+        for number in range(rng.randint(leaves + 1, FUNCTIONS_MAX - 4)):
+            self._function(number, leaf=number < leaves)
+        for number in range(rng.choice((0, 1, 1, 2))):
+            self._class(number)
+        drivers = tuple(
+            tuple(self._driver_body() for _ in range(1 if rng.random() < 0.8 else 2))
+            for _ in range(1 if rng.random() < 0.6 else 2)
+        )
+        return w.Plan(
+            self.seed,
+            tuple(self.functions),
+            tuple(self.classes),
+            drivers,
+            self._faults() if self.with_faults else (),
+            self._limits(),
+        )
+
+    # -- choices
+
+    def few(self, most: int, weight: float = 0.5) -> tuple[int, ...]:
+        """Some numbers to pick by."""
+        count = 0
+        while count < most and self.rng.random() < weight:
+            count += 1
+        return tuple(self.rng.randrange(64) for _ in range(count))
+
+    def _function(self, number: int, *, leaf: bool, method: bool = False) -> None:
+        rng = self.rng
+        body, cost = self._body(leaf=leaf, method=method)
+        streaming = rng.random() < 0.12
+        count = rng.randint(0, 6) if streaming else rng.choice((1, 1, 1, 1, 1, 2, 3, 0))
+        returned = tuple(w.Returned(rng.choice(SIZES), self.few(2, 0.4)) for _ in range(max(count, 1)))
+        resources = rng.choice(({"CPU": 1.0}, {"CPU": 1.0}, {"CPU": 1.0}, {"CPU": 0.5}, {}))
+        if leaf and rng.random() < 0.15:
+            resources = {"CPU": 1.0, "special": 1.0}
+        self.functions.append(
+            w.RemoteFunction(
+                number=number,
+                body=body,
+                returned=returned if not streaming or count else (),
+                num_returns=-1 if streaming else count,
+                resources=resources,
+                retries=rng.choice((3, 3, 3, 1, 0, -1)),
+                raises=rng.choice(("", "", "", "", "", "", "", "", "always", "first")),
+                gap_s=rng.choice((0.0, 0.0, 0.0, 0.002, 0.03)),
+            )
+        )
+        self.costs.append(cost)
+
+    def _body(self, *, leaf: bool, method: bool) -> tuple[tuple[w.Operation, ...], int]:
+        """Operations, and how many tasks one call comes to."""
+        rng = self.rng
+        operations: list[w.Operation] = []
+        cost = 1
+        for _ in range(rng.choice((0, 1, 1, 2, 3, 4))):
+            if not leaf and rng.random() < 0.5:
+                callee = rng.randrange(len(self.functions))
+                if cost + self.costs[callee] <= TASKS_OF_ONE_MAX:
+                    cost += self.costs[callee]
+                    operations.append(w.Call(callee, self.few(2), self.few(2, 0.4)))
+                    continue
+            operations.append(self._plain(method=method))
+        return tuple(operations), cost
+
+    def _plain(self, *, method: bool) -> w.Operation:
+        """Something that tasks and methods do."""
+        rng = self.rng
+        makers: list[tuple[int, Callable[[], w.Operation]]] = [
+            (4, lambda: w.Sleep(rng.choice((0.0002, 0.001, 0.003, 0.02, 0.1)))),
+            (3, lambda: w.Put(rng.choice(SIZES), self.few(2, 0.4))),
+            (4, lambda: w.Get(self.few(3, 0.7) or (0,), keep=rng.random() < 0.6)),
+            (1, lambda: w.Wait(self.few(3, 0.8) or (0,), rng.randint(1, 2), rng.choice((0.0, 0.01, 0.3)))),
+            (2, lambda: w.Drop(rng.randrange(64))),
+            (1, lambda: w.DropView(rng.randrange(64))),
+            (1, lambda: w.Take(rng.randrange(64), rng.randint(1, 3))),
+            (1, lambda: w.Method(rng.randrange(64), rng.randrange(64), self.few(1), self.few(2, 0.4))),
+        ]
+        if method:
+            makers += [
+                (3, lambda: w.Remember(rng.randrange(64))),
+                (2, lambda: w.Recall(rng.randrange(64))),
+                (1, lambda: w.Forget(rng.randrange(64))),
+            ]
+            if self.rough:
+                makers.append((1, lambda: w.ExitActor()))
+        if self.rough:
+            makers.append((1, lambda: w.Cancel(rng.randrange(64), rng.random() < 0.2, rng.random() < 0.8)))
+        return self._draw(makers)
+
+    def _draw(self, makers: list[tuple[int, Callable[[], w.Operation]]]) -> w.Operation:
+        dice = self.rng.randrange(sum(weight for weight, _ in makers))
+        for weight, make in makers:
+            dice -= weight
+            if dice < 0:
+                return make()
+        raise AssertionError
+
+    def _class(self, number: int) -> None:
+        rng = self.rng
+        first = len(self.functions)
+        for offset in range(rng.randint(2, 3)):
+            self._function(first + offset, leaf=rng.random() < 0.7, method=True)
+        init = self.functions[first]
+        raises = "" if rng.random() < 0.9 else init.raises
+        body = tuple(op for op in init.body if not isinstance(op, w.ExitActor))
+        self.functions[first] = w.RemoteFunction(first, body, raises=raises)
+        detached = rng.random() < 0.2
+        self.classes.append(
+            w.ActorClass(
+                number=number,
+                init=first,
+                methods=tuple(range(first + 1, len(self.functions))),
+                restarts=rng.choice((0, 0, 1, 2, -1)),
+                task_retries=rng.choice((0, 0, 1, -1)),
+                concurrency=rng.choice((0, 0, 0, 1, 2)),
+                detached=detached,
+                name=rng.choice(NAMES) if detached or rng.random() < 0.25 else "",
+                get_if_exists=rng.random() < 0.5,
+                resources=rng.choice(({}, {}, {"special": 0.1})),
+            )
+        )
+
+    def _driver_body(self) -> tuple[w.Operation, ...]:
+        rng = self.rng
+        operations: list[w.Operation] = []
+        left = TASKS_OF_A_DRIVER_MAX
+        tasks = [i for i in range(len(self.costs)) if not any(i in (c.init, *c.methods) for c in self.classes)]
+        for _ in range(rng.randint(4, 22)):
+            dice = rng.random()
+            if dice < 0.45:
+                callee = rng.choice(tasks)
+                if self.costs[callee] <= left:
+                    left -= self.costs[callee]
+                    operations.append(w.Call(callee, self.few(3), self.few(2, 0.4)))
+            elif self.classes and dice < 0.55:
+                operations.append(w.Create(rng.randrange(len(self.classes)), self.few(1, 0.3), self.few(2, 0.4)))
+            elif self.classes and dice < 0.72:
+                operations.append(w.Method(rng.randrange(64), rng.randrange(64), self.few(2, 0.4), self.few(2)))
+            elif self.classes and dice < 0.76:
+                operations.append(self._about_actors())
+            else:
+                operations.append(self._of_a_driver())
+        return tuple(operations)
+
+    def _about_actors(self) -> w.Operation:
+        rng = self.rng
+        makers: list[tuple[int, Callable[[], w.Operation]]] = [
+            (2, lambda: w.DropHandle(rng.randrange(64))),
+            (2, lambda: w.Find(rng.choice(NAMES))),
+        ]
+        if self.rough:
+            makers.append((2, lambda: w.Kill(rng.randrange(64), rng.random() < 0.6)))
+        return self._draw(makers)
+
+    def _of_a_driver(self) -> w.Operation:
+        rng = self.rng
+        makers: list[tuple[int, Callable[[], w.Operation]]] = [
+            (3, lambda: w.Put(rng.choice(SIZES), self.few(3, 0.5))),
+            (4, lambda: w.Get(self.few(4, 0.7) or (0,), None, rng.random() < 0.6)),
+            (1, lambda: w.Get(self.few(4, 0.7) or (0,), rng.choice((0.0, 0.005, 0.1)), rng.random() < 0.5)),
+            (2, lambda: w.Wait(self.few(5, 0.8) or (0,), rng.randint(1, 4), rng.choice((None, 0.0, 0.01, 0.2)))),
+            (4, lambda: w.Drop(rng.randrange(64))),
+            (2, lambda: w.DropView(rng.randrange(64))),
+            (2, lambda: w.Sleep(rng.choice((0.0005, 0.01, 0.06, 0.4)))),
+            (2, lambda: w.Take(rng.randrange(64), rng.randint(1, 4))),
+            (1, lambda: w.Close(rng.randrange(64))),
+        ]
+        if self.rough:
+            makers.append((2, lambda: w.Cancel(rng.randrange(64), rng.random() < 0.25, rng.random() < 0.8)))
+        return self._draw(makers)
+
+    # -- the cluster and its faults
+
+    def _limits(self) -> w.Limits:
+        rng = self.rng
+        return w.Limits(
+            cpus=rng.choice((1.0, 2.0, 2.0, 3.0)),
+            store_bytes=16384 if self.small_store else 1 << 20,
+            batch_tasks_max=rng.choice((2000, 2000, 3)),
+            result_cache_bytes=rng.choice((1 << 22, 1 << 22, 30)),
+            lease_idle_s=rng.choice((0.2, 0.2, 0.02)),
+            worker_idle_s=rng.choice((60.0, 60.0, 0.3)),
+            wild=rng.choice((0.0, 0.3, 1.0)),
+        )
+
+    def _faults(self) -> tuple[w.Fault, ...]:
+        rng = self.rng
+        faults: list[w.Fault] = []
+        for _ in range(rng.randint(1, 5)):
+            kind = rng.choice(
+                ("worker", "worker", "worker", "worker", "driver", "gcs", "gcs", "store-away", "stall", "stall",
+                 "no-segment", "no-fork")
+            )  # fmt: skip
+            if rng.random() < 0.02:
+                kind = "node"
+            lasting = rng.choice((0.001, 0.05, 0.3, 1.2))
+            if rng.random() < 0.5:
+                faults.append(
+                    w.Fault(kind, 0.0, rng.choice(MESSAGES), rng.randint(1, 12), rng.randrange(64), lasting)
+                )
+            else:
+                faults.append(w.Fault(kind, rng.random() ** 2 * 1.5, "", 1, rng.randrange(64), lasting))
+        return tuple(faults)
+
+
+def make_plan(seed: int, *, faults: bool) -> w.Plan:
+    """The plan of a seed."""
+    return Maker(seed, faults).plan()

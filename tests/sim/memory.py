@@ -1,0 +1,117 @@
+"""The shared memory of a simulated node, where every wrong access is seen.
+
+A segment is a list of written objects by their offsets. The store's accounts say which bytes are free; whoever reads what
+is free, writes where somebody else's object lies, or frees what somebody still views, is caught in the act.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from raynb.runtime.core.store import StoreMachine
+from raynb.runtime.messages.objects import SealedObject
+from tests.sim.show import name_id
+from tests.sim.world import Violation
+
+
+class Cell(Struct, frozen=True):
+    """One object as it was written: a real one has this in its header."""
+
+    oid: bytes
+    owner: str
+    grant: int
+    size: int
+    data: bytes
+
+
+class View:
+    """Somebody reads a cell. ``release`` it."""
+
+    __slots__ = ("cell", "held", "memory", "offset", "segment", "who")
+
+    def __init__(self, memory: Memory, who: str, segment: str, offset: int, cell: Cell) -> None:
+        self.memory = memory
+        self.who = who
+        self.segment = segment
+        self.offset = offset
+        self.cell = cell
+        self.held = True
+        memory.views[id(self)] = self
+
+    def release(self) -> None:
+        """Look away."""
+        if self.held:
+            self.held = False
+            del self.memory.views[id(self)]
+
+
+class Memory:
+    """See the module. It learns from the store's own allocator what is free."""
+
+    def __init__(self, store: StoreMachine) -> None:
+        self.segments: dict[str, dict[int, Cell]] = {}
+        self.views: dict[int, View] = {}
+        self._free: set[tuple[str, int]] = set()
+        """Where objects lie that were freed: their bytes stay until others are written there."""
+        allocator = store.index.allocator
+        release = allocator.release
+
+        def watched(segment: str, offset: int, size: int) -> None:
+            release(segment, offset, size)
+            self._freed(segment, offset, size)
+
+        allocator.release = watched  # type: ignore[method-assign]
+
+    def grow(self, name: str) -> None:
+        """A new segment."""
+        self.segments[name] = {}
+
+    def drop(self, name: str) -> None:
+        """A segment is removed; nobody may look at it any more."""
+        for view in self.views.values():
+            if view.segment == name:
+                raise Violation(f"segment {name} was dropped while {view.who} views {name_id(view.cell.oid)} in it")
+        for at in self.segments.pop(name):
+            self._free.discard((name, at))
+
+    def write(self, segment: str, offset: int, cell: Cell) -> None:
+        """Write an object: where others lay it is overwritten, so nobody may look at those."""
+        end = offset + cell.size
+        for view in self.views.values():
+            if view.segment == segment and view.offset < end and offset < view.offset + view.cell.size:
+                raise Violation(
+                    f"object {name_id(cell.oid)} was written over {name_id(view.cell.oid)}, which {view.who} views"
+                )
+        cells = self.segments[segment]
+        for at in [at for at, old in cells.items() if at < end and offset < at + old.size]:
+            del cells[at]
+            self._free.discard((segment, at))
+        cells[offset] = cell
+
+    def read(self, who: str, segment: str, offset: int, oid: bytes) -> View:
+        """Read an object that must be there."""
+        cell = self.segments.get(segment, {}).get(offset)
+        if cell is None or cell.oid != oid or (segment, offset) in self._free:
+            found = "nothing" if cell is None else name_id(cell.oid) if cell.oid != oid else "free memory"
+            raise Violation(f"{who} reads object {name_id(oid)} at {segment}:{offset}, but there is {found}: it was freed")
+        return View(self, who, segment, offset, cell)
+
+    def _freed(self, segment: str, offset: int, size: int) -> None:
+        end = offset + size
+        for view in self.views.values():
+            if view.segment == segment and offset <= view.offset < end:
+                raise Violation(f"object {name_id(view.cell.oid)} was freed while {view.who} views it")
+        self._free.update((segment, at) for at in self.segments[segment] if offset <= at < end)
+
+    def walk(self, segment: str, offset: int, size: int, grant: int) -> list[SealedObject]:
+        """The complete objects of one grant, as the codec's ``walk_extent`` finds them."""
+        return [
+            SealedObject(cell.oid, cell.owner, grant, at, cell.size)
+            for at, cell in sorted(self.segments.get(segment, {}).items())
+            if offset <= at < offset + size and cell.grant == grant
+        ]
+
+    def let_go(self, who: str) -> None:
+        """A process is dead, and its views with it."""
+        for view in [view for view in self.views.values() if view.who == who]:
+            view.release()

@@ -1,0 +1,236 @@
+"""What is true of a simulated cluster, noted as it happens, and held against what its processes say.
+
+The oracle knows each object's right value before anybody has computed it, each task's starts, each process's end. A value
+that is wrong, a task that runs twice, a call out of its turn, an error without a cause: each is a `Violation`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from raynb.runtime.core.client_effects import Frames
+from raynb.runtime.core.executor import Job
+from raynb.runtime.core.task import DONE, Task
+from raynb.runtime.messages.ids import task_of
+from raynb.runtime.messages.node import StartActor
+from raynb.runtime.messages.tasks import Result, TasksDone
+from raynb.runtime.messages.values import Failed, Value
+from tests.sim.show import name_id
+from tests.sim.excuses import ActorFacts, Excuses, TaskFacts
+from tests.sim.values import CallContent, number
+from tests.sim.world import Violation
+
+if TYPE_CHECKING:
+    from tests.sim.client import SimClient
+    from tests.sim.cluster import Cluster
+    from tests.sim.worker import SimWorker
+    from tests.sim.workload import ActorClass, RemoteFunction
+
+
+SMALL_STORE_BYTES = 1 << 16
+
+
+class Oracle:
+    """See the module."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.facts = Excuses(cluster)
+        self._expected: dict[bytes, int] = {}
+        self._outcomes: dict[bytes, str] = {}
+        self._constructors: dict[bytes, Task] = {}
+        self._never_to_run: dict[bytes, str] = {}
+        self._order: dict[tuple[str, str], int] = {}
+        self._ran_in: set[tuple[str, bytes]] = set()
+        self._expected_done: list[tuple[Task, int, Result]] = []
+        self.counts = {"tasks": 0, "runs": 0, "reads": 0, "failures": 0}
+        self.failure_kinds: dict[str, int] = {}
+
+    # -- what is asked for
+
+    def submitted(self, client: SimClient, task: Task, remote: RemoteFunction, label: int, actor_id: bytes) -> None:
+        self.counts["tasks"] += 1
+        self.facts.tasks[task.id] = TaskFacts(task, remote, client.address, actor_id)
+        for index, oid in enumerate(task.return_ids(), 1):
+            self._expected[oid] = number(label, index)
+        self.facts.task_refs(task)
+
+    def created(self, client: SimClient, task: Task, actor_id: bytes, cls: ActorClass) -> None:
+        self.facts.actors[actor_id] = ActorFacts(cls, client.address, client.job, task.deps or [])
+        self._constructors[task.id] = task
+        self.facts.task_refs(task)
+
+    def expect(self, oid: bytes, token: int) -> None:
+        """The right value of an object."""
+        known = self._expected.setdefault(oid, token)
+        if known != token:
+            raise Violation(f"object {name_id(oid)} would be two values")
+
+    def held(self, oid: bytes, address: str) -> None:
+        """A process has a reference."""
+        self.facts.holders.setdefault(oid, set()).add(address)
+
+    def cancel_asked(self, oid: bytes, *, recursive: bool, force: bool) -> None:
+        self.facts.cancelled[task_of(oid)] = recursive
+        if force:
+            self.facts.forced.add(task_of(oid))
+
+    def kill_asked(self, actor_id: bytes) -> None:
+        self.facts.killed_actors.add(actor_id)
+
+    def exit_asked(self, actor_id: bytes) -> None:
+        self.facts.killed_actors.add(actor_id)
+
+    def constructor_failed(self, actor_id: bytes) -> None:
+        self.facts.killed_actors.add(actor_id)
+
+    def store_was_full(self) -> None:
+        """Somebody was told so; it must be a small one."""
+        if self._cluster.plan.limits.store_bytes > SMALL_STORE_BYTES:
+            raise Violation("the store is full, and should have room for everything")
+        self.facts.store_full = True
+
+    def call_failed(self, client: SimClient, failed: Failed) -> None:
+        """A request was refused."""
+        if not self.facts.excuses_refusal(client, failed.kind):
+            raise Violation(f"{client.address} was refused without a cause: {failed.kind}: {failed.message}")
+
+    def dependencies(self, task_id: bytes) -> list[bytes]:
+        """What the arguments of a task are the values of."""
+        facts = self.facts.tasks.get(task_id)
+        if facts is not None:
+            return facts.task.deps or []
+        return self._constructors[task_id].deps or []
+
+    # -- what runs
+
+    def marked(self, worker: SimWorker, job: Job) -> None:
+        """A worker has written the start of a task into its page."""
+        facts = self.facts.tasks[job.spec.task_id]
+        facts.marks.append((worker.address, job.spec.attempt))
+
+    def check_function(self, job: Job, call: CallContent) -> None:
+        """What runs is what was meant, whatever had the same name before."""
+        if job.function.function_id and int.from_bytes(job.function.function_id, "little") != call.function:
+            raise Violation(f"task {name_id(job.spec.task_id)} is of function {call.function}, but {job.function} came")
+
+    def started(self, worker: SimWorker, job: Job, call: CallContent) -> None:
+        """The first instruction of a task."""
+        spec = job.spec
+        self.counts["runs"] += 1
+        facts = self.facts.tasks[spec.task_id]
+        what = f"task {name_id(spec.task_id)} (attempt {spec.attempt}, f{call.function}) on {worker.address}"
+        self._cluster.world.note(worker.address, "runs", f"f{call.function} {name_id(spec.task_id)} attempt {spec.attempt}")
+        if spec.attempt in facts.starts:
+            raise Violation(f"{what} ran already on {facts.starts[spec.attempt]}: one attempt, one run")
+        if spec.attempt and not any(attempt == spec.attempt - 1 for _, attempt in facts.marks):
+            raise Violation(f"{what}: the attempt before it was never started, and yet was counted")
+        facts.starts[spec.attempt] = worker.address
+        allowed = facts.retries_allowed
+        if allowed >= 0 and len(facts.starts) > 1 + allowed:
+            raise Violation(f"{what} runs for the {len(facts.starts)}th time; retries: {allowed}")
+        told = self._never_to_run.get(spec.task_id)
+        if told is not None:
+            raise Violation(f"{what} runs after somebody was told: {told}")
+        if worker.is_actor:
+            self._check_order(worker, job, call, what)
+        else:
+            self._check_lease(worker, job, what)
+
+    def _check_order(self, worker: SimWorker, job: Job, call: CallContent, what: str) -> None:
+        facts = self.facts.tasks[job.spec.task_id]
+        again = (worker.address, job.spec.task_id) in self._ran_in
+        self._ran_in.add((worker.address, job.spec.task_id))
+        self.facts.actors[facts.actor_id].processes.add(worker.address)
+        if again or facts.remote.raises == "first" or self.facts.actors[facts.actor_id].cls.concurrency > 1:
+            return
+        key = (worker.address, job.sender)
+        before = self._order.get(key, 0)
+        if call.order <= before:
+            raise Violation(f"{what} is call {call.order} of {job.sender}, and comes after its call {before}")
+        self._order[key] = call.order
+
+    def _check_lease(self, worker: SimWorker, job: Job, what: str) -> None:
+        if job.sender in self.facts.died:
+            return
+        grant = self._cluster.node.machine.leases.by_token.get(worker.token)
+        if grant is None or grant.number != job.lease or grant.demand.client != job.sender:
+            raise Violation(f"{what} runs under lease {job.lease} of {job.sender}, but the worker is {grant!r}")
+
+    def constructing(self, worker: SimWorker, start: StartActor) -> None:
+        """A constructor begins."""
+        facts = self.facts.actors[start.actor_id]
+        facts.processes.add(worker.address)
+        for other in facts.incarnations.get(start.incarnation, ()):
+            if other not in self.facts.died:
+                raise Violation(f"incarnation {start.incarnation} of {name_id(start.actor_id)} is in two processes")
+        facts.incarnations.setdefault(start.incarnation, []).append(worker.address)
+
+    # -- what comes out
+
+    def check_token(self, client: SimClient, oid: bytes, token: int) -> None:
+        """A value was read."""
+        self.counts["reads"] += 1
+        expected = self._expected.get(oid)
+        if expected != token:
+            raise Violation(f"{client.address} read {token} from {name_id(oid)}, which is {expected}")
+
+    def observed(self, client: SimClient, oid: bytes, value: Value) -> None:
+        """Somebody looks at an outcome: it is the same for all, and an error has a cause."""
+        failed = value if isinstance(value, Failed) else None
+        outcome = failed.kind if failed is not None else "a value"
+        if failed is not None:
+            self.counts["failures"] += 1
+            self.failure_kinds[failed.kind] = self.failure_kinds.get(failed.kind, 0) + 1
+            if not self.facts.excuses(oid, failed.kind):
+                raise Violation(
+                    f"{client.address} got {failed.kind} for {name_id(oid)} without a cause: {failed.message}\n"
+                    f"{self.facts.tasks.get(task_of(oid))!r}"
+                )
+            if "before it started" in failed.message or (
+                failed.kind == "ActorDiedError" and "may have run" not in failed.message
+            ):
+                self._check_never_ran(oid, failed)
+        if failed is not None and self.facts.may_differ(failed.kind):
+            return
+        before = self._outcomes.setdefault(oid, outcome)
+        if before != outcome:
+            raise Violation(f"{client.address} got {outcome} for {name_id(oid)}, where others got {before}")
+
+    def _check_never_ran(self, oid: bytes, failed: Failed) -> None:
+        facts = self.facts.tasks.get(task_of(oid))
+        if facts is None or facts.deps_failed(self.facts, failed.kind):
+            return
+        if failed.kind == "TaskCancelledError" and task_of(oid) not in self.facts.cancelled:
+            return
+        if facts.starts and not facts.ended_itself:
+            raise Violation(f"{name_id(oid)} has failed, '{failed.message}', but it ran on {facts.starts}")
+        self._never_to_run[task_of(oid)] = failed.message
+
+    def before(self, client: SimClient, event: Any) -> None:
+        """A machine is about to take an event: results in it count, whatever else is in it."""
+        self._expected_done.clear()
+        if not isinstance(event, Frames):
+            return
+        machine = client.machine
+        for sender, message in event.received:
+            if isinstance(message, TasksDone):
+                actor = machine.actors.by_worker.get(sender)
+                connection = machine.scheduler.by_worker.get(sender) or (actor.connection if actor else None)
+                for result in message.results if connection is not None else ():
+                    task = connection.inflight.get(result.seq) if connection is not None else None
+                    if task is not None:
+                        self._expected_done.append((task, task.attempt, result))
+
+    def after(self, client: SimClient, event: Any) -> None:
+        """A machine has taken an event."""
+        client.machine.check()
+        for task, attempt, result in self._expected_done:
+            if result.retryable and task.attempt == attempt + 1:
+                continue
+            if task.state is not DONE or task.attempt != attempt:
+                raise Violation(f"{client.address} had the result of {task!r}, attempt {attempt}, and goes on with it")
+            for oid, value in zip(task.return_ids(), result.values, strict=False):
+                entry = client.machine.objects.entries.get(oid)
+                if entry is not None and isinstance(entry.value, Failed) and not isinstance(value, Failed):
+                    raise Violation(f"{client.address} had the value of {name_id(oid)}, and settled {entry.value}")

@@ -1,0 +1,98 @@
+"""What is left at the end, and what hangs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raynb.runtime.core import gcs_actor_life
+from tests.sim.show import name_id
+from tests.sim.worker import SimWorker
+
+if TYPE_CHECKING:
+    from tests.sim.client import SimClient
+    from tests.sim.cluster import Cluster
+
+
+def leftovers(cluster: Cluster) -> list[str]:
+    """Everything that should be gone when nobody refers to anything any more."""
+    found: list[str] = []
+    for client in cluster.living_clients:
+        found += [f"{client.address}: {what}" for what in _left_in(client)]
+    node = cluster.node.machine
+    usage = node.store.statistics()
+    found += [f"store: {usage[name]} {name}" for name in ("objects", "grants", "waiting", "orphans") if usage[name]]
+    if usage["used_bytes"]:
+        found.append(f"store: {usage['used_bytes']} bytes are in use: {list(node.store.index.objects)}")
+    if node.leases.by_number:
+        found.append(f"leases: {list(node.leases.by_number.values())}")
+    if node.leases.available != node.leases.total:
+        found.append(f"resources: {node.leases.available} of {node.leases.total}")
+    found += [f"gcs: {actor!r}" for actor in _living_actors(cluster)]
+    if not hasattr(cluster.gcs, "machine"):
+        return [*found, "gcs: it is not there"]
+    if cluster.gcs.machine.requests.open or not cluster.gcs.machine.journal.idle:
+        found.append(f"gcs: {cluster.gcs.machine.requests!r} {cluster.gcs.machine.journal!r}")
+    return found
+
+
+def _living_actors(cluster: Cluster) -> list[object]:
+    if not cluster.gcs.alive or not hasattr(cluster.gcs, "machine"):
+        return ["the GCS is not there"]
+    actors = cluster.gcs.machine.actors.index.actors.values()
+    return [actor for actor in actors if actor.state != gcs_actor_life.DEAD]
+
+
+def _left_in(client: SimClient) -> list[str]:
+    machine = client.machine
+    found: list[str] = []
+    for oid, entry in machine.objects.entries.items():
+        found.append(
+            f"{name_id(oid)} {client.oracle.facts.tasks.get(oid[:24])!r} of {entry.owner or 'itself'}: local {entry.local}, "
+            f"pins {entry.pins}, borrowers {entry.borrowers}, {type(entry.value).__name__}"
+        )
+    left = {
+        "unfinished": machine.unfinished,
+        "streams": machine.streams.streams,
+        "handed off": machine.handoffs._held,
+        "requests": machine.requests._open,
+        "creations": machine.creations._living,
+        "held back": machine.objects._held_back,
+        "unanswered": machine.objects._unanswered,
+        "borrowed by": {k: v for k, v in machine.objects._borrowed_by.items() if v},
+        "leases": machine.scheduler.by_worker,
+        "open grants": client.store.statistics()["open_grants"],
+    }
+    found += [f"{name}: {what}" for name, what in left.items() if what]
+    for actor in machine.actors.actors.values():
+        if actor.queue or (actor.connection is not None and actor.connection.inflight):
+            found.append(f"calls: {actor!r}")
+    if isinstance(client, SimWorker) and (client.executor.queue or client.executor.refused):
+        found.append(f"executor: {client.executor.queue}, {client.executor.refused}")
+    return found
+
+
+def what_hangs(cluster: Cluster) -> str:
+    """For people: who waits for what."""
+    lines: list[str] = []
+    for client in cluster.living_clients:
+        waiting = [thread for thread in client.threads if not thread.done]
+        lines.append(f"{client.address}: {client.machine.statistics()} {waiting}")
+        if client.machine.objects.holds_back:
+            lines.append(f"  held back: {client.machine.objects._held_back} for {client.machine.objects._unanswered}")
+        lines += [f"  unfinished: {task!r} missing={task.missing}" for task in client.machine.unfinished.values()]
+        for pool in client.machine.scheduler.pools.values():
+            lines.append(f"  pool {pool.resources}: queue {len(pool.queue)}, demanded {pool.demanded}")
+            for lease in pool.leases.values():
+                lines.append(f"    lease {lease.number} of {lease.worker}: {list(lease.inflight.values())}")
+        lines += [f"  {actor!r}" for actor in client.machine.actors.actors.values() if actor.state != "DEAD"]
+        lines += [
+            f"  waits for {name_id(oid)} of {entry.owner or 'itself'}"
+            for oid, entry in client.machine.objects.entries.items()
+            if entry.value is None
+        ]
+    lines.append(f"node: {cluster.node.machine.statistics()} {cluster.node.machine.leases.waiting()}")
+    lines += [f"  {worker!r}" for worker in cluster.node.machine.pool.workers.values()]
+    lines.append(f"gcs: {cluster.gcs!r}")
+    if hasattr(cluster.gcs, "machine"):
+        lines += [f"  {actor!r}" for actor in cluster.gcs.machine.actors.index.actors.values()]
+    return "\n".join(lines)
