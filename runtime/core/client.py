@@ -1,8 +1,8 @@
 """The client machine: what a driver or a worker is to the others - a submitter, an owner, a borrower, a caller.
 
-It composes `Ownership` (objects), `Scheduler` (tasks), `Actors` (calls), `Streams` (generators), `Recorder` (events) and
-more, and gives each event to those it concerns. One door: ``handle(event, now)``. Events are `Inbox`, `Received`, `Frames`,
-`Tick` and `NodeManagerDied`; effects are `Send`, `Wake`, `Blocked`, `Notice`, `Foreign` and `Forget`.
+It composes `Ownership` (objects), `Scheduler` (tasks), `Actors` (calls), `Streams` (generators), `Recorder` (events)
+and more, and gives each event to those it concerns. One door: ``handle(event, now)``. Events are `Inbox`, `Received`,
+`Frames`, `Tick` and `NodeManagerDied`; effects are `Send`, `Wake`, `Blocked`, `Notice`, `Foreign` and `Forget`.
 
 User threads may read some things without asking, because the interpreter makes single reads and writes atomic and
 only this machine writes them: ``objects.entries[oid].value``, a stream's ``received`` and ``total``, an actor's
@@ -412,6 +412,7 @@ class ClientMachine:
         for task in list(self.unfinished.values()):
             if task.state is not DONE:
                 self.fail(task, failure)
+        self.scheduler.lost()
         self.actors.lost(failure, now)
         self.objects.lost(failure)
         for reply in self.requests.failures(failure):

@@ -445,6 +445,14 @@ class Scheduler:
             else:
                 self._fail(task, Failed("WorkerCrashedError", crash_message(task, message)))
 
+    def lost(self) -> None:
+        """The node is gone, with all its workers; the tasks have failed."""
+        for pool in self.pools.values():
+            pool.queue.clear()
+            pool.leases.clear()
+        self.by_worker.clear()
+        self._followers.clear()
+
     def unqueue(self, task: Task) -> None:
         """Take a task that waits or is queued out of the queue (it was cancelled)."""
         if task.state is QUEUED:
