@@ -44,6 +44,7 @@ class ActorClient:
         "queue",
         "registered",
         "state",
+        "wanted",
     )
 
     def __init__(self, actor_id: bytes, in_order: bool = True) -> None:
@@ -63,6 +64,8 @@ class ActorClient:
         self.asked_at = -1.0
         self.registered = True
         """False while its creation has not been acknowledged: nothing is asked about it before."""
+        self.wanted = False
+        """This process has created it, and keeps its inputs until it is dead: so it wants to know, calls or not."""
 
     def __repr__(self) -> str:
         inflight = len(self.connection.inflight) if self.connection else 0
@@ -302,7 +305,7 @@ class Actors:
         """News may be lost: ask again about actors with calls that wait."""
         effects: list[Any] = []
         for actor in self.actors.values():
-            waits = actor.state not in (ALIVE, DEAD) and (actor.queue or actor.connection is not None)
+            waits = actor.state not in (ALIVE, DEAD) and (actor.queue or actor.connection is not None or actor.wanted)
             if waits and actor.registered and now - actor.asked_at > self._config.retry_request_s:
                 self.watch(actor, now, effects)
         return effects

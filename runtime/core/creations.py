@@ -65,7 +65,8 @@ class Creations:
         assert task.creation is not None
         actor_id = task.creation.creation.actor_id
         self._living[actor_id] = task
-        self._actors.of(actor_id).registered = False
+        actor = self._actors.of(actor_id)
+        actor.registered, actor.wanted = False, True
 
     def ready(self, task: Task, now: float) -> list[Any]:
         """The inputs have settled: have the GCS create it, unless one of them has failed."""
