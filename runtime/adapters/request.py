@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
@@ -23,7 +23,9 @@ from raynb.runtime.messages.gcs import Query, Reply
 from raynb.runtime.messages.node import LeaveNode
 from raynb.runtime.messages.values import Failed
 
-RETRY_S = 1.0
+RETRY_S: Final = 1.0
+IDLE_S_MAX: Final = 300.0
+"""A guest that was silent for longer comes back under a new address: the GCS forgets those it does not hear of."""
 
 T = TypeVar("T")
 
@@ -43,13 +45,17 @@ class Requester:
     """
 
     def __init__(self, session_dir: Path | str) -> None:
-        self._address = f"ipc://{session_dir}/p/{secrets.token_hex(8)}"
-        self._transport = Transport(self._address)
+        self._session_dir = session_dir
+        self._transport = self._arrive()
         self._numbers = count(1)
         self._met: dict[str, None] = {}
+        self._last_words = time.monotonic()
 
     def __repr__(self) -> str:
-        return f"<Requester {self._address}>"
+        return f"<Requester {self._transport.address}>"
+
+    def _arrive(self) -> Transport:
+        return Transport(f"ipc://{self._session_dir}/p/{secrets.token_hex(8)}")
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +81,11 @@ class Requester:
 
     def send(self, to: str, message: Message) -> None:
         """Send what needs no answer."""
+        now = time.monotonic()
+        if now - self._last_words > IDLE_S_MAX:
+            self.close()
+            self._transport = self._arrive()
+        self._last_words = now
         self._met[to] = None
         self._transport.send(to, message)
 

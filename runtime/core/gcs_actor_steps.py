@@ -63,18 +63,23 @@ class World(Protocol):
 
     def place(self, resources: dict[str, float]) -> bytes:
         """Id of a living node that could run this; empty if there is none now."""
+        ...
 
     def manager_of(self, node_id: bytes) -> str:
         """Address of a living node's manager; empty if it is not there."""
+        ...
 
     def is_dead(self, address: str) -> bool:
         """Whether this process is known to be dead."""
+        ...
 
     def is_alive(self, address: str) -> bool:
         """Whether this process is known to be alive."""
+        ...
 
     def job_ended(self, job: bytes) -> bool:
         """Whether this job is over."""
+        ...
 
 
 class ActorSteps:

@@ -273,7 +273,7 @@ def test_actors_keep_their_promises_under_any_order_of_faults() -> None:
     run_state_machine_as_test(
         Cluster,
         settings=settings(
-            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
 

@@ -345,6 +345,18 @@ def test_guests_leave_nothing_behind_in_the_gcs(sqlite_cluster: Cluster) -> None
     wait_until(lambda: open_files() <= before, PATIENCE_S, "sockets of guests")
 
 
+def test_a_guest_that_was_silent_for_long_comes_back_under_a_new_address(
+    sqlite_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Requester(sqlite_cluster.path) as guest:
+        before = repr(guest)
+        guest.query(sqlite_cluster.address, "nodes")
+        assert repr(guest) == before
+        monkeypatch.setattr("raynb.runtime.adapters.request.IDLE_S_MAX", 0.0)
+        guest.query(sqlite_cluster.address, "nodes")
+        assert repr(guest) != before
+
+
 def test_a_guest_is_told_what_is_wrong_and_never_waits_for_ever(sqlite_cluster: Cluster) -> None:
     with Requester(sqlite_cluster.path) as guest:
         with pytest.raises(ValueError, match="no field 'colour'"):
