@@ -56,6 +56,13 @@ def run(settings: WorkerSettings) -> None:
         received = transport.receive(None)
 
 
+def fail(settings: WorkerSettings) -> None:
+    """Be a worker that breaks as soon as it has joined."""
+    transport = Transport(settings.address)
+    join(transport, settings.node_manager, "worker", settings.token)
+    raise RuntimeError("a library does not load")
+
+
 def obey(spec: TaskSpec) -> object:
     """What a task's name says."""
     match spec.name:

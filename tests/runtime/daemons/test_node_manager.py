@@ -24,6 +24,7 @@ from raynb.runtime.messages.node import (
     KillWorker,
     LeaseDemand,
     LeaseGranted,
+    LeaseInfeasible,
     LeaseReturned,
     LeaveNode,
     NodeJoined,
@@ -461,6 +462,17 @@ def test_killing_redis_loses_nothing_that_was_acknowledged(launch: Launch) -> No
 def test_a_worker_main_that_can_not_be_imported_is_said_at_the_start(launch: Launch) -> None:
     with pytest.raises(ClusterLaunchError, match=r"forkserver ended[\s\S]*ModuleNotFoundError[\s\S]*no_such_module"):
         launch(worker_main="no_such_module:run")
+
+
+def test_workers_that_break_as_soon_as_they_join_are_said_and_not_started_without_end(launch: Launch) -> None:
+    info = launch(num_cpus=1, worker_main="tests.runtime.daemons.stand_in_worker:fail")
+    with Driver(info) as driver:
+        driver.send(LeaseDemand(1, {"CPU": 1.0}, 1, "train"))
+        told = driver.wait_for(LeaseInfeasible)
+        assert "train waits for a worker process" in told.message and "exit code 1" in told.message
+    logs = list((Path(info.session_dir) / "logs").glob("worker-*.log"))
+    assert "a library does not load" in logs[0].read_text()
+    assert len(logs) < 20
 
 
 def test_a_redis_that_is_not_there_is_said_at_the_start_without_its_password(launch: Launch) -> None:
