@@ -265,7 +265,6 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     )
     daemon = _watch_node_manager(transport, client, info)
     refs.set_current(client)
-    client.host.on_turn = _Upkeep(client)
     client.host.start()
     for sender, message in early:
         client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
@@ -274,20 +273,6 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     if on_connect is not None:
         on_connect(client)
     return Session(info, client, owns, daemon)
-
-
-class _Upkeep:
-    """Once a second, in the I/O thread: what the store's client no longer uses goes back."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._at = 0.0
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now - self._at > 1.0:
-            self._at = now
-            self._client.plane.idle()
 
 
 def _watch_node_manager(transport: Transport, client: Client, info: ClusterInfo) -> Process | None:

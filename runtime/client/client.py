@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import os
 import secrets
@@ -13,11 +12,12 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from operator import attrgetter
 from pickle import loads
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from raynb.runtime.adapters.transport import Transport
+from raynb.runtime.client import futures
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
@@ -31,7 +31,7 @@ from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import STREAMING, Function, Task
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.errors import GetTimeoutError, RayError, RaySystemError
+from raynb.runtime.messages.errors import GetTimeoutError, RaySystemError
 from raynb.runtime.messages.ids import (
     FIRST_RETURN,
     ORIGIN_BYTES,
@@ -41,13 +41,19 @@ from raynb.runtime.messages.ids import (
     task_id_source,
 )
 from raynb.runtime.messages.node import NodeJoined
+from raynb.runtime.messages.objects import OrphansReleased, OwnerGone, StillHeld
 from raynb.runtime.messages.tasks import ContextDef
-from raynb.runtime.messages.values import Failed, Inline, Value
+from raynb.runtime.messages.values import Failed, Inline, Stored, Value
+
+if TYPE_CHECKING:
+    import asyncio
 
 ID_OF = attrgetter("_id")
 
 LOOK_S = 0.002
 """How long a call that must not wait gives the machine to look at what was said before."""
+
+UPKEEP_S = 1.0
 
 RECHECK_S = 1.0
 """A wake-up is a hint: whoever waits looks for itself this often."""
@@ -111,14 +117,24 @@ class Client:
         self.host = ClientHost(
             transport,
             self.machine,
-            on_foreign=on_foreign,
+            on_foreign=self._on_foreign,
             on_blocked=on_blocked,
             on_notice=on_notice,
             on_process_died=on_process_died,
         )
+        self._foreign = on_foreign
+        self._upkeep_at = 0.0
+        self.host.on_turn = self.on_turn
         self.post = self.host.post
         self.drop: Callable[[bytes], object] = self.host.inbox.append
-        self.plane = ObjectPlane(config, node_manager, joined.store_prefix, self.host.inbox, self.ask, self.drop)
+        self.plane = ObjectPlane(
+            config,
+            node_manager,
+            joined.store_prefix,
+            self.host.inbox,
+            lambda to, message, late: self.ask(to, message, on_late=late),
+            self.drop,
+        )
         self._entries = self.machine.objects.entries
         self._inline_limit = config.inline_limit_bytes
         self._numbers = 0
@@ -366,55 +382,30 @@ class Client:
 
     def call_site_of(self, oid: bytes) -> str:
         entry = self._entries.get(oid)
-        if entry is None:
-            return ""
-        return entry.task.function.call_site if entry.task is not None else entry.note
+        task = None if entry is None else entry.task
+        return task.function.call_site if task is not None else getattr(entry, "note", "")
 
     # -- futures
 
     def future(self, ref: ObjectRef[Any]) -> concurrent.futures.Future[Any]:
-        """See `ObjectRef.future`. Values are unpacked, and callbacks run, in a thread of their own."""
+        """See `ObjectRef.future`."""
         if self._callbacks is None:
             self._callbacks = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="raynb-futures")
-        pool = self._callbacks
-        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        future.set_running_or_notify_cancel()
-
-        def resolve() -> None:
-            try:
-                future.set_result(self.get([ref])[0])
-            except BaseException as error:
-                future.set_exception(error)
-
-        self.post(WaitFor(Waiter(1, lambda: pool.submit(resolve)), [ref._id], blocking=False))
-        return future
+        return futures.future_of(self, ref, self._callbacks)
 
     def async_future(self, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
         """See `ObjectRef.as_future`."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-
-        def resolve() -> None:
-            if future.done():
-                return
-            try:
-                future.set_result(self.get([ref])[0])
-            except StopIteration as error:
-                # asyncio refuses to carry it.
-                future.set_exception(RayError(f"the task raised StopIteration: {error}"))
-            except BaseException as error:
-                future.set_exception(error)
-
-        def wake() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(resolve)
-
-        self.post(WaitFor(Waiter(1, wake), [ref._id], blocking=False))
-        return future
+        return futures.async_future_of(self, ref)
 
     # -- requests
 
-    def ask(self, to: str, message: Message, timeout_s: float | None = None) -> Message:
+    def ask(
+        self,
+        to: str,
+        message: Message,
+        timeout_s: float | None = None,
+        on_late: Callable[[Message], None] | None = None,
+    ) -> Message:
         """Send a request and wait for its answer.
 
         Raises
@@ -426,7 +417,14 @@ class Client:
         lock.acquire()
         answer = Answer(Waiter(1, lock.release))
         self.post(Ask(to, message, answer))
-        return self.wait_for_answer(answer, lock, timeout_s)
+        try:
+            return self.wait_for_answer(answer, lock, timeout_s)
+        except BaseException:
+            if on_late is not None:
+                answer.waiter.wake = lambda: answer.reply is not None and on_late(answer.reply)
+                if answer.reply is not None:
+                    on_late(answer.reply)
+            raise
 
     def wait_for_answer(self, answer: Answer, lock: Any, timeout_s: float | None = None) -> Message:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -466,6 +464,28 @@ class Client:
 
         self.host.call(flush)
         lock.acquire(timeout=RECHECK_S)
+
+    # -- in the seat
+
+    def _on_foreign(self, sender: str, message: Message) -> None:
+        if isinstance(message, OwnerGone):
+            # Until every process has answered nothing of the dead owner is used again.
+            entries = self._entries.items()
+            referred = [oid for oid, e in entries if e.owner == message.owner and isinstance(e.value, Stored)]
+            held = self.plane.owner_died(message.owner, referred)
+            self.host.transport.send(self.node_manager, StillHeld(message.owner, held))
+        else:
+            self._foreign(sender, message)
+
+    def on_turn(self) -> None:
+        """About once a second: what is no longer used goes back."""
+        now = time.monotonic()
+        if now - self._upkeep_at > UPKEEP_S:
+            self._upkeep_at = now
+            self.plane.idle()
+            released = self.plane.released_orphans(self._entries)
+            if released:
+                self.host.transport.send(self.node_manager, OrphansReleased(released))
 
     # -- the end
 

@@ -9,17 +9,19 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from raynb.runtime.adapters.shared_memory import SegmentMap
+from raynb.runtime.client.failures import to_exception
 from raynb.runtime.codec.layout import object_size, read_object, write_object
 from raynb.runtime.codec.values import Packed, unpack
 from raynb.runtime.core.client_store import ClientStore, Place
 from raynb.runtime.core.inbox import Outgoing, Retain
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.errors import ObjectStoreFullError
+from raynb.runtime.messages.errors import ObjectStoreFullError, OwnerDiedError
+from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.values import Inline, Stored
 
@@ -72,7 +74,8 @@ class ObjectPlane:
     Parameters
     ----------
     ask
-        Sends a request to the node manager and waits for its answer.
+        Sends a request to the node manager and waits for its answer; what comes after the wait was broken off goes to the
+        callback.
     inbox
         The client machine's.
     """
@@ -83,7 +86,7 @@ class ObjectPlane:
         node_manager: str,
         store_prefix: str,
         inbox: deque[object],
-        ask: Callable[[str, Message], Message],
+        ask: Callable[[str, Message, Callable[[Message], None]], Message],
         drop: Callable[[bytes], object],
     ) -> None:
         self._node_manager = node_manager
@@ -93,6 +96,9 @@ class ObjectPlane:
         self._lock = threading.Lock()
         self._store = ClientStore(config)
         self.segments = SegmentMap(store_prefix)
+        self._pins: weakref.WeakSet[Pin] = weakref.WeakSet()
+        self._dead_owners: set[str] = set()
+        self._orphans: set[bytes] = set()
 
     def write(self, packed: Packed, oid: bytes, owner: str, note: str = "") -> Stored:
         """Put a packed value into shared memory.
@@ -124,7 +130,12 @@ class ObjectPlane:
         with self._lock:
             request = self._store.ask(size)
         number = request.request
-        answer = self._ask(self._node_manager, request)
+        try:
+            answer = self._ask(self._node_manager, request, lambda late: self._too_late(number, late))
+        except BaseException:
+            with self._lock:
+                self._store.forget(number)
+            raise
         with self._lock:
             if isinstance(answer, ExtentGranted):
                 answer.request = number
@@ -132,8 +143,18 @@ class ObjectPlane:
                 assert place is not None
                 return place
             self._store.forget(number)
-        assert isinstance(answer, ExtentRefused), answer
-        raise ObjectStoreFullError(answer.message)
+        if isinstance(answer, ExtentRefused):
+            raise ObjectStoreFullError(answer.message)
+        assert isinstance(answer, Reply) and answer.error is not None, answer
+        raise to_exception(answer.error)
+
+    def _too_late(self, number: int, answer: Message) -> None:
+        """Who asked was interrupted: what is granted to nobody goes back."""
+        if isinstance(answer, ExtentGranted):
+            with self._lock:
+                answer.request = number
+                self._store.granted(answer, time.monotonic())
+                self._tell()
 
     def _tell(self) -> None:
         news = self._store.take_news()
@@ -146,12 +167,34 @@ class ObjectPlane:
             return unpack(value.data, value.buffers)
         assert isinstance(value, Stored)
         pin = Pin(value, self._drop)
+        # The pin is known before the owner is looked at: whoever sees the owner die sees the pin, or this sees the death.
+        self._pins.add(pin)
+        if value.owner in self._dead_owners and value.oid not in self._orphans:
+            raise OwnerDiedError(f"the process that owned object {value.oid.hex()} died, and its memory with it")
         if guard is None:
             pin.count(self._inbox)
         else:
             guard.add(pin)
         view = self.segments.read_view(value.segment, value.offset, value.size, pin)
         return read_object(view, value.oid)
+
+    # -- owners that die
+
+    def owner_died(self, owner: str, referred: Iterable[bytes]) -> list[bytes]:
+        """No new view of its objects from now on, but of those that are referred to or viewed here already: these."""
+        self._dead_owners.add(owner)
+        held = {*referred, *(pin.oid for pin in list(self._pins) if pin.owner == owner)}
+        self._orphans |= held
+        return sorted(held)
+
+    def released_orphans(self, entries: Container[bytes]) -> list[bytes]:
+        """Objects of dead owners that nothing here refers to or views any more."""
+        if not self._orphans:
+            return []
+        viewed = {pin.oid for pin in list(self._pins)}
+        released = [oid for oid in self._orphans if oid not in entries and oid not in viewed]
+        self._orphans.difference_update(released)
+        return released
 
     def idle(self) -> None:
         """To be called about once a second: what isn't used goes back."""

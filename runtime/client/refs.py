@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -14,6 +12,9 @@ from raynb.runtime.messages.errors import OufOfBandObjectRefSerializationExcepti
 from raynb.runtime.messages.ids import JOB_ID_BYTES, OBJECT_ID_BYTES, TASK_ID_BYTES
 
 if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+
     from raynb.runtime.client.client import Client
 
 T = TypeVar("T")

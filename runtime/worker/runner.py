@@ -159,6 +159,7 @@ class Runner:
         return 0.005 if self.machine.queue else None
 
     def _on_turn(self) -> None:
+        self.client.on_turn()
         if self._results:
             self.flush()
         if self.output.pending:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -17,6 +18,8 @@ from raynb.runtime.adapters.launch import ClusterInfo
 from raynb.runtime.api.session import session
 from tests.support.leaks import Before
 from tests.support.waiting import wait_until
+
+MEGABYTE = 1 << 20
 
 
 @pytest.fixture
@@ -194,3 +197,32 @@ def test_an_actor_with_restarts_outlives_its_process(cluster: ClusterInfo) -> No
     os.kill(second, signal.SIGKILL)
     with pytest.raises(ray.exceptions.ActorDiedError, match="SIGKILL"):
         ray.get(counter.pid.remote(), timeout=10)
+
+
+@ray.remote
+class Maker:
+    """Owns an array in shared memory that others read."""
+
+    def __init__(self) -> None:
+        self.ref = ray.put(np.full(MEGABYTE, 7, np.uint8))
+
+    def make(self) -> list[Any]:
+        return [self.ref]
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+def test_the_memory_of_a_dead_owner_stays_as_long_as_somebody_views_it(cluster: ClusterInfo) -> None:
+    maker = Maker.remote()
+    (ref,) = ray.get(maker.make.remote(), timeout=10)
+    array = ray.get(ref, timeout=10)
+    os.kill(ray.get(maker.pid.remote(), timeout=10), signal.SIGKILL)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(maker.pid.remote(), timeout=10)
+    # What the store would recycle, were it free, is written over by this.
+    others = [ray.put(np.zeros(MEGABYTE, np.uint8)) for _ in range(20)]
+    assert (array == 7).all()
+    assert ray.object_store_usage()["objects"] == len(others) + 1
+    del array, ref, others
+    wait_until(lambda: ray.object_store_usage()["used_bytes"] == 0, 10, "the memory is free again")
