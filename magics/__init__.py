@@ -31,7 +31,7 @@ def register(ipython: InteractiveShell, open_screen: Callable[[], Screen] | None
     """
     from raynb.magics.frontend import RaynbMagics
 
-    if "RaynbMagics" in ipython.magics_manager.registry:
+    if "RaynbMagics" in _manager(ipython).registry:
         return
     ipython.register_magics(RaynbMagics(ipython, open_screen))
     set_hook: Any = ipython.set_hook
@@ -42,17 +42,23 @@ def register(ipython: InteractiveShell, open_screen: Callable[[], Screen] | None
 
 def unregister(ipython: InteractiveShell) -> None:
     """Take from a shell what `register` gave it."""
-    magics = ipython.magics_manager.registry.pop("RaynbMagics", None)
+    manager = _manager(ipython)
+    magics = manager.registry.pop("RaynbMagics", None)
     if magics is None:
         return
     magics.session.close()
     for kind, names in magics.magics.items():
         for name in names:
-            ipython.magics_manager.magics[kind].pop(name, None)
+            manager.magics[kind].pop(name, None)
     ipython.configurables.remove(magics)
     for magic in _COMPLETED:
         del ipython.strdispatchers["complete_command"].strs[magic]
     del ipython.strdispatchers["complete_command"].regexs[re.compile(_COMPLETED_LATER)]
+
+
+def _manager(ipython: InteractiveShell) -> Any:
+    """What knows the shell's magics; typed as if there might be none."""
+    return ipython.magics_manager
 
 
 def _complete(ipython: InteractiveShell, event: Any) -> list[str]:

@@ -11,15 +11,14 @@ import ast
 import dataclasses
 import difflib
 import inspect
-import io
 import json
 import keyword
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from raynb.magics.errors import OptionError
+from raynb.magics.words import first_word
 
 _UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {f"{unit}i": 1 << 10 * power for power, unit in enumerate("KMGT", 1)}
@@ -345,20 +344,6 @@ def _unknown(word: str, options: type[Options]) -> str:
     return f"there is no option {typed}.{hint} ({magic} --help lists them)"
 
 
-def split(line: str) -> list[str]:
-    """The words of a magic's line, quoted as in a shell.
-
-    Raises
-    ------
-    OptionError
-        A quote that isn't closed.
-    """
-    try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise OptionError(f"{error}: {line!r}") from None
-
-
 def expanded(words: Sequence[str], namespace: Mapping[str, object]) -> list[str]:
     """The words with `$name` and `{name}`, alone or after `=`, replaced by the notebook's values."""
     return [_expanded(word, namespace) for word in words]
@@ -379,23 +364,10 @@ def split_expression(line: str) -> tuple[list[str], str]:
     takes_value = {spelled(f.name) for f in dataclasses.fields(ExpressionOptions) if not isinstance(f.default, bool)}
     words: list[str] = []
     rest = line.strip()
-    while rest.startswith("--") and rest != "--":
-        word, rest = _first_word(rest)
-        if word == "--":
-            break
+    while rest.startswith("--") and not f"{rest} ".startswith("-- "):
+        word, rest = first_word(rest)
         words.append(word)
         if word in takes_value:
-            word, rest = _first_word(rest)
+            word, rest = first_word(rest)
             words.append(word)
     return words, rest.removeprefix("-- ").strip()
-
-
-def _first_word(text: str) -> tuple[str, str]:
-    stream = io.StringIO(text)
-    lexer = shlex.shlex(stream, posix=True)
-    lexer.whitespace_split, lexer.commenters = True, ""
-    try:
-        word = lexer.get_token()
-    except ValueError as error:
-        raise OptionError(f"{error}: {text!r}") from None
-    return word or "", text[stream.tell() :].lstrip()

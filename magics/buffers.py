@@ -50,9 +50,9 @@ def holds_read_only(value: object) -> bool:
     return False
 
 
-def _is_read_only(value: object) -> bool:
+def _is_read_only(value: Any) -> bool:
     if isinstance(value, memoryview):
-        return value.readonly
+        return bool(value.readonly)
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray) and not value.flags.writeable
 

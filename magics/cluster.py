@@ -12,6 +12,7 @@ from raynb.magics.arguments import HelpRequested
 from raynb.magics.commands import COMMANDS, InitOptions, StatusOptions, StopOptions, listing
 from raynb.magics.errors import OptionError
 from raynb.magics.session import Session
+from raynb.magics.words import split
 from raynb.runtime.api import cluster, session
 
 
@@ -88,7 +89,7 @@ class ClusterCommands:
             An unknown command (with the list), or options that don't fit.
         """
         __tracebackhide__ = True
-        words = arguments.expanded(arguments.split(line), self._session.namespace)
+        words = arguments.expanded(split(line), self._session.namespace)
         if not words or words[0] in {"--help", "-h", "help"}:
             print(listing())
             return

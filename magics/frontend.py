@@ -118,9 +118,12 @@ class IPythonSession:
 
     def visible(self) -> Mapping[str, Any]:
         """The namespace, less IPython's own `open`, `exit` and `quit`: a task has Python's."""
-        hidden = self._shell.user_ns_hidden
-        own = [name for name, value in hidden.items() if hasattr(builtins, name) and self.namespace.get(name) is value]
-        return {name: value for name, value in self.namespace.items() if name not in own}
+        return {name: value for name, value in self.namespace.items() if not self._is_ipythons(name, value)}
+
+    def _is_ipythons(self, name: str, value: Any) -> bool:
+        if not hasattr(builtins, name) and name not in {"exit", "quit"}:  # IPython takes these two from Python
+            return False
+        return self._shell.user_ns_hidden.get(name) is value or type(value).__module__.startswith("IPython.")
 
     def cell(self, line: str, body: str) -> CellSource:
         from raynb.magics.source import CellSource, numbered

@@ -19,7 +19,8 @@ GIVEN = frozenset(
         *("__package__", "__spec__"),
     }
 )
-_BUILTINS = frozenset(dir(builtins)) | {"display"}  # as IPython has it
+# IPython gives Python the first, and takes the others from it while a cell runs; a task has all of them.
+_BUILTINS = frozenset(dir(builtins)) | {"display", "exit", "quit"}
 
 # Methods that change what they are called on. For values of known types, and for one that isn't known
 # yet, the others are taken to be harmless.

@@ -24,6 +24,7 @@ from raynb.magics.session import Session
 from raynb.magics.shipment import Shipment, prepare
 from raynb.magics.source import CellSource
 from raynb.magics.submission import send
+from raynb.magics.words import split
 
 _VALUE = "value"
 """What the value of a `%remote` expression is called on its way; it is bound to no name."""
@@ -51,7 +52,7 @@ class RemoteCells:
             With the cell's own line.
         """
         __tracebackhide__ = True
-        options = self._options(RemoteOptions, arguments.split(line))
+        options = self._options(RemoteOptions, split(line))
         if options is None:
             return
         cell = self._session.cell(line, body)

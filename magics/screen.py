@@ -18,9 +18,11 @@ class Screen(Protocol):
 
     def show(self, bundle: Bundle, *, display_id: str | None = None, update: bool = False) -> None:
         """Show a bundle; with ``update`` in the place of what was shown under this id."""
+        ...
 
     def fail(self, error: BaseException, label: str) -> None:
         """Show why the task of the cell ``label`` has no result."""
+        ...
 
 
 def open_screen(shell: Any) -> Screen:

@@ -15,33 +15,43 @@ class Session(Protocol):
     @property
     def namespace(self) -> dict[str, Any]:
         """The notebook's globals."""
+        ...
 
     @property
     def key(self) -> str:
         """The same for each run of the cell that runs now, different for each cell."""
+        ...
 
     @property
     def future_annotations(self) -> bool:
         """Whether `from __future__ import annotations` is in force."""
+        ...
 
     @property
     def cancels_on_rerun(self) -> bool:
         """Whether running a cell again cancels what its last run left running."""
+        ...
 
     def visible(self) -> Mapping[str, Any]:
         """The namespace without what a shell put there that hides a builtin."""
+        ...
 
     def cell(self, line: str, body: str) -> CellSource:
         """The cell that runs now, whose magic got this line and body."""
+        ...
 
     def expression(self, text: str) -> CellSource:
         """An expression on the line of a magic."""
+        ...
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression in the notebook."""
+        ...
 
     def bind(self, values: Mapping[str, Any]) -> None:
         """Give names of the notebook these values."""
+        ...
 
     def screen(self) -> Screen:
         """The output of the cell that runs now."""
+        ...

@@ -116,7 +116,11 @@ def refs_of(value: Any) -> list[Any]:
 
 
 def _items(mapped: Mapped, session: Session) -> tuple[Any, ...]:
-    items = session.evaluate(mapped.items)
+    try:
+        items = session.evaluate(mapped.items)
+    except Exception as error:
+        message = f"--map {mapped.name}={mapped.items} can't be evaluated: {type(error).__name__}: {error}"
+        raise OptionError(message) from None
     if is_ref(items):
         raise OptionError(
             f"--map has to know its items now, and `{mapped.items}` is a reference to what may not exist yet."

@@ -128,7 +128,8 @@ def _run_cell(cell: ShippedCell, luggage: Luggage, dependencies: tuple[Any, ...]
 
 def build_namespace(cell: ShippedCell, luggage: Luggage, dependencies: tuple[Any, ...]) -> dict[str, Any]:
     """The names that the cell finds: its inputs under the names they have in the notebook."""
-    namespace: dict[str, Any] = luggage.anchor.__globals__
+    function: Any = luggage.anchor
+    namespace: dict[str, Any] = function.__globals__
     namespace.update({"__name__": "__main__", "__doc__": None})
     namespace.setdefault("display", display)
     namespace.update(luggage.values)

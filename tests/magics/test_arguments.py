@@ -15,12 +15,12 @@ from raynb.magics.arguments import (
     expanded,
     flags,
     parse,
-    split,
     split_expression,
 )
 from raynb.magics.commands import COMMANDS, InitOptions, listing
 from raynb.magics.completion import candidates
 from raynb.magics.errors import OptionError
+from raynb.magics.words import split
 
 
 def remote(line: str) -> RemoteOptions:
@@ -57,6 +57,13 @@ def given(line: str) -> dict[str, object]:
         ("--inputs= --outputs ''", {"inputs": (), "outputs": ()}),
         ("--map x=items[:3]", {"map": Mapped("x", "items[:3]")}),
         ("--map 'x=[a == b for a in c]'", {"map": Mapped("x", "[a == b for a in c]")}),
+        ("--map x=[1, 2] --block", {"map": Mapped("x", "[1, 2]"), "block": True}),
+        ("--map w=['a b', \"c]\"]", {"map": Mapped("w", "['a b', \"c]\"]")}),
+        ("--map x='a b'", {"map": Mapped("x", "'a b'")}),
+        ("--map=x=f( g )", {"map": Mapped("x", "f( g )")}),
+        ('--resources {"a": 1, "b": 2}', {"resources": {"a": 1, "b": 2}}),
+        ('--name="a \\"b\\" c"', {"name": 'a "b" c'}),
+        ("--name it's' --local", {"name": "it's'", "local": True}),
     ],
 )
 def test_options_become_values_with_types(line: str, fields: dict[str, object]) -> None:
@@ -79,7 +86,7 @@ def test_options_become_values_with_types(line: str, fields: dict[str, object]) 
         ("--memory -5", "expects bytes|expected one argument"),
         ("--resources a", "--resources: expects name=amount"),
         ("--resources a=b", "--resources"),
-        ("--resources {1", "--resources"),
+        ("--resources {1}", "--resources: expects"),
         ("--max-retries 1.5", "whole number"),
         ("--out 3", "--out: expects a variable"),
         ("--out class", "--out: expects a variable"),
@@ -87,7 +94,8 @@ def test_options_become_values_with_types(line: str, fields: dict[str, object]) 
         ("--map x", "--map: expects name=items"),
         ("--map 1=x", "--map"),
         ("x", "takes options only, not 'x'"),
-        ("--name 'x", "quot"),
+        ("--name 'x", "the quote ' isn't closed"),
+        ("--map x=[1, (2]", "the bracket . isn't closed"),
         ("--block=1", "--block"),
     ],
 )

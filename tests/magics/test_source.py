@@ -47,10 +47,9 @@ def test_magics_become_calls_that_can_be_found() -> None:
 def test_a_traceback_shows_the_line_as_typed() -> None:
     cell = CellSource("\n\n1 / 0  # here", "%%remote\n\n1 / 0  # here", filename="<cell of a test>")
     cell.remember_lines()
-    try:
+    with pytest.raises(ZeroDivisionError) as raised:
         exec(cell.compile(cell.parse()))
-    except ZeroDivisionError as error:
-        shown = "".join(traceback.format_exception(error))
+    shown = "".join(traceback.format_exception(raised.value))
     assert 'File "<cell of a test>", line 3' in shown
     assert "1 / 0  # here" in shown
 

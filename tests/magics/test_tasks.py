@@ -87,7 +87,7 @@ def test_each_item_of_a_map_is_a_task(notebook: Notebook) -> None:
     assert isinstance(notebook.namespace()["y"], RefList)
     notebook.must("%%remote\ntotal = sum(y), z")
     assert notebook.value("total") == (60, [11, 21, 31])
-    notebook.must("%%remote --map 'x=[v for v in y[1:]]'\nw = x + 1")
+    notebook.must("%%remote --map x=[v for v in y[1:]]\nw = x + 1")
     notebook.must("%%remote\nw = list(w)")
     assert notebook.value("w") == [21, 31]
 
@@ -127,6 +127,7 @@ def test_a_task_that_is_over_holds_no_input(notebook: Notebook) -> None:
         ("%%remote --out z\nx = 2", OptionError, "last expression"),
         ("%%remote --out x\nx = 2\nx", OptionError, "assigns that name itself"),
         ("%%remote --map v=total\nx = v", OptionError, "a int has no items"),
+        ("%%remote --map v=[nope]\nx = v", OptionError, "can't be evaluated: NameError: .*nope"),
         ("%%remote --map v=ref\nx = v", OptionError, "ray.get"),
         ("%%remote --inputs nope\nx = 2", UndefinedNameError, "--inputs names `nope`"),
     ],
@@ -145,6 +146,11 @@ def test_a_syntax_error_shows_the_line_of_the_cell(notebook: Notebook) -> None:
     ran = notebook.run("\n%%remote\nx = 1\ny = = 2\n")
     assert isinstance(ran.error, SyntaxError)
     assert (ran.error.lineno, ran.error.text) == (4, "y = = 2\n")
+
+
+def test_a_task_has_pythons_own_open_and_exit(notebook: Notebook) -> None:
+    notebook.must("%%remote\nnames = [getattr(f, '__module__', '') for f in (open, exit, quit)]")
+    assert notebook.value("names") == ["io", "_sitebuiltins", "_sitebuiltins"]
 
 
 def test_magics_inside_are_refused(notebook: Notebook) -> None:
