@@ -118,6 +118,7 @@ def fork_twice() -> int:
     between = os.fork()
     if between == 0:
         os.close(source)
+        own_pid = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:
@@ -125,6 +126,7 @@ def fork_twice() -> int:
             os._exit(1)
         if pid == 0:
             os.close(sink)
+            await_handover(own_pid)
             return 0
         os.write(sink, b"%d" % pid)
         os._exit(0)
@@ -140,16 +142,20 @@ def fork_twice() -> int:
     return int(answer)
 
 
+def await_handover(between: int) -> None:
+    """Wait until the process in between has ended. Whoever is the parent then is the node manager, or that is dead."""
+    if os.getppid() != between:
+        return
+    with suppress(ProcessLookupError):  # it may have ended just now
+        process = Process(between, is_child=False)
+        process.wait(_HANDOVER_PATIENCE_S)
+        process.close()
+
+
 def become_worker(settings: WorkerSettings, manager: int) -> None:
     """Turn a fresh copy of the template into a process of its own."""
     os.setsid()
     set_title(f"raynb worker {settings.token} {Path(settings.session_dir).name}")
-    parent = os.getppid()
-    if parent != manager:
-        with suppress(ProcessLookupError):  # it may have ended just now
-            between = Process(parent, is_child=False)
-            between.wait(_HANDOVER_PATIENCE_S)
-            between.close()
     die_with_parent(manager)
     log = os.open(
         settings.log_path,
