@@ -6,6 +6,7 @@ import threading
 
 from raynb.magics.screen import Placeholder, Screen
 from raynb.magics.show import Bundle
+from raynb.magics.source import CellSource
 from raynb.runtime.messages.errors import RayTaskError, TaskCancelledError
 
 SHOWN_MAX = 10
@@ -17,8 +18,8 @@ class Panel:
 
     Parameters
     ----------
-    label
-        How people call the cell.
+    cell
+        The cell that was submitted.
     name
         How its tasks are called.
     tasks
@@ -27,9 +28,10 @@ class Panel:
         The cell ends in an expression: something stands in its place until the value is there.
     """
 
-    def __init__(self, screen: Screen, label: str, name: str, tasks: int, *, awaits_value: bool) -> None:
+    def __init__(self, screen: Screen, cell: CellSource, name: str, tasks: int, *, awaits_value: bool) -> None:
         self._screen = screen
-        self._label = label
+        self._cell = cell
+        self._label = label = cell.label
         self._name = name
         self._tasks = tasks
         self._lock = threading.Lock()
@@ -68,7 +70,7 @@ class Panel:
             # Its traceback is in the cell that failed.
             self._say(f"{self._label} did not run: {error.function_name} failed, which makes an input of it")
         else:
-            self._screen.fail(error, self._label)
+            self._screen.fail(error, self._cell)
 
     def _say(self, text: str) -> None:
         self._screen.show(({"text/plain": text}, {}))

@@ -111,7 +111,7 @@ class RemoteCells:
         self._running.add(key, submissions)
         panel = Panel(
             self._session.screen(),
-            cell.label,
+            cell,
             options.name or cell.label,
             len(submissions),
             awaits_value=facts.shows_last and not options.block,

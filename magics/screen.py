@@ -11,6 +11,7 @@ import uuid
 from typing import Any, Protocol
 
 from raynb.magics.show import Bundle
+from raynb.magics.source import CellSource
 
 
 class Screen(Protocol):
@@ -20,8 +21,8 @@ class Screen(Protocol):
         """Show a bundle; with ``update`` in the place of what was shown under this id."""
         ...
 
-    def fail(self, error: BaseException, label: str) -> None:
-        """Show why the task of the cell ``label`` has no result."""
+    def fail(self, error: BaseException, cell: CellSource) -> None:
+        """Show why the task of the cell has no result."""
         ...
 
 
@@ -41,8 +42,8 @@ class DirectScreen:
         data, metadata = bundle
         here(data, metadata=metadata, raw=True, display_id=display_id, update=update)
 
-    def fail(self, error: BaseException, label: str) -> None:
-        print("\n".join(described(error, label)), file=sys.stderr)
+    def fail(self, error: BaseException, cell: CellSource) -> None:
+        print("\n".join(described(error, cell)), file=sys.stderr)
 
 
 class KernelScreen:
@@ -58,8 +59,8 @@ class KernelScreen:
         content = {"data": data, "metadata": metadata, "transient": transient}
         self._send("update_display_data" if update else "display_data", content)
 
-    def fail(self, error: BaseException, label: str) -> None:
-        lines = described(error, label)
+    def fail(self, error: BaseException, cell: CellSource) -> None:
+        lines = described(error, cell)
         content = {"ename": type(error).__name__, "evalue": str(error), "traceback": lines}
         self._send("error", content)
 
@@ -68,10 +69,10 @@ class KernelScreen:
         kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=kind.encode())
 
 
-def described(error: BaseException, label: str) -> list[str]:
+def described(error: BaseException, cell: CellSource) -> list[str]:
     """The lines that say what went wrong in a task: the task's own traceback, where it has one."""
-    text = getattr(error, "traceback_str", "") or f"{type(error).__name__}: {error}"
-    return [f"{label} failed", text]
+    text: str = getattr(error, "traceback_str", "") or f"{type(error).__name__}: {error}"
+    return [f"{cell.label} failed", text.replace(f'File "{cell.filename}", line', f"Cell {cell.label}, line")]
 
 
 class Placeholder:

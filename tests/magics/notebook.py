@@ -13,6 +13,7 @@ from IPython.utils.capture import capture_output
 
 from raynb.magics import register, unregister
 from raynb.magics.show import Bundle
+from raynb.magics.source import CellSource
 from raynb.runtime.api.objects import get
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.messages.errors import RayTaskError
@@ -33,7 +34,7 @@ class CaughtScreen:
         self.shown[display_id or f"({len(self.shown)})"] = bundle
         self.changed.set()
 
-    def fail(self, error: BaseException, label: str) -> None:
+    def fail(self, error: BaseException, cell: CellSource) -> None:
         self.failures.append(error)
         self.changed.set()
 

@@ -57,7 +57,8 @@ def test_the_failure_of_a_task_lands_in_its_cell_with_its_line(kernel: Kernel) -
     failing = kernel.run("%%remote\ny = 1\n\nz = y / 0  # here")
     kernel.wait_until(lambda: kernel.errors(failing))
     errors = kernel.errors(failing)
-    assert "line 4" in errors and "z = y / 0  # here" in errors and "ZeroDivisionError" in errors
+    number = kernel.of(failing, "execute_input")[0]["execution_count"]
+    assert f"Cell In[{number}], line 4" in errors and "z = y / 0  # here" in errors and "ZeroDivisionError" in errors
     after = kernel.run("1 + 1")
     assert not kernel.errors(after)
     asked = kernel.run("ray.get(z)")
