@@ -212,7 +212,7 @@ class NodeMachine:
         return effects
 
     def _on_worker_exited(self, event: WorkerExited, now: float) -> list[Any]:
-        worker = self.pool.exited(event.token, event.pid, event.reason, now)
+        worker = self.pool.exited(event.token, event.pid, event.reason, now, began=event.last_seq > 0)
         if worker is None:
             return []
         self._serve_again = True

@@ -11,7 +11,8 @@ Rules
    itself decides: one that owns live objects stays. It says `LeaveNode` when it goes.
 5. Every state but IDLE, LEASED and ACTOR has a deadline: one that doesn't join in time, or doesn't end when it was
    told to, is killed. One that is stopped (SIGSTOP) is killed after `STOPPED_PATIENCE_S`. Silence alone never kills.
-6. When workers die before they join, the next are ordered after a pause that grows.
+6. When workers die before they join, or soon after it without having begun a task, the next are ordered after a pause
+   that grows.
 
 It never knows resources or clients (`leases` does), sockets or pids' meaning.
 """
@@ -49,6 +50,7 @@ STOPPED_PATIENCE_S = 30.0
 TERM_PATIENCE_S = 1.0
 STORY_STEPS_MAX = 24
 START_PAUSE_S_MIN, START_PAUSE_S_MAX = 0.1, 10.0
+SHORT_LIFE_S = 5.0
 START_FAILURES_TOLD = 5
 """So many in a row, and those who wait are told why."""
 
@@ -58,7 +60,8 @@ class Worker:
 
     __slots__ = (
         "actor_id", "address", "asked_to_leave", "blocked", "deadline", "ended_because", "incarnation", "intended",
-        "ordered", "pid", "runtime_env", "since", "state", "stopped_since", "story", "token", "worker_id",
+        "joined", "never_returned", "ordered", "pid", "runtime_env", "since", "state", "stopped_since", "story",
+        "token", "worker_id",
     )  # fmt: skip
 
     def __init__(self, token: str, worker_id: bytes, now: float, deadline: float) -> None:
@@ -67,7 +70,9 @@ class Worker:
         self.address = ""
         self.pid = 0
         self.state = STARTING
-        self.ordered = self.since = now
+        self.ordered = self.since = self.joined = now
+        self.never_returned = True
+        """No lease of it has come back yet."""
         self.deadline: float | None = deadline
         self.runtime_env: str | None = None
         self.blocked = False
@@ -188,10 +193,9 @@ class WorkerPool:
             return None
         if worker.address:
             return worker if worker.address == address else None
-        worker.address, worker.pid = address, pid
+        worker.address, worker.pid, worker.joined = address, pid, now
         self.by_address[address] = worker
         self._starting -= 1
-        self.start_failures, self._no_order_before = 0, 0.0
         self._become_idle(worker, "join", now)
         return worker
 
@@ -237,7 +241,8 @@ class WorkerPool:
 
     def returned(self, worker: Worker, now: float) -> None:
         """Its client has let it go."""
-        worker.blocked = False
+        worker.blocked = worker.never_returned = False
+        self._workers_work()
         if worker.state == LEASED:
             self._become_idle(worker, "return", now)
 
@@ -277,19 +282,26 @@ class WorkerPool:
         worker.ended_because = worker.ended_because or reason
         self.changed[worker.token] = worker
 
-    def exited(self, token: str, pid: int, reason: str, now: float) -> Worker | None:
-        """Its process has ended (or never began). None if that is known already."""
+    def exited(self, token: str, pid: int, reason: str, now: float, *, began: bool = False) -> Worker | None:
+        """Its process has ended (or never began). None if that is known already.
+
+        Parameters
+        ----------
+        began
+            It had begun a task, so whatever ended it, it had started well.
+        """
         worker = self.workers.pop(token, None)
         if worker is None:
             return None
         if worker.state == DYING:
             self._dying -= 1
-        if worker.state == STARTING:
+        elif worker.state == STARTING:
             self._starting -= 1
-            self.start_failures += 1
-            self.start_failure = reason
-            pause = START_PAUSE_S_MIN * 2 ** min(self.start_failures - 1, 10)
-            self._no_order_before = now + min(pause, START_PAUSE_S_MAX)
+            self._start_failed(reason, now)
+        elif began:
+            self._workers_work()
+        elif worker.state != ACTOR and worker.never_returned and now - worker.joined < SHORT_LIFE_S:
+            self._start_failed(reason, now)
         self._idle.pop(token, None)
         self.by_address.pop(worker.address, None)
         worker.pid = worker.pid or pid
@@ -299,6 +311,16 @@ class WorkerPool:
         self.changed[token] = worker
         self.limit_told = False
         return worker
+
+    def _start_failed(self, reason: str, now: float) -> None:
+        self.start_failures += 1
+        self.start_failure = reason
+        if self.start_failures > 1:  # once may be anybody's kill
+            pause = START_PAUSE_S_MIN * 2 ** min(self.start_failures - 2, 10)
+            self._no_order_before = now + min(pause, START_PAUSE_S_MAX)
+
+    def _workers_work(self) -> None:
+        self.start_failures, self._no_order_before = 0, 0.0
 
     # -- time
 
@@ -313,6 +335,8 @@ class WorkerPool:
     def tick(self, now: float) -> list[Any]:
         """Deadlines (rule 5) and idle ones (rule 4)."""
         effects: list[Any] = []
+        if self.start_failures and any(w.address and now - w.joined >= SHORT_LIFE_S for w in self.workers.values()):
+            self._workers_work()
         for worker in self.workers.values():
             if worker.stopped_since is not None and now - worker.stopped_since >= STOPPED_PATIENCE_S:
                 if worker.state != DYING:

@@ -6,6 +6,7 @@ import pytest
 
 from raynb.runtime.core.node_effects import EndProcess, SpawnWorker
 from raynb.runtime.core.worker_pool import (
+    SHORT_LIFE_S,
     START_PAUSE_S_MIN,
     STOPPED_PATIENCE_S,
     TERM_PATIENCE_S,
@@ -175,11 +176,55 @@ def test_workers_that_die_before_they_join_are_replaced_after_growing_pauses() -
         pool.exited(pool.orders.pop(), 9, "exit code 1", now)
         pool.check()
         pauses.append(pool.next_order_in_s(now))
-        assert pool.order(now=now) == 0
+        if pauses[-1]:
+            assert pool.order(now=now) == 0
         now += pauses[-1]
-    assert pauses == pytest.approx([START_PAUSE_S_MIN * 2**n for n in range(4)])
+    assert pauses == pytest.approx([0.0, *(START_PAUSE_S_MIN * 2**n for n in range(3))])
     pool.order(now=now)
-    pool.up(now)
+    worker = pool.workers[pool.up(now)]
+    pool.lease(worker, "", now)
+    pool.returned(worker, now)
+    assert pool.start_failures == 0, "one that gave a lease back has started well"
+
+
+@pytest.mark.parametrize("leased", [False, True])
+def test_so_are_workers_that_die_soon_after_they_joined_without_having_begun_a_task(leased: bool) -> None:
+    """One that can't import something, say, or one whose first message kills it."""
+    pool = Pool(cpus=1)
+    now, pauses = 0.0, []
+    for _ in range(4):
+        pool.order(now=now)
+        token = pool.up(now)
+        if leased:
+            pool.lease(pool.workers[token], "", now)
+        pool.exited(token, 9, "exit code 1", now + 0.01)
+        now += 0.01
+        pauses.append(pool.next_order_in_s(now))
+        now += pauses[-1]
+    assert pauses == pytest.approx([0.0, *(START_PAUSE_S_MIN * 2**n for n in range(3))])
+
+
+@pytest.mark.parametrize("how", ["it had begun a task", "it had lived long", "it was an actor"])
+def test_other_deaths_are_no_reason_to_wait(how: str) -> None:
+    pool = Pool(cpus=1)
+    pool.order()
+    token = pool.up()
+    if how == "it was an actor":
+        pool.become_actor(pool.workers[token], b"a" * 16, 0, "", 0.0)
+    died = 0.1 if how != "it had lived long" else SHORT_LIFE_S
+    pool.exited(token, 9, "exit code 1", died, began=how == "it had begun a task")
+    assert pool.order(now=died) == 1
+
+
+def test_a_worker_that_lives_on_ends_the_pauses() -> None:
+    pool = Pool(cpus=1)
+    pool.order()
+    pool.exited(pool.orders.pop(), 9, "exit code 1", 0.0)
+    pool.order(now=1.0)
+    pool.up(1.0)
+    pool.tick(1.1)
+    assert pool.start_failures == 1
+    pool.tick(1.0 + SHORT_LIFE_S)
     assert pool.start_failures == 0
 
 
