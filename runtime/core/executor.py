@@ -7,7 +7,8 @@ Rules
 2. A push under an older lease than the newest seen is returned: whoever sent it has lost the worker.
 3. Asked to, it gives back the last unstarted tasks; while its own task waits in ``get`` it gives back all, and what arrives.
    An actor never gives back: its calls keep their order.
-4. A cancelled task that has not started is answered with ``TaskCancelledError``; one that runs is for the host to interrupt,
+4. Asked to start the actor that it has become already, it repeats the answer to that.
+5. A cancelled task that has not started is answered with ``TaskCancelledError``; one that runs is for the host to interrupt,
    which checks that it still is that task.
 
 What it never knows: values, functions' code, threads. Its host carries out the effects in order.
@@ -84,6 +85,8 @@ class ExecutorMachine:
         self.queue: deque[Job] = deque()
         self.lease = 0
         self.is_actor = False
+        self.started: tuple[str, Message] | None = None
+        """Set by the host of an actor that is constructed: whom it told so, and how."""
         self.blocked = False
         self.exiting = False
         self.lessee = ""
@@ -105,14 +108,20 @@ class ExecutorMachine:
         if isinstance(message, CancelTask):
             return self._on_cancel(sender, message)
         if isinstance(message, StartActor):
-            self.is_actor = True
-            return [BecomeActor(message)]
+            return self._on_start(message)
         if isinstance(message, ExitWorker):
             self.exiting = True
             return [*self._give_back("exiting"), Exit(message.force)]
         assert isinstance(message, LeaseGranted), f"an executor has no use for {type(message).__name__}"
         self.lease = max(self.lease, message.lease)
         return []
+
+    def _on_start(self, message: StartActor) -> list[Any]:
+        if self.is_actor:
+            # Asked again, by a GCS that was started again, say: it gets the answer again, once there is one.
+            return [Send(*self.started)] if self.started is not None else []
+        self.is_actor = True
+        return [BecomeActor(message)]
 
     @staticmethod
     def concerns(message: Message) -> bool:
