@@ -227,6 +227,9 @@ class ActorTable:
         """A constructor has returned, or failed."""
         if self._world.is_dead(message.worker):
             return []
+        if not self._world.manager_of(message.node_id):
+            # After a start of the GCS, before its node has told what lives there: it is asked again then.
+            return []
         actor = self.index.actors.get(message.actor_id)
         stray = ""
         if actor is None or actor.state == DEAD:
