@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from raynb.runtime.api.session import init, is_initialized, shutdown
     from raynb.runtime.client.refs import ObjectRef
 
-#: Where each public name is; imported when it is first used, so that a daemon or a server that imports raynb pays nothing.
+#: Where each public name is; imported when it is first used, so that a daemon or a server pays nothing.
 _HOMES = {
     "ActorClass": "raynb.runtime.api.actors",
     "ActorHandle": "raynb.runtime.api.actors",

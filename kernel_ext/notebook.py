@@ -1,8 +1,8 @@
 """What ``%load_ext raynb`` sets up: the magics, and the link between cells and their tasks.
 
-Each run of a cell gets a *token* that its tasks carry (and their children inherit). What a task prints arrives with the token
-and is sent to the front end under the header of the very request that ran the cell: so it lands in that cell, also after the cell
-has ended and while another runs.
+Each run of a cell gets a *token* that its tasks carry (and their children inherit). What a task prints arrives with
+the token and is sent to the front end under the header of the very request that ran the cell: so it lands in that
+cell, also after the cell has ended and while another runs.
 """
 
 from __future__ import annotations
@@ -137,3 +137,6 @@ def unload(shell: InteractiveShell) -> None:
     custom.set_custom_exc((), None)
     session.output_sink = None
     session.on_connect = None
+    from raynb.magics import unregister
+
+    unregister(shell)

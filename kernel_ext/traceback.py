@@ -1,4 +1,5 @@
-"""How the failure of a task is shown in a notebook: where the cell asked, then where the task failed - and no machinery."""
+"""How the failure of a task is shown in a notebook: where the cell asked, then where the task failed - and no
+machinery."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """``raynb.util.state``: Ray's state API, read from the event hub and the GCS.
 
-A listing's rows are mappings whose fields can also be read as attributes, as Ray's are: ``row["state"]`` or ``row.state``.
+A listing's rows are mappings whose fields can also be read as attributes, as Ray's are: ``row["state"]`` or
+``row.state``.
 """
 
 from __future__ import annotations

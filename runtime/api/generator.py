@@ -18,8 +18,8 @@ from raynb.runtime.messages.errors import GetTimeoutError, ObjectRefStreamEndOfS
 class ObjectRefGenerator:
     """Iterates over references to the items of a remote generator; waits for each until it is there.
 
-    An error in the generator is one more item, whose ``get`` raises it; then the iteration ends. Letting go of this object
-    cancels what still runs and frees the items that were not taken.
+    An error in the generator is one more item, whose ``get`` raises it; then the iteration ends. Letting go of this
+    object cancels what still runs and frees the items that were not taken.
     """
 
     def __init__(self, generator_ref: ObjectRef[Any], worker: object = None) -> None:

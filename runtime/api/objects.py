@@ -109,8 +109,8 @@ def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) ->
     """Cancel the task that makes a reference, and (``recursive``) those that it started.
 
     A task that has not started never will; one that runs gets ``KeyboardInterrupt`` (an async call of an actor
-    ``CancelledError``), with ``force`` its process is ended. ``get`` then raises `TaskCancelledError`. A finished task is
-    not affected.
+    ``CancelledError``), with ``force`` its process is ended. ``get`` then raises `TaskCancelledError`. A finished
+    task is not affected.
     """
     ref = ray_waitable.completed() if isinstance(ray_waitable, ObjectRefGenerator) else ray_waitable
     if not isinstance(ref, ObjectRef):

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
+from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster, read_cluster_info
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.transport import Transport
@@ -216,22 +216,7 @@ def find_cluster(address: str) -> ClusterInfo:
     """A running cluster of this user on this machine, by name, address or ``"auto"``."""
     from raynb.runtime.adapters.registry import find
 
-    entry = find(address)
-    return ClusterInfo(
-        name=entry.name,
-        session=Path(entry.session_dir).name,
-        session_dir=entry.session_dir,
-        node_manager=entry.address,
-        gcs=entry.gcs_address,
-        pid=entry.pid,
-        started=entry.started_at,
-        lifetime="daemon",
-        namespace="",
-        python=entry.python,
-        python_version="",
-        raynb_version=entry.raynb_version,
-        protocol=entry.protocol_version,
-    )
+    return read_cluster_info(Path(find(address).session_dir))
 
 
 def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> Session:

@@ -1,4 +1,5 @@
-"""Checking a call against a signature where it is made, so that a wrong call fails there and then, as it does locally."""
+"""Checking a call against a signature where it is made, so that a wrong call fails there and then, as it does
+locally."""
 
 from __future__ import annotations
 

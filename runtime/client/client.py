@@ -41,9 +41,9 @@ from raynb.runtime.messages.ids import (
     task_id_source,
 )
 from raynb.runtime.messages.node import NodeJoined
-from raynb.runtime.messages.objects import OrphansReleased, OwnerGone, StillHeld
+from raynb.runtime.messages.objects import OwnerGone
 from raynb.runtime.messages.tasks import ContextDef
-from raynb.runtime.messages.values import Failed, Inline, Stored, Value
+from raynb.runtime.messages.values import Failed, Inline, Value
 
 if TYPE_CHECKING:
     import asyncio
@@ -117,16 +117,17 @@ class Client:
         self.host = ClientHost(
             transport,
             self.machine,
-            on_foreign=self._on_foreign,
+            on_foreign=on_foreign,
             on_blocked=on_blocked,
             on_notice=on_notice,
             on_process_died=on_process_died,
         )
-        self._foreign = on_foreign
         self._upkeep_at = 0.0
         self.host.on_turn = self.on_turn
+        self.host.on_received = self._on_received
         self.post = self.host.post
         self.drop: Callable[[bytes], object] = self.host.inbox.append
+        self._entries = self.machine.objects.entries
         self.plane = ObjectPlane(
             config,
             node_manager,
@@ -134,8 +135,8 @@ class Client:
             self.host.inbox,
             lambda to, message, late: self.ask(to, message, on_late=late),
             self.drop,
+            self._entries,
         )
-        self._entries = self.machine.objects.entries
         self._inline_limit = config.inline_limit_bytes
         self._numbers = 0
         self._numbers_lock = threading.Lock()
@@ -467,15 +468,10 @@ class Client:
 
     # -- in the seat
 
-    def _on_foreign(self, sender: str, message: Message) -> None:
-        if isinstance(message, OwnerGone):
-            # Until every process has answered nothing of the dead owner is used again.
-            entries = self._entries.items()
-            referred = [oid for oid, e in entries if e.owner == message.owner and isinstance(e.value, Stored)]
-            held = self.plane.owner_died(message.owner, referred)
-            self.host.transport.send(self.node_manager, StillHeld(message.owner, held))
-        else:
-            self._foreign(sender, message)
+    def _on_received(self, received: list[tuple[str, Message]]) -> None:
+        for _, message in received:
+            if type(message) is OwnerGone:
+                self.plane.owner_died(message.owner)
 
     def on_turn(self) -> None:
         """About once a second: what is no longer used goes back."""
@@ -483,9 +479,6 @@ class Client:
         if now - self._upkeep_at > UPKEEP_S:
             self._upkeep_at = now
             self.plane.idle()
-            released = self.plane.released_orphans(self._entries)
-            if released:
-                self.host.transport.send(self.node_manager, OrphansReleased(released))
 
     # -- the end
 

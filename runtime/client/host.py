@@ -1,15 +1,16 @@
 """Runs a client's machine and its sockets: one thread at a time, whoever has the *seat*.
 
-User threads append to ``inbox`` and wait. As a rule the I/O thread has the seat: it drains the inbox, hands it to the machine as one
-event, carries out the effects, and sleeps in one call, saying so beforehand, so that a thread that appends knows whether to wake
-it.
+User threads append to ``inbox`` and wait. As a rule the I/O thread has the seat: it drains the inbox, hands it to the
+machine as one event, carries out the effects, and sleeps in one call, saying so beforehand, so that a thread that
+appends knows whether to wake it.
 
-A thread that has nothing to do but wait (a blocking ``get``, an idle worker) may take the seat itself (`drive`): a call in turn then
-costs no switch of threads on its way out and none on its way back. When such a guest leaves, the I/O thread leaves the seat
-free for a millisecond, for the next call in turn; whatever arrives meanwhile waits at most that long.
+A thread that has nothing to do but wait (a blocking ``get``, an idle worker) may take the seat itself (`drive`): a
+call in turn then costs no switch of threads on its way out and none on its way back. When such a guest leaves, the
+I/O thread leaves the seat free for a millisecond, for the next call in turn; whatever arrives meanwhile waits at most
+that long.
 
-A guest in the main thread must not be interrupted in the middle of a step: for its time there SIGINT only makes it leave the seat, and
-then is handled as it would have been.
+A guest in the main thread must not be interrupted in the middle of a step: for its time there SIGINT only makes it
+leave the seat, and then is handled as it would have been.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class ClientHost:
         """Asked before each sleep: how long it may be at most (None: no matter)."""
         self.on_turn: Callable[[], None] = lambda: None
         """Called after each turn, in the seat."""
+        self.on_received: Callable[[list[tuple[str, Message]]], None] = lambda received: None
+        """Called in the seat before messages are handled; what it posts is handled before them."""
         self.on_crash: Callable[[], None] = lambda: None
         """Called when an error in raynb has ended it."""
         self._on_foreign = on_foreign
@@ -267,6 +270,8 @@ class ClientHost:
         self._sleeping = False
         now = time.monotonic()
         if received:
+            self.on_received(received)
+            self._drain(now)
             self._perform(machine.handle(Frames(received), now))
         if now >= self._next_tick:
             self._next_tick = now + machine.config.tick_s

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from typing import Any
 
 from raynb.runtime.adapters.shared_memory import SegmentMap
@@ -29,8 +29,8 @@ from raynb.runtime.messages.values import Inline, Stored
 class Pin:
     """Keeps one stored object while anything views it.
 
-    A *guarded* pin is one that somebody else's count covers already (the arguments of a running task): it is counted only if
-    it outlives that, which spares most tasks two messages to the owner.
+    A *guarded* pin is one that somebody else's count covers already (the arguments of a running task): it is counted
+    only if it outlives that, which spares most tasks two messages to the owner.
     """
 
     __slots__ = ("__weakref__", "_counted", "_drop", "oid", "owner")
@@ -43,6 +43,8 @@ class Pin:
 
     def count(self, inbox: deque[object]) -> None:
         """From now on this is a reference like any other."""
+        if self._counted:
+            return
         self._counted = True
         inbox.append(Retain(self.oid, self.owner))
 
@@ -74,10 +76,12 @@ class ObjectPlane:
     Parameters
     ----------
     ask
-        Sends a request to the node manager and waits for its answer; what comes after the wait was broken off goes to the
-        callback.
+        Sends a request to the node manager and waits for its answer; what comes after the wait was broken off goes to
+        the callback.
     inbox
         The client machine's.
+    known
+        The objects that the client machine has entries for.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class ObjectPlane:
         inbox: deque[object],
         ask: Callable[[str, Message, Callable[[Message], None]], Message],
         drop: Callable[[bytes], object],
+        known: Container[bytes],
     ) -> None:
         self._node_manager = node_manager
         self._inbox = inbox
@@ -96,9 +101,9 @@ class ObjectPlane:
         self._lock = threading.Lock()
         self._store = ClientStore(config)
         self.segments = SegmentMap(store_prefix)
-        self._pins: weakref.WeakSet[Pin] = weakref.WeakSet()
+        self._known = known
+        self._guarded: weakref.WeakSet[Pin] = weakref.WeakSet()
         self._dead_owners: set[str] = set()
-        self._orphans: set[bytes] = set()
 
     def write(self, packed: Packed, oid: bytes, owner: str, note: str = "") -> Stored:
         """Put a packed value into shared memory.
@@ -167,34 +172,23 @@ class ObjectPlane:
             return unpack(value.data, value.buffers)
         assert isinstance(value, Stored)
         pin = Pin(value, self._drop)
-        # The pin is known before the owner is looked at: whoever sees the owner die sees the pin, or this sees the death.
-        self._pins.add(pin)
-        if value.owner in self._dead_owners and value.oid not in self._orphans:
-            raise OwnerDiedError(f"the process that owned object {value.oid.hex()} died, and its memory with it")
         if guard is None:
             pin.count(self._inbox)
         else:
             guard.add(pin)
+            self._guarded.add(pin)
+        # The pin is known before the owner is looked at: whoever sees the owner die sees the pin, or this sees it.
+        if value.owner in self._dead_owners and value.oid not in self._known:
+            raise OwnerDiedError(f"the process that owned object {value.oid.hex()} died, and its memory with it")
         view = self.segments.read_view(value.segment, value.offset, value.size, pin)
         return read_object(view, value.oid)
 
-    # -- owners that die
-
-    def owner_died(self, owner: str, referred: Iterable[bytes]) -> list[bytes]:
-        """No new view of its objects from now on, but of those that are referred to or viewed here already: these."""
+    def owner_died(self, owner: str) -> None:
+        """From now on nothing of this owner's is viewed that is not known here; views of running tasks are counted."""
         self._dead_owners.add(owner)
-        held = {*referred, *(pin.oid for pin in list(self._pins) if pin.owner == owner)}
-        self._orphans |= held
-        return sorted(held)
-
-    def released_orphans(self, entries: Container[bytes]) -> list[bytes]:
-        """Objects of dead owners that nothing here refers to or views any more."""
-        if not self._orphans:
-            return []
-        viewed = {pin.oid for pin in list(self._pins)}
-        released = [oid for oid in self._orphans if oid not in entries and oid not in viewed]
-        self._orphans.difference_update(released)
-        return released
+        for pin in list(self._guarded):
+            if pin.owner == owner:
+                pin.count(self._inbox)
 
     def idle(self) -> None:
         """To be called about once a second: what isn't used goes back."""

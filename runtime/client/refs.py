@@ -56,8 +56,8 @@ class ObjectRef(Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         if not note_reference(self._id, self._owner, self):
             raise OufOfBandObjectRefSerializationException(
-                f"{self!r} can't be pickled by hand: nobody would count the copy, so the object might be gone when it is "
-                "used. Pass the reference to a task, return it, or put it; raynb then keeps the object."
+                f"{self!r} can't be pickled by hand: nobody would count the copy, so the object might be gone when it "
+                "is used. Pass the reference to a task, return it, or put it; raynb then keeps the object."
             )
         return rebuild, (self._id, self._owner)
 

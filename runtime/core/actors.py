@@ -2,11 +2,13 @@
 
 Rules
 -----
-1. Calls of one caller to one actor are pushed in the order in which they were made. A call whose inputs are not there yet
-   holds back those behind it (unless the actor allows execution out of order).
-2. A call is pushed straight to the actor's process; the GCS only says where that is (`ActorState`), and each change of it.
-3. When the actor's process is lost, calls in flight are pushed again, first and in their order, where ``max_task_retries``
-   allows; otherwise they fail, and say that they may have run. Calls that were not pushed wait for the restart.
+1. Calls of one caller to one actor are pushed in the order in which they were made. A call whose inputs are not there
+   yet holds back those behind it (unless the actor allows execution out of order).
+2. A call is pushed straight to the actor's process; the GCS only says where that is (`ActorState`), and each change
+   of it.
+3. When the actor's process is lost, calls in flight are pushed again, first and in their order, where
+   ``max_task_retries`` allows; otherwise they fail, and say that they may have run. Calls that were not pushed wait
+   for the restart.
 4. A dead actor fails every call with the reason of its death. One outcome for each call.
 """
 

@@ -1,4 +1,5 @@
-"""Cancelling: what was not started never will be; what runs is asked to stop, and ended where force is meant and it can't listen.
+"""Cancelling: what was not started never will be; what runs is asked to stop, and ended where force is meant and it
+can't listen.
 
 The owner of a task cancels it. For another's, the request is passed on to the owner.
 """

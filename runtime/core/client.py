@@ -129,6 +129,7 @@ class ClientMachine:
             objects.AddBorrowers: lambda sender, message, now: self.objects.on_add_borrowers(sender, message),
             objects.BorrowersAdded: lambda sender, message, now: self.objects.on_borrowers_added(sender, message),
             objects.RemoveBorrowers: lambda sender, message, now: self.objects.on_remove_borrowers(sender, message),
+            objects.LeftBehind: self._on_left_behind,
             objects.OwnerGone: lambda sender, message, now: self.objects.on_owner_gone(sender, message),
             objects.ExtentGranted: self._on_answer,
             objects.ExtentRefused: self._on_answer,
@@ -240,8 +241,6 @@ class ClientMachine:
     def fail(self, task: Task, failure: Failed) -> None:
         """End a task without a result."""
         self.story.step(task, "cancel" if failure.kind == "TaskCancelledError" and task.state is not PUSHED else "fail")
-        if failure.kind == "WorkerCrashedError":
-            self.objects.free_copies(self.node_manager, task.return_ids())
         self._conclude(task, [failure], None, failure, max(task.submitted_at, task.pushed_at, self._tick_at))
 
     def _conclude(
@@ -334,6 +333,10 @@ class ClientMachine:
     def _put(self, item: PutValue, now: float) -> None:
         self.objects.create(item.oid, 1, note=item.note)
         self.objects.settle(item.oid, item.value)
+
+    def _on_left_behind(self, sender: str, message: objects.LeftBehind, now: float) -> None:
+        for oid in message.oids:
+            self.streams.left_behind(sender, oid)
 
     def _close_stream(self, item: CloseStream, now: float) -> None:
         if self.streams.close(item.task_id):

@@ -2,14 +2,14 @@
 
 Rules
 -----
-1. Tasks run in the order of arrival. The thread that runs them takes them from ``queue`` itself, without an event (a deque's
-   ends are safe to use from two threads); everything else goes through ``handle``.
+1. Tasks run in the order of arrival. The thread that runs them takes them from ``queue`` itself, without an event (a
+   deque's ends are safe to use from two threads); everything else goes through ``handle``.
 2. A push under an older lease than the newest seen is returned: whoever sent it has lost the worker.
-3. Asked to, it gives back the last unstarted tasks; while its own task waits in ``get`` it gives back all, and what arrives.
-   An actor never gives back: its calls keep their order.
+3. Asked to, it gives back the last unstarted tasks; while its own task waits in ``get`` it gives back all, and what
+   arrives. An actor never gives back: its calls keep their order.
 4. Asked to start the actor that it has become already, it repeats the answer to that.
-5. A cancelled task that has not started is answered with ``TaskCancelledError``; one that runs is for the host to interrupt,
-   which checks that it still is that task.
+5. A cancelled task that has not started is answered with ``TaskCancelledError``; one that runs is for the host to
+   interrupt, which checks that it still is that task.
 
 What it never knows: values, functions' code, threads. Its host carries out the effects in order.
 """

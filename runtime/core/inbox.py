@@ -1,7 +1,8 @@
-"""What the user's threads tell the client machine. They append these to one queue; its order is what keeps counts right.
+"""What the user's threads tell the client machine. They append these to one queue; its order is what keeps counts
+right.
 
-Two kinds of items are not wrapped, for they are by far the most: a `Task` is a submission (its return values' entries begin
-with one local reference each), and plain ``bytes`` are an object id one local reference to which is gone.
+Two kinds of items are not wrapped, for they are by far the most: a `Task` is a submission (its return values' entries
+begin with one local reference each), and plain ``bytes`` are an object id one local reference to which is gone.
 """
 
 from __future__ import annotations

@@ -4,15 +4,15 @@ Rules
 -----
 1. The process in which an object is created *owns* it: it alone knows whether it still is needed, and frees it. Others
    that hold a reference are *borrowers*; the owner keeps the set of their addresses.
-2. An entry lives while it has local references (``ObjectRef`` instances and views in this process), pins (unfinished tasks
-   that use it, values that contain it, results on their way), or borrowers.
-3. *Register before you let go*: a borrower's `AddBorrowers` must reach the owner while somebody else still keeps the object
-   alive. So whatever could make somebody let go (`RemoveBorrowers`, results, `RefsTaken`) is held back while a registration
-   with another process is unanswered. Towards the same process the order of the connection does it.
+2. An entry lives while it has local references (``ObjectRef`` instances and views in this process), pins (unfinished
+   tasks that use it, values that contain it, results on their way), or borrowers.
+3. *Register before you let go*: a borrower's `AddBorrowers` must reach the owner while somebody else still keeps the
+   object alive. So whatever could make somebody let go (`RemoveBorrowers`, results, `RefsTaken`) is held back while a
+   registration with another process is unanswered. Towards the same process the order of the connection does it.
 4. A value that contains references pins them as long as its own entry lives here.
 5. When an owner dies its borrowers' entries without a value fail with ``OwnerDiedError``; when a borrower dies its
-   registrations are dropped. What a dead owner left in shared memory is the store's: who holds it tells the node manager, who
-   gets hold of it later registers there, and who lets it go says so there.
+   registrations are dropped. What a dead owner left in shared memory is the store's: who holds it tells the node
+   manager, who gets hold of it later registers there, and who lets it go says so there.
 6. News of a death may have been told before this process was there. So an owner that doesn't answer is asked about.
 
 What this never knows: tasks (it tells the scheduler which of its dependents became ready), sockets, memory.
@@ -90,6 +90,8 @@ class Entry(Struct, gc=False):
     dependents: list[Task] | None = None
     subscribers: list[str] | None = None
     pulled_at: float = -1.0
+    stray: str = ""
+    """The node manager in whose memory a copy may lie that nobody told of: of an attempt that was lost."""
     note: str = ""
 
 
@@ -183,6 +185,8 @@ class Ownership:
                 self._releases.setdefault(entry.owner, {})[oid] = None
             elif type(value) is Stored:
                 self._frees.setdefault(value.node, []).append(oid)
+            elif entry.stray:
+                self._frees.setdefault(entry.stray, []).append(oid)
             if value is not None and not isinstance(value, Failed) and value.refs:
                 for ref in value.refs:
                     inner = self.entries[ref.oid]
@@ -211,6 +215,9 @@ class Ownership:
                 self.borrow(ref.oid, ref.owner, pins=1)
         entry.value = value
         entry.task = None
+        if entry.stray and not isinstance(value, Stored):
+            self._frees.setdefault(entry.stray, []).append(oid)
+            entry.stray = ""
         if entry.waiters is not None:
             for waiter in entry.waiters:
                 waiter.needed -= 1
@@ -227,14 +234,18 @@ class Ownership:
         return True
 
     def discard(self, values: Iterable[Value]) -> None:
-        """A late result: what nobody refers to is freed."""
+        """A result comes too late: what of it lies in shared memory is free."""
         for value in values:
-            if isinstance(value, Stored) and value.oid not in self.entries:
-                self.settle(value.oid, value)
+            if isinstance(value, Stored):
+                self.left_behind(value.node, value.oid)
 
-    def free_copies(self, node: str, oids: list[bytes]) -> None:
-        """A task has failed for good, but its worker may have stored a result before it died: free it, if so."""
-        self._frees.setdefault(node, []).extend(oids)
+    def left_behind(self, node: str, oid: bytes) -> None:
+        """There is a copy of an object in a node's memory that nobody will tell of. A newer one may be under way."""
+        entry = self.entries.get(oid)
+        if entry is None or isinstance(entry.value, Inline | Failed):
+            self._frees.setdefault(node, []).append(oid)
+        elif entry.value is None:
+            entry.stray = node
 
     def lost(self, failure: Failed) -> None:
         """The node is gone: what has no value will never have one."""

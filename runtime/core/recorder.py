@@ -1,7 +1,8 @@
 """A client's part of the task events: what it tells the event hub, at most a few times a second.
 
-One row for each task that has changed since the last flush, in columns; a short task is a single row that has all its times.
-Rows are bounded (``event_rows_max`` a flush) and what was left out is counted; totals for each function are exact.
+One row for each task that has changed since the last flush, in columns; a short task is a single row that has all its
+times. Rows are bounded (``event_rows_max`` a flush) and what was left out is counted; totals for each function are
+exact.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Numbered requests of a client: to the GCS, which may be restarted in between, and to its node manager.
 
-A request that is not answered within ``retry_request_s`` goes to the GCS again, and again, as long as the cluster lives; the GCS
-answers a repeated one as the first time. The node manager answers or dies.
+A request that is not answered within ``retry_request_s`` goes to the GCS again, and again, as long as the cluster
+lives; the GCS answers a repeated one as the first time. The node manager answers or dies.
 """
 
 from __future__ import annotations

@@ -2,16 +2,17 @@
 
 Rules
 -----
-1. A scheduling class is what can share a worker: resources and runtime_env. For each class the scheduler states to the node
-   manager how many workers it could use (a level), gets leases one by one, and pushes tasks straight to the leased workers.
-2. What lies unstarted in a worker's queue is at most ``batch_work_ms`` of work by the measured durations. A function that
-   was not measured yet goes alone, and so does whatever would stand behind a long task.
-3. A lease that idles while another has unstarted tasks steals: the victim gives back the last ones. Only a victim that can
-   run its I/O thread consents; rule 2 bounds what a busy one withholds.
+1. A scheduling class is what can share a worker: resources and runtime_env. For each class the scheduler states to
+   the node manager how many workers it could use (a level), gets leases one by one, and pushes tasks straight to the
+   leased workers.
+2. What lies unstarted in a worker's queue is at most ``batch_work_ms`` of work by the measured durations. A function
+   that was not measured yet goes alone, and so does whatever would stand behind a long task.
+3. A lease that idles while another has unstarted tasks steals: the victim gives back the last ones. Only a victim
+   that can run its I/O thread consents; rule 2 bounds what a busy one withholds.
 4. A task all of whose unsettled inputs are computed by one worker's queue follows them there (`Local` dependencies), so
    a chain needs no round trip for each link. A worker that misses an input returns the task unstarted.
-5. A worker's death fails only what it had started (its page tells the last ``seq``): this spends a retry; the rest is queued
-   again, at the front, and spends none.
+5. A worker's death fails only what it had started (its page tells the last ``seq``): this spends a retry; the rest is
+   queued again, at the front, and spends none.
 6. An idle lease is kept ``lease_idle_s`` for the next task, unless the node manager asks for it.
 
 What it never knows: sockets, threads, the values of objects (`Ownership` keeps them).
@@ -79,7 +80,7 @@ class Connection:
 class Lease(Connection):
     """A worker that this process may push tasks to."""
 
-    __slots__ = ("idle_since", "number", "pid", "pool", "reclaimed", "stealing", "worker_id", "work_s")
+    __slots__ = ("idle_since", "number", "pid", "pool", "reclaimed", "stealing", "work_s", "worker_id")
 
     def __init__(self, granted: LeaseGranted, pool: Pool, now: float) -> None:
         super().__init__(granted.worker)

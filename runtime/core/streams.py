@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from raynb.runtime.core.ownership import Ownership, Waiter, Wake
-from raynb.runtime.messages.ids import object_id, task_of
+from raynb.runtime.messages.ids import index_of, object_id, task_of
 from raynb.runtime.messages.values import Failed, Value
 
 FIRST_ITEM_INDEX = 2
@@ -20,11 +20,13 @@ FIRST_ITEM_INDEX = 2
 class Stream:
     """One generator. ``total`` is None until it has ended; then it counts the items, an error included."""
 
-    __slots__ = ("closed", "received", "taken", "task_id", "total", "waiters")
+    __slots__ = ("closed", "received", "strays", "taken", "task_id", "total", "waiters")
 
     def __init__(self, task_id: bytes) -> None:
         self.task_id = task_id
         self.received = 0
+        self.strays: dict[int, str] = {}
+        """Items that have not come, of which a copy may lie in a node's memory (`Entry.stray`)."""
         self.taken: set[int] = set()
         self.total: int | None = None
         self.closed = False
@@ -48,13 +50,14 @@ class Streams:
         """Items arrived, in order."""
         stream = self.streams.get(task_id)
         for index, value in enumerate(values, first):
-            if stream is None or stream.closed:
-                self._objects.settle(object_id(task_id, index + FIRST_ITEM_INDEX), value)
-            elif index == stream.received:
-                oid = stream.item(index)
-                self._objects.create(oid, 0).pins = 1
-                self._objects.settle(oid, value)
-                stream.received += 1
+            if stream is None or stream.closed or index != stream.received:
+                self._objects.discard([value])
+                continue
+            oid = stream.item(index)
+            entry = self._objects.create(oid, 0)
+            entry.pins, entry.stray = 1, stream.strays.pop(index, "")
+            self._objects.settle(oid, value)
+            stream.received += 1
         return self._wake(stream) if stream is not None else []
 
     def ended(self, task_id: bytes, failure: Failed | None) -> list[Any]:
@@ -65,6 +68,7 @@ class Streams:
         if failure is not None:
             self.on_items(task_id, stream.received, [failure])
         stream.total = stream.received
+        self._free_strays(stream)
         if stream.closed:
             del self.streams[task_id]
         return self._wake(stream)
@@ -109,6 +113,21 @@ class Streams:
             stream.closed = True
             del self.streams[task_id]
 
+    def left_behind(self, node: str, oid: bytes) -> None:
+        """A copy of an object that nobody will tell of: of an item that is still to come, perhaps."""
+        stream = self.streams.get(task_of(oid))
+        if stream is not None and not stream.closed and stream.total is None:
+            index = index_of(oid) - FIRST_ITEM_INDEX
+            if index >= stream.received:
+                stream.strays[index] = node
+                return
+        self._objects.left_behind(node, oid)
+
+    def _free_strays(self, stream: Stream) -> None:
+        strays, stream.strays = stream.strays, {}
+        for index, node in strays.items():
+            self._objects.left_behind(node, stream.item(index))
+
     def close(self, task_id: bytes) -> bool:
         """The consumer has let the generator go: what it did not take is freed. True if the task still runs."""
         stream = self.streams.get(task_id)
@@ -118,6 +137,7 @@ class Streams:
         for index in range(stream.received):
             if index not in stream.taken:
                 self._objects.unpin(stream.item(index))
+        self._free_strays(stream)
         running = stream.total is None
         if not running:
             del self.streams[task_id]

@@ -1,83 +1,84 @@
 """The wire vocabulary: every message that any two processes exchange, as one tagged union of msgspec Structs.
 
-Headers are schema-checked by msgspec when they are decoded; nothing in here unpickles. A field is only ever added at the
-end, with a default; anything else raises `raynb.runtime.messages.config.PROTOCOL_VERSION`.
+Headers are schema-checked by msgspec when they are decoded; nothing in here unpickles. A field is only ever added at
+the end, with a default; anything else raises `raynb.runtime.messages.config.PROTOCOL_VERSION`.
 """
 
 from __future__ import annotations
 
-from typing import Union, get_args
+from typing import get_args
 
 import msgspec
 
 from raynb.runtime.messages import events, gcs, node, objects, tasks
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
-Message = Union[
-    tasks.PushTasks,
-    tasks.TasksDone,
-    tasks.TasksReturned,
-    tasks.StealTasks,
-    tasks.RefsTaken,
-    tasks.CancelTask,
-    tasks.StreamItems,
-    tasks.StreamAck,
-    tasks.TaskOutput,
-    objects.PullObjects,
-    objects.ObjectValues,
-    objects.AddBorrowers,
-    objects.BorrowersAdded,
-    objects.RemoveBorrowers,
-    objects.AllocateExtent,
-    objects.ExtentGranted,
-    objects.ExtentRefused,
-    objects.SealObjects,
-    objects.FreeObjects,
-    objects.OwnerGone,
-    objects.StillHeld,
-    objects.OrphansReleased,
-    node.JoinNode,
-    node.NodeJoined,
-    node.LeaveNode,
-    node.LeaseDemand,
-    node.LeaseGranted,
-    node.LeaseReturned,
-    node.LeaseReclaim,
-    node.LeaseInfeasible,
-    node.WorkerBlocked,
-    node.WorkerUnblocked,
-    node.ProcessDied,
-    node.ExitWorker,
-    node.KillWorker,
-    node.StartActor,
-    node.StopNode,
-    node.NodeStatus,
-    node.WorkerTable,
-    node.ActorStartFailed,
-    node.WhyWaiting,
-    node.StoreUsage,
-    node.AreAlive,
-    gcs.RegisterNode,
-    gcs.NodeRegistered,
-    gcs.RegisterJob,
-    gcs.FinishJob,
-    gcs.CreateActor,
-    gcs.ActorStarted,
-    gcs.WatchActor,
-    gcs.ActorState,
-    gcs.KillActor,
-    gcs.NamedActor,
-    gcs.KvPut,
-    gcs.KvGet,
-    gcs.KvDelete,
-    gcs.Query,
-    gcs.Reply,
-    gcs.Shutdown,
-    events.TaskRows,
-    events.ObjectRows,
-    events.ReportObjects,
-    events.SendNames,
-]
+Message = (
+    tasks.PushTasks
+    | tasks.TasksDone
+    | tasks.TasksReturned
+    | tasks.StealTasks
+    | tasks.RefsTaken
+    | tasks.CancelTask
+    | tasks.StreamItems
+    | tasks.StreamAck
+    | tasks.TaskOutput
+    | objects.PullObjects
+    | objects.ObjectValues
+    | objects.AddBorrowers
+    | objects.BorrowersAdded
+    | objects.RemoveBorrowers
+    | objects.AllocateExtent
+    | objects.ExtentGranted
+    | objects.ExtentRefused
+    | objects.SealObjects
+    | objects.FreeObjects
+    | objects.OwnerGone
+    | objects.StillHeld
+    | objects.OrphansReleased
+    | objects.LeftBehind
+    | node.JoinNode
+    | node.NodeJoined
+    | node.LeaveNode
+    | node.LeaseDemand
+    | node.LeaseGranted
+    | node.LeaseReturned
+    | node.LeaseReclaim
+    | node.LeaseInfeasible
+    | node.WorkerBlocked
+    | node.WorkerUnblocked
+    | node.ProcessDied
+    | node.ExitWorker
+    | node.KillWorker
+    | node.StartActor
+    | node.StopNode
+    | node.NodeStatus
+    | node.WorkerTable
+    | node.ActorStartFailed
+    | node.WhyWaiting
+    | node.StoreUsage
+    | node.AreAlive
+    | gcs.RegisterNode
+    | gcs.NodeRegistered
+    | gcs.RegisterJob
+    | gcs.FinishJob
+    | gcs.CreateActor
+    | gcs.ActorStarted
+    | gcs.WatchActor
+    | gcs.ActorState
+    | gcs.KillActor
+    | gcs.NamedActor
+    | gcs.KvPut
+    | gcs.KvGet
+    | gcs.KvDelete
+    | gcs.Query
+    | gcs.Reply
+    | gcs.Shutdown
+    | events.TaskRows
+    | events.ObjectRows
+    | events.ReportObjects
+    | events.SendNames
+)
 
 MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = get_args(Message)
 

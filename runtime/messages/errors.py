@@ -1,7 +1,7 @@
 """The exceptions that users see, under Ray's names (``raynb.exceptions``).
 
-Names, bases and the behaviour that programs rely on are Ray's: an error of a task is an instance of `RayTaskError` *and*
-of the type that the task raised, `GetTimeoutError` is a `TimeoutError`, and so on.
+Names, bases and the behaviour that programs rely on are Ray's: an error of a task is an instance of `RayTaskError`
+*and* of the type that the task raised, `GetTimeoutError` is a `TimeoutError`, and so on.
 """
 
 from __future__ import annotations

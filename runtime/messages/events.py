@@ -96,7 +96,8 @@ class TaskRows(Struct, array_like=True, gc=False, tag=110):
 
 
 class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
-    """An object in its owner's table. ``local`` counts references and views in the owner, ``tasks`` unfinished tasks that use it."""
+    """An object in its owner's table. ``local`` counts references and views in the owner, ``tasks`` unfinished tasks
+    that use it."""
 
     oid: bytes
     size: int
@@ -119,8 +120,9 @@ class ObjectRows(Struct, array_like=True, gc=False, tag=111):
 
 
 class SendNames(Struct, array_like=True, gc=False, tag=113):
-    """GCS -> client: the hub was restarted, or has no definition of names or workers that rows refer to. Send all of them
-    again with the next rows, and all totals. A hint: until then the rows stand under no name, and old tasks uncounted."""
+    """GCS -> client: the hub was restarted, or has no definition of names or workers that rows refer to. Send all of
+    them again with the next rows, and all totals. A hint: until then the rows stand under no name, and old tasks
+    uncounted."""
 
 
 class ReportObjects(Struct, array_like=True, gc=False, tag=112):

@@ -109,8 +109,8 @@ class ActorStarted(Struct, array_like=True, gc=False, tag=85):
 class WatchActor(Struct, array_like=True, gc=False, tag=86):
     """Caller -> GCS: answer with the `ActorState`, and again whenever it changes, as long as the caller lives.
 
-    An actor that isn't registered yet is DEPENDENCIES_UNREADY, for 30 s and as long as its creator ``owner`` is known to
-    live; then it is DEAD.
+    An actor that isn't registered yet is DEPENDENCIES_UNREADY, for 30 s and as long as its creator ``owner`` is known
+    to live; then it is DEAD.
     """
 
     actor_id: bytes
@@ -136,8 +136,9 @@ class KillActor(Struct, array_like=True, gc=False, tag=88):
     manager; one that is out of scope gets `ExitWorker`; one that exits does so itself. What is still there after
     ``Config.interrupt_patience_s`` is ended.
 
-    Where it may be started again, ``incarnation`` is the one that is meant (-1: whichever lives), so that a repeated request
-    does not end the next one too. The reply's data is the incarnation whose process was ended, in decimal; empty: none was.
+    Where it may be started again, ``incarnation`` is the one that is meant (-1: whichever lives), so that a repeated
+    request does not end the next one too. The reply's data is the incarnation whose process was ended, in decimal;
+    empty: none was.
     """
 
     actor_id: bytes
@@ -150,7 +151,8 @@ class KillActor(Struct, array_like=True, gc=False, tag=88):
 class NamedActor(Struct, array_like=True, gc=False, tag=89):
     """Client -> GCS: which actor has this name? Answered by a `Reply` whose data is a msgpack map, or a ValueError.
 
-    The map: actor_id, class_name, methods, owner, job, name, namespace, max_restarts, max_task_retries, detached, state.
+    The map: actor_id, class_name, methods, owner, job, name, namespace, max_restarts, max_task_retries, detached,
+    state.
     """
 
     request: int

@@ -51,6 +51,11 @@ def task_of(oid: bytes) -> bytes:
     return oid[:TASK_ID_BYTES]
 
 
+def index_of(oid: bytes) -> int:
+    """The index of an object among those of its task."""
+    return int.from_bytes(oid[TASK_ID_BYTES:], "little")
+
+
 def actor_id_of(creation_task_id: bytes) -> bytes:
     """Id of the actor that a task creates: the ends of its counter and origin, and its job."""
     unique = ACTOR_ID_BYTES - JOB_ID_BYTES

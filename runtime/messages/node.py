@@ -15,7 +15,8 @@ from raynb.runtime.messages.values import Dependency, Failed
 
 
 class WorkerSettings(Struct, array_like=True, frozen=True, gc=False):
-    """What a worker process is born with: the node manager -> forkserver -> the forked child. Not a message between peers."""
+    """What a worker process is born with: the node manager -> forkserver -> the forked child. Not a message between
+    peers."""
 
     token: str
     """Names this spawn; the worker repeats it in `JoinNode`."""
@@ -105,7 +106,8 @@ class LeaseReturned(Struct, array_like=True, gc=False, tag=55):
 
 
 class LeaseReclaim(Struct, array_like=True, gc=False, tag=56):
-    """Node manager -> client: somebody waits for these resources; return leases that are idle, now and as they get so."""
+    """Node manager -> client: somebody waits for these resources; return leases that are idle, now and as they get
+    so."""
 
     leases: list[int]
 
@@ -175,7 +177,8 @@ class KillWorker(Struct, array_like=True, gc=False, tag=62):
 
 
 class StartActor(Struct, array_like=True, gc=False, tag=63):
-    """GCS -> node manager: lease a worker for an actor and pass this on to it; node manager -> worker, with resources taken.
+    """GCS -> node manager: lease a worker for an actor and pass this on to it; node manager -> worker, with resources
+    taken.
 
     The worker runs the constructor and answers the GCS with `ActorStarted`.
     """
@@ -256,13 +259,14 @@ class WhyWaiting(Struct, array_like=True, gc=False, tag=68):
 
 
 class StoreUsage(Struct, array_like=True, gc=False, tag=69):
-    """Client -> node manager. Answered by a `Reply`: JSON with used_bytes, capacity_bytes, objects, holders (largest first)."""
+    """Client -> node manager. Answered by a `Reply`: JSON with used_bytes, capacity_bytes, objects, holders (largest
+    first)."""
 
     request: int
 
 
 class AreAlive(Struct, array_like=True, gc=False, tag=70):
-    """Client -> node manager: these processes don't answer. For each that is not there (any more) comes a `ProcessDied`, as
-    for a death that was told before the asker had joined."""
+    """Client -> node manager: these processes don't answer. For each that is not there (any more) comes a
+    `ProcessDied`, as for a death that was told before the asker had joined."""
 
     addresses: list[str]

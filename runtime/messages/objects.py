@@ -30,8 +30,8 @@ class ObjectValues(Struct, array_like=True, gc=False, tag=31):
 
 
 class AddBorrowers(Struct, array_like=True, gc=False, tag=32):
-    """Borrower -> owner: the sender refers to these objects. Borrower -> node manager, if the owner is dead: its store keeps
-    what that left there."""
+    """Borrower -> owner: the sender refers to these objects. Borrower -> node manager, if the owner is dead: its
+    store keeps what that left there."""
 
     oids: list[bytes]
 
@@ -109,6 +109,13 @@ class StillHeld(Struct, array_like=True, gc=False, tag=46):
     """Client -> node manager: objects of a dead owner that the sender has views of (possibly none)."""
 
     owner: str
+    oids: list[bytes]
+
+
+class LeftBehind(Struct, array_like=True, gc=False, tag=48):
+    """Node manager -> owner: what a process that is dead now had written for it. The owner frees what it was never
+    told of, a result that was lost with the process, say."""
+
     oids: list[bytes]
 
 

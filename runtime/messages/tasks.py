@@ -87,8 +87,8 @@ class PushTasks(Struct, array_like=True, gc=False, tag=10):
 class Result(Struct, array_like=True, gc=False):
     """The outcome of one task: as many values as it has returns (one `Failed` stands for all of them).
 
-    ``started`` is wall-clock seconds (for display), ``duration`` seconds. ``retryable`` says that the failure is one that
-    the task's ``retry_exceptions`` names. ``keeps`` lists the owners' objects the worker still refers to.
+    ``started`` is wall-clock seconds (for display), ``duration`` seconds. ``retryable`` says that the failure is one
+    that the task's ``retry_exceptions`` names. ``keeps`` lists the owners' objects the worker still refers to.
     """
 
     seq: int

@@ -248,6 +248,7 @@ class ActorRunner:
         runner.interrupts[spec.task_id] = stop
         args: Any = None
         kwargs: Any = None
+        values: list[Value]
         try:
             method = self._method(job)
             args, kwargs = runner.arguments(job, guard)
@@ -261,7 +262,8 @@ class ActorRunner:
             retryable = False
             value = args = kwargs = None
         except asyncio.CancelledError:
-            values, retryable = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")], False
+            values = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")]
+            retryable = False
         except BaseException as error:
             args = kwargs = None
             values, retryable = self._of_error(job, error)
@@ -274,7 +276,8 @@ class ActorRunner:
 
 
 def is_async(cls: type) -> bool:
-    """Whether an actor of this class serves its calls in an event loop: Ray's rule, any coroutine method makes it so."""
+    """Whether an actor of this class serves its calls in an event loop: Ray's rule, any coroutine method makes it
+    so."""
     return any(
         inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         for _, member in inspect.getmembers(cls, inspect.isfunction)

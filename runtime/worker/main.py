@@ -1,6 +1,7 @@
 """A worker process: joins its node, and runs tasks (or becomes an actor) until it is told to leave.
 
-Two threads: the main one runs user code, so that signals and libraries that want the main thread work; the I/O thread talks.
+Two threads: the main one runs user code, so that signals and libraries that want the main thread work; the I/O thread
+talks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs what the executor machine holds: on the main thread one task after the other, or as an actor its calls.
 
-Order of things around a task: its page is marked first, so that a death in it is its own; its results are told after all
-references that it keeps; a late interrupt finds another task's id and does nothing.
+Order of things around a task: its page is marked first, so that a death in it is its own; its results are told after
+all references that it keeps; a late interrupt finds another task's id and does nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class MissingDependency(Exception):
 
 
 class Runner:
-    """One worker's execution. `attach` gives it the client, then `serve` runs on the main thread until it is told to leave."""
+    """One worker's execution. `attach` gives it the client, then `serve` runs on the main thread until it is told to
+    leave."""
 
     def __init__(self, config: Config, page: WorkerPage) -> None:
         self.config = config

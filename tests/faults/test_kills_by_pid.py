@@ -1,4 +1,5 @@
-"""What a program meets when a process of its cluster is killed by its pid: each its own, documented effect, and nothing hangs."""
+"""What a program meets when a process of its cluster is killed by its pid: each its own, documented effect, and
+nothing hangs."""
 
 from __future__ import annotations
 

@@ -21,9 +21,8 @@ def kernel() -> Iterator[Kernel]:
     kernel.close()
 
 
-def gate(path: Path) -> str:
-    """Source that waits in a task until the file is there."""
-    return f"while not os.path.exists({str(path)!r}): time.sleep(0.005)"
+#: Source of a task that waits until the file ``path`` is there.
+GATE = "while not os.path.exists(path): time.sleep(0.005)"
 
 
 def test_loading_the_extension_names_the_version_and_starts_no_process() -> None:
@@ -51,9 +50,7 @@ def test_output_goes_to_its_cell_after_the_cell_has_ended_and_while_another_runs
     kernel: Kernel, tmp_path: Path
 ) -> None:
     first_gate, second_gate = tmp_path / "first", tmp_path / "second"
-    kernel.run(
-        f"@ray.remote\ndef late(text, path):\n    {gate(first_gate).replace(repr(str(first_gate)), 'path')}\n    print(text)"
-    )
+    kernel.run(f"@ray.remote\ndef late(text, path):\n    {GATE}\n    print(text)")
     first = kernel.run(f"a = late.remote('from the first', {str(first_gate)!r})")
     second = kernel.run(f"b = late.remote('from the second', {str(second_gate)!r})")
     third = kernel.send("ray.get([a, b]); print('third is done')")
@@ -77,7 +74,9 @@ def test_a_child_prints_into_the_cell_of_its_grandparent(kernel: Kernel) -> None
 
 def test_an_actor_prints_into_the_cell_of_each_call(kernel: Kernel) -> None:
     kernel.run(
-        "@ray.remote\nclass Parrot:\n    def say(self, text):\n        print(text)\n        return text\nparrot = Parrot.remote()"
+        "@ray.remote\nclass Parrot:\n"
+        "    def say(self, text):\n        print(text)\n        return text\n"
+        "parrot = Parrot.remote()"
     )
     first = kernel.run("x = ray.get(parrot.say.remote('polly'))")
     second = kernel.run("x = ray.get(parrot.say.remote('cracker'))")
@@ -136,6 +135,7 @@ def test_unloading_takes_everything_back(kernel: Kernel) -> None:
 
 def test_a_kernels_cluster_is_listed_where_others_find_it(kernel: Kernel) -> None:
     request = kernel.run(
-        "from raynb.runtime.adapters.registry import clusters\nimport json\nprint(json.dumps([c.pid for c in clusters()]))"
+        "from raynb.runtime.adapters.registry import clusters\n"
+        "import json\nprint(json.dumps([c.pid for c in clusters()]))"
     )
     assert len(json.loads(kernel.printed(request))) >= 1
