@@ -13,7 +13,8 @@ is here. Such a free is kept until the object is sealed, or until no grant of th
 always sealed before its grant is closed.
 
 **A dead client.** What it had finished but not told of lies in its grants: they are walked, and what is found there is
-sealed. Only then are their rests free.
+sealed. Only then are their rests free. Then the owners of all that it wrote are told (`LeftBehind`): its last words to
+them may be lost, and nobody else would ever free what only those told of.
 
 **A dead owner.** See `raynb.runtime.core.store_orphans`.
 
@@ -52,6 +53,7 @@ from raynb.runtime.messages.objects import (
     ExtentGranted,
     ExtentRefused,
     FreeObjects,
+    LeftBehind,
     OrphansReleased,
     OwnerGone,
     SealedObject,
@@ -112,8 +114,8 @@ class StoreMachine:
         self._clients: dict[str, _Client] = {}
         self._waiting: dict[tuple[str, int], _Waiting] = {}
         """By client and request, in order of arrival."""
-        self._walking: dict[int, None] = {}
-        """Grants of dead clients."""
+        self._walking: dict[int, str] = {}
+        """Grants of dead clients, and whose they were."""
         self._early_frees: dict[bytes, tuple[str, int]] = {}
         """Object -> who freed it, and the newest grant at that time."""
         self._dead: dict[str, None] = {}
@@ -161,8 +163,10 @@ class StoreMachine:
                 del self._waiting[key]
             for number in client.grants:
                 grant = self.index.grants[number]
-                self._walking[number] = None
+                self._walking[number] = address
                 self._effects.append(WalkExtent(number, grant.segment, grant.offset, grant.size))
+            if not client.grants:
+                self._tell_what_is_left(address)
             self._free_all(self.orphans.died(address))
         owned = self.index.by_owner.get(address)
         if owned:
@@ -177,8 +181,17 @@ class StoreMachine:
             except BadSealError:
                 # It was told of already, or freed since: its place is taken.
                 continue
-        del self._walking[event.grant]
+        writer = self._walking.pop(event.grant)
         self._close(event.grant)
+        if writer not in self._walking.values():
+            self._tell_what_is_left(writer)
+
+    def _tell_what_is_left(self, writer: str) -> None:
+        left: dict[str, list[bytes]] = {}
+        for entry in self.index.entries():
+            if entry.writer == writer and entry.owner in self._clients:
+                left.setdefault(entry.owner, []).append(entry.oid)
+        self._effects += [Send(owner, LeftBehind(oids)) for owner, oids in left.items()]
 
     # -- grants
 

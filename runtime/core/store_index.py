@@ -57,6 +57,8 @@ class Entry(Struct):
     size: int
     """Aligned."""
     note: str
+    writer: str
+    """The client in whose grant it was made."""
     twin: Entry | None = None
     """An older copy."""
 
@@ -128,7 +130,9 @@ class StoreIndex:
         taken.insert(index, (begin, end))
         grant.sealed_bytes += size
         twin = self.objects.get(sealed.oid)
-        entry = Entry(sealed.oid, sealed.owner, grant.number, grant.segment, begin, size, sealed.note, twin)
+        entry = Entry(
+            sealed.oid, sealed.owner, grant.number, grant.segment, begin, size, sealed.note, grant.client, twin
+        )
         self.objects[sealed.oid] = entry
         self.by_owner.setdefault(sealed.owner, {})[sealed.oid] = None
         self._count(entry, 1)

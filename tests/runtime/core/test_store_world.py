@@ -34,6 +34,7 @@ from raynb.runtime.messages.objects import (
     ExtentGranted,
     ExtentRefused,
     FreeObjects,
+    LeftBehind,
     OrphansReleased,
     OwnerGone,
     SealedObject,
@@ -278,6 +279,9 @@ class StoreWorld:
                 client.gone_owners.add(owner)
                 views = [found for found in self.objects.values() if client.address in found.views]
                 client.outbox.append(StillHeld(owner, [found.oid for found in views if found.owner == owner]))
+            case LeftBehind(oids):
+                # The owners of this world free all they own in their own time, told or not.
+                assert oids
             case _:
                 raise AssertionError(message)
 
