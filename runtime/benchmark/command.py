@@ -72,14 +72,10 @@ def run(
         line = f"{name:>5}  {where}  {title}: {said}"
         console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
-    results = runner.measure(
-        systems, rows, rounds=rounds, budget_s=QUICK_BUDGET_S if quick else BUDGET_S, tell=tell
-    )
+    results = runner.measure(systems, rows, rounds=rounds, budget_s=QUICK_BUDGET_S if quick else BUDGET_S, tell=tell)
     if growth:
         counts = [10**power for power in range(3, 7 if long else 6)]
-        runner.measure_growth(
-            systems, results, table.GROWING, counts=counts, cpus=cpu_counts(), tell=tell
-        )
+        runner.measure_growth(systems, results, table.GROWING, counts=counts, cpus=cpu_counts(), tell=tell)
     show(rows, results, rounds, console, json_file, markdown_file)
     return results
 

@@ -167,9 +167,7 @@ def table_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ruler, *rows))
 
 
-def markdown(
-    found: Sequence[Line], results: Sequence[Results], rounds: int, facts: Mapping[str, str]
-) -> str:
+def markdown(found: Sequence[Line], results: Sequence[Results], rounds: int, facts: Mapping[str, str]) -> str:
     """The page `docs/performance.md`: as printed by the command, and by nobody else."""
     ours, rays = results[0], results[1] if len(results) > 1 else None
     header = ["case", *titles(ours, rays), ""]

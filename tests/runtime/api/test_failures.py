@@ -263,4 +263,4 @@ def test_an_object_whose_owner_died_is_there_or_lost_but_nobody_hangs(ray: Ray) 
     try:
         assert ray.get(ref, timeout=30) == "owned by the actor"
     except ray.exceptions.OwnerDiedError as error:
-        assert "owner" in str(error).lower()
+        assert "own" in str(error)

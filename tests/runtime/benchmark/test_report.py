@@ -71,9 +71,7 @@ def test_the_page_has_every_row_the_reasons_and_the_growth(ours: Results, rays: 
     assert "| 5,000 small tasks, then get all | 50,000 /s | 61,000 /s |" in page
 
 
-def test_the_command_shows_the_table_and_writes_the_files(
-    ours: Results, rays: Results, tmp_path: Path
-) -> None:
+def test_the_command_shows_the_table_and_writes_the_files(ours: Results, rays: Results, tmp_path: Path) -> None:
     shown = io.StringIO()
     files = tmp_path / "made" / "figures.json", tmp_path / "performance.md"
     command.show(ROWS, [ours, rays], 3, Console(file=shown, width=140), *files)

@@ -66,13 +66,10 @@ def test_growth_is_read_by_number_of_tasks_and_of_cpus(tmp_path: Path) -> None:
     # The last argument is the point of the curve.
     python = interpreter(
         tmp_path,
-        'for point in "$@"; do :; done; '
-        'echo "{\\"case\\": \\"tasks\\", \\"value\\": $point, \\"seconds\\": 1}"',
+        'for point in "$@"; do :; done; echo "{\\"case\\": \\"tasks\\", \\"value\\": $point, \\"seconds\\": 1}"',
     )
     results = Results("raynb")
-    runner.measure_growth(
-        [System("raynb", python)], [results], ["tasks"], counts=[10, 100], cpus=[1, 2]
-    )
+    runner.measure_growth([System("raynb", python)], [results], ["tasks"], counts=[10, 100], cpus=[1, 2])
     assert results.growth == {"tasks": {10: 10, 100: 100}}
     assert results.workers == {"tasks": {1: 1, 2: 2}}
 
