@@ -10,6 +10,8 @@ Rules
    ``max_task_retries`` allows; otherwise they fail, and say that they may have run. Calls that were not pushed wait
    for the restart.
 4. A dead actor fails every call with the reason of its death. One outcome for each call.
+5. An actor may be dead, or be started again, before its old process has ended. What the calls that were under way there
+   were given is held until that process is known to be gone: it may be reading it.
 """
 
 from __future__ import annotations
@@ -89,6 +91,8 @@ class Actors:
         self.by_worker: dict[str, ActorClient] = {}
         self._changed: dict[bytes, ActorClient] = {}
         self._dead_workers: set[str] = set()
+        self._lingering: dict[str, tuple[float, list[bytes]]] = {}
+        """Rule 5: by worker, since when it is awaited (or was asked about), and what is held."""
 
     def of(self, actor_id: bytes, owner: str = "") -> ActorClient:
         """The record of an actor; ``owner`` is the address of its creator, where the caller knows it."""
@@ -221,8 +225,8 @@ class Actors:
 
     @property
     def more(self) -> bool:
-        """Whether a pump left something that the next one could push (a batch has a limit)."""
-        return bool(self._changed)
+        """Whether something is left for the next pump (a batch has a limit), or a process's end is awaited."""
+        return bool(self._changed or self._lingering)
 
     # -- what the GCS and the node say
 
@@ -258,6 +262,9 @@ class Actors:
 
     def worker_died(self, address: str, reason: str, now: float) -> None:
         """The node says that a process is gone; if an actor lived there, the GCS will say what becomes of it."""
+        _, held = self._lingering.pop(address, (0.0, ()))
+        for oid in held:
+            self._objects.unpin(oid)
         actor = self.by_worker.pop(address, None)
         if actor is None:
             return
@@ -271,6 +278,8 @@ class Actors:
         if connection is None:
             return
         self.by_worker.pop(connection.worker, None)
+        if connection.worker not in self._dead_workers:
+            self._hold_inputs(connection, now)
         again: list[Task] = []
         for seq in sorted(connection.inflight):
             task = connection.inflight[seq]
@@ -298,8 +307,26 @@ class Actors:
         connection.inflight.clear()
         actor.queue.extendleft(reversed(again))
 
+    def _hold_inputs(self, connection: Connection, now: float) -> None:
+        """Rule 5."""
+        held = [oid for task in connection.inflight.values() for oid in (*(task.deps or ()), *(task.refs or ()))]
+        for oid in held:
+            self._objects.pin(oid)
+        if held:
+            self._lingering[connection.worker] = (now, held)
+
+    def silent(self, now: float, after_s: float) -> list[str]:
+        """Processes of lost actors whose end should have been told by now; to be asked about."""
+        late = [worker for worker, (since, _) in self._lingering.items() if now - since > after_s]
+        for worker in late:
+            self._lingering[worker] = (now, self._lingering[worker][1])
+        return late
+
     def lost(self, failure: Failed, now: float) -> None:
         """The node is gone, and every actor with it."""
+        for worker in list(self._lingering):
+            self.worker_died(worker, "", now)
+        self._dead_workers.update(self.by_worker)
         for actor_id in list(self.actors):
             self.on_state(ActorState(actor_id, DEAD, 1 << 30, failure=failure), now)
 

@@ -424,7 +424,7 @@ class ClientMachine:
     def _on_tick(self, now: float) -> None:
         self._tick_at = now
         config = self.config
-        silent = self.objects.tick(now, config.retry_request_s)
+        silent = self.objects.tick(now, config.retry_request_s) + self.actors.silent(now, config.retry_request_s)
         if silent:
             self._effects.append(Send(self.node_manager, node.AreAlive(silent)))
         self._effects += self.scheduler.tick(now)
