@@ -9,13 +9,13 @@ from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.messages.gcs import ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
-from raynb.runtime.messages.values import Failed, Value
+from raynb.runtime.messages.values import Failed, Local, RefInfo, Stored, Value
 from tests.sim import calls
 from tests.sim.calls import Execution, RemoteError, StoreFull
 from tests.sim.client import Pin
-from tests.sim.interpreter import ActorExit, Frame, Kept
+from tests.sim.interpreter import ActorExit, Frame
 from tests.sim.threads import Steps
-from tests.sim.values import decode_call, unpack_refs
+from tests.sim.values import decode_call, rebuild, unpack_refs
 
 if TYPE_CHECKING:
     from tests.sim.threads import Thread
@@ -28,7 +28,7 @@ class ActorLife:
     def __init__(self, worker: SimWorker, start: StartActor) -> None:
         self.worker = worker
         self.start = start
-        self.kept = Kept()
+        self.kept = worker.kept
         self.ended = False
 
     # -- construction
@@ -38,7 +38,6 @@ class ActorLife:
         from tests.sim.worker import Interrupted, UserError
 
         worker, start = self.worker, self.start
-        guard: list[Pin] = []
         call = decode_call(start.args)
         execution = Execution(worker.adopt_context(start.context), start.task_id, call.depth)
         frame = Frame(worker, execution, call.label, patient=False, kept=self.kept)
@@ -46,7 +45,15 @@ class ActorLife:
         try:
             oids = worker.oracle.dependencies(start.task_id)
             for oid, dependency in zip(oids, start.deps or (), strict=True):
-                frame.hold_value(calls.load(worker, oid, dependency, guard))  # type: ignore[arg-type]
+                assert not isinstance(dependency, Local)
+                if isinstance(dependency, Stored):
+                    # It may have been freed since the order was given: its owner is asked.
+                    ref = rebuild(worker, RefInfo(dependency.oid, dependency.owner), None)
+                    frame.hold([ref])
+                    (loaded,) = yield from calls.get(worker, [ref], None, judge=False)
+                    frame.hold_value(loaded)
+                else:
+                    frame.hold_value(calls.load(worker, oid, dependency))
             frame.hold(unpack_refs(worker, call.handles, call.refs))
             remote = worker.cluster.plan.functions[call.function]
             yield from frame.run(remote.body)
@@ -57,7 +64,6 @@ class ActorLife:
             return Failed("ActorDiedError", f"its constructor raised {type(error).__name__}")
         finally:
             frame.let_go()
-            worker.release(guard)
         return None
 
     # -- calls
@@ -124,6 +130,7 @@ def serve_actor(worker: SimWorker, start: StartActor) -> Steps:
     worker.post(Outgoing(worker.machine.gcs, started, guarded=True))
     if failure is not None:
         return
+    worker.executor.started = (worker.machine.gcs, started)
     for index in range(1, max(start.max_concurrency, 1)):
         worker.start_thread(f"actor-{index}", life.serve(index))
     yield from life.serve(0)

@@ -129,7 +129,7 @@ def submit(
     if handle is not None:
         owner = actor.owner if actor is not None else ""
         task.actor = client.machine.actors.of(handle.actor_id, owner)
-    client.oracle.submitted(client, task, remote, label, handle.actor_id if handle is not None else b"")
+    client.oracle.submitted(client, task, remote, label, handle)
     if remote.num_returns == STREAMING:
         client.post(Stream(task_id))
     client.post(task)
@@ -206,9 +206,12 @@ def _allocate(client: SimClient, size: int) -> Steps:
     raise RemoteError(reply.error)
 
 
-def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None) -> Loaded:
-    """Read a value that has arrived; raises `RemoteError` for a failed one."""
-    client.oracle.observed(client, oid, value)
+def load(
+    client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None, *, judge: bool = True
+) -> Loaded:
+    """Read a value that has arrived; raises `RemoteError` for a failed one. ``judge``: it must have a cause."""
+    if judge:
+        client.oracle.observed(client, oid, value)
     if isinstance(value, Failed):
         raise RemoteError(value)
     pin = None
@@ -221,13 +224,17 @@ def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = 
             pin.count()
         else:
             guard.append(pin)
+            client.guarded.add(pin)
+        if value.owner in client.dead_owners and value.oid not in client.machine.objects.entries:
+            pin.drop()
+            raise RemoteError(Failed("OwnerDiedError", "its owner died, and its memory with it"))
         data = view.cell.data
     content = decode_content(data)
     client.oracle.check_token(client, oid, content.token)
     return Loaded(content.token, unpack_refs(client, content.handles, value.refs), pin)
 
 
-def get(client: SimClient, refs: list[Ref], timeout_s: float | None) -> Steps:
+def get(client: SimClient, refs: list[Ref], timeout_s: float | None, *, judge: bool = True) -> Steps:
     """The values of references, as `Loaded`; raises `TimeoutOfGet`, or `RemoteError` for the first that failed."""
     entries = client.machine.objects.entries
     missing = [ref.oid for ref in refs if (entry := entries.get(ref.oid)) is None or entry.value is None]
@@ -242,7 +249,7 @@ def get(client: SimClient, refs: list[Ref], timeout_s: float | None) -> Steps:
             entry = entries.get(ref.oid)
             if entry is None or entry.value is None:
                 raise Violation(f"{client.address} waited for {ref}, is told that it is there, but has {entry}")
-            loaded.append(load(client, ref.oid, entry.value))
+            loaded.append(load(client, ref.oid, entry.value, judge=judge))
     except RemoteError:
         for one in loaded:
             let_go(one)

@@ -23,6 +23,7 @@ from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import PROTOCOL_VERSION
 from raynb.runtime.messages.ids import ORIGIN_BYTES, task_id_source
 from raynb.runtime.messages.node import JoinNode, NodeJoined
+from raynb.runtime.messages.objects import OwnerGone
 from raynb.runtime.messages.tasks import ContextDef
 from raynb.runtime.messages.values import Stored
 from tests.sim.memory import View
@@ -50,6 +51,8 @@ class Pin:
 
     def count(self) -> None:
         """From now on it is a reference like any other."""
+        if self.counted:
+            return
         self.counted = True
         self.client.oracle.held(self.stored.oid, self.client.address)
         self.client.inbox.append(Retain(self.stored.oid, self.stored.owner))
@@ -58,6 +61,7 @@ class Pin:
         """The last view is gone."""
         if self.held:
             self.held = False
+            self.client.guarded.discard(self)
             self.view.release()
             if self.counted:
                 self.client.drop(self.stored.oid)
@@ -86,6 +90,9 @@ class SimClient:
         self.machine: ClientMachine
         self.inbox: deque[object] = deque()
         self.threads: list[Thread] = []
+        self.guarded: set[Pin] = set()
+        """Pins of running tasks that are not counted."""
+        self.dead_owners: set[str] = set()
         self.functions: dict[tuple[int, int], Function] = {}
         self.store = ClientStore(self.config)
         self.next_task_id = task_id_source(self.pid.to_bytes(ORIGIN_BYTES, "little"), job)
@@ -200,6 +207,7 @@ class SimClient:
         received = self._take_arrived()
         now = self.world.now
         if received:
+            self._on_received(received)
             self.handle(Frames(received))
         if self.alive and now >= self._next_tick:
             self._next_tick = now + self.config.tick_s
@@ -211,6 +219,19 @@ class SimClient:
             self.world.after(self.world.soon(), self._drain, ticket)
         else:
             self._drain(ticket)
+
+    def _on_received(self, received: list[tuple[str, Message]]) -> None:
+        """Before the messages are handled: views of running tasks are counted when their owner dies."""
+        for _, message in received:
+            if isinstance(message, OwnerGone):
+                self.dead_owners.add(message.owner)
+                for pin in sorted(self.guarded, key=lambda pin: pin.stored.oid):
+                    if pin.stored.owner == message.owner:
+                        pin.count()
+        if self.inbox:
+            items = list(self.inbox)
+            self.inbox.clear()
+            self.handle(Inbox(items))
 
     def _take_arrived(self) -> list[tuple[str, Message]]:
         received: list[tuple[str, Message]] = []

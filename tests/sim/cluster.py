@@ -34,7 +34,7 @@ CONFIG = Config(
     interrupt_patience_s=1.0,
     force_patience_s=1.0,
     event_flush_s=0.4,
-    store_full_timeout_s=1.0,
+    store_full_timeout_s=3.0,
 )
 
 
@@ -197,12 +197,21 @@ class Cluster:
         frame.let_go()
 
     def _clean_up(self, client: SimClient) -> Steps:
-        """End what would live for ever: detached actors."""
+        """End what would live for ever: detached actors, and those that keep each other (or themselves) alive."""
         for actor_id, facts in self.oracle.facts.actors.items():
             if facts.cls.detached:
                 self.oracle.kill_asked(actor_id)
                 client.post(KillByHandle(actor_id, True))
-        yield Pause(0.01)
+        for _ in range(200):
+            yield Pause(0.02)
+            if not any(isinstance(c, SimWorker) and c.is_actor for c in self.living_clients):
+                return
+        for worker in self.living_clients:
+            if isinstance(worker, SimWorker) and worker.kept.refs:
+                for actor_id, facts in self.oracle.facts.actors.items():
+                    if worker.address in facts.processes:
+                        self.oracle.kill_asked(actor_id)
+                        client.post(KillByHandle(actor_id, True))
 
     def janitor(self) -> SimClient:
         """A driver that comes when all others are through."""

@@ -27,13 +27,18 @@ class TaskFacts:
         (worker, attempt) of each mark in a page.
     starts
         By attempt, the worker on which it ran.
+    keeps
+        Whether it keeps the actor that it calls alive (a handle by name does not).
     """
 
-    def __init__(self, task: Task, remote: RemoteFunction, submitter: str, actor_id: bytes) -> None:
+    def __init__(
+        self, task: Task, remote: RemoteFunction, submitter: str, actor_id: bytes, *, keeps: bool = True
+    ) -> None:
         self.task = task
         self.remote = remote
         self.submitter = submitter
         self.actor_id = actor_id
+        self.keeps = keeps
         self.parent = task.parent
         self.retries_allowed = task.retries_left
         self.marks: list[tuple[str, int]] = []
@@ -147,8 +152,8 @@ class Excuses:
                 return True
             if any(process in self.died for process in actor.processes) or self._cluster.job_over(actor.job):
                 return True
-            if facts.task.actor is not None and not facts.task.refs:
-                return True  # a handle by name does not keep it alive
+            if not facts.keeps:
+                return True
         if kind == "ActorAlreadyExistsError" and actor.cls.name:
             return True
         return any(self.excuses(dep, kind, depth + 1) for dep in actor.deps)

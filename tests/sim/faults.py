@@ -92,6 +92,9 @@ class Faults:
                 if isinstance(process, kinds[fault.kind])
                 and (fault.kind != "driver" or not isinstance(process, SimWorker))
             ]
+            busy = [process for process in clients if isinstance(process, SimWorker) and process.running]
+            if fault.kind == "worker" and fault.which % 4 and busy:
+                clients = busy
             if not clients:
                 return
             victim = clients[fault.which % len(clients)]

@@ -9,7 +9,7 @@ from tests.sim import workload as w
 
 FUNCTIONS_MAX = 9
 TASKS_OF_ONE_MAX = 10
-TASKS_OF_A_DRIVER_MAX = 40
+TASKS_OF_A_DRIVER_MAX = 60
 SIZES = (8, 8, 8, 40, 90, 200, 700, 1500, 3000)
 NAMES = ("ada", "bob")
 MESSAGES = (
@@ -104,8 +104,8 @@ class Maker:
         """Something that tasks and methods do."""
         rng = self.rng
         makers: list[tuple[int, Callable[[], w.Operation]]] = [
-            (4, lambda: w.Sleep(rng.choice((0.0002, 0.001, 0.003, 0.02, 0.1)))),
-            (3, lambda: w.Put(rng.choice(SIZES), self.few(2, 0.4))),
+            (5, lambda: w.Sleep(rng.choice((0.0002, 0.001, 0.003, 0.01, 0.02, 0.05)))),
+            (4, lambda: w.Put(rng.choice(SIZES), self.few(2, 0.4))),
             (4, lambda: w.Get(self.few(3, 0.7) or (0,), keep=rng.random() < 0.6)),
             (1, lambda: w.Wait(self.few(3, 0.8) or (0,), rng.randint(1, 2), rng.choice((0.0, 0.01, 0.3)))),
             (2, lambda: w.Drop(rng.randrange(64))),
@@ -163,18 +163,18 @@ class Maker:
         operations: list[w.Operation] = []
         left = TASKS_OF_A_DRIVER_MAX
         tasks = [i for i in range(len(self.costs)) if not any(i in (c.init, *c.methods) for c in self.classes)]
-        for _ in range(rng.randint(4, 22)):
+        for _ in range(rng.randint(6, 34)):
             dice = rng.random()
-            if dice < 0.45:
+            if dice < 0.5:
                 callee = rng.choice(tasks)
                 if self.costs[callee] <= left:
                     left -= self.costs[callee]
                     operations.append(w.Call(callee, self.few(3), self.few(2, 0.4)))
-            elif self.classes and dice < 0.55:
+            elif self.classes and dice < 0.58:
                 operations.append(w.Create(rng.randrange(len(self.classes)), self.few(1, 0.3), self.few(2, 0.4)))
-            elif self.classes and dice < 0.72:
+            elif self.classes and dice < 0.75:
                 operations.append(w.Method(rng.randrange(64), rng.randrange(64), self.few(2, 0.4), self.few(2)))
-            elif self.classes and dice < 0.76:
+            elif self.classes and dice < 0.79:
                 operations.append(self._about_actors())
             else:
                 operations.append(self._of_a_driver())
@@ -224,20 +224,19 @@ class Maker:
     def _faults(self) -> tuple[w.Fault, ...]:
         rng = self.rng
         faults: list[w.Fault] = []
-        for _ in range(rng.randint(1, 5)):
+        for _ in range(rng.randint(1, 6)):
             kind = rng.choice(
-                ("worker", "worker", "worker", "worker", "driver", "gcs", "gcs", "store-away", "stall", "stall",
-                 "no-segment", "no-fork")
+                ("worker", "worker", "worker", "worker", "worker", "worker", "driver", "gcs", "gcs", "store-away",
+                 "stall", "stall", "no-segment", "no-fork")
             )  # fmt: skip
             if rng.random() < 0.02:
                 kind = "node"
             lasting = rng.choice((0.001, 0.05, 0.3, 1.2))
-            if rng.random() < 0.5:
-                faults.append(
-                    w.Fault(kind, 0.0, rng.choice(MESSAGES), rng.randint(1, 12), rng.randrange(64), lasting)
-                )
+            if rng.random() < 0.6:
+                nth = rng.randint(1, rng.choice((3, 30)))
+                faults.append(w.Fault(kind, 0.0, rng.choice(MESSAGES), nth, rng.randrange(64), lasting))
             else:
-                faults.append(w.Fault(kind, rng.random() ** 2 * 1.5, "", 1, rng.randrange(64), lasting))
+                faults.append(w.Fault(kind, 0.01 + rng.random() ** 2 * 0.4, "", 1, rng.randrange(64), lasting))
         return tuple(faults)
 
 

@@ -17,7 +17,7 @@ from raynb.runtime.messages.tasks import Result, TasksDone
 from raynb.runtime.messages.values import Failed, Value
 from tests.sim.show import name_id
 from tests.sim.excuses import ActorFacts, Excuses, TaskFacts
-from tests.sim.values import CallContent, number
+from tests.sim.values import CallContent, Handle, number
 from tests.sim.world import Violation
 
 if TYPE_CHECKING:
@@ -48,9 +48,13 @@ class Oracle:
 
     # -- what is asked for
 
-    def submitted(self, client: SimClient, task: Task, remote: RemoteFunction, label: int, actor_id: bytes) -> None:
+    def submitted(
+        self, client: SimClient, task: Task, remote: RemoteFunction, label: int, handle: Handle | None
+    ) -> None:
         self.counts["tasks"] += 1
-        self.facts.tasks[task.id] = TaskFacts(task, remote, client.address, actor_id)
+        actor_id = handle.actor_id if handle is not None else b""
+        keeps = handle is None or handle.counted
+        self.facts.tasks[task.id] = TaskFacts(task, remote, client.address, actor_id, keeps=keeps)
         for index, oid in enumerate(task.return_ids(), 1):
             self._expected[oid] = number(label, index)
         self.facts.task_refs(task)
@@ -123,7 +127,7 @@ class Oracle:
         self._cluster.world.note(worker.address, "runs", f"f{call.function} {name_id(spec.task_id)} attempt {spec.attempt}")
         if spec.attempt in facts.starts:
             raise Violation(f"{what} ran already on {facts.starts[spec.attempt]}: one attempt, one run")
-        if spec.attempt and not any(attempt == spec.attempt - 1 for _, attempt in facts.marks):
+        if spec.attempt and not worker.is_actor and not any(attempt == spec.attempt - 1 for _, attempt in facts.marks):
             raise Violation(f"{what}: the attempt before it was never started, and yet was counted")
         facts.starts[spec.attempt] = worker.address
         allowed = facts.retries_allowed

@@ -30,7 +30,7 @@ from raynb.runtime.messages.values import Failed, Inline, Local, Value
 from tests.sim import calls
 from tests.sim.calls import Execution, RemoteError, StoreFull
 from tests.sim.client import Pin, SimClient
-from tests.sim.interpreter import Frame
+from tests.sim.interpreter import Frame, Kept
 from tests.sim.threads import Pause, Signal, Steps, Thread
 from tests.sim.values import CallContent, Ref, decode_call, describe, number, unpack_refs
 from tests.sim.workload import Returned
@@ -71,6 +71,8 @@ class SimWorker(SimClient):
         self.start: StartActor | None = None
         """The actor that it is to become."""
         self.is_actor = False
+        self.kept = Kept()
+        """What its actor keeps."""
         self._results: deque[tuple[str, Result]] = deque()
         self._flushed_at = 0.0
         self._recent: dict[bytes, Inline] = {}
@@ -325,6 +327,7 @@ class SimWorker(SimClient):
         for pin in guard:
             if pin.held:
                 pin.count()
+            self.guarded.discard(pin)
 
     def note(self, sender: str, result: Result) -> None:
         """Have a result sent: now, or with those that follow."""
