@@ -413,10 +413,9 @@ class ClientMachine:
         failure = Failed("LocalRayletDiedError", self.lost)
         self._effects += self.creations.lost(failure, now)
         for task in list(self.unfinished.values()):
-            if task.state is not DONE:
-                self.fail(task, failure)
-        self.scheduler.lost()
+            self.fail(task, failure)
         self.actors.lost(failure, now)
+        self.scheduler.lost()
         self.objects.lost(failure)
         for reply in self.requests.failures(failure):
             self._on_answer("", reply, now)
