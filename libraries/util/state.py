@@ -223,6 +223,15 @@ def get_objects(id: str, address: str | None = None, timeout: float = 30) -> lis
 def summarize_tasks(
     address: str | None = None, timeout: float = 30, raise_on_missing_output: bool = True
 ) -> dict[str, Any]:
-    """How many tasks of each function are in each state; exact, whatever the listing may have dropped."""
+    """How many tasks of each function are in each state; exact, whatever the listing may have dropped.
+
+    Returns
+    -------
+    dict
+        ``{"cluster": {"summary": {name: {"func_or_class_name", "type", "state_counts"}}, "total_tasks", ...}}``, as
+        Ray's.
+    """
     connect().flush_events()
-    return query("task_summary", timeout_s=timeout, limit=LIMIT_MAX)
+    found = query("task_summary", timeout_s=timeout, limit=LIMIT_MAX)
+    summary = {row["func_or_class_name"]: row for row in found.pop("rows")}
+    return {"cluster": {"summary": summary, "summary_by": "func_name", **found}}

@@ -248,7 +248,7 @@ class ActorMethod:
         if self._info.signature is not None:
             self._info.signature.check(args, kwargs)
         refs = client.submit(
-            handle._function(client, self._name),
+            handle._function(client, self._name, self._task_name),
             args,
             kwargs,
             num_returns=self._num_returns,
@@ -305,15 +305,15 @@ class ActorHandle:
     def _ray_actor_id(self) -> bytes:
         return self._actor_id
 
-    def _function(self, client: Client, name: str) -> Function:
-        key = (self._actor_id, name.encode())
+    def _function(self, client: Client, name: str, task_name: str = "") -> Function:
+        key = (self._actor_id, f"{name} {task_name}".encode())
         function = client.functions.get(key)
         if function is None:
             function = client.functions.setdefault(
                 key,
                 Function(
                     FunctionDef(client.next_number(), b"", name, b""),
-                    f"{self._class_name}.{name}",
+                    task_name or f"{self._class_name}.{name}",
                     {},
                     kind=ACTOR_CALL,
                     job=client.root.context.job,

@@ -110,7 +110,7 @@ class RemoteFunction:
         )
         registered = Function(
             definition,
-            self._qualified_name(),
+            self._name or self._qualified_name().rsplit(".", 1)[-1],
             definition.resources,
             max_retries=self._options.get("max_retries", TASK_DEFAULTS["max_retries"]),
             call_site=definition_site(self._function),

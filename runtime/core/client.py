@@ -74,10 +74,12 @@ class ClientMachine:
         self.gcs = gcs_address
         self.objects = Ownership(address, node_manager)
         self.story = Story()
-        self.scheduler = Scheduler(config, node_manager, self.objects, self.story, self.fail)
+        self.recorder = Recorder(config, wall_offset_s)
+        self.scheduler = Scheduler(
+            config, node_manager, self.objects, self.story, self.fail, self.recorder.attempt_failed
+        )
         self.actors = Actors(config, gcs_address, self.objects, self.story, self.fail)
         self.streams = Streams(self.objects)
-        self.recorder = Recorder(config, wall_offset_s)
         self.unfinished: dict[bytes, Task] = {}
         self.creations = Creations(
             gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished, self._ask
@@ -290,18 +292,19 @@ class ClientMachine:
                 continue
             failure = values[0] if len(values) == 1 and isinstance(values[0], Failed) else None
             if failure is not None and result.retryable and task.retries_left != 0 and not task.cancelled:
-                self._retry(task, now)
+                self._retry(task, failure, now)
                 continue
             self.story.step(task, "done")
             self._conclude(task, values, result, failure, now)
         if taken:
             self.objects.send_guarded(sender, tasks.RefsTaken(taken))
 
-    def _retry(self, task: Task, now: float) -> None:
+    def _retry(self, task: Task, failure: Failed, now: float) -> None:
         task.retries_left -= task.retries_left > 0
         if task.actor is None:
-            self.scheduler.retry(task, now)
+            self.scheduler.retry(task, failure, now)
         else:
+            self.recorder.attempt_failed(task, failure, now)
             task.attempt += 1
             self.story.step(task, "retry")
             task.actor.queue.appendleft(task)
@@ -412,9 +415,9 @@ class ClientMachine:
         )
         failure = Failed("LocalRayletDiedError", self.lost)
         self._effects += self.creations.lost(failure, now)
+        self.actors.lost(failure, now)
         for task in list(self.unfinished.values()):
             self.fail(task, failure)
-        self.actors.lost(failure, now)
         self.scheduler.lost()
         self.objects.lost(failure)
         for reply in self.requests.failures(failure):

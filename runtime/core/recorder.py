@@ -64,6 +64,15 @@ class Recorder:
         else:
             function.failed += 1
         self._touched[function.definition.number] = function
+        self._add_outcome(task, result, failure, now)
+
+    def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
+        """One attempt of a task has failed; another follows."""
+        self._add_outcome(task, None, failure, now)
+        if len(self._fresh) < self._config.event_rows_max:
+            self._fresh.append(task)
+
+    def _add_outcome(self, task: Task, result: Result | None, failure: Failed | None, now: float) -> None:
         if len(self._rows) >= self._config.event_rows_max:
             self.dropped += 1
             return
@@ -87,7 +96,7 @@ class Recorder:
                 task.id,
                 events.FINISHED if failure is None else events.FAILED,
                 task.attempt,
-                function.definition.number,
+                task.function.definition.number,
                 self._worker_number(task),
                 task.submitted_at + offset,
                 task.ready_at + offset if task.ready_at else 0.0,
@@ -207,7 +216,7 @@ def name_of(function: Function) -> NameDef:
     return NameDef(
         function.definition.number,
         function.name,
-        function.definition.name,
+        function.name,
         function.kind,
         function.job,
         function.call_site,

@@ -119,11 +119,19 @@ class Pool:
 
 
 class Scheduler:
-    """See the module's rules. ``fail(task, failure)`` is called for tasks that end without a result."""
+    """See the module's rules. ``fail`` is called for tasks that end without a result, ``attempt_failed`` for
+    those that are tried again."""
 
     def __init__(
-        self, config: Config, node_manager: str, objects: Ownership, story: Story, fail: Callable[[Task, Failed], None]
+        self,
+        config: Config,
+        node_manager: str,
+        objects: Ownership,
+        story: Story,
+        fail: Callable[[Task, Failed], None],
+        attempt_failed: Callable[[Task, Failed, float], None],
     ) -> None:
+        self._attempt_failed = attempt_failed
         self._config = config
         self._budget_s = config.batch_work_ms / 1000
         self._node_manager = node_manager
@@ -383,8 +391,9 @@ class Scheduler:
             task.missing = 0
             self._make_ready(task, event, now, front=True)
 
-    def retry(self, task: Task, now: float) -> None:
+    def retry(self, task: Task, failure: Failed, now: float) -> None:
         """Run a pushed task again, as a new attempt."""
+        self._attempt_failed(task, failure, now)
         task.attempt += 1
         self._requeue(task, "retry", now)
 
@@ -442,7 +451,7 @@ class Scheduler:
                 self._requeue(task, "return", now)
             elif task.retries_left != 0:
                 task.retries_left -= task.retries_left > 0
-                self.retry(task, now)
+                self.retry(task, Failed("WorkerCrashedError", message.reason), now)
             else:
                 self._fail(task, Failed("WorkerCrashedError", crash_message(task, message)))
 
