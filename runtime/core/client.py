@@ -280,7 +280,6 @@ class ClientMachine:
             for value in values:
                 if not isinstance(value, Failed) and value.refs:
                     taken.append(result.seq)
-                    break
             if lease is not None:
                 task = self.scheduler.done(lease, result.seq, result.duration, now)
             elif actor is not None and actor.connection is not None:
@@ -328,8 +327,9 @@ class ClientMachine:
             self.objects.discard(message.values)
         else:
             self._effects.extend(self.streams.on_items(task.id, message.first, message.values))
-        if any(not isinstance(value, Failed) and value.refs for value in message.values):
-            self.objects.send_guarded(sender, tasks.RefsTaken([message.seq]))
+        taken = [message.seq for value in message.values if not isinstance(value, Failed) and value.refs]
+        if taken:
+            self.objects.send_guarded(sender, tasks.RefsTaken(taken))
 
     # -- objects
 

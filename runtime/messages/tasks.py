@@ -119,7 +119,9 @@ class StealTasks(Struct, array_like=True, gc=False, tag=13):
 
 
 class RefsTaken(Struct, array_like=True, gc=False, tag=14):
-    """Submitter -> worker: the references inside the results of these pushes are registered with their owners."""
+    """Submitter -> worker: the references inside results of these pushes are registered with their owners.
+
+    A push is named once for each value with references in it, in the order in which they were sent."""
 
     seqs: list[int]
 
