@@ -77,14 +77,20 @@ class Creations:
         task.ready_at = now
         failed = next((value for value in values if isinstance(value, Failed)), None)
         if failed is not None:
-            return self.on_state(ActorState(creation.creation.actor_id, DEAD, 0, failure=failed), now)
+            return self._give_up(creation, failed, now)
         creation.creation.deps = values or None
         self._ask(Ask(self._gcs, creation, task.answer), now)
         return []
 
+    def _give_up(self, creation: CreateActor, failure: Failed, now: float) -> list[Any]:
+        """It is not created. Others may have handles, and wait for it: the GCS tells them."""
+        creation.failure = failure
+        self._ask(Ask(self._gcs, creation, None), now)
+        return self.on_state(ActorState(creation.creation.actor_id, DEAD, 0, failure=failure), now)
+
     def answered(self, asked: object, reply: Reply, now: float) -> list[Any]:
         """The GCS has answered one of our requests."""
-        if type(asked) is CreateActor:
+        if type(asked) is CreateActor and asked.failure is None:
             return self._registered(asked, reply, now)
         if type(asked) is KillActor:
             self._actors.ended(asked.actor_id, int(reply.data or -1))
@@ -169,7 +175,8 @@ class Creations:
             self._ask(Ask(self._gcs, kill, None), now)
         elif kill.no_restart and task.state is WAITING:
             text = f"{task.function.name}: the actor was ended ({kill.reason}) before it was created"
-            return self.on_state(ActorState(kill.actor_id, DEAD, 0, failure=Failed("ActorDiedError", text)), now)
+            assert task.creation is not None
+            return self._give_up(task.creation, Failed("ActorDiedError", text), now)
         elif kill.no_restart:
             self._unwanted[kill.actor_id] = kill
         return []

@@ -18,6 +18,8 @@ from collections import OrderedDict
 from heapq import heappop, heappush
 from typing import Final
 
+from msgspec import structs
+
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import (
@@ -92,6 +94,8 @@ class ActorTable:
         known = self.index.actors.get(creation.actor_id)
         if known is not None:
             return self._describe(sender, message.request, known)
+        if message.failure is not None:
+            return self._register_dead(sender, message, message.failure, now)
         name = (message.namespace, message.name)
         holder = self.index.names.get(name) if message.name else None
         if holder is not None and message.get_if_exists:
@@ -145,6 +149,19 @@ class ActorTable:
         # Once this is read back it is durable, so that is the state it says.
         writes = [actor.spec_write(), actor.life_write(PENDING_CREATION)]
         return [self._journal.write(writes, now, durable, undo)]
+
+    def _register_dead(self, sender: str, message: CreateActor, failure: Failed, now: float) -> Effects:
+        """It will never start: that is told to those who wait for it, and remembered for those who ask later."""
+        actor = Actor(structs.replace(message, name="", failure=None), sender, failure=failure)
+        self.index.enter(actor)
+        for watcher in self._unregistered.pop(actor.id, ("", {}))[1]:
+            self.index.watch(actor, watcher)
+
+        def told(reason: str) -> Effects:
+            return [self._requests.answer(sender, Reply(message.request, actor.description()), keep=True)]
+
+        write = self._journal.write([actor.spec_write(), actor.life_write(DEAD)], now)
+        return [write, *self._steps.end(actor, failure, "its creator gave it up", now, told=told)]
 
     def _begin(self, actor: Actor, now: float) -> Effects:
         """It is durable."""

@@ -92,6 +92,8 @@ class CreateActor(Struct, array_like=True, gc=False, tag=84):
     """What a handle obtained by name needs to know: opaque to the GCS."""
     call_site: str = ""
     get_if_exists: bool = False
+    failure: Failed | None = None
+    """Not None: it will never start, for its inputs have failed, say; whoever has a handle is to learn that."""
 
 
 class ActorStarted(Struct, array_like=True, gc=False, tag=85):
