@@ -252,7 +252,7 @@ class Actors:
             self._lose_connection(actor, "", now, dead=True)
             queue, actor.queue = actor.queue, deque()
             for task in queue:
-                self._fail(task, actor.failure)
+                self._fail(task, _failure_of(actor.failure, sent=task.attempt > 0))
         else:
             if message.state == RESTARTING:
                 self._lose_connection(actor, "it is being restarted", now, dead=False)
@@ -284,10 +284,7 @@ class Actors:
         for seq in sorted(connection.inflight):
             task = connection.inflight[seq]
             if dead and actor.failure is not None:
-                failure = actor.failure
-                if failure.kind == "ActorDiedError":
-                    failure = Failed(failure.kind, f"{failure.message} This call had been sent: it may have run.")
-                self._fail(task, failure)
+                self._fail(task, _failure_of(actor.failure, sent=True))
             elif task.cancelled:
                 self._fail(task, Failed("TaskCancelledError", "the call was cancelled"))
             elif task.retries_left != 0:
@@ -345,3 +342,10 @@ class Actors:
                 assert not actor.queue and actor.connection is None, actor
             for task in actor.queue:
                 assert task.state in (WAITING, QUEUED), task
+
+
+def _failure_of(failure: Failed, *, sent: bool) -> Failed:
+    """What a caller of a dead actor gets, for a call that had been sent (once) or not."""
+    if not sent or failure.kind != "ActorDiedError":
+        return failure
+    return Failed(failure.kind, f"{failure.message} This call had been sent: it may have run.")
