@@ -495,8 +495,5 @@ def _gone(oid: bytes, why: str) -> Failed:
 
 
 def _owner_died(oid: bytes) -> Failed:
-    return Failed(
-        "OwnerDiedError",
-        f"object {oid.hex()} can't be read: the process that owned it died. Objects live with the process that "
-        "created them; create it in the driver, or with put(..., name=...), to keep it beyond a task or an actor.",
-    )
+    text = f"object {oid.hex()} can't be read: the process that owned it died, and its objects with it."
+    return Failed("OwnerDiedError", text)
