@@ -17,7 +17,7 @@ Rules
   death.
 * Only node managers tell of deaths and workers. One that isn't registered is asked to; one that is dead is told to
   stop.
-* After a restart, drivers and owners that no returned node lists are dead.
+* After a restart, drivers and owners that no returned node lists are dead, unless it says otherwise when asked.
 """
 
 from __future__ import annotations
@@ -269,11 +269,19 @@ class GcsMachine:
             for actor in self.actors.index.actors.values()
             if actor.state != gcs_actor_life.DEAD and not actor.spec.detached
         }
+        missing = {
+            address: kind
+            for address, kind in missing.items()
+            if not self.members.is_process(address) and address not in self.members.dead
+        }
+        managers = self.members.managers()
+        if len(managers) == 1:
+            # Its list may be older than what we know; now it has to say so.
+            return [Send(managers[0], node.AreAlive(list(missing)))] if missing else []
         effects: Effects = []
         reason = "it ended while the GCS was being started again"
         for address, kind in missing.items():
-            if not self.members.is_process(address) and address not in self.members.dead:
-                effects += self._death(node.ProcessDied(address, kind, 0, reason), "", now)
+            effects += self._death(node.ProcessDied(address, kind, 0, reason), "", now)
         return effects
 
     # -- jobs

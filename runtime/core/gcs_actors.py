@@ -55,7 +55,7 @@ from raynb.runtime.messages.gcs import (
     Reply,
     WatchActor,
 )
-from raynb.runtime.messages.node import ActorStartFailed, ProcessDied
+from raynb.runtime.messages.node import ActorStartFailed, AreAlive, ProcessDied
 from raynb.runtime.messages.values import Failed
 
 UNREGISTERED_PATIENCE_S: Final = 30.0
@@ -365,8 +365,8 @@ class ActorTable:
             if actor.node_id != node_id:
                 continue
             if actor.state == ALIVE and actor.id not in here:
-                why = "it ended while the GCS was being started again."
-                effects += self._steps.lose(actor, why, now)
+                # The list may have been written long ago: for an earlier GCS, even. Who has written it is asked.
+                effects.append(Send(self._world.manager_of(node_id), AreAlive([actor.worker])))
             elif actor.state in STARTING:
                 effects += self._steps.start(actor, now)
         return [*effects, *self._steps.place_waiting(now)]

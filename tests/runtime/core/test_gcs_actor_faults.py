@@ -73,6 +73,8 @@ class Cluster(RuleBasedStateMachine):
                 for actor, (_, worker) in list(self.processes.items()):
                     if worker == effect.to:
                         self.die(actor, intended=True)
+            elif isinstance(message, n.AreAlive):
+                self.say_who_lives(message)
             elif isinstance(message, g.Reply):
                 self.answered(message)
             elif isinstance(message, g.ActorState) and effect.to == WATCHER:
@@ -95,6 +97,13 @@ class Cluster(RuleBasedStateMachine):
         running = self.processes.get(message.actor_id)
         if running is not None and running[0] <= message.incarnation:
             self.die(message.actor_id, intended=True)
+
+    def say_who_lives(self, message: n.AreAlive) -> None:
+        living = {worker for _, worker in self.processes.values()} | (set() if self.driver_dead else {DRIVER})
+        for address in message.addresses:
+            if address not in living:
+                died = n.ProcessDied(address, "worker", 0, "it is not there any more")
+                self.deliver(self.harness.receive(MANAGER, died))
 
     def die(self, actor: bytes, intended: bool = False) -> None:
         incarnation, worker = self.processes.pop(actor)

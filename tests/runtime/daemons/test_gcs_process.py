@@ -30,7 +30,7 @@ from raynb.runtime.messages.gcs import (
     Shutdown,
     WatchActor,
 )
-from raynb.runtime.messages.node import KillWorker, ProcessDied, StartActor
+from raynb.runtime.messages.node import AreAlive, KillWorker, ProcessDied, StartActor
 from tests.runtime.daemons.gcs_stand_ins import JOB, NODE, PATIENCE_S, Cluster, actor_id, running
 from tests.support.waiting import wait_until
 
@@ -167,11 +167,16 @@ def test_what_died_while_the_gcs_was_away_is_noticed(cluster: Cluster) -> None:
     cluster.restart()
     # Only the driver and no worker is left.
     assert manager.register_node(processes=[driver.address]).epoch == 2
+    asked: set[str] = set()
+    while len(asked) < 5:  # four actors' workers, and a driver
+        for address in manager.wait(AreAlive).addresses:
+            asked.add(address)
+            manager.send(ProcessDied(address, "worker", 0, "it is not there any more"))
     restarted = {manager.wait(StartActor).actor_id for _ in range(2)}
     assert restarted == {ids[0], ids[2]}
     driver.send(WatchActor(ids[1]))
     dead = driver.wait(ActorState, lambda news: news.actor_id == ids[1])
-    assert dead.state == "DEAD" and dead.failure is not None and "being started again" in dead.failure.message
+    assert dead.state == "DEAD" and dead.failure is not None and "not there any more" in dead.failure.message
     driver.send(WatchActor(lost))
     dead = driver.wait(ActorState, lambda news: news.actor_id == lost)
     assert dead.state == "DEAD" and dead.failure is not None
