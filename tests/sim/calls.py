@@ -1,7 +1,7 @@
 """What a user's thread can ask for, step by step as `raynb.runtime.client.client.Client` and the API do it.
 
-Each function that can wait is a generator to be run with ``yield from``. Other threads of the process, its I/O thread among
-them, may run at each ``yield``.
+Each function that can wait is a generator to be run with ``yield from``. Other threads of the process, its I/O thread
+among them, may run at each ``yield``.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import Failed, Inline, Stored, Value
 from tests.sim.client import Pin, SimClient
+from tests.sim.show import name_id
 from tests.sim.threads import Lock, Pause, Steps
 from tests.sim.values import CallContent, Content, Handle, Ref, decode_content, describe, encode, unpack_refs
 from tests.sim.workload import ActorClass, RemoteFunction
-from tests.sim.show import name_id
 from tests.sim.world import Violation
 
 RECHECK_S = 1.0
@@ -206,9 +206,7 @@ def _allocate(client: SimClient, size: int) -> Steps:
     raise RemoteError(reply.error)
 
 
-def load(
-    client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None, *, judge: bool = True
-) -> Loaded:
+def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None, *, judge: bool = True) -> Loaded:
     """Read a value that has arrived; raises `RemoteError` for a failed one. ``judge``: it must have a cause."""
     if judge:
         client.oracle.observed(client, oid, value)
@@ -237,10 +235,12 @@ def load(
 def get(client: SimClient, refs: list[Ref], timeout_s: float | None, *, judge: bool = True) -> Steps:
     """The values of references, as `Loaded`; raises `TimeoutOfGet`, or `RemoteError` for the first that failed."""
     entries = client.machine.objects.entries
-    missing = [ref.oid for ref in refs if (entry := entries.get(ref.oid)) is None or entry.value is None]
-    if missing:
+    deadline = None if timeout_s is None else client.world.now + timeout_s
+    # Again and again: a reference may be let go and come back in between, and its value with it.
+    while missing := [ref.oid for ref in refs if (entry := entries.get(ref.oid)) is None or entry.value is None]:
         yield Pause()
-        arrived = yield from wait_for(client, missing, len(missing), timeout_s)
+        left = None if deadline is None else max(deadline - client.world.now, 0.0)
+        arrived = yield from wait_for(client, missing, len(missing), left)
         if not arrived and any((entry := entries.get(ref.oid)) is None or entry.value is None for ref in refs):
             raise TimeoutOfGet
     loaded: list[Loaded] = []
@@ -285,7 +285,7 @@ def wait_for(client: SimClient, oids: list[bytes], needed: int, timeout_s: float
                 return True
             if settled() >= needed:
                 if waiter.seen and settled() >= needed:
-                    raise Violation(f"{client.address}: a lost wake: {needed} of {[name_id(o) for o in oids]} are there")
+                    raise Violation(f"{client.address}: a lost wake: {needed} of {[name_id(o) for o in oids]}")
                 return True
             if deadline is not None and world.now >= deadline:
                 if waiter.seen:

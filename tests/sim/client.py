@@ -1,7 +1,7 @@
 """A simulated process with a client machine: its I/O thread does what `raynb.runtime.client.host.ClientHost` does.
 
-Turns are events of the world. Between the two halves of a turn (what arrived; what the threads have posted) other threads
-of the process may run.
+Turns are events of the world. Between the two halves of a turn (what arrived; what the threads have posted) other
+threads of the process may run.
 """
 
 from __future__ import annotations
@@ -326,4 +326,4 @@ class SimClient:
         self.handle(Tick())
         if last_message is not None:
             self._transport_send(self.cluster.node_address, last_message)
-        self.cluster.ended(self, "exited", orderly=True)
+        self.cluster.ended(self, "exited" if last_message is not None else "ended by force", orderly=True)

@@ -170,7 +170,8 @@ class Cluster:
 
     def driver_joined(self, client: SimClient) -> None:
         """What a driver does after it has joined."""
-        client.post(Outgoing(self.gcs_address, RegisterJob(0, client.job, client.address, client.pid, "ns", "sim", 0.0)))
+        job = RegisterJob(0, client.job, client.address, client.pid, "ns", "sim", 0.0)
+        client.post(Outgoing(self.gcs_address, job))
         if client in self.drivers:
             index = self.drivers.index(client)
             for position, body in enumerate(self.plan.drivers[index]):
@@ -231,6 +232,8 @@ class Cluster:
     def through(self) -> bool:
         """Whether every living driver's threads are at their end."""
         return all(
-            not driver.alive or (driver.threads and all(thread.done for thread in driver.threads))
+            not driver.alive
+            or (driver.joined is None and not self.node.alive)
+            or (driver.threads and all(thread.done for thread in driver.threads))
             for driver in self.drivers
         )

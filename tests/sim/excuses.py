@@ -128,12 +128,16 @@ class Excuses:
 
     def _of_task(self, facts: TaskFacts, kind: str) -> bool:
         if kind == "RayTaskError":
-            return bool(facts.remote.raises) or self.store_full or self.node_died
+            return bool(facts.remote.raises) or self.store_full or self.node_died or self._lost_an_input(facts)
         if kind == "TaskCancelledError":
             return self._was_cancelled(facts)
         if kind == "WorkerCrashedError":
             return any(self.died.get(worker, EXITED) != EXITED for worker, _ in facts.marks)
         return False
+
+    def _lost_an_input(self, facts: TaskFacts) -> bool:
+        """Whether what an argument is the value of may have been gone with its owner when the task began."""
+        return any(self._owner_died(oid, self.tasks.get(task_of(oid))) for oid in facts.task.deps or ())
 
     def _was_cancelled(self, facts: TaskFacts) -> bool:
         if facts.task.id in self.cancelled:

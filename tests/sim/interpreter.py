@@ -116,7 +116,12 @@ class Frame:
     def call(self, operation: w.Call) -> None:
         remote = self.plan.functions[operation.function]
         made = calls.submit(
-            self.client, self.execution, remote, self._label(), self.pick(operation.deps), self.pick_any(operation.nested)
+            self.client,
+            self.execution,
+            remote,
+            self._label(),
+            self.pick(operation.deps),
+            self.pick_any(operation.nested),
         )
         self._hold_made(remote, made)
 
@@ -189,9 +194,7 @@ class Frame:
         if cls.name and not self.patient:
             deps = []  # it waits for them without a limit
         try:
-            handle = yield from calls.create_actor(
-                self.client, self.execution, cls, init, self._label(), deps, nested
-            )
+            handle = yield from calls.create_actor(self.client, self.execution, cls, init, self._label(), deps, nested)
         except RemoteError as error:
             self.client.oracle.call_failed(self.client, error.failed)
         else:

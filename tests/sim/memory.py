@@ -1,7 +1,7 @@
 """The shared memory of a simulated node, where every wrong access is seen.
 
-A segment is a list of written objects by their offsets. The store's accounts say which bytes are free; whoever reads what
-is free, writes where somebody else's object lies, or frees what somebody still views, is caught in the act.
+A segment is a list of written objects by their offsets. The store's accounts say which bytes are free; whoever reads
+what is free, writes where somebody else's object lies, or frees what somebody still views, is caught in the act.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Memory:
         cell = self.segments.get(segment, {}).get(offset)
         if cell is None or cell.oid != oid or (segment, offset) in self._free:
             found = "nothing" if cell is None else name_id(cell.oid) if cell.oid != oid else "free memory"
-            raise Violation(f"{who} reads object {name_id(oid)} at {segment}:{offset}, but there is {found}: it was freed")
+            raise Violation(f"{who} reads object {name_id(oid)} at {segment}:{offset}, but there is {found}")
         return View(self, who, segment, offset, cell)
 
     def _freed(self, segment: str, offset: int, size: int) -> None:

@@ -1,8 +1,8 @@
 """Messages between simulated processes: encoded as on the wire, in order from one sender to one receiver, else not.
 
-What the transport promises, and not more. A message takes its time; one to a dead process is lost; what a killed process
-had sent last may be lost, too, each receiver getting some beginning of it, possibly long after the news of the death. What
-is sent to a process that will be started again at the same address waits for it.
+What the transport promises, and not more. A message takes its time; one to a dead process is lost; what a killed
+process had sent last may be lost, too, each receiver getting some beginning of it, possibly long after the news of
+the death. What is sent to a process that will be started again at the same address waits for it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from raynb.runtime.messages import Message, decode, encode
 from raynb.runtime.messages.events import TaskRows
 from raynb.runtime.messages.node import NodeStatus, WorkerTable
 from tests.sim.world import World
-
 
 UNINTERESTING = NodeStatus | WorkerTable | TaskRows
 """What the log leaves out."""
@@ -33,7 +32,7 @@ class Receiver(Protocol):
 class Channel:
     """One connection: what is on its way."""
 
-    __slots__ = ("free_at", "frames", "receiver", "scale_s", "sender")
+    __slots__ = ("frames", "free_at", "receiver", "scale_s", "sender")
 
     def __init__(self, sender: str, receiver: str, scale_s: float) -> None:
         self.sender = sender

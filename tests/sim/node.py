@@ -32,6 +32,7 @@ from raynb.runtime.core.store_effects import (
 )
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.ids import NODE_ID_BYTES
+from raynb.runtime.messages.node import StartActor
 from tests.sim.memory import Memory
 from tests.sim.worker import SimWorker
 from tests.sim.world import Violation
@@ -143,6 +144,8 @@ class SimNode:
 
     def _carry_out(self, effect: Any) -> None:
         if isinstance(effect, Send):
+            if isinstance(effect.message, StartActor):
+                self.cluster.oracle.actor_given(effect.message.actor_id, effect.to)
             if effect.to not in self._refused:
                 self.network.send(self.address, effect.to, effect.message)
         elif isinstance(effect, SpawnWorker):

@@ -1,7 +1,7 @@
 """What is true of a simulated cluster, noted as it happens, and held against what its processes say.
 
-The oracle knows each object's right value before anybody has computed it, each task's starts, each process's end. A value
-that is wrong, a task that runs twice, a call out of its turn, an error without a cause: each is a `Violation`.
+The oracle knows each object's right value before anybody has computed it, each task's starts, each process's end. A
+value that is wrong, a task that runs twice, a call out of its turn, an error without a cause: each is a `Violation`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from raynb.runtime.messages.ids import task_of
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result, TasksDone
 from raynb.runtime.messages.values import Failed, Value
-from tests.sim.show import name_id
 from tests.sim.excuses import ActorFacts, Excuses, TaskFacts
+from tests.sim.show import name_id
 from tests.sim.values import CallContent, Handle, number
 from tests.sim.world import Violation
 
@@ -124,7 +124,8 @@ class Oracle:
         self.counts["runs"] += 1
         facts = self.facts.tasks[spec.task_id]
         what = f"task {name_id(spec.task_id)} (attempt {spec.attempt}, f{call.function}) on {worker.address}"
-        self._cluster.world.note(worker.address, "runs", f"f{call.function} {name_id(spec.task_id)} attempt {spec.attempt}")
+        ran = f"f{call.function} {name_id(spec.task_id)} attempt {spec.attempt}"
+        self._cluster.world.note(worker.address, "runs", ran)
         if spec.attempt in facts.starts:
             raise Violation(f"{what} ran already on {facts.starts[spec.attempt]}: one attempt, one run")
         if spec.attempt and not worker.is_actor and not any(attempt == spec.attempt - 1 for _, attempt in facts.marks):
@@ -160,6 +161,10 @@ class Oracle:
         grant = self._cluster.node.machine.leases.by_token.get(worker.token)
         if grant is None or grant.number != job.lease or grant.demand.client != job.sender:
             raise Violation(f"{what} runs under lease {job.lease} of {job.sender}, but the worker is {grant!r}")
+
+    def actor_given(self, actor_id: bytes, worker: str) -> None:
+        """The node manager has picked a process for an actor."""
+        self.facts.actors[actor_id].processes.add(worker)
 
     def constructing(self, worker: SimWorker, start: StartActor) -> None:
         """A constructor begins."""

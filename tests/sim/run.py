@@ -65,7 +65,9 @@ def simulate(plan: Plan, *, digest: bool = False, prepare: Callable[[Cluster], N
 
 def _where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-6:]
-    return "\n".join(f"  {frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}: {frame.line}" for frame in frames)
+    return "\n".join(
+        f"  {frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}: {frame.line}" for frame in frames
+    )
 
 
 def _run(cluster: Cluster) -> None:

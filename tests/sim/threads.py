@@ -1,7 +1,7 @@
 """User threads as generators: what they wait for is yielded, and the world decides when they go on.
 
-A thread may be stopped at each ``yield``, so whatever stands between two of them happens at once, as a few lines of Python
-do under the interpreter lock.
+A thread may be stopped at each ``yield``, so whatever stands between two of them happens at once, as a few lines of
+Python do under the interpreter lock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What stands for a value, an argument list and a reference in the simulation.
 
-A value is a number that says which one it is, and the references inside it. So whoever reads an object can tell whether it
-is the right one.
+A value is a number that says which one it is, and the references inside it. So whoever reads an object can tell
+whether it is the right one.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def _left_in(client: SimClient) -> list[str]:
     found: list[str] = []
     for oid, entry in machine.objects.entries.items():
         found.append(
-            f"{name_id(oid)} {client.oracle.facts.tasks.get(oid[:24])!r} of {entry.owner or 'itself'}: local {entry.local}, "
-            f"pins {entry.pins}, borrowers {entry.borrowers}, {type(entry.value).__name__}"
+            f"{name_id(oid)} {client.oracle.facts.tasks.get(oid[:24])!r} of {entry.owner or 'itself'}: "
+            f"local {entry.local}, pins {entry.pins}, borrowers {entry.borrowers}, {type(entry.value).__name__}"
         )
     left = {
         "unfinished": machine.unfinished,

@@ -1,8 +1,8 @@
 """What the users of a simulated cluster do, and what goes wrong, as data: made by a seed, printed, cut down, kept.
 
-A body is a list of operations on what its frame holds: references, actor handles, generators, views. An operation names what
-it works on by numbers, taken modulo how many there are; where there is none it does nothing. So any part of a plan can be
-left out, and the rest still makes sense.
+A body is a list of operations on what its frame holds: references, actor handles, generators, views. An operation
+names what it works on by numbers, taken modulo how many there are; where there is none it does nothing. So any part
+of a plan can be left out, and the rest still makes sense.
 """
 
 from __future__ import annotations

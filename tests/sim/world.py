@@ -103,4 +103,3 @@ class World:
         """The end of the log, for people."""
         last = list(self.log)[-lines:]
         return "\n".join(f"{when * 1000:11.3f} ms  {who:9s} {what} {shown(about)}" for when, who, what, about in last)
-
