@@ -283,9 +283,11 @@ class Client:
         known = self._entries.get
         found = list(map(known, map(ID_OF, refs)))
         missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry is None or entry.value is None]
-        if missing:
+        while missing:
             self._wait_all(refs, missing, timeout_s)
             found = list(map(known, map(ID_OF, refs)))
+            # Rarely, again: a reference may have been let go and come back in between, and its value with it.
+            missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry and entry.value is None]
         values = []
         for entry, ref in zip(found, refs, strict=True):
             if entry is None:
@@ -450,7 +452,6 @@ class Client:
 
     @property
     def session_dir(self) -> str:
-        """The session's directory; sockets lie in ``p/`` below it."""
         return os.path.dirname(os.path.dirname(self.address.removeprefix("ipc://")))
 
     def flush_events(self) -> None:
