@@ -143,7 +143,6 @@ class Client:
         self._contexts: dict[tuple[bytes, str, str, str], ContextDef] = {}
         self._callbacks: concurrent.futures.ThreadPoolExecutor | None = None
         self.functions: dict[tuple[bytes, bytes], Function] = {}
-        """Functions that were submitted from here, by what they are and their options."""
         self.gives_way = on_blocked is not None
         """Whether others may use this process's CPUs while it waits: so it is in a worker."""
         self.actor_name = ""
@@ -267,8 +266,7 @@ class Client:
         return ObjectRef(oid, self.address, self.drop)
 
     def is_ready(self, ref: ObjectRef[Any]) -> bool:
-        entry = self._entries.get(ref._id)
-        return entry is not None and entry.value is not None
+        return self._settled([ref._id]) == 1
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout_s: float | None = None) -> list[Any]:
         """The values of objects, in order.

@@ -301,8 +301,9 @@ class StoreMachine:
                 continue
             if entry is not None:
                 self.index.free(oid)
-            # A second copy may still be found in a dead client's memory.
-            if self._walking or (entry is None and self.index.grants):
+            # A second copy may still be found in a dead client's memory, or was made because the first one's maker died.
+            again = self._walking or (self.index.grants and (entry is None or entry.writer not in self._clients))
+            if again:
                 self._early_frees.pop(oid, None)
                 self._early_frees[oid] = (sender, self.index.last_grant)
         while len(self._early_frees) > EARLY_FREES_MAX:

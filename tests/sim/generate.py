@@ -71,6 +71,9 @@ class Maker:
         resources = rng.choice(({"CPU": 1.0}, {"CPU": 1.0}, {"CPU": 1.0}, {"CPU": 0.5}, {}))
         if leaf and rng.random() < 0.15:
             resources = {"CPU": 1.0, "special": 1.0}
+        raises = rng.choice(("",) * 14 + ("always", "first"))
+        # What fails for other reasons, too, is not to be tried for ever.
+        retries = rng.choice((3, 3, 3, 1, 0, -1)) if raises != "first" else rng.choice((1, 3))
         self.functions.append(
             w.RemoteFunction(
                 number=number,
@@ -78,8 +81,8 @@ class Maker:
                 returned=returned if not streaming or count else (),
                 num_returns=-1 if streaming else count,
                 resources=resources,
-                retries=rng.choice((3, 3, 3, 1, 0, -1)),
-                raises=rng.choice(("", "", "", "", "", "", "", "", "always", "first")),
+                retries=retries,
+                raises=raises,
                 gap_s=rng.choice((0.0, 0.0, 0.0, 0.002, 0.03)),
             )
         )

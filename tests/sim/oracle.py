@@ -212,6 +212,8 @@ class Oracle:
             return
         if failed.kind == "TaskCancelledError" and task_of(oid) not in self.facts.cancelled:
             return
+        if facts.task.attempt > 0:
+            return  # it is about the last attempt
         if facts.starts and not facts.ended_itself:
             raise Violation(f"{name_id(oid)} has failed, '{failed.message}', but it ran on {facts.starts}")
         self._never_to_run[task_of(oid)] = failed.message
