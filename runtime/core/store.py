@@ -301,7 +301,8 @@ class StoreMachine:
                 continue
             if entry is not None:
                 self.index.free(oid)
-            # A second copy may still be found in a dead client's memory, or was made because the first one's maker died.
+            # A second copy may still be found in a dead client's memory, or was made because the first one's maker
+            # died.
             again = self._walking or (self.index.grants and (entry is None or entry.writer not in self._clients))
             if again:
                 self._early_frees.pop(oid, None)
