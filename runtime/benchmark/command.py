@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -64,6 +65,7 @@ def run(
         raise ValueError(f"no row has {only!r} in its name")
     systems = systems_of(vs_ray, module)
     rounds = 1 if quick else rounds
+    facts = report.machine()
 
     def tell(name: str, where: str, reading: runner.Reading) -> None:
         row = table.BY_KEY[reading.key]
@@ -76,7 +78,7 @@ def run(
     if growth:
         counts = [10**power for power in range(3, 7 if long else 6)]
         runner.measure_growth(systems, results, table.GROWING, counts=counts, cpus=cpu_counts(), tell=tell)
-    show(rows, results, rounds, console, json_file, markdown_file)
+    show(rows, results, rounds, facts, console, json_file, markdown_file)
     return results
 
 
@@ -94,14 +96,15 @@ def systems_of(vs_ray: str | None, module: str | None) -> list[runner.System]:
 
 
 def cpu_counts() -> list[int]:
-    """Cluster sizes to compare: from one CPU to twice as many as there are."""
-    return [1, 2, 4, 8]
+    """Cluster sizes to compare: powers of two up to twice as many as there are cores."""
+    return [1 << power for power in range(len(os.sched_getaffinity(0)).bit_length() + 1)]
 
 
 def show(
     rows: Sequence[table.Row],
     results: Sequence[runner.Results],
     rounds: int,
+    facts: Mapping[str, str],
     console: Console,
     json_file: Path | None,
     markdown_file: Path | None,
@@ -115,9 +118,6 @@ def show(
         if line.error is not None:
             console.print(f"{line.row.title}: {line.error}", style="red", markup=False)
     console.print(report.score(found))
-    if json_file is None and markdown_file is None:
-        return
-    facts = report.machine()
     for file, text in (
         (json_file, json.dumps(report.as_json(found, results, facts), indent=1) + "\n"),
         (markdown_file, report.markdown(found, results, rounds, facts)),

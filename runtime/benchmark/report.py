@@ -137,7 +137,7 @@ def terminal_growth(results: Sequence[Results]) -> Iterator[Table]:
 
 
 def machine() -> dict[str, str]:
-    """What the figures depend on: the processor, the memory, the versions, the day."""
+    """What the figures depend on: the processor, the memory, the versions, the day, and what else runs here now."""
     info = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
@@ -146,6 +146,7 @@ def machine() -> dict[str, str]:
         "memory": f"{memory:.0f} GB, memcpy {memcpy_gb_s():.1f} GB/s",
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_version()}, numpy {np.__version__}",
+        "before": f"{os.getloadavg()[0]:.1f} other processes ready to run, the minute before",
         "day": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 

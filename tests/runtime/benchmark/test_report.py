@@ -74,7 +74,7 @@ def test_the_page_has_every_row_the_reasons_and_the_growth(ours: Results, rays: 
 def test_the_command_shows_the_table_and_writes_the_files(ours: Results, rays: Results, tmp_path: Path) -> None:
     shown = io.StringIO()
     files = tmp_path / "made" / "figures.json", tmp_path / "performance.md"
-    command.show(ROWS, [ours, rays], 3, Console(file=shown, width=140), *files)
+    command.show(ROWS, [ours, rays], 3, FACTS, Console(file=shown, width=140), *files)
     assert "half reached" in shown.getvalue()
     assert "a reduction tree of 2,047 tasks: RuntimeError: no" in shown.getvalue()
     rows = json.loads(files[0].read_text())["rows"]
@@ -89,5 +89,5 @@ def test_a_pattern_without_a_row_is_an_error() -> None:
 
 def test_the_machine_says_what_the_figures_depend_on() -> None:
     facts = report.machine()
-    assert set(facts) == {"processor", "memory", "system", "Python", "day"}
+    assert set(facts) == {"processor", "memory", "system", "Python", "before", "day"}
     assert "memcpy" in facts["memory"]
