@@ -90,6 +90,8 @@ class ActorSteps:
         self._journal = journal
         self._world = world
         self._kill_patience_s = kill_patience_s
+        self._late_kills: dict[bytes, list[KillWorker]] = {}
+        """By node that is not (yet, or any more) there."""
         self._timers: list[tuple[float, int, str, Actor, int]] = []
         self._ticket = count()
 
@@ -233,9 +235,20 @@ class ActorSteps:
         return self.kill_stray(actor.node_id, actor.worker, reason, actor.id, actor.incarnation)
 
     def kill_stray(self, node_id: bytes, worker: str, reason: str, actor_id: bytes, incarnation: int) -> Effects:
-        """End a process that has an actor it should not have."""
+        """End a process that has an actor it should not have; where its node is not back yet, when it is."""
         manager = self._world.manager_of(node_id)
-        return [Send(manager, KillWorker(worker, reason, actor_id, incarnation))] if manager else []
+        kill = KillWorker(worker, reason, actor_id, incarnation)
+        if manager:
+            return [Send(manager, kill)]
+        if node_id:
+            self._late_kills.setdefault(node_id, []).append(kill)
+        return []
+
+    def kill_late(self, node_id: bytes) -> Effects:
+        """A node is there (or will never be): what it was to be told before."""
+        manager = self._world.manager_of(node_id)
+        kills = self._late_kills.pop(node_id, ())
+        return [Send(manager, kill) for kill in kills] if manager else []
 
     def _forget_oldest(self, now: float) -> Effects:
         effects: Effects = []

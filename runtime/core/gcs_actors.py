@@ -61,8 +61,6 @@ from raynb.runtime.messages.values import Failed
 UNREGISTERED_PATIENCE_S: Final = 30.0
 DOOMED_MAX: Final = 10_000
 
-KILLED_FOR_RESTART: Final = "killed by ray.kill(no_restart=False)"
-
 ENDINGS: Final = {
     KILLED: "it was killed by ray.kill().",
     OUT_OF_SCOPE: "nobody refers to it any more, so it was ended.",
@@ -229,7 +227,8 @@ class ActorTable:
             if not actor.worker or 0 <= message.incarnation < actor.incarnation:
                 return told("")  # there is no process to be ended (any more, or yet)
             actor.restart_asked = actor.state == ALIVE
-            return [*self._steps.kill_process(actor, KILLED_FOR_RESTART), *told("", str(actor.incarnation).encode())]
+            reason = "killed by ray.kill(no_restart=False)"
+            return [*self._steps.kill_process(actor, reason), *told("", str(actor.incarnation).encode())]
         failure = actor.died(ENDINGS.get(message.reason, message.reason))
         process = message.reason if message.reason in ENDINGS else KILLED
         return self._steps.end(actor, failure, message.reason, now, process, told)
@@ -362,9 +361,6 @@ class ActorTable:
             actor.incarnation, actor.node_id = incarnation, node_id
             self.index.unplaced.pop(actor_id, None)
             self.index.assign(actor, worker or actor.worker)
-            if actor.restart_asked:
-                # It was killed before its node was back.
-                effects += self._steps.kill_process(actor, KILLED_FOR_RESTART)
         for actor in list(self.index.actors.values()) if first else ():
             if actor.node_id != node_id:
                 continue
@@ -373,11 +369,11 @@ class ActorTable:
                 effects.append(Send(self._world.manager_of(node_id), AreAlive([actor.worker])))
             elif actor.state in STARTING:
                 effects += self._steps.start(actor, now)
-        return [*effects, *self._steps.place_waiting(now)]
+        return [*effects, *self._steps.kill_late(node_id), *self._steps.place_waiting(now)]
 
     def node_died(self, node_id: bytes, reason: str, now: float) -> Effects:
         """What lived there is gone, also what was only being started."""
-        effects: Effects = []
+        effects: Effects = self._steps.kill_late(node_id)
         for actor in list(self.index.actors.values()):
             if actor.node_id == node_id and actor.state in (*STARTING, ALIVE):
                 effects += self._steps.lose(actor, f"its node is gone ({reason}).", now)
