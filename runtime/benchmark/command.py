@@ -77,7 +77,7 @@ def run(
     results = runner.measure(systems, rows, rounds=rounds, budget_s=QUICK_BUDGET_S if quick else BUDGET_S, tell=tell)
     if growth:
         counts = [10**power for power in range(3, 7 if long else 6)]
-        runner.measure_growth(systems, results, table.GROWING, counts=counts, cpus=cpu_counts(), tell=tell)
+        runner.measure_growth(systems, results, list(table.GROWING), counts=counts, cpus=cpu_counts(), tell=tell)
     show(rows, results, rounds, facts, console, json_file, markdown_file)
     return results
 

@@ -14,7 +14,7 @@ import numpy as np
 from rich.table import Table
 
 from raynb.runtime.benchmark.runner import Results
-from raynb.runtime.benchmark.table import BY_KEY, Row
+from raynb.runtime.benchmark.table import BY_KEY, GROWING, Row
 
 STYLES = {"reached": "green", "half reached": "yellow", "missed": "red"}
 
@@ -114,7 +114,7 @@ def growth_rows(curves: Mapping[str, Mapping[int, float]]) -> Iterator[tuple[str
     points = sorted({point for curve in curves.values() for point in curve})
     yield "", [f"{point:,}" for point in points]
     for key, curve in curves.items():
-        yield BY_KEY[key].title, [figure(curve.get(point), "/s") for point in points]
+        yield GROWING[key], [figure(curve.get(point), "/s") for point in points]
 
 
 def growth_tables(results: Sequence[Results]) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:

@@ -72,7 +72,14 @@ ROWS = (
 # fmt: on
 
 BY_KEY = {row.key: row for row in ROWS}
-GROWING = ("tasks", "actor_calls", "chain", "tree")  # the rows whose growth is looked at
+
+#: The rows whose growth is looked at, under names without a number of tasks.
+GROWING = {
+    "tasks": "small tasks, then get all",
+    "actor_calls": "actor calls, then get all",
+    "chain": "a chain of dependent tasks",
+    "tree": "a reduction tree",
+}
 
 
 def matching(pattern: str | None, *, long: bool = False) -> list[Row]:
