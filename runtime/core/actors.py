@@ -57,8 +57,8 @@ class ActorClient:
         self.owner = ""
         self.in_order = in_order
         self.incarnation = -1
-        self.doomed = -1
-        """The incarnation that was killed at this process's request: it is not called any more."""
+        self.doomed = ""
+        """The process of it that was killed at this one's request: it is not called any more."""
         self.endings = 0
         """Requests to end it (or its process) that are not answered: nothing is pushed meanwhile."""
         self.max_task_retries = 0
@@ -148,11 +148,11 @@ class Actors:
         """This process has asked for its end: no call made after that may reach the process that is about to end."""
         self.of(actor_id).endings += 1
 
-    def ended(self, actor_id: bytes, incarnation: int) -> None:
-        """The GCS has answered: this incarnation ends, or (-1) none, or all. What is true now has to be asked."""
+    def ended(self, actor_id: bytes, worker: str) -> None:
+        """The GCS has answered: this process ends, or (empty) none, or all. What is true now has to be asked."""
         actor = self.of(actor_id)
         actor.endings -= 1
-        actor.doomed = max(actor.doomed, incarnation)
+        actor.doomed = worker or actor.doomed
         if actor.state == ALIVE:
             actor.state = RESTARTING
         actor.asked_at = -1.0
@@ -239,7 +239,7 @@ class Actors:
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
         if message.state == ALIVE:
-            if message.worker in self._dead_workers or message.incarnation <= actor.doomed:
+            if message.worker in self._dead_workers or message.worker == actor.doomed:
                 return
             if actor.connection is None or actor.connection.worker != message.worker:
                 self._lose_connection(actor, "it was restarted", now, dead=False)

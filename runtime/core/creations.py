@@ -93,7 +93,7 @@ class Creations:
         if type(asked) is CreateActor and asked.failure is None:
             return self._registered(asked, reply, now)
         if type(asked) is KillActor:
-            self._actors.ended(asked.actor_id, int(reply.data or -1))
+            self._actors.ended(asked.actor_id, reply.data.decode())
         return []
 
     def _registered(self, creation: CreateActor, reply: Reply, now: float) -> list[Any]:

@@ -228,7 +228,7 @@ class ActorTable:
                 return told("")  # there is no process to be ended (any more, or yet)
             actor.restart_asked = actor.state == ALIVE
             reason = "killed by ray.kill(no_restart=False)"
-            return [*self._steps.kill_process(actor, reason), *told("", str(actor.incarnation).encode())]
+            return [*self._steps.kill_process(actor, reason), *told("", actor.worker.encode())]
         failure = actor.died(ENDINGS.get(message.reason, message.reason))
         process = message.reason if message.reason in ENDINGS else KILLED
         return self._steps.end(actor, failure, message.reason, now, process, told)

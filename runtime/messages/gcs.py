@@ -139,8 +139,8 @@ class KillActor(Struct, array_like=True, gc=False, tag=88):
     ``Config.interrupt_patience_s`` is ended.
 
     Where it may be started again, ``incarnation`` is the one that is meant (-1: whichever lives), so that a repeated
-    request does not end the next one too. The reply's data is the incarnation whose process was ended, in decimal;
-    empty: none was.
+    request does not end the next one too. The reply's data is the address of the process that is ended; empty: none
+    is.
     """
 
     actor_id: bytes
