@@ -90,7 +90,8 @@ class Actors:
         self.actors: dict[bytes, ActorClient] = {}
         self.by_worker: dict[str, ActorClient] = {}
         self._changed: dict[bytes, ActorClient] = {}
-        self._dead_workers: set[str] = set()
+        self._unsure: list[str] = []
+        """Processes of actors that are called from here since the last tick: one may have died before we were there."""
         self._lingering: dict[str, tuple[float, list[bytes]]] = {}
         """Rule 5: by worker, since when it is awaited (or was asked about), and what is held."""
 
@@ -226,7 +227,7 @@ class Actors:
     @property
     def more(self) -> bool:
         """Whether something is left for the next pump (a batch has a limit), or a process's end is awaited."""
-        return bool(self._changed or self._lingering)
+        return bool(self._changed or self._lingering or self._unsure)
 
     # -- what the GCS and the node say
 
@@ -239,12 +240,13 @@ class Actors:
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
         if message.state == ALIVE:
-            if message.worker in self._dead_workers or message.worker == actor.doomed:
+            if message.worker in self._objects.dead or message.worker == actor.doomed:
                 return
             if actor.connection is None or actor.connection.worker != message.worker:
                 self._lose_connection(actor, "it was restarted", now, dead=False)
                 actor.connection = Connection(message.worker)
                 self.by_worker[message.worker] = actor
+                self._unsure.append(message.worker)
             actor.state = ALIVE
         elif message.state == DEAD:
             actor.state = DEAD
@@ -268,7 +270,6 @@ class Actors:
         actor = self.by_worker.pop(address, None)
         if actor is None:
             return
-        self._dead_workers.add(address)
         if actor.state == ALIVE:
             actor.state = RESTARTING
         actor.asked_at = -1.0
@@ -278,7 +279,7 @@ class Actors:
         if connection is None:
             return
         self.by_worker.pop(connection.worker, None)
-        if connection.worker not in self._dead_workers:
+        if connection.worker not in self._objects.dead:
             self._hold_inputs(connection, now)
         again: list[Task] = []
         for seq in sorted(connection.inflight):
@@ -313,17 +314,18 @@ class Actors:
             self._lingering[connection.worker] = (now, held)
 
     def silent(self, now: float, after_s: float) -> list[str]:
-        """Processes of lost actors whose end should have been told by now; to be asked about."""
+        """Processes to be asked about: of lost actors whose end should have been told by now, and new ones."""
+        unsure, self._unsure = self._unsure, []
         late = [worker for worker, (since, _) in self._lingering.items() if now - since > after_s]
         for worker in late:
             self._lingering[worker] = (now, self._lingering[worker][1])
-        return late
+        return unsure + late
 
     def lost(self, failure: Failed, now: float) -> None:
         """The node is gone, and every actor with it."""
         for worker in list(self._lingering):
             self.worker_died(worker, "", now)
-        self._dead_workers.update(self.by_worker)
+        self._objects.dead.update(self.by_worker)
         for actor_id in list(self.actors):
             self.on_state(ActorState(actor_id, DEAD, 1 << 30, failure=failure), now)
 
