@@ -172,6 +172,8 @@ class Cluster:
         """What a driver does after it has joined."""
         job = RegisterJob(0, client.job, client.address, client.pid, "ns", "sim", 0.0)
         client.post(Outgoing(self.gcs_address, job))
+        if not self.node.alive:
+            self.world.after(self.world.soon(), client.node_manager_died, "it was killed")
         if client in self.drivers:
             index = self.drivers.index(client)
             for position, body in enumerate(self.plan.drivers[index]):

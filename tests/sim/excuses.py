@@ -162,13 +162,12 @@ class Excuses:
             return True
         return any(self.excuses(dep, kind, depth + 1) for dep in actor.deps)
 
-    def excuses_refusal(self, client: SimClient, kind: str) -> bool:
+    def excuses_refusal(self, client: SimClient, kind: str, inputs: list[bytes]) -> bool:
         """Whether a request may be refused in this way."""
         if kind == "LocalRayletDiedError":
             return self.node_died
         if kind == "ActorAlreadyExistsError":
             return True
-        if kind == "ActorDiedError":
-            return self._cluster.job_over(client.job) or bool(self.died) or bool(self.killed_actors)
-        # A constructor's input that failed.
-        return kind in ("RayTaskError", "TaskCancelledError", "WorkerCrashedError", "OwnerDiedError")
+        if kind == "ActorDiedError" and (self._cluster.job_over(client.job) or self.killed_actors):
+            return True
+        return any(self.excuses(oid, kind) for oid in inputs)

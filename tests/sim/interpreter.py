@@ -138,7 +138,7 @@ class Frame:
         except StoreFull:
             return
         except RemoteError as error:
-            self.client.oracle.call_failed(self.client, error.failed)
+            self.client.oracle.call_failed(self.client, error.failed, [])
         else:
             self.refs.append(ref)
 
@@ -196,7 +196,7 @@ class Frame:
         try:
             handle = yield from calls.create_actor(self.client, self.execution, cls, init, self._label(), deps, nested)
         except RemoteError as error:
-            self.client.oracle.call_failed(self.client, error.failed)
+            self.client.oracle.call_failed(self.client, error.failed, [ref.oid for ref in deps])
         else:
             self.handles.append(handle)
 

@@ -94,9 +94,9 @@ class Oracle:
             raise Violation("the store is full, and should have room for everything")
         self.facts.store_full = True
 
-    def call_failed(self, client: SimClient, failed: Failed) -> None:
-        """A request was refused."""
-        if not self.facts.excuses_refusal(client, failed.kind):
+    def call_failed(self, client: SimClient, failed: Failed, inputs: list[bytes]) -> None:
+        """A request was refused; ``inputs`` are what it was to be given."""
+        if not self.facts.excuses_refusal(client, failed.kind, inputs):
             raise Violation(f"{client.address} was refused without a cause: {failed.kind}: {failed.message}")
 
     def dependencies(self, task_id: bytes) -> list[bytes]:

@@ -320,7 +320,8 @@ class SimWorker(SimClient):
         """What a task that raised gives, and whether it may be retried."""
         if isinstance(error, Interrupted):
             return [Failed("TaskCancelledError", "it was cancelled while it ran")], False
-        return [Failed("RayTaskError", type(error).__name__)], bool(job.function.retry_exceptions)
+        retryable = isinstance(error, UserError) and bool(job.function.retry_exceptions)
+        return [Failed("RayTaskError", type(error).__name__)], retryable
 
     def release(self, guard: list[Pin]) -> None:
         """The task is over: what still is viewed must be counted before its submitter lets go."""
