@@ -26,6 +26,8 @@ class Handoffs:
 
     def hold(self, item: HandOff) -> None:
         """A result with references is about to be sent."""
+        if item.to in self._objects.dead:
+            return
         for ref in item.refs:
             self._objects.borrow(ref.oid, ref.owner, pins=1)
         self._held.setdefault((item.to, item.seq), deque()).append([ref.oid for ref in item.refs])
