@@ -161,8 +161,14 @@ def test_what_died_while_the_gcs_was_away_is_noticed(cluster: Cluster) -> None:
     lost = other.create(7, job=b"job2").creation.actor_id
     assert other.wait(Reply).error is None
     worker.started(manager.wait(StartActor))
-    other.send(WatchActor(ids[1]))
-    other.wait(ActorState, lambda news: news.state == "ALIVE", WatchActor(ids[1]))
+    # Watchers learn what is durable: until then a restarted GCS would rightly have them started again.
+    for each in (*ids, lost):
+        other.send(WatchActor(each))
+        other.wait(
+            ActorState,
+            lambda news, wanted=each: news.actor_id == wanted and news.state == "ALIVE",
+            WatchActor(each),
+        )
 
     cluster.restart()
     # Only the driver and no worker is left.
