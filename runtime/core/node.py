@@ -11,6 +11,7 @@ Rules
 2. A worker hears of a lease before its client does. An actor's worker hears of it after its resources are taken.
 3. A death is told to all clients of the node and to the GCS, once. What the dead one had is taken back: its demands,
    its leases (workers that ran its tasks are ended: nobody could take their results), its part of the store.
+   It is told when those workers have ended: what they read was kept for the dead one, until its death is known.
 4. The GCS may be killed at any time: when it is back the node registers anew, with all that lives here.
 5. An embedded cluster ends with its last driver: at once if that said goodbye, else after the driver's grace.
 
@@ -93,6 +94,8 @@ class NodeMachine:
         self._stop_at: float | None = None
         self._failure_told: set[tuple[str, int]] = set()
         """Demands that were told that workers don't start."""
+        self._unburied: dict[str, tuple[ProcessDied, set[str]]] = {}
+        """Deaths not told yet, by address, with the workers that have to end before."""
         self._serve_again = True
         self._events: dict[type, Callable[[Any, float], list[Any]]] = {
             Received: self._on_received,
@@ -236,20 +239,34 @@ class NodeMachine:
             worker.address, "worker", worker.pid, reason, lease, last_seq, worker.intended,
             worker.actor_id, worker.incarnation,
         )  # fmt: skip
-        return effects + self._bury(died, now)
+        effects += self._bury(died, now)
+        for client, (news, workers) in list(self._unburied.items()):
+            workers.discard(event.token)
+            if not workers:
+                del self._unburied[client]
+                effects += self._tell_death(news, now)
+        return effects
 
     def _bury(self, died: ProcessDied, now: float) -> list[Any]:
         """Rule 3."""
         dead = died.address
         self._serve_again = True
         effects: list[Any] = [ForgetPeer(dead)]
-        effects += [Send(address, died) for address in [*self.drivers, *self.pool.by_address]]
-        effects.append(Send(self.identity.gcs, died))
+        ending: set[str] = set()
         for grant in self.leases.drop_client(dead):
             worker = self.pool.workers[grant.token]
+            ending.add(worker.token)
             if worker.state != DYING:
                 effects += self.pool.kill(worker, "whose tasks it ran is gone", now, intended=True)
-        return effects + self.store.handle(ClientDied(dead), now)
+        if ending:
+            self._unburied[dead] = died, ending
+            return effects
+        return effects + self._tell_death(died, now)
+
+    def _tell_death(self, died: ProcessDied, now: float) -> list[Any]:
+        effects: list[Any] = [Send(address, died) for address in [*self.drivers, *self.pool.by_address]]
+        effects.append(Send(self.identity.gcs, died))
+        return effects + self.store.handle(ClientDied(died.address), now)
 
     def _on_forked(self, event: WorkerForked, now: float) -> list[Any]:
         self.pool.forked(event.token, event.pid)
@@ -369,7 +386,8 @@ class NodeMachine:
         return [Send(sender, Reply(message.request, msgspec.json.encode(usage)))]
 
     def _on_are_alive(self, sender: str, message: AreAlive, now: float) -> list[Any]:
-        gone = [a for a in message.addresses if a not in self.drivers and a not in self.pool.by_address]
+        here = {*self.drivers, *self.pool.by_address, *self._unburied}
+        gone = [address for address in message.addresses if address not in here]
         return [Send(sender, ProcessDied(address, "worker", 0, "it is not there any more")) for address in gone]
 
     # -- actors
@@ -460,5 +478,7 @@ class NodeMachine:
             if worker.state in ("leased", ACTOR):
                 assert worker.token in self.leases.by_token, f"{worker!r} has no grant"
         clients = {*self.drivers, *self.pool.by_address}
+        for client, (_, ending) in self._unburied.items():
+            assert ending and ending <= self.pool.workers.keys(), f"the death of {client} waits for {ending}"
         for client, _ in self.leases.demands:
             assert client in clients, f"a demand of {client}, which is gone"

@@ -211,10 +211,12 @@ def test_when_a_submitter_dies_the_workers_that_ran_its_tasks_are_ended(world: W
     grants = world.demand("driver", 1, CPU=1)
     parent = grants[0].worker
     (child,) = world.demand(parent, 1, CPU=1)
-    world.worker_dies(parent)
+    effects = world.worker_dies(parent)
     assert world.ended() == [child.worker.removeprefix("ipc://")]
+    assert not sent(effects, ProcessDied), "what the child reads is kept for its parent, until that is known to be dead"
     effects = world.worker_dies(child.worker)
-    assert world.told("driver", ProcessDied, effects).intended
+    told = [(e.message.address, e.message.intended) for e in sent(effects, ProcessDied) if e.to == "driver"]
+    assert told == [(child.worker, True), (parent, False)]
 
 
 def test_a_dead_drivers_workers_are_ended_and_its_job_is_finished() -> None:
@@ -226,6 +228,8 @@ def test_a_dead_drivers_workers_are_ended_and_its_job_is_finished() -> None:
     effects = world.handle(ClientExited("driver", "its process ended"))
     assert sorted(world.ended()) == sorted(grant.worker.removeprefix("ipc://") for grant in grants)
     assert world.told(GCS, FinishJob, effects).job == b"jobX"
+    for grant in grants:
+        effects = world.worker_dies(grant.worker)
     assert world.told("stays", ProcessDied, effects).kind == "driver"
 
 
@@ -234,10 +238,10 @@ def test_a_leaving_driver_leaves_nothing() -> None:
     world.start()
     world.driver_joins()
     world.demand("driver", 5, CPU=1)
-    effects = world.receive("driver", LeaveNode())
-    assert world.told(GCS, ProcessDied, effects).intended
+    world.receive("driver", LeaveNode())
     for token in world.ended():
-        world.worker_dies(f"ipc://{token}")
+        effects = world.worker_dies(f"ipc://{token}")
+    assert world.told(GCS, ProcessDied, effects).intended
     assert world.machine.leases.available == world.machine.leases.total
     assert not world.machine.leases.demands
 
