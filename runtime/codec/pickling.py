@@ -12,7 +12,7 @@ import pickle
 import sys
 from collections import ChainMap
 from collections.abc import Callable
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, cast
 
 import cloudpickle
@@ -35,7 +35,19 @@ def reduce_array(array: Any) -> tuple[Any, ...] | str:
     return assemble, (pickle.PickleBuffer(buffer), dtype, shape, fortran)
 
 
-_reducers: dict[type, Callable[[Any], Any]] = {}
+def reduce_code(code: CodeType) -> tuple[Any, ...]:
+    """What a pickler writes for a code object: all of it, the file's name too, which cloudpickle leaves out from 3.1.3
+    on. Tracebacks name the cell and its line by it."""
+    # New strings and tuples: shared ones would make the pickle depend on what else is in it.
+    return CodeType, (
+        code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_nlocals, code.co_stacksize,
+        code.co_flags, code.co_code, code.co_consts, tuple([*code.co_names]), tuple([*code.co_varnames]),
+        code.co_filename, "".join([*code.co_name]), code.co_qualname, code.co_firstlineno, code.co_linetable,
+        code.co_exceptiontable, tuple([*code.co_freevars]), tuple([*code.co_cellvars]),
+    )  # fmt: skip
+
+
+_reducers: dict[type, Callable[[Any], Any]] = {CodeType: reduce_code}
 """Both picklers' own, in front of those of ``copyreg`` and cloudpickle."""
 _plain_table: ChainMap[Any, Any] = ChainMap(_reducers, copyreg.dispatch_table)
 _by_value_table: ChainMap[Any, Any] = ChainMap(_reducers, cast(Any, cloudpickle.Pickler.dispatch_table))
