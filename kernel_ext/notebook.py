@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from raynb._version import __version__
+from raynb.output import CellOutputs
 from raynb.runtime.api import session
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
@@ -40,6 +41,7 @@ class CellLink:
         self._number = itertools.count(1).__next__
         self._parents: OrderedDict[str, Any] = OrderedDict()
         self.token = ""
+        self.outputs = CellOutputs(self._send, self._folds)
 
     @property
     def kernel(self) -> Any:
@@ -62,6 +64,7 @@ class CellLink:
 
     def post_run_cell(self, result: ExecutionResult) -> None:
         """A cell has ended; if it was interrupted, so are its tasks."""
+        self.outputs.settle(self.token)
         if isinstance(result.error_in_exec, KeyboardInterrupt) and refs.connected():
             refs.current().post(CancelCell(self.token))
 
@@ -74,33 +77,19 @@ class CellLink:
 
     def output(self, lines: list[OutputLine], dropped: int) -> None:
         """Send what tasks wrote to their cells; called in the client's I/O thread."""
-        kernel = self.kernel
-        if kernel is None:
+        if self.kernel is None:
             session.print_output(lines, dropped)
-            return
-        for (cell, stream), text in _joined(lines):
-            self._send(kernel, cell, stream, text)
-        if dropped:
-            self._send(kernel, lines[-1].cell, "stderr", f"({dropped} more lines are in the workers' logs)\n")
+        else:
+            self.outputs.take(lines, dropped)
 
-    def _send(self, kernel: Any, cell: str, stream: str, text: str) -> None:
-        parent = self._parents.get(cell) or self._parents.get(self.token)
-        content = {"name": stream, "text": text}
-        kernel.session.send(kernel.iopub_socket, "stream", content, parent=parent, ident=f"stream.{stream}".encode())
+    def _send(self, token: str, kind: str, content: dict[str, Any]) -> None:
+        kernel = self.kernel
+        parent = self._parents.get(token) or self._parents.get(self.token)
+        kernel.session.send(kernel.iopub_socket, kind, content, parent=parent, ident=kind.encode())
 
-
-def _joined(lines: list[OutputLine]) -> list[tuple[tuple[str, str], str]]:
-    """Neighbouring pieces of the same cell and stream, joined."""
-    found: list[tuple[tuple[str, str], str]] = []
-    for key, pieces in itertools.groupby(lines, key=lambda line: (line.cell, line.stream)):
-        texts: list[str] = []
-        for piece in pieces:
-            # Pieces of different tasks must not end up on one line.
-            if texts and not texts[-1].endswith("\n"):
-                texts.append("\n")
-            texts.append(piece.text)
-        found.append((key, "".join(texts)))
-    return found
+    def _folds(self) -> bool:
+        magics = self.shell.magics_manager.registry.get("RaynbMagics")
+        return bool(getattr(magics, "fold_lines", True))
 
 
 _link: CellLink | None = None
@@ -137,6 +126,7 @@ def unload(shell: InteractiveShell) -> None:
     custom.set_custom_exc((), None)
     session.output_sink = None
     session.on_connect = None
+    link.outputs.close()
     from raynb.magics import unregister
 
     unregister(shell)

@@ -40,6 +40,10 @@ class RaynbMagics(Magics):
 
     cancel_on_rerun = Bool(True, help="Running a cell again cancels what its last run left running.").tag(config=True)
 
+    fold_lines = Bool(True, help="A line that many workers print is shown once, with how often it came.").tag(
+        config=True
+    )
+
     def __init__(self, shell: InteractiveShell, open_screen: Callable[[], Screen] | None = None) -> None:
         super().__init__(shell)
         self.session = IPythonSession(shell, self, open_screen)

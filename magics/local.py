@@ -10,13 +10,13 @@ from typing import Any
 
 from raynb.magics.capture import unpicklable
 from raynb.magics.shipment import Shipment
-from raynb.magics.show import display
 from raynb.magics.submission import fail_with
 from raynb.magics.task import NoValue, build_namespace, execute, from_the_cell_on, outputs
 from raynb.runtime.api import objects
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import pack_call, unpack_call
 from raynb.runtime.codec.errors import SerializationError
+from raynb.runtime.worker.displays import display
 
 
 def run_here(shipment: Shipment) -> list[tuple[Any, ...]]:

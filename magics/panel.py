@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 from raynb.magics.screen import Placeholder, Screen
-from raynb.magics.show import Bundle
 from raynb.magics.source import CellSource
 from raynb.runtime.messages.errors import RayTaskError, TaskCancelledError
+from raynb.runtime.worker.displays import Bundle
 
 SHOWN_MAX = 10
 """Of a mapped cell so many tasks show what they show; and one shows its failure."""

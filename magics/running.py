@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from raynb.magics.panel import Panel
-from raynb.magics.show import Bundle
 from raynb.runtime.api import objects
+from raynb.runtime.worker.displays import Bundle
 
 
 @dataclass(eq=False)

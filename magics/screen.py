@@ -10,8 +10,8 @@ import sys
 import uuid
 from typing import Any, Protocol
 
-from raynb.magics.show import Bundle
 from raynb.magics.source import CellSource
+from raynb.runtime.worker.displays import Bundle
 
 
 class Screen(Protocol):

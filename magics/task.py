@@ -19,8 +19,8 @@ from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 from raynb.magics.buffers import is_data, make_writable
-from raynb.magics.show import collect_displays, display, format_value
 from raynb.magics.source import CellSource
+from raynb.runtime.worker.displays import collect_displays, display, format_value
 
 LAST = "__last_expression__"
 """The name that the value of the cell's last expression has while the cell runs."""

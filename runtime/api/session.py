@@ -27,7 +27,7 @@ from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, StopNode
-from raynb.runtime.messages.tasks import ContextDef, OutputLine, TaskOutput
+from raynb.runtime.messages.tasks import DISPLAY, ContextDef, OutputLine, TaskOutput
 
 #: What ``init`` of Ray takes and raynb has no use for: no dashboard, no log configuration of its own.
 WITHOUT_EFFECT = frozenset(
@@ -295,11 +295,16 @@ def print_output(lines: list[OutputLine], dropped: int) -> None:
     """What tasks print, in a script: to the same stream, with the task's name and process in front of each line."""
     for line in lines:
         stream = sys.stderr if line.stream == "stderr" else sys.stdout
-        for text in line.text.splitlines():
+        for text in (_as_text(line) if line.stream == DISPLAY else line.text).splitlines():
             if text:
                 print(f"({line.name} pid={line.pid}) {text}", file=stream)
     if dropped:
         print(f"(raynb) {dropped} more lines are in the workers' logs", file=sys.stderr)
+
+
+def _as_text(line: OutputLine) -> str:
+    """What a terminal shows of a display."""
+    return str(msgspec.json.decode(line.text)["data"].get("text/plain", ""))
 
 
 def connect() -> Client:

@@ -177,7 +177,7 @@ class WorkerProcesses:
             session_dir=str(self._session_dir),
             address=f"ipc://{self._session_dir}/p/{secrets.token_hex(8)}",
             page_path=str(self._pages / token),
-            log_path=str(self._session_dir / "logs" / f"worker-{token}.log"),
+            log_path=str(self._session_dir / "logs" / f"worker-{token}"),
             num_cpus=num_cpus,
             config=self._config,
         )
@@ -222,7 +222,8 @@ class WorkerProcesses:
             lease, last_seq = page.lease, page.seq
         for path in (settings.page_path, settings.address.removeprefix("ipc://")):
             Path(path).unlink(missing_ok=True)
-        self._post(WorkerExited(token, pid, reason, tail(Path(settings.log_path)), lease, last_seq))
+        out, err = map(Path, settings.logs)
+        self._post(WorkerExited(token, pid, reason, tail(err) or tail(out), lease, last_seq))
 
     # -- time and the end
 

@@ -27,11 +27,16 @@ class WorkerSettings(Struct, array_like=True, frozen=True, gc=False):
     page_path: str
     """Its page (`raynb.runtime.adapters.worker_page`)."""
     log_path: str
-    """Where its standard output and error go."""
+    """Where its output goes, without the ending: see `logs`."""
     num_cpus: int = 1
     """For BLAS and the like."""
     config: bytes = b""
     """msgpack of the cluster's `Config`."""
+
+    @property
+    def logs(self) -> tuple[str, str]:
+        """The files of its standard output and its standard error."""
+        return f"{self.log_path}.out", f"{self.log_path}.err"
 
 
 class JoinNode(Struct, array_like=True, gc=False, tag=50):

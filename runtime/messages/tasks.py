@@ -154,8 +154,15 @@ class StreamAck(Struct, array_like=True, gc=False, tag=17):
     closed: bool = False
 
 
+DISPLAY = "display"
+"""`OutputLine.stream`: the text is JSON, the content of Jupyter's `display_data` with ``update`` beside it."""
+
+
 class OutputLine(Struct, array_like=True, frozen=True, gc=False):
-    """Text that a task wrote. ``cell`` as in `ContextDef`; ``stream`` is stdout or stderr."""
+    """Text that a task wrote, or something that it displayed.
+
+    ``cell`` as in `ContextDef`; ``stream`` is stdout, stderr or `DISPLAY`. Text ends anywhere, also within a line.
+    """
 
     cell: str
     task_id: bytes

@@ -75,7 +75,9 @@ class ActorRunner:
         runner.client.root = Execution(
             context, start.task_id, start.cls.name, start.actor_id, start.cls.name, start.resources
         )
-        token = EXECUTION.set(Execution(context, start.task_id, name, start.actor_id, name, start.resources))
+        execution = Execution(context, start.task_id, name, start.actor_id, name, start.resources)
+        token = EXECUTION.set(execution)
+        runner.output.begin(execution)
         guard = Guard()
         try:
             cls = runner.function(start.cls)
@@ -126,7 +128,9 @@ class ActorRunner:
             return
         started, begin = time.time(), time.perf_counter()
         guard = Guard() if spec.deps else None
-        token = EXECUTION.set(self._execution(job))
+        execution = self._execution(job)
+        token = EXECUTION.set(execution)
+        runner.output.begin(execution)
         thread = threading.get_ident()
         try:
             try:
@@ -184,8 +188,6 @@ class ActorRunner:
         runner = self.runner
         if guard is not None:
             guard.release(runner.client.host.inbox)
-        if runner.output.pending:
-            runner.output.flush()
         result = Result(job.spec.seq, started, time.perf_counter() - begin, values, retryable)
         runner.note(job.sender, result)
         if self._ended:
@@ -237,7 +239,9 @@ class ActorRunner:
             return
         started, begin = time.time(), time.perf_counter()
         guard = Guard() if spec.deps else None
-        EXECUTION.set(self._execution(job))
+        execution = self._execution(job)
+        EXECUTION.set(execution)
+        runner.output.begin(execution)
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None

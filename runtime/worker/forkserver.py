@@ -12,7 +12,7 @@ rules:
   nearest subreaper, becomes the worker's parent. The worker dies with the node manager (not with
   the template, which may be killed and replaced while its workers go on), and the node manager
   learns its exit status from the kernel.
-* Each worker leads a session of its own, so that what its tasks start ends with it; has a log file
+* Each worker leads a session of its own, so that what its tasks start ends with it; has log files
   for its output; starts with default signal handlers; and reseeds what the template had seeded,
   else a Monte Carlo would be wrong.
 
@@ -157,13 +157,10 @@ def become_worker(settings: WorkerSettings, manager: int) -> None:
     os.setsid()
     set_title(f"raynb worker {settings.token} {Path(settings.session_dir).name}")
     die_with_parent(manager)
-    log = os.open(
-        settings.log_path,
-        os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC,
-        0o600,
-    )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    out, err = (os.open(path, flags, 0o600) for path in settings.logs)
     null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (log, 1), (log, 2)):
+    for source, target in ((null, 0), (out, 1), (err, 2)):
         os.dup2(source, target)
     os.closerange(3, 65536)
     signal.signal(signal.SIGINT, signal.default_int_handler)

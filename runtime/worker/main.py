@@ -6,6 +6,7 @@ talks.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from typing import NoReturn
@@ -21,7 +22,8 @@ from raynb.runtime.messages import Config
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, WorkerSettings
 from raynb.runtime.messages.tasks import ContextDef
-from raynb.runtime.worker.output import OutputRouter, TaskStream
+from raynb.runtime.worker import displays
+from raynb.runtime.worker.output import OutputRouter, take_over
 from raynb.runtime.worker.runner import Runner
 
 NO_JOB = ContextDef(0, bytes(JOB_ID_BYTES), "", "")
@@ -53,8 +55,9 @@ def run(settings: WorkerSettings) -> NoReturn:
         on_process_died=runner.on_process_died,
     )
     output = OutputRouter(lambda driver, message: client.send(driver, message))
-    sys.stdout = TaskStream(output, "stdout", sys.stdout)
-    sys.stderr = TaskStream(output, "stderr", sys.stderr)
+    sys.stdout, sys.stderr = take_over(output, settings.logs)
+    faulthandler.enable(file=2)
+    displays.install(output)
     refs.set_current(client)
     runner.attach(client, output)
     for sender, message in early:
@@ -63,7 +66,7 @@ def run(settings: WorkerSettings) -> NoReturn:
     try:
         runner.serve()
     finally:
-        output.flush()
+        output.collect()
         client.stop(LeaveNode())
         page.close()
         sys.stdout.flush()

@@ -1,24 +1,87 @@
-"""What a task prints: to the worker's log, and to the driver of its job, which knows the cell it came from."""
+"""What a task writes: to the worker's logs, and to the driver of its job, which knows the cell it came from.
+
+Python's streams are `TaskStream`. C code and child processes write to the descriptors 1 and 2, which are the log files
+themselves: no pipe, so nobody can block on a reader that waits for the interpreter lock. What others have appended to
+a log between Python's own writes is read back and told in its place (`LogFile`).
+
+Text without a newline waits for the rest of its line, for a flush, or for the next turn of the I/O thread. What threads
+of a task write (or a child that outlives it) belongs to the task that runs, or ran last.
+"""
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import ctypes
 import io
 import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any
+
+import msgspec
 
 from raynb.runtime.client.client import EXECUTION, Execution
-from raynb.runtime.messages.tasks import OutputLine, TaskOutput
+from raynb.runtime.messages.tasks import DISPLAY, OutputLine, TaskOutput
 
 FLUSH_S = 0.05
 """Output of a running task is sent at least this often, if it prints at all."""
 
-LINES_MAX = 1000
-"""Between two sendings; what is more goes to the log alone, and is counted."""
+CHARACTERS_MAX = 1_000_000
+"""Between two sendings; what is more goes to the log alone, and its lines are counted."""
 
-LINE_CHARACTERS_MAX = 20_000
+PIECE_CHARACTERS_MAX = 20_000
+
+DISPLAY_BYTES_MAX = 10_000_000
+
+_CHUNK_BYTES = 1 << 20
+
+
+class LogFile:
+    """A log that Python appends to, and others through a descriptor: tells their text apart from Python's own.
+
+    Each append by Python ends where the file's offset is afterwards; what lies between the end that is known and the
+    beginning of the append is others'.
+    """
+
+    def __init__(self, path: str) -> None:
+        flags = os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._writer = os.open(path, os.O_WRONLY | flags)
+        self._reader = os.open(path, os.O_RDONLY | flags)
+        self._known = os.fstat(self._reader).st_size
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    def write(self, data: bytes) -> tuple[str, int]:
+        """Append; gives what others have appended before (see `others`)."""
+        written = 0
+        while written < len(data):
+            written += os.write(self._writer, data[written:])
+        end = os.lseek(self._writer, 0, os.SEEK_CUR)
+        found = self._read(end - written)
+        self._known = end
+        return found
+
+    def others(self) -> tuple[str, int]:
+        """What others have appended since: text, and how many lines of it were too much to read."""
+        size = os.fstat(self._reader).st_size
+        if size == self._known:
+            return "", 0
+        return self._read(size)
+
+    def _read(self, end: int) -> tuple[str, int]:
+        begin, self._known = self._known, end
+        if end <= begin:  # nothing, or the log was cut
+            return "", 0
+        data = os.pread(self._reader, min(end - begin, _CHUNK_BYTES), begin)
+        skipped = 0
+        for at in range(begin + _CHUNK_BYTES, end, _CHUNK_BYTES):
+            skipped += os.pread(self._reader, min(end - at, _CHUNK_BYTES), at).count(b"\n")
+        return self._decode(data), skipped
+
+    def close(self) -> None:
+        os.close(self._writer)
+        os.close(self._reader)
 
 
 class OutputRouter:
@@ -32,60 +95,131 @@ class OutputRouter:
 
     def __init__(self, send: Callable[[str, TaskOutput], None]) -> None:
         self._send = send
-        self._lock = threading.Lock()
-        self._lines: dict[str, list[OutputLine]] = {}
+        self.lock = threading.RLock()  # a finalizer that prints may run in the middle of a print
+        self.current: Execution | None = None
+        """The task that runs, or ran last."""
+        self.streams: list[TaskStream] = []
+        self._pieces: dict[str, list[_Piece]] = {}
+        self._characters = 0
         self._dropped: dict[str, int] = {}
         self._sent_at = 0.0
         self._pid = os.getpid()
         self.pending = False
 
-    def write(self, execution: Execution, stream: str, text: str) -> None:
+    def begin(self, execution: Execution) -> None:
+        """A task begins. What was written until now is others'."""
+        before = self.current
+        if before is not None and before.context is not execution.context:
+            self.collect()
+        self.current = execution
+
+    def collect(self) -> None:
+        """Take what C code and children have written, and what waits for the end of its line; then send it all."""
+        with self.lock:
+            for stream in self.streams:
+                stream.collect()
+        if self.pending:
+            self.flush()
+
+    def write(self, execution: Execution | None, stream: str, text: str, skipped: int = 0) -> None:
         """Note a piece of output; sends it along, at most each `FLUSH_S`."""
-        driver = execution.context.driver
-        if not driver:
+        driver = execution.context.driver if execution is not None else ""
+        if execution is None or not driver:
             return
-        with self._lock:
-            lines = self._lines.setdefault(driver, [])
-            if len(lines) >= LINES_MAX:
-                self._dropped[driver] = self._dropped.get(driver, 0) + text.count("\n")
-                return
-            last = lines[-1] if lines else None
-            if last is not None and last.task_id == execution.task_id and last.stream == stream:
-                # `print` writes its parts one by one; what one task writes in a row is one piece.
-                text = last.text + text
-                lines.pop()
-            lines.append(
-                OutputLine(
-                    execution.context.cell,
-                    execution.task_id,
-                    execution.name,
-                    self._pid,
-                    stream,
-                    text[:LINE_CHARACTERS_MAX],
-                )
-            )
+        with self.lock:
             self.pending = True
+            room = CHARACTERS_MAX - self._characters
+            dropped = skipped
+            if len(text) > room:
+                dropped += text.count("\n", room)
+                text = text[:room]
+            if dropped:
+                self._dropped[driver] = self._dropped.get(driver, 0) + dropped
+            pieces = self._pieces.setdefault(driver, [])
+            if text:
+                self._characters += len(text)
+                if not pieces or not pieces[-1].takes(execution, stream, text):
+                    pieces.append(_Piece(execution, stream, text))
         if text.endswith("\n") and time.monotonic() - self._sent_at >= FLUSH_S:
             self.flush()
 
+    def display(self, execution: Execution, content: dict[str, Any]) -> bool:
+        """Have something shown in the task's cell: the content of Jupyter's `display_data`, and `update` beside it.
+
+        Returns
+        -------
+        bool
+            False if it is too large.
+        """
+        text = msgspec.json.encode(content).decode()
+        if len(text) > DISPLAY_BYTES_MAX:
+            return False
+        with self.lock:
+            for stream in self.streams:
+                stream.collect()
+            self._pieces.setdefault(execution.context.driver, []).append(_Piece(execution, DISPLAY, text))
+            self.pending = True
+        self.flush()
+        return True
+
     def flush(self) -> None:
         """Send what has gathered."""
-        with self._lock:
-            lines, self._lines = self._lines, {}
+        with self.lock:
+            pieces, self._pieces = self._pieces, {}
             dropped, self._dropped = self._dropped, {}
+            self._characters = 0
             self._sent_at = time.monotonic()
             self.pending = False
-        for driver, of_driver in lines.items():
-            self._send(driver, TaskOutput(of_driver, dropped.get(driver, 0)))
+        for driver, of_driver in pieces.items():
+            lines = [piece.line(self._pid) for piece in of_driver]
+            self._send(driver, TaskOutput(lines, dropped.get(driver, 0)))
+
+
+class _Piece:
+    """What one task wrote to one stream in a row."""
+
+    __slots__ = ("_execution", "_parts", "_size", "_stream")
+
+    def __init__(self, execution: Execution, stream: str, text: str) -> None:
+        self._execution = execution
+        self._stream = stream
+        self._parts = [text]
+        self._size = len(text)
+
+    def takes(self, execution: Execution, stream: str, text: str) -> bool:
+        """Add to it, if it is the same task's and not too long."""
+        if execution is not self._execution or stream != self._stream or self._size > PIECE_CHARACTERS_MAX:
+            return False
+        self._parts.append(text)
+        self._size += len(text)
+        return True
+
+    def line(self, pid: int) -> OutputLine:
+        execution = self._execution
+        text = "".join(self._parts)
+        return OutputLine(execution.context.cell, execution.task_id, execution.name, pid, self._stream, text)
 
 
 class TaskStream(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr`` of a worker."""
+    """``sys.stdout`` or ``sys.stderr`` of a worker.
 
-    def __init__(self, router: OutputRouter, name: str, log: TextIO) -> None:
+    Parameters
+    ----------
+    name
+        ``"stdout"`` or ``"stderr"``.
+    fd
+        Where C code writes to the same log.
+    """
+
+    def __init__(self, router: OutputRouter, name: str, fd: int, log: LogFile) -> None:
         self._router = router
         self._name = name
+        self._fd = fd
         self._log = log
+        self._pid = os.getpid()
+        self._parts: list[str] = []
+        self._owner: Execution | None = None
+        router.streams.append(self)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -93,11 +227,17 @@ class TaskStream(io.TextIOBase):
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        return "replace"
+        return "backslashreplace"
 
     @property
     def name(self) -> str:
         return f"<{self._name}>"
+
+    @property
+    def buffer(self) -> io.FileIO:
+        """For bytes, as `sys.stdout.buffer`."""
+        self.flush()
+        return io.FileIO(self._fd, "w", closefd=False)
 
     def writable(self) -> bool:
         return True
@@ -106,16 +246,61 @@ class TaskStream(io.TextIOBase):
         return False
 
     def fileno(self) -> int:
-        return self._log.fileno()
+        return self._fd
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self._log.write(text)
-        execution = EXECUTION.get()
-        if execution is not None and text:
-            self._router.write(execution, self._name, text)
+        if os.getpid() != self._pid:
+            # A child that a task has forked is one of those who write to the descriptor.
+            os.write(self._fd, text.encode(errors=self.errors))
+            return len(text)
+        with self._router.lock:
+            execution = EXECUTION.get() or self._router.current
+            if execution is not self._owner:
+                self._commit()
+                self._owner = execution
+            self._parts.append(text)
+            if "\n" in text or len(self._parts) > 100:
+                self._commit()
+            else:
+                self._router.pending = True
         return len(text)
 
+    def _commit(self) -> None:
+        """To the log and to the driver, after what others have written before."""
+        text = "".join(self._parts)
+        self._parts.clear()
+        if text:
+            self._tell_others(*self._log.write(text.encode(errors=self.errors)))
+            self._router.write(self._owner, self._name, text)
+
+    def _tell_others(self, text: str, skipped: int) -> None:
+        if text or skipped:
+            self._router.write(self._router.current, self._name, text, skipped)
+
+    def collect(self) -> None:
+        """Take what waits for the end of its line, and what others have written. With the router's lock."""
+        if self._parts:
+            self._commit()
+        self._tell_others(*self._log.others())
+
     def flush(self) -> None:
-        self._log.flush()
+        if os.getpid() == self._pid:
+            with self._router.lock:
+                if self._parts:
+                    self._commit()
+
+
+def take_over(router: OutputRouter, logs: tuple[str, str]) -> tuple[TaskStream, TaskStream]:
+    """Streams for this worker, whose descriptors 1 and 2 are these logs already."""
+    out, err = logs
+    _buffer_lines_in_c()
+    return TaskStream(router, "stdout", 1, LogFile(out)), TaskStream(router, "stderr", 2, LogFile(err))
+
+
+def _buffer_lines_in_c() -> None:
+    """C's stdout holds its text back when it is no terminal: have it written at each end of a line."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, 1, 0)  # 1: _IOLBF

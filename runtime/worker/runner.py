@@ -163,8 +163,8 @@ class Runner:
         self.client.on_turn()
         if self._results:
             self.flush()
-        if self.output.pending:
-            self.output.flush()
+        elif self.running or self.output.pending:
+            self.output.collect()
 
     # -- the main thread
 
@@ -227,7 +227,9 @@ class Runner:
             self.enter_job(job.context)
         name = spec.name or job.function.name
         context = self.client.adopt_context(job.context)
-        token = EXECUTION.set(execution_of(job, context, name))
+        execution = execution_of(job, context, name)
+        token = EXECUTION.set(execution)
+        self.output.begin(execution)
         guard = Guard() if spec.deps else None
         started = time.time()
         begin = time.perf_counter()
@@ -253,8 +255,6 @@ class Runner:
         EXECUTION.reset(token)
         if guard is not None:
             guard.release(self.client.host.inbox)
-        if self.output.pending:
-            self.output.flush()
         if self.machine.queue:
             self._remember(spec.task_id, values)
         self.note(job.sender, Result(spec.seq, started, duration, values, retryable))
@@ -267,8 +267,9 @@ class Runner:
             self.flush()
 
     def flush(self) -> None:
-        """Send the results that have gathered; from any thread."""
+        """Send the results that have gathered, and before them what was written; from any thread."""
         self._flushed_at = time.monotonic()
+        self.output.collect()
         results = self._results
         batches: dict[str, list[Result]] = {}
         while results:

@@ -139,3 +139,102 @@ def test_a_kernels_cluster_is_listed_where_others_find_it(kernel: Kernel) -> Non
         "import json\nprint(json.dumps([c.pid for c in clusters()]))"
     )
     assert len(json.loads(kernel.printed(request))) >= 1
+
+
+OUTPUTS = """
+@ray.remote
+def speak(number):
+    import ctypes, logging, threading
+    print("python", number)
+    os.system(f"echo shell {number}")
+    ctypes.CDLL(None).printf(b"C %d\\n", number)
+    print("python again", number)
+    sys.stdout.buffer.write(b"bytes %d\\n" % number)
+    logging.getLogger("teaching").warning("logged %d", number)
+    thread = threading.Thread(target=print, args=("thread", number))
+    thread.start()
+    thread.join()
+"""
+
+
+def test_whatever_writes_in_a_task_is_shown_in_order_in_its_cell(kernel: Kernel) -> None:
+    kernel.run(OUTPUTS)
+    request = kernel.run("ray.get(speak.remote(7))")
+    out = "".join(c["text"] for c in kernel.of(request, "stream") if c["name"] == "stdout")
+    err = "".join(c["text"] for c in kernel.of(request, "stream") if c["name"] == "stderr")
+    assert out.splitlines() == ["python 7", "shell 7", "C 7", "python again 7", "bytes 7", "thread 7"]
+    assert err == "logged 7\n"
+
+
+def test_what_c_code_writes_goes_to_the_cell_of_its_task_also_where_cells_alternate(kernel: Kernel) -> None:
+    kernel.run("@ray.remote\ndef shell(text):\n    os.system(f'echo {text}')")
+    requests = [kernel.send(f"r{i} = [shell.remote('cell{i}') for _ in range(3)]") for i in range(4)]
+    kernel.run("ray.get([*r0, *r1, *r2, *r3])")
+    for i, request in enumerate(requests):
+        kernel.wait_until(lambda: f"cell{i}" in kernel.printed(request))  # noqa: B023
+        assert {line.split()[0] for line in kernel.printed(request).splitlines()} == {f"cell{i}"}
+
+
+def test_a_long_task_that_writes_from_c_is_heard_while_it_runs(kernel: Kernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    kernel.run(f"@ray.remote\ndef long(path):\n    os.system('echo begun')\n    {GATE}")
+    request = kernel.run(f"ref = long.remote({str(gate)!r})")
+    kernel.wait_until(lambda: "begun" in kernel.printed(request))
+    gate.touch()
+    kernel.run("ray.get(ref)")
+
+
+def test_a_task_displays_into_its_cell_in_order_with_what_it_prints(kernel: Kernel) -> None:
+    kernel.run(
+        "from IPython.display import display, HTML\n"
+        "@ray.remote\ndef show():\n"
+        "    print('before')\n    display(HTML('<b>bold</b>'))\n    print('after')\n"
+        "    handle = display('first', display_id=True)\n    handle.update('second')"
+    )
+    request = kernel.run("ray.get(show.remote())")
+    kinds = [
+        m["msg_type"] for m in kernel.messages[request] if m["msg_type"] in ("stream", "display_data", "execute_result")
+    ]
+    assert kinds == ["stream", "display_data", "stream", "display_data"]
+    html = kernel.of(request, "display_data")[0]["data"]
+    assert html["text/html"] == "<b>bold</b>"
+    assert kernel.shown(request)[-1] == "'second'"
+
+
+def test_a_figure_that_a_task_shows_appears_in_its_cell(kernel: Kernel) -> None:
+    kernel.run(
+        "@ray.remote\ndef plot():\n    import matplotlib.pyplot as plt\n"
+        "    plt.plot([1, 2, 3])\n    plt.show()\n    return len(plt.get_fignums())"
+    )
+    request = kernel.run("print(ray.get(plot.remote()))")
+    (figure,) = kernel.of(request, "display_data")
+    assert figure["data"]["image/png"].startswith("iVBOR")
+    assert kernel.printed(request) == "0\n"
+
+
+def test_a_display_that_is_no_json_becomes_text(kernel: Kernel) -> None:
+    kernel.run(
+        "@ray.remote\ndef odd():\n    from IPython.display import display\n"
+        "    display({'application/json': {1: object()}, 'text/plain': 'odd'}, raw=True)"
+    )
+    request = kernel.run("ray.get(odd.remote())")
+    (shown,) = kernel.of(request, "display_data")
+    assert shown["data"]["text/plain"].startswith("odd")
+
+
+def test_a_flood_of_output_does_not_drown_the_notebook(kernel: Kernel) -> None:
+    kernel.run("@ray.remote\ndef flood():\n    for number in range(200_000): print('line', number)")
+    request = kernel.run("ray.get(flood.remote())")
+    assert kernel.printed(request).count("\n") <= 1000
+    assert "more lines" in kernel.shown(request)[0]
+
+
+def test_tqdm_bars_of_tasks_are_one_display(kernel: Kernel) -> None:
+    kernel.run(
+        "@ray.remote\ndef bar(n):\n"
+        "    for i in range(n + 1):\n        sys.stderr.write(f'\\r{i}/{n}'); sys.stderr.flush()\n"
+        "    sys.stderr.write('\\n')"
+    )
+    request = kernel.run("ray.get([bar.remote(5), bar.remote(6)])")
+    kernel.wait_until(lambda: any("5/5" in text and "6/6" in text for text in kernel.shown(request)))
+    assert kernel.printed(request) == ""

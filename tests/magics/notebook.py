@@ -12,11 +12,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from raynb.magics import register, unregister
-from raynb.magics.show import Bundle
 from raynb.magics.source import CellSource
 from raynb.runtime.api.objects import get
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.messages.errors import RayTaskError
+from raynb.runtime.worker.displays import Bundle
 from tests.magics.cells import ABSENT
 from tests.support.waiting import wait_until
 

@@ -141,9 +141,8 @@ def test_a_worker_is_a_process_of_its_own_in_every_way(launch: Launch) -> None:
         assert where["parent"] == info.pid, "its exit status comes from the kernel"
         assert where["session"] == grant.pid, "what it starts ends with it"
         assert where["files"][0] == "/dev/null"
-        assert (
-            where["files"][1] == where["files"][2] == f"{info.session_dir}/logs/worker-w{log_number(info, grant)}.log"
-        )
+        log = f"{info.session_dir}/logs/worker-w{log_number(info, grant)}"
+        assert where["files"][1:] == [f"{log}.out", f"{log}.err"]
         assert where["interrupt"], "Ctrl-C handling is Python's own"
         assert where["threads"] == "1"
         assert where["python_threads"] == 1
@@ -335,7 +334,7 @@ def test_a_killed_worker_is_told_with_what_had_begun_and_is_replaced(launch: Lau
     with Driver(info) as driver:
         one, two = driver.lease(2)
         seq = driver.push(one, "hang")
-        log = Path(info.session_dir) / "logs" / f"worker-w{log_number(info, one)}.log"
+        log = Path(info.session_dir) / "logs" / f"worker-w{log_number(info, one)}.out"
         wait_until(lambda: "last words" in log.read_text())
         began = time.monotonic()
         os.kill(one.pid, signal.SIGKILL)
@@ -470,7 +469,7 @@ def test_workers_that_break_as_soon_as_they_join_are_said_and_not_started_withou
         driver.send(LeaseDemand(1, {"CPU": 1.0}, 1, "train"))
         told = driver.wait_for(LeaseInfeasible)
         assert "train waits for a worker process" in told.message and "exit code 1" in told.message
-    logs = list((Path(info.session_dir) / "logs").glob("worker-*.log"))
+    logs = list((Path(info.session_dir) / "logs").glob("worker-*.err"))
     assert "a library does not load" in logs[0].read_text()
     assert len(logs) < 20
 

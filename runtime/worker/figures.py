@@ -1,6 +1,6 @@
 """A backend for matplotlib where tasks run: it draws without a screen and shows into the cell.
 
-matplotlib loads it by name, `module://raynb.magics.figures`, and looks for these three.
+matplotlib loads it by name, `module://raynb.runtime.worker.figures`, and looks for these three.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.backend_bases import FigureManagerBase as FigureManager
 from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvas
 
-from raynb.magics.show import show_figures
+from raynb.runtime.worker.displays import show_figures
 
 __all__ = ["FigureCanvas", "FigureManager", "show"]
 
