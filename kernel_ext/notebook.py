@@ -7,7 +7,10 @@ cell, also after the cell has ended and while another runs.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
+import signal
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +22,17 @@ from raynb.runtime.api import session
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.core.inbox import CancelCell
-from raynb.runtime.messages.errors import RayTaskError
 from raynb.runtime.messages.tasks import OutputLine
-from raynb.traceback import show_task_error
+from raynb.traceback import SHOWN_HERE, show_error
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 CELLS_MAX = 1000
 """Cell runs whose output can still be placed; what comes for older ones goes to the cell that runs now."""
+
+_UNUSED_SIGNAL = signal.SIGURG
+"""One that nobody sends, and that does nothing by default."""
 
 KERNEL_GRACE_S = 60.0
 """How long a notebook's cluster outlives a kernel that died without a word."""
@@ -41,7 +46,8 @@ class CellLink:
         self._number = itertools.count(1).__next__
         self._parents: OrderedDict[str, Any] = OrderedDict()
         self.token = ""
-        self.outputs = CellOutputs(self._send, self._folds)
+        self.outputs = CellOutputs(self._send, lambda: self._setting("fold_lines"))
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def kernel(self) -> Any:
@@ -62,10 +68,12 @@ class CellLink:
         if refs.connected():
             self.enter(refs.current())
 
-    def post_run_cell(self, result: ExecutionResult) -> None:
-        """A cell has ended; if it was interrupted, so are its tasks."""
+    def post_run_cell(self, result: ExecutionResult | None) -> None:
+        """A cell has ended; if it was interrupted, so are its tasks (unless a setting leaves them running)."""
         self.outputs.settle(self.token)
-        if isinstance(result.error_in_exec, KeyboardInterrupt) and refs.connected():
+        # A cell that awaits is interrupted by way of its future: the error is then asyncio's, or there is no result.
+        interrupted = result is None or isinstance(result.error_in_exec, KeyboardInterrupt | asyncio.CancelledError)
+        if interrupted and refs.connected() and self._setting("cancel_on_interrupt"):
             refs.current().post(CancelCell(self.token))
 
     def enter(self, client: Client) -> None:
@@ -87,9 +95,24 @@ class CellLink:
         parent = self._parents.get(token) or self._parents.get(self.token)
         kernel.session.send(kernel.iopub_socket, kind, content, parent=parent, ident=kind.encode())
 
-    def _folds(self) -> bool:
-        magics = self.shell.magics_manager.registry.get("RaynbMagics")
-        return bool(getattr(magics, "fold_lines", True))
+    def _setting(self, name: str) -> bool:
+        """One of `%config RaynbMagics`."""
+        return bool(getattr(self.shell.magics_manager.registry.get("RaynbMagics"), name, True))
+
+    # -- interrupts of cells that await
+
+    def hear_signals(self) -> None:
+        """Let a signal wake the kernel's event loop: else a cell that awaits is not interrupted before something else
+        happens there (ipykernel#881). A loop listens for all signals as soon as it listens for one."""
+        with contextlib.suppress(RuntimeError, NotImplementedError, ValueError):
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_signal_handler(_UNUSED_SIGNAL, lambda: None)
+
+    def close(self) -> None:
+        """Leave the kernel as it was."""
+        self.outputs.close()
+        if self._loop is not None:
+            self._loop.remove_signal_handler(_UNUSED_SIGNAL)
 
 
 _link: CellLink | None = None
@@ -103,8 +126,10 @@ def load(shell: InteractiveShell) -> None:
     _link = link = CellLink(shell)
     shell.events.register("pre_run_cell", link.pre_run_cell)
     shell.events.register("post_run_cell", link.post_run_cell)
+    if link.kernel is not None:
+        link.hear_signals()
     custom: Any = shell
-    custom.set_custom_exc((RayTaskError,), show_task_error)
+    custom.set_custom_exc(SHOWN_HERE, show_error)
     session.output_sink = link.output
     session.on_connect = link.enter
     session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0
@@ -126,7 +151,7 @@ def unload(shell: InteractiveShell) -> None:
     custom.set_custom_exc((), None)
     session.output_sink = None
     session.on_connect = None
-    link.outputs.close()
+    link.close()
     from raynb.magics import unregister
 
     unregister(shell)

@@ -10,20 +10,42 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-from raynb.runtime.messages.errors import RayTaskError
+from raynb.runtime.messages.errors import RayError, RayTaskError
 
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)(?P<rest>.*)$')
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 RULE = "-" * 75
 
 
-def show_task_error(
-    shell: Any, kind: type, error: RayTaskError, tb: TracebackType, tb_offset: int | None = None
+SHOWN_HERE = (RayError, KeyboardInterrupt)
+"""What `show_error` is for."""
+
+
+def show_error(
+    shell: Any, kind: type, error: BaseException, tb: TracebackType | None, tb_offset: int | None = None
 ) -> Any:
-    """IPython's custom exception handler for `RayTaskError`."""
-    lines = formatted(shell, error, tb)
+    """IPython's custom exception handler for `SHOWN_HERE`."""
+    if isinstance(error, RayTaskError):
+        lines = formatted(shell, error, tb)
+    else:
+        users = without_machinery(tb)
+        lines = shell.InteractiveTB.structured_traceback(kind, error, users, tb_offset=tb_offset if users is tb else 0)
     shell._showtraceback(kind, error, lines)
     return lines
+
+
+def without_machinery(tb: TracebackType | None) -> TracebackType | None:
+    """The traceback's frames that are the user's; all of it where there are none."""
+    frames: list[TracebackType] = []
+    step = tb
+    while step is not None:
+        if not _is_machinery(step.tb_frame.f_code.co_filename):
+            frames.append(step)
+        step = step.tb_next
+    kept: TracebackType | None = None
+    for each in reversed(frames):
+        kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return kept or tb
 
 
 def formatted(shell: Any, error: RayTaskError, tb: TracebackType | None) -> list[str]:

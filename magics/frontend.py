@@ -40,6 +40,9 @@ class RaynbMagics(Magics):
 
     cancel_on_rerun = Bool(True, help="Running a cell again cancels what its last run left running.").tag(config=True)
 
+    cancel_on_interrupt = Bool(True, help="The stop button cancels the tasks of the cell that it stops.").tag(
+        config=True
+    )
     fold_lines = Bool(True, help="A line that many workers print is shown once, with how often it came.").tag(
         config=True
     )

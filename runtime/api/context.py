@@ -6,7 +6,8 @@ from typing import Any
 
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
 from raynb.runtime.api.session import connect
-from raynb.runtime.client.client import Client, Execution
+from raynb.runtime.client.client import Client
+from raynb.runtime.client.execution import Execution
 from raynb.runtime.messages.gcs import NamedActor
 
 

@@ -31,6 +31,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     RayTaskError
         A task failed; the error is an instance of what it raised, too.
     """
+    __tracebackhide__ = True
     client = connect()
     if isinstance(object_refs, ObjectRef):
         return client.get([object_refs], timeout)[0]
@@ -102,6 +103,7 @@ def wait(
         raise ValueError(f"Invalid number of objects to return {num_returns}.")
     if num_returns > len(ray_waitables):
         raise ValueError("num_returns cannot be greater than the number of ray_waitables provided to ray.wait.")
+    __tracebackhide__ = True
     return connect().wait(ray_waitables, num_returns, timeout)
 
 

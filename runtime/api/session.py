@@ -21,7 +21,8 @@ from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.api.options import check_value
 from raynb.runtime.client import refs
-from raynb.runtime.client.client import Client, Execution
+from raynb.runtime.client.client import Client
+from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.join import join
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob

@@ -9,7 +9,6 @@ import threading
 import time
 from _thread import allocate_lock
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from operator import attrgetter
 from pickle import loads
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import msgspec
 
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.client import futures
+from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
@@ -59,22 +59,6 @@ RECHECK_S = 1.0
 """A wake-up is a hint: whoever waits looks for itself this often."""
 
 _PUT_SUFFIX = PUT_INDEX_BASE.to_bytes(4, "little")
-
-
-class Execution(msgspec.Struct, gc=False):
-    """On whose behalf a thread works: the task that it runs, and where that came from."""
-
-    context: ContextDef
-    task_id: bytes
-    name: str = ""
-    actor_id: bytes = b""
-    function: str = ""
-    resources: dict[str, float] = {}
-    cancelled: bool = False
-    attempt: int = 0
-
-
-EXECUTION: ContextVar[Execution | None] = ContextVar("raynb_execution", default=None)
 
 
 class Client:
@@ -278,6 +262,7 @@ class Client:
         Exception
             What made the first failed one fail.
         """
+        __tracebackhide__ = True
         known = self._entries.get
         found = list(map(known, map(ID_OF, refs)))
         missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry is None or entry.value is None]
@@ -303,6 +288,7 @@ class Client:
 
     def load(self, value: Value | None, guard: Guard | None = None) -> Any:
         """A value that has arrived, as an object; raises what a failed one stands for."""
+        __tracebackhide__ = True
         if value is None:
             raise RaySystemError("a value was expected that has not arrived")
         if isinstance(value, Failed):
@@ -313,6 +299,7 @@ class Client:
             raise RaySystemError(f"the value can't be unpickled here: {type(error).__name__}: {error}") from error
 
     def _wait_all(self, refs: Sequence[ObjectRef[Any]], missing: list[bytes], timeout_s: float | None) -> None:
+        __tracebackhide__ = True
         if not self.wait_for(missing, len(missing), timeout_s):
             late = [ref for ref in refs if not self.is_ready(ref)]
             if late:
@@ -321,6 +308,7 @@ class Client:
 
     def wait_for(self, oids: list[bytes], needed: int, timeout_s: float | None) -> bool:
         """Block until ``needed`` of these objects have settled. False if the time is over before."""
+        __tracebackhide__ = True
         lock = allocate_lock()
         lock.acquire()
         waiter = Waiter(needed, lock.release)
@@ -356,6 +344,7 @@ class Client:
         self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout_s: float | None
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """Ray's ``wait``: (ready, not ready), each in the order of ``refs``; at most ``num_returns`` are ready."""
+        __tracebackhide__ = True
         ready = self._ready_positions(refs, num_returns)
         if len(ready) < num_returns:
             oids = [ref._id for ref in refs]

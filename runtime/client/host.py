@@ -159,6 +159,7 @@ class ClientHost:
         bool
             False if the seat is taken: then wait in another way.
         """
+        __tracebackhide__ = True
         if threading.current_thread() is not threading.main_thread():
             return self._drive(until, deadline, insist)
         previous = signal.getsignal(signal.SIGINT)
@@ -179,6 +180,7 @@ class ClientHost:
         self.transport.wake()
 
     def _drive(self, until: Callable[[], bool], deadline: float | None, insist: bool) -> bool:
+        __tracebackhide__ = True
         if not self._seat.acquire(blocking=False):
             if not insist:
                 return False

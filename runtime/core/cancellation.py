@@ -1,6 +1,9 @@
 """Cancelling: what was not started never will be; what runs is asked to stop, and ended where force is meant and it
 can't listen.
 
+An interrupted cell's tasks settle soon, also those whose workers don't listen: their references fail after
+`Config.interrupt_settle_s`, and after `Config.interrupt_patience_s` the worker is ended. An actor's process never is.
+
 The owner of a task cancels it. For another's, the request is passed on to the owner.
 """
 
@@ -22,7 +25,8 @@ from raynb.runtime.messages.values import Failed
 
 
 class Cancellation:
-    """Cancels the tasks of one client. ``fail`` ends one without a result."""
+    """Cancels the tasks of one client. ``fail`` ends one without a result, ``settle`` gives its references an outcome
+    before it has ended."""
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Cancellation:
         actors: Actors,
         unfinished: dict[bytes, Task],
         fail: Callable[[Task, Failed], None],
+        settle: Callable[[Task, Failed], None],
     ) -> None:
         self._config = config
         self._address = address
@@ -41,6 +46,9 @@ class Cancellation:
         self._actors = actors
         self._unfinished = unfinished
         self._fail = fail
+        self._settle = settle
+        self._interrupted: dict[bytes, tuple[float, bool]] = {}
+        """By task: since when it is to stop, and whether its references have settled."""
         self._forced: dict[bytes, tuple[str, float]] = {}
         """By task: its worker, and since when that has had the chance to end itself."""
 
@@ -52,7 +60,10 @@ class Cancellation:
 
     def cell(self, cell: str, now: float) -> list[Any]:
         """Cancel the tasks of one run of a notebook cell."""
-        return self._all([task for task in self._unfinished.values() if task.context.cell == cell], now)
+        effects = self._all([task for task in self._unfinished.values() if task.context.cell == cell], now)
+        running = [task.id for task in self._unfinished.values() if task.context.cell == cell and task.cancelled]
+        self._interrupted.update(dict.fromkeys(running, (now, False)))
+        return effects
 
     def children(self, parent: bytes, now: float) -> list[Any]:
         """Cancel the tasks that the task ``parent`` submitted from this process."""
@@ -90,11 +101,28 @@ class Cancellation:
 
     def tick(self, now: float) -> list[Any]:
         """End the workers of forced tasks that did not listen (one holds the interpreter lock, say)."""
-        effects: list[Any] = []
+        effects = self._interrupt(now) if self._interrupted else []
         for task_id, (worker, since) in list(self._forced.items()):
             if task_id not in self._unfinished:
                 del self._forced[task_id]
             elif now - since > self._config.force_patience_s:
                 del self._forced[task_id]
                 effects.append(Send(self._node_manager, KillWorker(worker, "its task was cancelled by force")))
+        return effects
+
+    def _interrupt(self, now: float) -> list[Any]:
+        effects: list[Any] = []
+        for task_id, (since, settled) in list(self._interrupted.items()):
+            task = self._unfinished.get(task_id)
+            if task is None or task.state is not PUSHED:
+                del self._interrupted[task_id]
+            elif not settled and now - since >= self._config.interrupt_settle_s:
+                self._interrupted[task_id] = since, True
+                name = task.name or task.function.name
+                self._settle(task, Failed("TaskCancelledError", f"{name} was interrupted, and has not stopped yet"))
+            elif now - since >= self._config.interrupt_patience_s:
+                del self._interrupted[task_id]
+                if task.actor is None and task.lease is not None:
+                    reason = f"its task did not stop within {now - since:.0f} s of an interrupt"
+                    effects.append(Send(self._node_manager, KillWorker(task.lease.worker, reason)))
         return effects

@@ -85,7 +85,7 @@ class ClientMachine:
             gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished, self._ask
         )
         self.cancellation = Cancellation(
-            config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail
+            config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail, self._settle_early
         )
         self.requests = Requests(gcs_address, config.retry_request_s)
         self.lost = ""
@@ -244,6 +244,12 @@ class ClientMachine:
         """End a task without a result."""
         self.story.step(task, "cancel" if failure.kind == "TaskCancelledError" and task.state is not PUSHED else "fail")
         self._conclude(task, [failure], None, failure, max(task.submitted_at, task.pushed_at, self._tick_at))
+
+    def _settle_early(self, task: Task, failure: Failed) -> None:
+        """Nobody is to wait for a task any more, although it has not ended."""
+        if task.num_returns != STREAMING:
+            for oid in task.return_ids():
+                self.objects.settle(oid, failure)
 
     def _conclude(
         self, task: Task, values: list[Value], result: tasks.Result | None, failure: Failed | None, now: float

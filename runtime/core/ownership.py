@@ -205,10 +205,11 @@ class Ownership:
         """The value of an object is known. False if nobody refers to it any more (the value is discarded then)."""
         entry = self.entries.get(oid)
         if entry is None:
-            if type(value) is Stored:
-                self._frees.setdefault(value.node, []).append(oid)
+            self.discard([value])
             return False
         if entry.value is not None:
+            if type(entry.value) is Failed:
+                self.discard([value])  # too late
             return True
         if not isinstance(value, Failed) and value.refs:
             for ref in value.refs:

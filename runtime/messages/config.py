@@ -49,6 +49,9 @@ class Config(Struct, frozen=True, kw_only=True):
     tick_s: float = 0.05
     retry_request_s: float = 1.0
     interrupt_patience_s: float = 5.0
+    """What was interrupted may go on for so long; then its process is ended, if it is no actor's."""
+    interrupt_settle_s: float = 0.7
+    """References to what was interrupted settle after this, whether it has stopped or not."""
     force_patience_s: float = 2.0
     """A worker whose task is cancelled by force may end itself for so long; then its node manager ends it."""
     driver_grace_s: float = 60.0

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any
 
-from raynb.runtime.client.client import EXECUTION, Execution
+from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.calls import unpack_call

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from raynb.runtime.client.client import EXECUTION
+from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.worker.output import OutputRouter
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]

@@ -16,7 +16,8 @@ import msgspec
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client import refs
-from raynb.runtime.client.client import Client, Execution
+from raynb.runtime.client.client import Client
+from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.join import join
 from raynb.runtime.messages import Config
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES

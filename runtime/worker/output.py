@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from raynb.runtime.client.client import EXECUTION, Execution
+from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.messages.tasks import DISPLAY, OutputLine, TaskOutput
 
 FLUSH_S = 0.05

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from raynb.runtime.adapters.worker_page import WorkerPage
-from raynb.runtime.client.client import EXECUTION, Client, Execution
+from raynb.runtime.client.client import Client
+from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.codec.functions import unpack_function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -70,6 +71,12 @@ class Kernel:
             place = content.get("transient", {}).get("display_id") or f"({len(texts)})"
             texts[place] = content["data"]["text/plain"]
         return list(texts.values())
+
+    def value(self, expression: str) -> Any:
+        """The value of an expression in the kernel, by way of JSON."""
+        request = self.run(f"import json as _json; print(_json.dumps({expression}))")
+        assert not self.errors(request), self.errors(request)
+        return json.loads(self.printed(request).splitlines()[-1])
 
     def errors(self, request: str) -> str:
         """The tracebacks in a cell."""

@@ -1,0 +1,25 @@
+"""On whose behalf a thread works."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+import msgspec
+
+from raynb.runtime.messages.tasks import ContextDef
+
+
+class Execution(msgspec.Struct, gc=False):
+    """On whose behalf a thread works: the task that it runs, and where that came from."""
+
+    context: ContextDef
+    task_id: bytes
+    name: str = ""
+    actor_id: bytes = b""
+    function: str = ""
+    resources: dict[str, float] = {}
+    cancelled: bool = False
+    attempt: int = 0
+
+
+EXECUTION: ContextVar[Execution | None] = ContextVar("raynb_execution", default=None)
