@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import signal
 from collections import OrderedDict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -48,6 +49,7 @@ class CellLink:
         self.token = ""
         self.outputs = CellOutputs(self._send, lambda: self._setting("fold_lines"))
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._do_shutdown: Any = None
 
     @property
     def kernel(self) -> Any:
@@ -108,9 +110,30 @@ class CellLink:
             self._loop = asyncio.get_running_loop()
             self._loop.add_signal_handler(_UNUSED_SIGNAL, lambda: None)
 
+    # -- restarts of the kernel
+
+    @property
+    def notebook(self) -> str:
+        """A name that a restarted kernel has again: that of its connection file."""
+        app = getattr(self.kernel, "parent", None)
+        return Path(str(getattr(app, "connection_file", ""))).stem
+
+    def hear_restarts(self) -> None:
+        """Know of a kernel's end whether it is to start again: then its cluster waits for it."""
+        kernel = self.kernel
+        self._do_shutdown = kernel.do_shutdown
+
+        def do_shutdown(restart: bool) -> Any:
+            session.restarting = bool(restart)
+            return self._do_shutdown(restart)
+
+        kernel.do_shutdown = do_shutdown
+
     def close(self) -> None:
         """Leave the kernel as it was."""
         self.outputs.close()
+        if self._do_shutdown is not None:
+            self.kernel.do_shutdown = self._do_shutdown
         if self._loop is not None:
             self._loop.remove_signal_handler(_UNUSED_SIGNAL)
 
@@ -128,6 +151,8 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("post_run_cell", link.post_run_cell)
     if link.kernel is not None:
         link.hear_signals()
+        link.hear_restarts()
+        session.notebook = link.notebook
     custom: Any = shell
     custom.set_custom_exc(SHOWN_HERE, show_error)
     session.output_sink = link.output
@@ -149,6 +174,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.events.unregister("post_run_cell", link.post_run_cell)
     custom: Any = shell
     custom.set_custom_exc((), None)
+    session.notebook = ""
     session.output_sink = None
     session.on_connect = None
     link.close()

@@ -89,6 +89,8 @@ class ClusterInfo(Struct, kw_only=True, frozen=True):
         ``redis`` or ``sqlite``; ``redis_address`` is without any secret.
     started
         Wall-clock seconds.
+    notes
+        What whoever started it should know: less memory than was to be expected, more CPUs than there are.
     """
 
     name: str
@@ -113,6 +115,7 @@ class ClusterInfo(Struct, kw_only=True, frozen=True):
     node_ip: str = "127.0.0.1"
     pids: dict[str, int] = {}
     config: Config = Config()
+    notes: list[str] = []
 
 
 def read_cluster_info(session_dir: Path) -> ClusterInfo:

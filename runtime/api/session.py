@@ -116,6 +116,12 @@ output_sink: Callable[[list[OutputLine], int], None] | None = None
 #: Set by the kernel extension: told of each new connection.
 on_connect: Callable[[Client], None] | None = None
 
+#: Set by the kernel extension: names the notebook, the same after a restart of its kernel; empty elsewhere.
+notebook = ""
+
+#: Set by the kernel extension when its kernel ends to be started again: the cluster waits for that.
+restarting = False
+
 #: Set by the kernel extension: seconds that a cluster outlives a kernel that died without a word.
 driver_grace_s = 0.0
 
@@ -182,13 +188,25 @@ def init(
             namespace=namespace or "",
             redis=redis,
             name=name,
+            notebook=notebook,
             driver_pid=os.getpid(),
             config=config,
             temp_dir=_temp_dir,
         )
         owns = address in (None, "", "local")
-        info = launch_cluster(options) if owns else find_cluster(str(address))
+        earlier = _earlier_cluster(options) if not address else None
+        if owns and earlier is None:
+            options.namespace = options.namespace or (str(uuid.uuid4()) if notebook else "")
+            info = launch_cluster(options)
+            for note in info.notes:
+                print(f"raynb: {note}", file=sys.stderr)
+        else:
+            info = earlier or find_cluster(str(address))
         _session = _connect(info, namespace or "", config, owns)
+        if earlier is not None:
+            print(
+                f"raynb: this notebook has its cluster of before again ({earlier.name}), with what is detached there."
+            )
         return ClusterContext(info, _session.client.joined.node_id)
 
 
@@ -217,7 +235,32 @@ def find_cluster(address: str) -> ClusterInfo:
     """A running cluster of this user on this machine, by name, address or ``"auto"``."""
     from raynb.runtime.adapters.registry import find
 
-    return read_cluster_info(Path(find(address).session_dir))
+    return read_cluster_info(Path(find(address, notebook=notebook).session_dir))
+
+
+def _earlier_cluster(options: ClusterOptions) -> ClusterInfo | None:
+    """The cluster that this notebook had before its kernel was restarted, if it is there and what is asked for."""
+    if not notebook:
+        return None
+    from raynb.runtime.adapters.registry import clusters
+
+    own = [entry for entry in clusters() if entry.notebook == notebook]
+    if not own:
+        return None
+    info = read_cluster_info(Path(own[-1].session_dir))
+    asked = {"CPU": options.num_cpus, "GPU": options.num_gpus, "object_store_memory": options.object_store_memory}
+    asked |= options.resources
+    has = info.resources
+    different = [f"{name}={amount:g}" for name, amount in asked.items() if amount not in (None, has.get(name, 0.0))]
+    if options.redis or (options.name and options.name != info.name):
+        different.append("another name or Redis")
+    if not different:
+        return info
+    print(
+        f"raynb: this notebook's cluster of before ({info.name}) is not what is asked for now "
+        f"({', '.join(different)}): another one is started, and the one of before ends by itself within a minute."
+    )
+    return None
 
 
 def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> Session:
@@ -350,12 +393,13 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         if os.getpid() != client.pid:
             return
         client.send(client.gcs, FinishJob(client.root.context.job))
-        client.stop(StopNode("its driver has shut it down") if ended.owns_cluster else LeaveNode())
+        stays = restarting or not ended.owns_cluster
+        client.stop(LeaveNode(returns=restarting) if stays else StopNode("its driver has shut it down"))
         if client.machine.lost:
             # Its node manager was killed, and could not clean up behind itself.
             sweep(str(Path(ended.info.session_dir).parent.parent))
         if ended.daemon is not None:
-            if ended.owns_cluster:
+            if not stays:
                 ended.daemon.wait(5.0)
             ended.daemon.close()
 

@@ -13,7 +13,7 @@ Rules
    its leases (workers that ran its tasks are ended: nobody could take their results), its part of the store.
    It is told when those workers have ended: what they read was kept for the dead one, until its death is known.
 4. The GCS may be killed at any time: when it is back the node registers anew, with all that lives here.
-5. An embedded cluster ends with its last driver: at once if that said goodbye, else after the driver's grace.
+5. An embedded cluster ends with its last driver: at once if that said goodbye for good, else after the driver's grace.
 
 It never knows sockets, pids' meaning, files or the clock. Its host must carry effects out in order, one by one, and
 call ``handle(Tick(), now)`` each ``Config.tick_s``.
@@ -110,7 +110,7 @@ class NodeMachine:
         }
         self._messages: dict[type, Callable[[str, Any, float], list[Any]]] = {
             JoinNode: self._on_join,
-            LeaveNode: lambda sender, _, now: self._on_leave(sender, now),
+            LeaveNode: self._on_leave,
             LeaseDemand: self._on_demand,
             LeaseReturned: self._on_returned,
             WorkerBlocked: lambda sender, _, now: self._on_blocked(sender, True),
@@ -183,14 +183,14 @@ class NodeMachine:
 
     # -- leaving and dying
 
-    def _on_leave(self, sender: str, now: float) -> list[Any]:
+    def _on_leave(self, sender: str, message: LeaveNode, now: float) -> list[Any]:
         worker = self.pool.by_address.get(sender)
         if worker is not None:
             self.pool.leaves(worker, now)
             self._serve_again = True
             return []
         driver = self.drivers.get(sender)
-        return self._driver_gone(driver, "it left", now, orderly=True) if driver is not None else []
+        return self._driver_gone(driver, "it left", now, orderly=not message.returns) if driver is not None else []
 
     def _on_client_exited(self, event: ClientExited, now: float) -> list[Any]:
         if not event.address:  # who started the cluster

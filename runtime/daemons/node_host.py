@@ -18,7 +18,7 @@ import msgspec
 
 from raynb._version import __version__
 from raynb.runtime.adapters import machine_limits
-from raynb.runtime.adapters.launch import ClusterInfo, LaunchReport
+from raynb.runtime.adapters.launch import ClusterInfo, LaunchReport, read_cluster_info
 from raynb.runtime.adapters.processes import Process, reap_orphans
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.shared_memory import store_capacity
@@ -68,6 +68,7 @@ class NodeHost:
         self._parts = parts
         self.failure = ""
         self._drivers: dict[str, Process] = {}
+        self._notes: list[str] = []
         self._stopped = ""
         self._report: Callable[[LaunchReport], None] | None = None
         self._transport = Transport(
@@ -95,6 +96,7 @@ class NodeHost:
         home = store_capacity(fraction, wanted, str(self._parts.session.path))
         if home.note:
             say("warning", home.note)
+            self._notes.append(home.note)
         prefix = self._parts.session.segment_prefix
         if home.directory != "/dev/shm":
             prefix = f"{home.directory}/{prefix}"
@@ -309,8 +311,26 @@ class NodeHost:
             hostname=me.hostname,
             node_ip=me.ip,
             config=options.config,
+            notes=self._notes + self._oversubscribed(me.resources["CPU"], me.cores),
             pids={"node_manager": me.pid} | {name: process.pid for name, process in processes.items() if process},
         )
+
+    def _oversubscribed(self, cpus: float, cores: int) -> list[str]:
+        """A note if the clusters of this user offer more CPUs than this machine has."""
+        from raynb.runtime.adapters.registry import clusters
+
+        others: list[float] = []
+        for entry in clusters(directory=self._registry):
+            # One that ends just now, or is of another machine, takes nothing away.
+            with suppress(OSError, ValueError, msgspec.DecodeError):
+                others.append(read_cluster_info(Path(entry.session_dir)).resources.get("CPU", 0.0))
+        if not others or sum(others) + cpus <= cores:
+            return []
+        plural = "s" if len(others) > 1 else ""
+        return [
+            f"this cluster offers {cpus:g} CPUs and {len(others)} other{plural} of yours {sum(others):g}, but there "
+            f"are {cores} here: they will slow each other down. `raynb status` lists them, `raynb stop` stops one."
+        ]
 
     def _say_ready(self) -> None:
         assert self._report is not None

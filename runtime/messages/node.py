@@ -74,7 +74,12 @@ class NodeJoined(Struct, array_like=True, gc=False, tag=51):
 
 
 class LeaveNode(Struct, array_like=True, gc=False, tag=52):
-    """Client -> node manager: an orderly goodbye."""
+    """Client -> node manager: an orderly goodbye.
+
+    ``returns``: another process will soon take its place (its kernel restarts), so that a cluster of its own waits.
+    """
+
+    returns: bool = False
 
 
 class LeaseDemand(Struct, array_like=True, gc=False, tag=53):

@@ -28,6 +28,11 @@ class Kernel:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=False)
 
+    def restart(self) -> None:
+        """As the button does it: the process is another one afterwards."""
+        self.manager.restart_kernel(now=False)
+        self.client.wait_for_ready(timeout=PATIENCE_S)
+
     def send(self, cell: str, cell_id: str = "") -> str:
         """Ask for a cell to be run; the id of the request."""
         client = self.client

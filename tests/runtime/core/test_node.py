@@ -449,3 +449,17 @@ def test_asked_to_stop_it_tells_the_drivers_and_does_nothing_more(event: StopReq
     assert (died.kind, died.address, died.intended) == ("node", ME, True)
     assert world.stopped
     assert world.tick() == []
+
+
+def test_a_cluster_waits_for_a_driver_that_left_to_come_back() -> None:
+    world = World(embedded=True)
+    world.start()
+    world.driver_joins(grace_s=60.0)
+    world.receive("driver", LeaveNode(returns=True))
+    world.tick(59.0)
+    assert not world.stopped
+    world.driver_joins("again", grace_s=60.0)
+    world.tick(120.0)
+    assert not world.stopped
+    world.receive("again", LeaveNode())
+    assert "left" in world.stopped
