@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
     from raynb.runtime.api.generator import ObjectRefGenerator
+    from raynb.runtime.api.named_objects import delete_object, get_object
     from raynb.runtime.api.objects import cancel, get, kill, put, wait
     from raynb.runtime.api.remote import remote
     from raynb.runtime.api.session import init, is_initialized, shutdown
@@ -38,9 +39,11 @@ _HOMES = {
     "available_resources": "raynb.runtime.api.cluster",
     "cancel": "raynb.runtime.api.objects",
     "cluster_resources": "raynb.runtime.api.cluster",
+    "delete_object": "raynb.runtime.api.named_objects",
     "get": "raynb.runtime.api.objects",
     "get_actor": "raynb.runtime.api.cluster",
     "get_gpu_ids": "raynb.runtime.api.context",
+    "get_object": "raynb.runtime.api.named_objects",
     "get_runtime_context": "raynb.runtime.api.context",
     "init": "raynb.runtime.api.session",
     "is_initialized": "raynb.runtime.api.session",
@@ -71,10 +74,12 @@ __all__ = [
     "available_resources",
     "cancel",
     "cluster_resources",
+    "delete_object",
     "exceptions",
     "get",
     "get_actor",
     "get_gpu_ids",
+    "get_object",
     "get_runtime_context",
     "init",
     "is_initialized",

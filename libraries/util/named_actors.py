@@ -17,6 +17,7 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
         Of this process's namespace; of all with ``all_namespaces``, then each as ``{"name", "namespace"}``.
     """
     rows = query("named_actors", limit=100_000)["rows"]
+    rows = [row for row in rows if not row["name"].startswith("raynb:")]  # its own
     if all_namespaces:
         return [{"name": row["name"], "namespace": row["namespace"]} for row in rows]
     here = connect().execution().context.namespace

@@ -51,8 +51,14 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     return client.get(object_refs, timeout)
 
 
-def put(value: Any, *, _owner: Any = None, _tensor_transport: Any = None) -> ObjectRef[Any]:
+def put(value: Any, *, name: str | None = None, _owner: Any = None, _tensor_transport: Any = None) -> ObjectRef[Any]:
     """Store a value; large ones go to the node's shared memory, where tasks read them without a copy.
+
+    Parameters
+    ----------
+    name
+        The object outlives this process under this name, until `delete_object` or the end of the cluster; `get_object`
+        finds it. What had the name before is let go.
 
     Raises
     ------
@@ -68,6 +74,10 @@ def put(value: Any, *, _owner: Any = None, _tensor_transport: Any = None) -> Obj
         )
     if _owner is not None:
         raise ValueError("raynb does not support put(_owner=...) yet")
+    if name is not None:
+        from raynb.runtime.api.named_objects import put_named
+
+        return put_named(value, name)
     return connect().put(value)
 
 
