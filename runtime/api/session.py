@@ -193,21 +193,26 @@ def init(
             config=config,
             temp_dir=_temp_dir,
         )
-        owns = address in (None, "", "local")
-        earlier = _earlier_cluster(options) if not address else None
-        if owns and earlier is None:
-            options.namespace = options.namespace or (str(uuid.uuid4()) if notebook else "")
-            info = launch_cluster(options)
-            for note in info.notes:
-                print(f"raynb: {note}", file=sys.stderr)
-        else:
-            info = earlier or find_cluster(str(address))
+        info, owns = _find_or_launch(address, options)
         _session = _connect(info, namespace or "", config, owns)
-        if earlier is not None:
-            print(
-                f"raynb: this notebook has its cluster of before again ({earlier.name}), with what is detached there."
-            )
         return ClusterContext(info, _session.client.joined.node_id)
+
+
+def _find_or_launch(address: str | None, options: ClusterOptions) -> tuple[ClusterInfo, bool]:
+    """The cluster that is meant, and whether it ends with this process."""
+    if address not in (None, "", "local"):
+        return find_cluster(str(address)), False
+    earlier = _earlier_cluster(options) if not address else None
+    if earlier is not None:
+        print(f"raynb: this notebook has its cluster of before again ({earlier.name}), with what is detached there.")
+        return earlier, True
+    if notebook:
+        # After a restart of its kernel, named actors are to be found again.
+        options.namespace = options.namespace or str(uuid.uuid4())
+    info = launch_cluster(options)
+    for note in info.notes:
+        print(f"raynb: {note}", file=sys.stderr)
+    return info, True
 
 
 def _refuse_unknown(kwargs: dict[str, Any]) -> None:
