@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -45,6 +46,8 @@ class ObjectRef(Generic[T]):
         return hash(self._id)
 
     def __lt__(self, other: ObjectRef[Any]) -> bool:
+        if type(other) is not ObjectRef:
+            raise self._no_value("compared")
         return self._id < other._id
 
     def __copy__(self) -> ObjectRef[T]:
@@ -64,8 +67,41 @@ class ObjectRef(Generic[T]):
     def __repr__(self) -> str:
         return f"ObjectRef({self._id.hex()})"
 
+    # -- what one would do with the value
+
+    def _no_value(self, used: str) -> TypeError:
+        return TypeError(f"a reference can't be {used}: {self._how_to_get()}")
+
+    def _how_to_get(self) -> str:
+        main = vars(sys.modules["__main__"])
+        # IPython's own names for its outputs say less than the user's.
+        names = sorted((name for name, value in main.items() if value is self), key=lambda name: name.startswith("_"))
+        name = names[0] if names else "ref"
+        is_one = f"`{name}` is a reference to a value, not the value" if names else "it stands for a value"
+        return f"{is_one}; `await {name}` or `ray.get({name})` gives it"
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"a reference has no attribute {name!r}: {self._how_to_get()}", name=name, obj=self)
+
     def __iter__(self) -> Any:
-        raise TypeError(f"{self!r} is a reference, not its value: use `await ref` or `ray.get(ref)` to get it")
+        raise self._no_value("iterated over")
+
+    def __getitem__(self, key: object) -> Any:
+        raise self._no_value("indexed")
+
+    def __len__(self) -> int:
+        raise self._no_value("measured with len()")
+
+    def __bool__(self) -> bool:
+        return True  # as for any object: programs ask whether they have a reference
+
+    def __contains__(self, item: object) -> bool:
+        raise self._no_value("searched with `in`")
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise self._no_value(f"formatted as {spec!r}")
+        return str(self)
 
     def __await__(self) -> Generator[Any, None, T]:
         return self.as_future().__await__()
@@ -132,6 +168,27 @@ class ObjectRef(Generic[T]):
         """A future of the value in the running event loop."""
         return current().async_future(self)
 
+
+def _refusing(operator: str) -> Callable[..., Any]:
+    def refuse(self: ObjectRef[Any], *others: object) -> Any:
+        raise self._no_value(f"used with {operator}")
+
+    return refuse
+
+
+_OPERATORS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "and": "&", "or": "|", "xor": "^", "lshift": "<<", "rshift": ">>", "divmod": "divmod()",
+}  # fmt: skip
+_ALONE = {
+    "neg": "-", "pos": "+", "abs": "abs()", "invert": "~", "int": "int()", "float": "float()",
+    "round": "round()", "gt": ">", "ge": ">=", "le": "<=",
+}  # fmt: skip
+for _name, _operator in _OPERATORS.items():
+    setattr(ObjectRef, f"__{_name}__", _refusing(_operator))
+    setattr(ObjectRef, f"__r{_name}__", _refusing(_operator))
+for _name, _operator in _ALONE.items():
+    setattr(ObjectRef, f"__{_name}__", _refusing(_operator))
 
 SAFE_TYPES.add(ObjectRef)
 

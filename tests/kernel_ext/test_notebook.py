@@ -238,3 +238,8 @@ def test_tqdm_bars_of_tasks_are_one_display(kernel: Kernel) -> None:
     request = kernel.run("ray.get([bar.remote(5), bar.remote(6)])")
     kernel.wait_until(lambda: any("5/5" in text and "6/6" in text for text in kernel.shown(request)))
     assert kernel.printed(request) == ""
+
+
+def test_a_reference_that_is_used_as_a_value_is_named_in_the_error(kernel: Kernel) -> None:
+    request = kernel.run("total = ray.put(5)\ntotal * 2")
+    assert "`await total` or `ray.get(total)`" in kernel.errors(request)
