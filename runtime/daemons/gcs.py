@@ -58,11 +58,14 @@ class GcsHost:
         It has taken in what the store holds.
     """
 
-    def __init__(self, machine: GcsMachine, store: StoreThread, transport: Transport, config: Config) -> None:
+    def __init__(
+        self, machine: GcsMachine, store: StoreThread, transport: Transport, config: Config, *, shared_store: bool
+    ) -> None:
         self.machine = machine
         self.store = store
         self.transport = transport
         self._tick_s = config.tick_s
+        self._shared_store = shared_store
         self._hostname = socket.gethostname()
         self._ended: list[ProcessEnded] = []
         self._stop = False
@@ -104,7 +107,8 @@ class GcsHost:
             self.transport.receive(self._tick_s)  # woken by the store; what it receives comes too late
             for event in self.store.take():
                 self._carry_out(self._handle(event, time.monotonic()))
-        if not self.store.close(max(0.1, deadline - time.monotonic())):
+        erase = self._shared_store and self.machine.shutting_down
+        if not self.store.close(max(0.1, deadline - time.monotonic()), erase=erase):
             say("error", "some writes were not durable at the end: the state store did not answer")
             return EXIT_STORE
         return 0
@@ -168,7 +172,8 @@ def serve(settings: GcsSettings) -> int:
         hosts[0].malformed(sender, reason)
 
     transport = Transport(settings.address, config.message_limit_bytes, on_malformed)
-    host = GcsHost(machine, StoreThread(store, transport.wake), transport, config)
+    thread = StoreThread(store, transport.wake)
+    host = GcsHost(machine, thread, transport, config, shared_store=bool(settings.redis_url))
     hosts.append(host)
 
     def on_signal(signum: int, _frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -134,14 +135,23 @@ class StoreThread:
             events.append(self._events.popleft())
         return events
 
-    def close(self, timeout_s: float) -> bool:
-        """Write what is queued, and end. False if that took too long: then some of it may not be durable."""
+    def close(self, timeout_s: float, *, erase: bool = False) -> bool:
+        """Write what is queued, and end. False if that took too long: then some of it may not be durable.
+
+        Parameters
+        ----------
+        erase
+            The cluster is over: a server that is not its own keeps nothing of it.
+        """
         with self._work:
             self._closing = True
             self._work.notify()
         self._thread.join(timeout_s)
         done = not self._thread.is_alive()
         if done:
+            if erase and isinstance(self._store, RedisStateStore):
+                with suppress(StateStoreError):  # a server that is gone has nothing to keep
+                    self._store.erase()
             self._store.close()
         return done
 
