@@ -158,13 +158,20 @@ class Leases:
             self._queue[demand] = None
         return ""
 
-    def set_total(self, total: Vector, now: float) -> None:
-        """The node's resources have changed: infeasible demands are looked at again."""
+    def set_total(self, total: Vector, now: float) -> list[Demand]:
+        """The node has more or less than before. What is granted stays, so what is available may be negative.
+
+        Returns
+        -------
+        list of Demand
+            Those that it can't meet any more: they wait outside of the queue until it has more again.
+        """
         subtract(self.available, self.total)
         add(self.available, total)
         self.total = dict(total)
-        for demand in [*self.demands.values(), *self.actors.values()]:
-            self._enqueue(demand, now)
+        known = [*self.demands.values(), *self.actors.values()]
+        before = {demand for demand in known if demand.infeasible}
+        return [demand for demand in known if self._enqueue(demand, now) and demand not in before]
 
     # -- granting
 
