@@ -10,6 +10,7 @@ import json
 import time
 from _thread import allocate_lock
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import msgspec
 
 from raynb.runtime.client.why import Step, Why, said, span
 from raynb.runtime.client.why_actor import of_actor
-from raynb.runtime.client.why_ended import of_settled
+from raynb.runtime.client.why_ended import of_gone, of_settled
 from raynb.runtime.core.inbox import Answer, Ask, AskWhy, StopAsking
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.why_waiting import Reason, Shortage, shortage_words
@@ -67,8 +68,8 @@ class Inquiry:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def object(self, oid: bytes, owner: str) -> Why:
-        """Why an object has no value."""
+    def object(self, oid: bytes, owner: str = "") -> Why:
+        """Why an object has no value. Without an owner it must be one that this process knows."""
         steps = self._follow(oid, owner)
         for _ in range(ATTEMPTS):
             if len(steps) == 1 or steps[-1].kind != "finished":
@@ -119,8 +120,7 @@ class Inquiry:
             case Unmade():
                 return [Step("unknown", f"object {oid.hex()}", "has no value yet, and no task that is known makes it")]
             case Gone():
-                why = "is not known to its owner any more: nobody held a reference to it"
-                return [Step("lost", f"object {oid.hex()}", why, "Submit what made it again, and keep the reference.")]
+                return of_gone(self, oid)
         words = "can't be looked into: the process that owns it does not answer (it is busy, stopped, or gone)"
         return [Step("unknown", f"object {oid.hex()}", words, "Ask again.")]
 
@@ -168,6 +168,21 @@ class Inquiry:
         """What a node manager says to why something has no worker."""
         reply = self.ask(node_manager or self._client.node_manager, message)
         return None if reply is None else msgspec.json.decode(reply.data, type=Reason)
+
+    def what_run(self, workers: Iterable[str]) -> dict[str, WorkerRuns]:
+        """The same of many, asked at once; those that don't answer in time are missing."""
+        asked = {worker: _answer() for worker in workers}
+        for worker, (answer, _) in asked.items():
+            self._client.post(Ask(worker, WhatRuns(0, b""), answer))
+        deadline = time.monotonic() + WORKER_PATIENCE_S
+        found: dict[str, WorkerRuns] = {}
+        for worker, (answer, lock) in asked.items():
+            lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            if answer.reply is None:
+                self._client.post(StopAsking(answer))
+            elif isinstance(answer.reply, Reply) and answer.reply.error is None:
+                found[worker] = decode_worker_runs(answer.reply.data)
+        return found
 
     def what_runs(self, worker: str, task_id: bytes = b"") -> WorkerRuns | None:
         """What a worker says that it runs."""

@@ -83,7 +83,7 @@ class Step:
 
 def said(steps: Sequence[Step]) -> Why:
     """One sentence for a whole chain; the last step is the root."""
-    first, root = steps[0], steps[-1]
+    root = steps[-1]
     chain = (
         *(f"{step.subject} {step.words} {after.subject}" for step, after in pairwise(steps)),
         f"{root.subject} {root.words}",

@@ -58,6 +58,18 @@ def of_settled(tables: Tables, oid: bytes, found: Settled) -> list[Step]:
     return [*steps, _failed(row["name"] if row is not None else subject, row, found)]
 
 
+def of_gone(tables: Tables, oid: bytes) -> list[Step]:
+    """Its owner does not have it any more."""
+    row = _row(tables, oid)
+    fix = "Submit what made it again, and keep the reference."
+    if row is None or row["state"] not in {"FINISHED", "FAILED"}:
+        why = "is not known to its owner any more: nobody held a reference to it"
+        return [Step("lost", f"object {oid.hex()}" if row is None else row["name"], why, fix)]
+    how = "finished" if row["state"] == "FINISHED" else "failed"
+    words = f"{how}{_when(row)}, and its value was let go, for nobody held a reference to it"
+    return [Step(how, row["name"], words, fix)]
+
+
 def _failed(subject: str, row: dict[str, Any] | None, found: Settled) -> Step:
     """The root: its failure is that of all that depend on it."""
     fix = _FIXES.get(found.kind, "")

@@ -451,7 +451,7 @@ class ClientMachine:
     def flush_events(self, now: float) -> None:
         """Send the rows that have gathered to the event hub, with the next effects."""
         self._flushed_at = now
-        rows = self.recorder.flush(self.scheduler.by_worker)
+        rows = self.recorder.flush([*self.scheduler.by_worker.values(), *self.actors.connections()])
         if rows is not None and not self.lost:
             self._effects.append(Send(self.gcs, rows))
 
