@@ -380,7 +380,11 @@ def parse(options: type[Parsed], words: Sequence[str]) -> Parsed:
 
 def called(options: type[Options]) -> str:
     """The magic and its command: ``%raynb tasks``."""
-    return " ".join(itertools.takewhile(lambda word: word[0] == "%" or word.islower(), options.usage.split()))
+    return " ".join(
+        itertools.takewhile(
+            lambda word: word[0] == "%" or (word.isidentifier() and word.islower()), options.usage.split()
+        )
+    )
 
 
 def _unknown(word: str, options: type[Options]) -> str:

@@ -9,8 +9,8 @@ from raynb.magics.arguments import HelpRequested
 from raynb.magics.commands import COMMANDS, listing
 from raynb.magics.errors import OptionError
 from raynb.magics.session import Session
-from raynb.magics.show import Bundle
 from raynb.magics.words import split
+from raynb.runtime.worker.displays import Bundle
 
 
 class ClusterCommands:

@@ -105,7 +105,8 @@ class Text:
         self.notes = [clean(note) for note in notes if note]
 
     def __repr__(self) -> str:
-        return "\n".join([self.title, "", *self.lines, *(["", *self.notes] if self.notes else [])])
+        parts = [self.title, *(["", *self.lines] if self.lines else [])]
+        return "\n".join([*parts, *(["", *self.notes] if self.notes else [])])
 
     def _repr_html_(self) -> str:
         text = html.escape("\n".join(self.lines))

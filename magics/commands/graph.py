@@ -119,7 +119,7 @@ class Dataflow:
         stack = [(group, head, indent)]
         while stack:
             name, head, indent = stack.pop()
-            again = name in drawn and bool(self._targets(name))
+            again = name in drawn
             yield f"{head}{self._label(name)}{'  (drawn above)' if again else ''}"
             if name in drawn:
                 continue

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from raynb.magics.amounts import ago, size
+from raynb.magics.amounts import ago, count, size
 from raynb.magics.arguments import Options, option, whole
 from raynb.magics.connected import need_cluster
 from raynb.magics.errors import OptionError
 from raynb.magics.session import Session
-from raynb.magics.table import Table, Text
+from raynb.magics.table import Table, Tables, Text
 from raynb.magics.targets import resolve
 from raynb.runtime.api.cluster import query
 from raynb.runtime.client.client import Client
 from raynb.runtime.messages.ids import NODE_ID_BYTES, task_of
 
 TAIL_BYTES_MAX = 256 * 1024
+_ENDINGS = (".log", ".out", ".err")
 FILES_MAX = 100
 _NUMBER = slice(2 * (NODE_ID_BYTES - 8), 2 * NODE_ID_BYTES)
 """Of a worker's id, in hex: which one of its node's it is, as its log is called."""
@@ -45,18 +46,29 @@ class LogsOptions(Options):
     )
 
 
-def logs(options: LogsOptions, session: Session) -> Table | Text:
-    """The list, or the end of one."""
+def logs(options: LogsOptions, session: Session) -> Table | Tables:
+    """The list, or the ends of those that are meant."""
     client = need_cluster()
     folder = Path(client.session_dir) / "logs"
     if options.what is None:
         return _listing(folder)
-    path, whose = _find(options.what, folder, client, session)
-    text, whole_file = tail(path, options.tail)
-    lines = len(text.splitlines())
-    title = f"{path.name}, {whose}" if whose else path.name
-    much = "" if whole_file else f": its last {lines} lines"
-    return Text(f"{title}{much}", text or "(it is empty)", [str(path)])
+    stem, whose = _find(options.what, folder, client, session)
+    texts = [_text(path, whose, options.tail) for path in _files(folder, stem)]
+    written = [text for text in texts if text.lines]
+    if not written:
+        return Tables(Text(f"{stem}{whose and f', {whose}'}: nothing was written so far", "", [str(folder)]))
+    return Tables(*written)
+
+
+def _text(path: Path, whose: str, lines: int) -> Text:
+    text, whole_file = tail(path, lines)
+    much = "" if whole_file else f": its last {len(text.splitlines())} lines"
+    return Text(f"{path.name}{whose and f', {whose}'}{much}", text, [str(path)])
+
+
+def _files(folder: Path, stem: str) -> list[Path]:
+    """The logs of one process: its output and its errors, or all in one."""
+    return [path for ending in _ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
 
 
 def tail(path: Path, lines: int) -> tuple[str, bool]:
@@ -75,73 +87,74 @@ def tail(path: Path, lines: int) -> tuple[str, bool]:
 
 
 def log_names(client: Client) -> list[str]:
-    """Of all logs, without their suffix."""
-    return sorted(path.stem for path in (Path(client.session_dir) / "logs").glob("*.log"))
+    """Of all logs, without their endings."""
+    return sorted({path.stem for path in _all(Path(client.session_dir) / "logs")})
+
+
+def _all(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix in _ENDINGS]
 
 
 def _listing(folder: Path) -> Table:
-    workers = {_log_of(row).name: row for row in query("workers", limit=-1, detail=True)["rows"] if _is_worker(row)}
-    files = sorted(folder.glob("*.log*"), key=lambda path: -path.stat().st_mtime)
+    workers = {_stem_of(row): row for row in query("workers", limit=-1, detail=True)["rows"] if _is_worker(row)}
+    files = sorted(((path, path.stat()) for path in _all(folder)), key=lambda file: -file[1].st_mtime)
     rows = []
-    for path in files[:FILES_MAX]:
-        worker = workers.get(path.name)
-        status = path.stat()
+    for path, status in files[:FILES_MAX]:
+        worker = workers.get(path.stem)
         last = tail(path, 1)[0] if status.st_size else ""
-        written = ago(round(status.st_mtime * 1000))
-        rows.append([path.stem, _whose(worker) if worker else "", size(status.st_size), written, last])
+        written = ago(round(status.st_mtime * 1000)) if status.st_size else ""
+        rows.append([path.name, _whose(worker) if worker else "", size(status.st_size), written, last])
     notes = [str(folder), f"{len(files) - FILES_MAX} older ones are left out." if len(files) > FILES_MAX else ""]
-    return Table(
-        f"{len(files)} logs", ("log", "of", "size", "written", "last line"), rows, numbers=["size"], notes=notes
-    )
+    columns = ("log", "of", "size", "written", "last line")
+    return Table(count(len(files), "log"), columns, rows, numbers=["size"], notes=notes)
 
 
-def _find(what: str, folder: Path, client: Client, session: Session) -> tuple[Path, str]:
-    """The file, and whose it is."""
-    named = what.removesuffix(".log")
+def _find(what: str, folder: Path, client: Client, session: Session) -> tuple[str, str]:
+    """The log's name without its ending, and whose it is."""
+    named = Path(what).stem if Path(what).suffix in _ENDINGS else what
     for stem in (named, f"worker-{named}"):
-        if (folder / f"{stem}.log").is_file() and "/" not in stem:
-            return folder / f"{stem}.log", ""
+        if "/" not in stem and _files(folder, stem):
+            return stem, ""
     if what.isdecimal():
-        return _of_worker(folder, [("pid", "=", what)], f"no worker of this cluster has the pid {what}")
+        return _of_worker([("pid", "=", what)], f"no worker of this cluster has the pid {what}")
     try:
         target = resolve(what, session)
     except OptionError as error:
-        close = difflib.get_close_matches(named, log_names(client), n=1, cutoff=0.7)
+        close = difflib.get_close_matches(named, log_names(client), n=1, cutoff=0.6)
         if not close:
             raise
         raise OptionError(f"{error} Did you mean the log {close[0]}?") from None
     if target.actor_id:
-        return _of_actor(folder, target.actor_id.hex(), what)
+        return _of_actor(target.actor_id.hex(), what)
     if len(target.objects) > 1:
         raise OptionError(f"`{what}` has {len(target.objects)} references: name one, such as {what}[0]")
-    rows = query("tasks", id=task_of(target.objects[0][0]).hex(), detail=True)["rows"]
+    rows = [row for oid, _ in target.objects for row in query("tasks", id=task_of(oid).hex(), detail=True)["rows"]]
     if rows and rows[-1]["actor_id"]:
-        return _of_actor(folder, rows[-1]["actor_id"], what)
+        return _of_actor(rows[-1]["actor_id"], what)
     if not rows or not rows[-1]["worker_id"]:
         raise OptionError(f"`{what}` has no log: no worker has run it (yet). %raynb why {what} says more")
     row = rows[-1]
-    path = folder / _log_of(row).name
-    return path, f"the worker (pid {row['worker_pid']}) that ran {row['name']}, and other tasks"
+    return _stem_of(row), f"the worker (pid {row['worker_pid']}) that ran {row['name']}, and other tasks"
 
 
-def _of_actor(folder: Path, actor_id: str, what: str) -> tuple[Path, str]:
-    return _of_worker(folder, [("actor_id", "=", actor_id)], f"the actor `{what}` has had no process (yet)")
+def _of_actor(actor_id: str, what: str) -> tuple[str, str]:
+    return _of_worker([("actor_id", "=", actor_id)], f"the actor `{what}` has had no process (yet)")
 
 
-def _of_worker(folder: Path, filters: list[tuple[str, str, str]], none: str) -> tuple[Path, str]:
+def _of_worker(filters: list[tuple[str, str, str]], none: str) -> tuple[str, str]:
     rows = [row for row in query("workers", limit=-1, detail=True, filters=filters)["rows"] if _is_worker(row)]
     if not rows:
         raise OptionError(none)
     newest = max(rows, key=lambda row: row["start_time_ms"] or 0)
-    return folder / _log_of(newest).name, _whose(newest)
+    return _stem_of(newest), _whose(newest)
 
 
 def _is_worker(row: dict[str, Any]) -> bool:
     return bool(row["worker_type"] == "WORKER")
 
 
-def _log_of(row: dict[str, Any]) -> Path:
-    return Path(f"worker-w{int(row['worker_id'][_NUMBER], 16)}.log")
+def _stem_of(row: dict[str, Any]) -> str:
+    return f"worker-w{int(row['worker_id'][_NUMBER], 16)}"
 
 
 def _whose(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from raynb.magics.amounts import count, short_task, size
 from raynb.magics.arguments import Options, option, whole
-from raynb.magics.connected import need_cluster
+from raynb.magics.connected import cell_label, need_cluster
 from raynb.magics.errors import OptionError
 from raynb.magics.holders import held_by
 from raynb.magics.session import Session
@@ -78,14 +78,15 @@ def _row(
     holders = names.get(oid, [])
     more = f" and {len(holders) - NAMES_SHOWN} more" if len(holders) > NAMES_SHOWN else ""
     task = made_by.get(oid[:TASK_ID_BYTES])
-    put = index_of(oid) >= PUT_INDEX_BASE
+    put, index = index_of(oid) >= PUT_INDEX_BASE, index_of(oid)
+    actor = task is not None and task["type"] == "ACTOR_CREATION_TASK"
     owner = "" if row["pid"] == client.pid else f"{row['type'].lower()} (pid {row['pid']})"
     return [
         ", ".join(holders[:NAMES_SHOWN]) + more,
-        short_task(row["object_id"]) + (f".{index_of(oid)}" if not put and index_of(oid) > 1 else ""),
-        row["value_type"] or (row["call_site"] if put else ""),
+        short_task(row["object_id"]) + (f".{index}" if not put and index > 1 else ""),
+        "(an actor)" if actor else row["value_type"] or (row["call_site"] if put else ""),
         size(row["object_size"]),
-        row["state"],
+        "" if actor else row["state"],
         "put" if put else _site(task),
         row["local_references"] or "",
         row["pending_tasks"] or "",
@@ -95,14 +96,13 @@ def _row(
 
 
 def _site(task: dict[str, Any] | None) -> str:
+    """The function, and the cell that called it or the line where it is defined."""
     if task is None:
         return ""
-    return f"{task['name']} ({_place(task['call_site'])})" if task["call_site"] else str(task["name"])
-
-
-def _place(site: str) -> str:
-    """The end of a path and the line."""
-    return site.rsplit("/", 1)[-1]
+    where = cell_label(task["cell"])
+    if not where and task["call_site"] and not task["name"].startswith("In["):
+        where = task["call_site"].rsplit("/", 1)[-1]
+    return f"{task['name']} ({where})" if where and where != task["name"] else str(task["name"])
 
 
 def _makers(rows: list[dict[str, Any]]) -> dict[bytes, dict[str, Any]]:

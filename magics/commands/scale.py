@@ -35,5 +35,5 @@ def scale(options: ScaleOptions, session: Session) -> None:
     after = cluster.cluster_resources().get("CPU", 0.0)
     text = f"The cluster has {after:g} CPU now ({before:g} before)."
     if used > after:
-        text += f" {used:g} are in use still: nothing starts until fewer than {after:g} are."
+        text += f" {used:g} are in use still; they go as tasks end, and nothing starts before."
     print(text)

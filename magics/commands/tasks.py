@@ -97,7 +97,7 @@ def found_tasks(client: Client, options: Any, limit: int) -> tuple[list[dict[str
         query("tasks", limit=limit, detail=True, filters=[*filters, ("cell", "=", token)])
         for token in tokens_of(client, options.cell)
     ]
-    rows = sorted((row for page in pages for row in page["rows"]), key=lambda row: -(row["creation_time_ms"] or 0))
+    rows = sorted((row for page in pages for row in page["rows"]), key=lambda row: row["creation_time_ms"] or 0)[::-1]
     return rows[:limit], sum(page["total"] for page in pages), pages[0]["dropped"]
 
 

@@ -246,7 +246,9 @@ class Inquiry:
     def _as_the_submitter_sees_it(self, found: Pushed, pid: int) -> list[Step]:
         task = found.task
         if not found.ahead:
-            return [Step("running", task.name, f"has been running for {span(task.since_s)}{_pid(pid)}", _IT_RUNS)]
+            # Also while its result is written: then it is none of the worker's running tasks any more.
+            ran = f"has been running for {span(task.since_s)}{_pid(pid)}"
+            return [self._for_the_store(found.worker, task.name, ran) or Step("running", task.name, ran, _IT_RUNS)]
         running = Step("running", found.ahead[0], f"runs there{_pid(pid)}", _IT_RUNS)
         return [self._behind(found, pid, len(found.ahead)), running]
 

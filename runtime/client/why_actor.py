@@ -71,24 +71,18 @@ def _starting(sources: Sources, subject: str, row: dict[str, Any], *, again: boo
     if reason.kind != "served":
         kind = "restarting" if again else reason.kind
         return Step(kind, subject, f"{state}, and {sources.words_of(reason)}", reason.fix)
-    worker = _process(sources, row, alive="true")
     kind = "restarting" if again else "creating"
-    if worker is None:
-        return Step(kind, subject, f"{state}, and is about to be given a process", "Ask again.")
-    return Step(kind, subject, f"{state}: its constructor runs (pid {worker['pid']})", "Calls wait until it returns.")
+    if not reason.pid:
+        return Step(kind, subject, f"{state}; the GCS is about to have it started", "Ask again.")
+    return Step(kind, subject, f"{state}: its constructor runs (pid {reason.pid})", "Calls wait until it returns.")
 
 
 def _last_end(sources: Sources, row: dict[str, Any]) -> str:
-    ended = _process(sources, row, alive="false")
-    detail = (ended or {}).get("exit_detail") or "nobody knows how"
-    return str(detail).strip().splitlines()[0].rstrip(".")
-
-
-def _process(sources: Sources, row: dict[str, Any], alive: str) -> dict[str, Any] | None:
-    """The newest process that has, or had, the actor."""
-    filters = [("actor_id", "=", row["actor_id"]), ("is_alive", "=", alive)]
+    """How its last process ended."""
+    filters = [("actor_id", "=", row["actor_id"]), ("is_alive", "=", "false")]
     found = sources.rows("workers", filters=filters, limit=-1)
-    return max(found, key=lambda worker: worker["start_time_ms"] or 0, default=None)
+    newest = max(found, key=lambda worker: worker["start_time_ms"] or 0, default={})
+    return str(newest.get("exit_detail") or "nobody knows how").strip().splitlines()[0].rstrip(".")
 
 
 def _node_manager(sources: Sources, row: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
+from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.handoffs import Handoffs
@@ -421,18 +422,8 @@ class ClientMachine:
         """The node is gone: everything that is not here is lost."""
         if self.lost:
             return
-        self.lost = (
-            f"this node's manager is gone: {reason}. Its workers, actors and stored objects went with it; "
-            "call shutdown() and init() to start again."
-        )
-        failure = Failed("LocalRayletDiedError", self.lost)
-        self._effects += self.creations.lost(failure, now)
-        self.actors.lost(failure, now)
-        for task in list(self.unfinished.values()):
-            self.fail(task, failure)
-        self.scheduler.lost()
-        self.objects.lost(failure)
-        for reply in self.requests.failures(failure):
+        self._effects += lose(self, reason, now)
+        for reply in self.requests.failures(Failed("LocalRayletDiedError", self.lost)):
             self._on_answer("", reply, now)
 
     def _on_tick(self, now: float) -> None:

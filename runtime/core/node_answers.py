@@ -9,7 +9,7 @@ import msgspec
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.store import StoreMachine
-from raynb.runtime.core.why_waiting import explain
+from raynb.runtime.core.why_waiting import explain, explain_actor
 from raynb.runtime.core.worker_pool import WorkerPool
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.node import StoreUsage, WhyWaiting
@@ -28,10 +28,10 @@ class NodeAnswers:
     def why(self, sender: str, message: WhyWaiting, now: float) -> list[Any]:
         """Why a client's demand, or an actor, has no worker."""
         if message.actor_id:
-            demand = self._leases.actors.get(message.actor_id)
+            reason = explain_actor(message.actor_id, self._leases, self._pool, now)
         else:
             demand = self._leases.demands.get((message.client or sender, message.key))
-        reason = explain(demand, self._leases, self._pool, now)
+            reason = explain(demand, self._leases, self._pool, now)
         return [Send(sender, Reply(message.request, msgspec.json.encode(reason)))]
 
     def store_usage(self, sender: str, message: StoreUsage, now: float) -> list[Any]:

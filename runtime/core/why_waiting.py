@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from raynb.runtime.core.leases import Demand, Leases
 from raynb.runtime.core.placement import CPU, Vector, describe, lacking
-from raynb.runtime.core.worker_pool import START_FAILURES_TOLD, WorkerPool
+from raynb.runtime.core.worker_pool import ACTOR, START_FAILURES_TOLD, WorkerPool
 
 HOLDERS_MAX = 200
 USERS_SHOWN = 3
@@ -66,6 +66,8 @@ class Reason(Struct, frozen=True):
         A function of the class that waits, or the actor.
     shortage
         With ``resources``: what is lacking, from which others may make a sentence with better names.
+    pid
+        With ``served``, of an actor: its process.
     """
 
     kind: str
@@ -75,11 +77,23 @@ class Reason(Struct, frozen=True):
     holders: list[tuple[str, int]] = []
     name: str = ""
     shortage: Shortage | None = None
+    pid: int = 0
 
     @property
     def predicate(self) -> str:
         """The sentence without its subject and its full stop."""
         return self.sentence.removeprefix(f"{self.name or 'It'} ").removesuffix(".")
+
+
+def explain_actor(actor_id: bytes, leases: Leases, pool: WorkerPool, now: float) -> Reason:
+    """Why an actor has no process here, or which it has."""
+    demand = leases.actors.get(actor_id)
+    if demand is not None:
+        return explain(demand, leases, pool, now)
+    worker = next((w for w in pool.workers.values() if w.actor_id == actor_id and w.state == ACTOR), None)
+    if worker is None:
+        return Reason("served", "It does not wait for a worker here: nobody has asked for one.")
+    return Reason("served", f"It does not wait for a worker: it has one (pid {worker.pid}).", pid=worker.pid)
 
 
 def explain(demand: Demand | None, leases: Leases, pool: WorkerPool, now: float) -> Reason:

@@ -105,7 +105,9 @@ def test_what_cannot_be_read_is_said(line: str, words: str) -> None:
         remote(line)
 
 
-@pytest.mark.parametrize("options", [RemoteOptions, ExpressionOptions, *(command.options for command in COMMANDS.values())])
+@pytest.mark.parametrize(
+    "options", [RemoteOptions, ExpressionOptions, *(command.options for command in COMMANDS.values())]
+)
 def test_help_lists_every_option_and_exits_nothing(options: type[Options]) -> None:
     with pytest.raises(HelpRequested) as help:
         parse(options, ["--help"])
