@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,9 @@ from raynb.runtime.client.client import Client
 from raynb.runtime.messages.ids import NODE_ID_BYTES, task_of
 
 TAIL_BYTES_MAX = 256 * 1024
+LISTED_WITHIN_S = 1.0
+"""A node manager lists a new process that soon."""
+
 _ENDINGS = (".log", ".out", ".err")
 FILES_MAX = 100
 _NUMBER = slice(2 * (NODE_ID_BYTES - 8), 2 * NODE_ID_BYTES)
@@ -142,9 +146,14 @@ def _of_actor(actor_id: str, what: str) -> tuple[str, str]:
 
 
 def _of_worker(filters: list[tuple[str, str, str]], none: str) -> tuple[str, str]:
-    rows = [row for row in query("workers", limit=-1, detail=True, filters=filters)["rows"] if _is_worker(row)]
-    if not rows:
-        raise OptionError(none)
+    deadline = time.monotonic() + LISTED_WITHIN_S
+    rows: list[dict[str, Any]] = []
+    while not rows:
+        rows = [row for row in query("workers", limit=-1, detail=True, filters=filters)["rows"] if _is_worker(row)]
+        if not rows and time.monotonic() > deadline:
+            raise OptionError(none)
+        if not rows:
+            time.sleep(0.05)
     newest = max(rows, key=lambda row: row["start_time_ms"] or 0)
     return _stem_of(newest), _whose(newest)
 

@@ -30,8 +30,7 @@ def scale(options: ScaleOptions, session: Session) -> None:
     """Scale, and say from what to what."""
     need_cluster()
     before = cluster.cluster_resources().get("CPU", 0.0)
-    used = before - cluster.available_resources().get("CPU", 0.0)
-    cluster.scale(options.num_cpus)
+    used = cluster.scaled(options.num_cpus)
     after = cluster.cluster_resources().get("CPU", 0.0)
     text = f"The cluster has {after:g} CPU now ({before:g} before)."
     if used > after:

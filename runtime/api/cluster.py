@@ -78,9 +78,16 @@ def scale(num_cpus: float) -> None:
     ValueError
         It is negative, endless or no number.
     """
+    scaled(num_cpus)
+
+
+def scaled(num_cpus: float) -> float:
+    """As `scale`; gives how many CPUs are in use, which may be more than there are now."""
     check_value("num_cpus", num_cpus)
     client = connect()
-    client.request(client.node_manager, ScaleNode(0, float(num_cpus)), QUERY_TIMEOUT_S)
+    reply = client.request(client.node_manager, ScaleNode(0, float(num_cpus)), QUERY_TIMEOUT_S)
+    held: float = json.loads(reply)["held"]
+    return held
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle:

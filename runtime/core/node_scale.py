@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import Say
@@ -62,7 +64,9 @@ class Scaling:
     def registered(self) -> list[Any]:
         """The GCS knows the node as it is now: rule 3."""
         asked, self._asked = self._asked, []
-        return [Send(sender, Reply(request)) for sender, request in asked]
+        leases = self._leases
+        held = {"held": (leases.total.get(CPU, 0) - leases.available.get(CPU, 0)) / UNITS}
+        return [Send(sender, Reply(request, msgspec.json.encode(held))) for sender, request in asked]
 
     def forget(self, client: str) -> None:
         """It is gone, and waits for no answer."""

@@ -283,7 +283,8 @@ class AreAlive(Struct, array_like=True, gc=False, tag=70):
 
 
 class ScaleNode(Struct, array_like=True, gc=False, tag=71):
-    """Client -> node manager: offer so many CPUs from now on. Answered by a `Reply` when the GCS knows it.
+    """Client -> node manager: offer so many CPUs from now on. Answered by a `Reply` when the GCS knows it: JSON with
+    ``held``, the CPUs that are in use.
 
     What runs goes on: with fewer CPUs, what is available is negative until enough of it has ended.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,22 @@ def test_fewer_cpus_wait_for_tasks_to_end_and_end_none(ray: Ray, gate: Gate) -> 
     wait_until(lambda: cpus(ray) == (1, 1))
 
 
+def test_a_long_queue_of_tasks_goes_on_with_fewer_cpus(ray: Ray) -> None:
+    """Its workers are asked back, though there would be more for them to do."""
+
+    def leases() -> int:
+        return len(current().machine.scheduler.by_worker)
+
+    cluster.scale(3)
+    task = ray.remote(lambda: time.sleep(0.02))
+    refs = [task.remote() for _ in range(400)]
+    wait_until(lambda: leases() == 3)
+    cluster.scale(1)
+    wait_until(lambda: leases() == 1)
+    assert ray.wait(refs, num_returns=len(refs), timeout=0)[1], "not because the queue has ended"
+    ray.get(refs)
+
+
 def test_processes_that_have_nothing_to_do_any_more_end(ray: Ray, gate: Gate) -> None:
     state: Any = ray.util.state
 
@@ -86,7 +103,7 @@ def test_the_gcs_keeps_the_number_when_it_is_started_again(ray: Ray) -> None:
     session = Path(current().session_dir).name
     (gcs,) = [pid for pid, command in processes_of(session).items() if "gcs" in command]
     os.kill(gcs, signal.SIGKILL)
-    assert cpus(ray)[0] == 5
+    wait_until(lambda: cpus(ray)[0] == 5)
 
 
 @pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf")])
