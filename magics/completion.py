@@ -96,7 +96,8 @@ def _values(field: dataclasses.Field[Any], typed: str, namespace: Mapping[str, A
 def _refs(typed: str, namespace: Mapping[str, Any]) -> list[str]:
     from raynb.magics.targets import candidates as named
 
-    return sorted(name for name, _ in named(namespace)) + _when_connected(_actors)
+    shown = (name for name, _ in named(namespace) if typed.startswith("_") or not name.startswith("_"))
+    return sorted(shown) + _when_connected(_actors)
 
 
 def _logs(typed: str, namespace: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,8 @@ from typing import Any
 
 CELL_CHARS_MAX = 160
 TEXT_CHARS_MAX = 200_000
+UNBROKEN_CHARS_MAX = 40
+"""A column with no more is not broken into lines."""
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 _LINE = "border:0;border-bottom:1px solid rgba(128,128,128,.35)"
@@ -50,6 +52,9 @@ class Table:
         self.rows = [[line[at] for at in used] for line in lines]
         self.notes = [clean(note) for note in notes if note]
         self._right = [column in numbers for column in self.columns]
+        self._short = [
+            all(len(line[at]) <= UNBROKEN_CHARS_MAX for line in self.rows) for at in range(len(self.columns))
+        ]
 
     def __repr__(self) -> str:
         parts = [self.title]
@@ -79,6 +84,7 @@ class Table:
 
     def _cell(self, tag: str, text: str, at: int, more: str = "") -> str:
         align = "right;font-variant-numeric:tabular-nums" if self._right[at] else "left"
+        align += ";white-space:nowrap" if tag == "th" or self._short[at] else ""
         return f"<{tag}{more} style='text-align:{align};{_CELL}'>{html.escape(text)}</{tag}>"
 
 
@@ -111,7 +117,10 @@ class Text:
     def _repr_html_(self) -> str:
         text = html.escape("\n".join(self.lines))
         notes = "".join(f"<div style='opacity:.75;font-size:90%'>{html.escape(note)}</div>" for note in self.notes)
-        style = "margin:.3em 0;padding:0;background:none;border:0;line-height:1.3;overflow-x:auto;white-space:pre"
+        style = (
+            "margin:.3em 0;padding:0;background:none;border:0;line-height:1.3;overflow-x:auto;white-space:pre;"
+            "font-family:var(--jp-code-font-family,monospace);font-size:90%"
+        )
         return f"<div><strong>{html.escape(self.title)}</strong><pre style='{style}'>{text}</pre>{notes}</div>"
 
 
