@@ -47,6 +47,9 @@ class CellLink:
         self._number = itertools.count(1).__next__
         self._parents: OrderedDict[str, Any] = OrderedDict()
         self.token = ""
+        self._begun_at = shell.execution_count
+        self._ahead = self._moved_on()
+        """By how much the shell's count has moved on when a cell begins: some versions of IPython count before."""
         self.outputs = CellOutputs(self._send, lambda: self._setting("fold_lines"))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._do_shutdown: Any = None
@@ -63,7 +66,9 @@ class CellLink:
         kernel = self.kernel
         parent = kernel.get_parent("shell") if kernel is not None else None
         cell_id = getattr(info, "cell_id", None) or ""
-        self.token = f"{self._number()}:{self.shell.execution_count}:{cell_id}"
+        self._begun_at = self.shell.execution_count
+        count = self._begun_at - (self._ahead if info.store_history else 0)
+        self.token = f"{self._number()}:{count}:{cell_id}"
         self._parents[self.token] = parent
         if len(self._parents) > CELLS_MAX:
             self._parents.popitem(last=False)
@@ -73,10 +78,18 @@ class CellLink:
     def post_run_cell(self, result: ExecutionResult | None) -> None:
         """A cell has ended; if it was interrupted, so are its tasks (unless a setting leaves them running)."""
         self.outputs.settle(self.token)
+        if result is not None and result.info is not None and result.info.store_history and result.execution_count:
+            self._ahead = self._begun_at - result.execution_count
         # A cell that awaits is interrupted by way of its future: the error is then asyncio's, or there is no result.
         interrupted = result is None or isinstance(result.error_in_exec, KeyboardInterrupt | asyncio.CancelledError)
         if interrupted and refs.connected() and self._setting("cancel_on_interrupt"):
             refs.current().post(CancelCell(self.token))
+
+    def _moved_on(self) -> int:
+        """As the cell shows that loads the extension, if one does."""
+        shell: Any = self.shell
+        result = shell.displayhook.exec_result
+        return self._begun_at - result.execution_count if result is not None and result.execution_count else 0
 
     def enter(self, client: Client) -> None:
         """From now on the driver works for the cell that runs."""

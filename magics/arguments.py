@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import itertools
 import json
 import keyword
 from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +39,25 @@ class HelpRequested(Exception):
     """`--help` was among the options; the text is the exception's."""
 
 
-def option(help: str, *, metavar: str = "", read: Callable[[str], Any] = str, of: str = "") -> dict[str, Any]:
-    """What a field of an options class says of itself; ``of`` names the one kind of cell that it is for."""
-    return {"help": help, "metavar": metavar, "read": read, "of": of}
+def option(
+    help: str,
+    *,
+    metavar: str = "",
+    read: Callable[[str], Any] = str,
+    of: str = "",
+    complete: str | tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """What a field of an options class says of itself.
+
+    Parameters
+    ----------
+    of
+        The one kind of cell that it is for, or ``argument``: it is given without its name, and the only one that is.
+        One without a default must be given.
+    complete
+        What may be typed: the values themselves, or a kind that `raynb.magics.completion` knows.
+    """
+    return {"help": help, "metavar": metavar, "read": read, "of": of, "complete": complete}
 
 
 # Readers: text to value, or a ValueError that says what is expected.
@@ -105,6 +122,27 @@ def _mapping(text: str) -> dict[Any, Any]:
     if not isinstance(value, dict):
         raise ValueError
     return value
+
+
+def whole(text: str) -> int:
+    """A number of rows, lines or the like."""
+    if not text.strip().isdecimal():
+        raise ValueError("expects a whole number from 0 on")
+    return int(text)
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """One of these, in any case."""
+
+    def read(text: str) -> str:
+        wanted = text.strip().upper()
+        if wanted in choices:
+            return wanted
+        close = difflib.get_close_matches(wanted, choices, n=1, cutoff=0.5)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"expects one of {', '.join(choices)}{hint}")
+
+    return read
 
 
 def name(text: str) -> str:
@@ -241,6 +279,8 @@ def flags(options: type[Options]) -> dict[str, str]:
     """Each option as it is typed, with its help."""
     found: dict[str, str] = {}
     for f in dataclasses.fields(options):
+        if f.metadata["of"] == "argument":
+            continue
         found[typed(f)] = f.metadata["help"]
         if f.name in _OPPOSITES:
             found[_OPPOSITES[f.name]] = f.metadata["help"]
@@ -275,7 +315,7 @@ class _Parser(argparse.ArgumentParser):
 def parser(options: type[Options]) -> argparse.ArgumentParser:
     """An argument parser made from the fields of an options class."""
     made = _Parser(
-        prog=options.usage.split()[0],
+        prog=called(options),
         usage=options.usage.replace("%", "%%"),  # argparse formats it
         description=inspect.cleandoc(options.__doc__ or ""),
         add_help=False,
@@ -288,6 +328,10 @@ def parser(options: type[Options]) -> argparse.ArgumentParser:
             _add_flag(made, f.name, f.default, f.metadata["help"])
         else:
             read, metavar = _reader(f.metadata["read"]), f.metadata["metavar"]
+            if f.metadata["of"] == "argument":
+                count = None if f.default is dataclasses.MISSING else "?"
+                made.add_argument(f.name, type=read, metavar=metavar, nargs=count, help=f.metadata["help"])
+                continue
             made.add_argument(spelled(f.name), type=read, metavar=metavar, dest=f.name, help=f.metadata["help"])
     made.add_argument("--help", "-h", action="store_true", help="show this and do nothing")
     return made
@@ -334,9 +378,21 @@ def parse(options: type[Parsed], words: Sequence[str]) -> Parsed:
     return options(**vars(values))
 
 
+def called(options: type[Options]) -> str:
+    """The magic and its command: ``%raynb tasks``."""
+    return " ".join(
+        itertools.takewhile(
+            lambda word: word[0] == "%" or (word.isidentifier() and word.islower()), options.usage.split()
+        )
+    )
+
+
 def _unknown(word: str, options: type[Options]) -> str:
-    magic = options.usage.split()[0]
+    magic = called(options)
     if not word.startswith("-"):
+        argument = next((f for f in dataclasses.fields(options) if f.metadata["of"] == "argument"), None)
+        if argument is not None:
+            return f"{magic} takes one {argument.metadata['metavar']}: {word!r} is too many"
         return f"{magic} takes options only, not {word!r}"
     typed = word.partition("=")[0]
     close = difflib.get_close_matches(typed.replace("_", "-"), flags(options), n=1)

@@ -217,6 +217,11 @@ class SegmentMap:
             mapping.populate(offset, size)
         return mapping.write_view(offset, size)
 
+    def start_of(self, segment: str) -> int | None:
+        """The address at which a segment can be read here; None where it was not read."""
+        mapping = self._readers.get(segment)
+        return None if mapping is None else mapping.address
+
     def _map(self, mappings: dict[str, Mapping], segment: str, writable: bool) -> Mapping:
         with self._lock:
             mapping = mappings.get(segment)

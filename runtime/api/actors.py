@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from _thread import allocate_lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,9 @@ from raynb.runtime.messages.events import TASK_KINDS
 from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import FunctionDef
+
+if TYPE_CHECKING:
+    from raynb.runtime.client.why import Why
 
 ACTOR_CREATION = TASK_KINDS.index("ACTOR_CREATION_TASK")
 ACTOR_CALL = TASK_KINDS.index("ACTOR_TASK")
@@ -281,10 +284,12 @@ class ActorHandle:
         self._keep = () if ref is None else (ref,)
         self._max_task_retries = max_task_retries
 
-    def __getattr__(self, name: str) -> ActorMethod:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_") and name not in self.__dict__.get("_methods", ()):
             raise AttributeError(name)
         info = self._methods.get(name)
+        if info is None and name == "why":
+            return self._why  # a method of the class's own would have gone before
         if info is None:
             raise AttributeError(f"'{self._class_name}' object has no attribute '{name}'")
         return ActorMethod(self, name, info)
@@ -300,6 +305,14 @@ class ActorHandle:
 
     def __hash__(self) -> int:
         return hash(self._actor_id)
+
+    def _why(self) -> Why:
+        """``handle.why()``: why it does not take calls, or what it does, in one sentence."""
+        # Imported here: few programs ask.
+        from raynb.runtime.client.inquiry import Inquiry
+
+        oid, owner = (b"", "") if self._ref is None else (self._ref._id, self._ref._owner)
+        return Inquiry(connect()).actor(self._actor_id, oid, owner)
 
     @property
     def _ray_actor_id(self) -> bytes:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
+from raynb.runtime.api.options import check_value
 from raynb.runtime.api.session import connect
 from raynb.runtime.messages.gcs import NamedActor, Query
-from raynb.runtime.messages.node import StoreUsage
+from raynb.runtime.messages.node import ScaleNode, StoreUsage
 
 QUERY_TIMEOUT_S = 30.0
 TIMELINE_PAGE = 20_000
@@ -58,6 +59,35 @@ def available_resources() -> dict[str, float]:
     """What of `cluster_resources` is not in use; names with nothing left are missing, as in Ray."""
     available: dict[str, float] = query("resources")["rows"][0]["available"]
     return {name: amount for name, amount in available.items() if amount > 0}
+
+
+def scale(num_cpus: float) -> None:
+    """Change how many CPUs this node offers while it runs; when this returns, `cluster_resources` says so.
+
+    With more, what waits starts at once. With fewer, nothing that runs is ended: the CPUs go as tasks end, and
+    processes that have nothing to do any more are ended.
+
+    Parameters
+    ----------
+    num_cpus
+        From 0 (what runs is finished, and nothing new is started that needs a CPU) on; more than the machine has are
+        shared out all the same.
+
+    Raises
+    ------
+    ValueError
+        It is negative, endless or no number.
+    """
+    scaled(num_cpus)
+
+
+def scaled(num_cpus: float) -> float:
+    """As `scale`; gives how many CPUs are in use, which may be more than there are now."""
+    check_value("num_cpus", num_cpus)
+    client = connect()
+    reply = client.request(client.node_manager, ScaleNode(0, float(num_cpus)), QUERY_TIMEOUT_S)
+    held: float = json.loads(reply)["held"]
+    return held
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle:

@@ -149,12 +149,11 @@ class Client:
 
     def context_for_cell(self, cell: str) -> ContextDef:
         """The root's context, attributed to a notebook cell."""
-        base = self.root.context
-        key = (base.job, base.namespace, base.driver, cell)
-        context = self._contexts.get(key)
-        if context is None:
-            context = self._contexts[key] = msgspec.structs.replace(base, number=self.next_number(), cell=cell)
-        return context
+        return self.adopt_context(msgspec.structs.replace(self.root.context, cell=cell))
+
+    def cells(self) -> list[str]:
+        """Tokens of the notebook cells that this process has worked for, the oldest first."""
+        return list(dict.fromkeys(cell for *_, cell in list(self._contexts) if cell))
 
     def adopt_context(self, sender_context: ContextDef) -> ContextDef:
         """A context that arrived from elsewhere, under a number of this process's own."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import concurrent.futures
 
     from raynb.runtime.client.client import Client
+    from raynb.runtime.client.why import Why
 
 T = TypeVar("T")
 
@@ -134,6 +135,13 @@ class ObjectRef(Generic[T]):
     def call_site(self) -> str:
         """Where it was made, as far as that was recorded."""
         return current().call_site_of(self._id)
+
+    def why(self) -> Why:
+        """Why its value is not there: one sentence with the cause, and what to do. Doesn't wait for the value."""
+        # Imported here: few programs ask.
+        from raynb.runtime.client.inquiry import Inquiry
+
+        return Inquiry(current()).object(self._id, self._owner)
 
     @staticmethod
     def size() -> int:

@@ -105,6 +105,10 @@ class Actors:
             actor.owner = owner
         return actor
 
+    def connections(self) -> list[Connection]:
+        """To the processes of all actors that are called from here."""
+        return [actor.connection for actor in self.by_worker.values() if actor.connection is not None]
+
     def submit(self, task: Task, now: float) -> None:
         """Queue a call; its dependencies are pinned and counted."""
         actor = task.actor

@@ -20,11 +20,13 @@ from typing import Any
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
+from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.handoffs import Handoffs
 from raynb.runtime.core.inbox import (
     Ask,
+    AskWhy,
     CancelCell,
     CancelObject,
     CloseStream,
@@ -35,12 +37,13 @@ from raynb.runtime.core.inbox import (
     Outgoing,
     PutValue,
     Retain,
+    StopAsking,
     StopWaiting,
     TakeItem,
     WaitFor,
     WaitForItem,
 )
-from raynb.runtime.core.object_rows import largest
+from raynb.runtime.core.object_rows import report
 from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.requests import Requests
@@ -48,7 +51,8 @@ from raynb.runtime.core.scheduler import Connection, Scheduler
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, STREAMING, WAITING, Story, Task
 from raynb.runtime.core.waiting import Waiting
-from raynb.runtime.messages import Message, events, gcs, node, objects, tasks
+from raynb.runtime.core.why_object import answer, answer_here
+from raynb.runtime.messages import Message, events, gcs, node, objects, tasks, why
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.values import Failed, Value
@@ -117,6 +121,8 @@ class ClientMachine:
             CancelCell: lambda item, now: self._effects.extend(self.cancellation.cell(item.cell, now)),
             KillByHandle: lambda item, now: self._effects.extend(self.creations.kill(item, now)),
             Ask: self._ask,
+            AskWhy: lambda item, now: self._effects.append(answer_here(self, item, now)),
+            StopAsking: lambda item, now: self.requests.forget(item.answer),
         }
 
     def _message_handlers(self) -> dict[type, Callable[[str, Any, float], None]]:
@@ -131,7 +137,7 @@ class ClientMachine:
             objects.AddBorrowers: lambda sender, message, now: self.objects.on_add_borrowers(sender, message),
             objects.BorrowersAdded: lambda sender, message, now: self.objects.on_borrowers_added(sender, message),
             objects.RemoveBorrowers: lambda sender, message, now: self.objects.on_remove_borrowers(sender, message),
-            objects.LeftBehind: self._on_left_behind,
+            objects.LeftBehind: lambda sender, message, now: self.streams.left_behind(sender, message.oids),
             objects.OwnerGone: lambda sender, message, now: self.objects.on_owner_gone(sender, message),
             objects.ExtentGranted: self._on_answer,
             objects.ExtentRefused: self._on_answer,
@@ -143,7 +149,12 @@ class ClientMachine:
             node.ProcessDied: self._on_process_died,
             gcs.ActorState: lambda sender, message, now: self._effects.extend(self.creations.on_state(message, now)),
             gcs.Reply: self._on_answer,
-            events.ReportObjects: self._on_report_objects,
+            events.ReportObjects: lambda sender, message, now: self._effects.append(
+                report(sender, message, self.objects.entries)
+            ),
+            why.WhyObject: lambda sender, message, now: self._effects.append(
+                Send(sender, answer(self, message.request, message.oid, now))
+            ),
             events.SendNames: lambda sender, message, now: self.recorder.send_names_again(),
         }
 
@@ -343,10 +354,6 @@ class ClientMachine:
         self.objects.create(item.oid, 1, note=item.note)
         self.objects.settle(item.oid, item.value)
 
-    def _on_left_behind(self, sender: str, message: objects.LeftBehind, now: float) -> None:
-        for oid in message.oids:
-            self.streams.left_behind(sender, oid)
-
     def _close_stream(self, item: CloseStream, now: float) -> None:
         if self.streams.close(item.task_id):
             self._effects += self.cancellation.task(item.task_id, now, force=False, recursive=True)
@@ -415,18 +422,8 @@ class ClientMachine:
         """The node is gone: everything that is not here is lost."""
         if self.lost:
             return
-        self.lost = (
-            f"this node's manager is gone: {reason}. Its workers, actors and stored objects went with it; "
-            "call shutdown() and init() to start again."
-        )
-        failure = Failed("LocalRayletDiedError", self.lost)
-        self._effects += self.creations.lost(failure, now)
-        self.actors.lost(failure, now)
-        for task in list(self.unfinished.values()):
-            self.fail(task, failure)
-        self.scheduler.lost()
-        self.objects.lost(failure)
-        for reply in self.requests.failures(failure):
+        self._effects += lose(self, reason, now)
+        for reply in self.requests.failures(Failed("LocalRayletDiedError", self.lost)):
             self._on_answer("", reply, now)
 
     def _on_tick(self, now: float) -> None:
@@ -445,7 +442,7 @@ class ClientMachine:
     def flush_events(self, now: float) -> None:
         """Send the rows that have gathered to the event hub, with the next effects."""
         self._flushed_at = now
-        rows = self.recorder.flush(self.scheduler.by_worker)
+        rows = self.recorder.flush([*self.scheduler.by_worker.values(), *self.actors.connections()])
         if rows is not None and not self.lost:
             self._effects.append(Send(self.gcs, rows))
 
@@ -471,10 +468,6 @@ class ClientMachine:
     def needed(self) -> bool:
         """Whether others would miss this process: it owns something, works for somebody, or has something `unsaid`."""
         return bool(self.unsaid or self.unfinished or self.objects.owns_any)
-
-    def _on_report_objects(self, sender: str, message: events.ReportObjects, now: float) -> None:
-        rows, total = largest(self.objects.entries, message.limit)
-        self._effects.append(Send(sender, events.ObjectRows(message.request, rows, total, 0)))
 
     # -- invariants
 

@@ -131,6 +131,19 @@ class Answer:
         self.reply: Message | None = None
 
 
+class AskWhy(Struct, frozen=True, gc=False):
+    """Why has an object no value? ``answer`` gets what this process knows, as if its owner had been asked."""
+
+    oid: bytes
+    answer: Answer
+
+
+class StopAsking(Struct, frozen=True, gc=False):
+    """Nobody waits for this answer any more."""
+
+    answer: Answer
+
+
 class NodeManagerDied(Struct, frozen=True, gc=False):
     """Event: the node manager's process is gone, and with it the node."""
 
@@ -140,6 +153,7 @@ class NodeManagerDied(Struct, frozen=True, gc=False):
 __all__ = [
     "Answer",
     "Ask",
+    "AskWhy",
     "CancelCell",
     "CancelObject",
     "CloseStream",
@@ -150,6 +164,7 @@ __all__ = [
     "Outgoing",
     "PutValue",
     "Retain",
+    "StopAsking",
     "StopWaiting",
     "TakeItem",
     "Task",

@@ -15,7 +15,7 @@ Rules
 5. A blocked worker's CPU is lent out; only the CPU, since memory, GPUs and what else it holds are still in use. Going
    on, it takes the CPU back without asking, and what is available may be negative until somebody returns some.
 6. A demand that the totals can't cover is infeasible: its client is told once, and it waits outside of the queue
-   until totals change.
+   until totals change. Where the totals have shrunk below what is held, leases are asked back until that fits again.
 7. Resources are conserved: available plus all that is held is the total. One worker has one grant at most.
 
 It never knows workers' processes (`worker_pool` does), only their tokens.
@@ -103,6 +103,8 @@ class Leases:
         self.by_token: dict[str, Grant] = {}
         self._queue: dict[Demand, None] = {}
         self._granted = 0
+        self._overdrawn = False
+        """More is held than there is since the totals have shrunk."""
 
     def __repr__(self) -> str:
         return f"<Leases {len(self.by_number)} granted, {len(self._queue)} wait, free: {describe(self.available)}>"
@@ -158,13 +160,21 @@ class Leases:
             self._queue[demand] = None
         return ""
 
-    def set_total(self, total: Vector, now: float) -> None:
-        """The node's resources have changed: infeasible demands are looked at again."""
+    def set_total(self, total: Vector, now: float) -> list[Demand]:
+        """The node has more or less than before. What is granted stays, so what is available may be negative.
+
+        Returns
+        -------
+        list of Demand
+            Those that it can't meet any more: they wait outside of the queue until it has more again.
+        """
         subtract(self.available, self.total)
         add(self.available, total)
         self.total = dict(total)
-        for demand in [*self.demands.values(), *self.actors.values()]:
-            self._enqueue(demand, now)
+        self._overdrawn = True
+        known = [*self.demands.values(), *self.actors.values()]
+        before = {demand for demand in known if demand.infeasible}
+        return [demand for demand in known if self._enqueue(demand, now) and demand not in before]
 
     # -- granting
 
@@ -203,6 +213,8 @@ class Leases:
             subtract(free, demand.need)
             if demand.missing > pending.get(demand, 0):
                 heappush(turns, (count + 1, place, demand))
+        if self._overdrawn:
+            self._reclaim_debt(outcome)
         self._reclaim(unmet, outcome, now)
         return outcome
 
@@ -226,6 +238,21 @@ class Leases:
             if not grant.blocked and grant.demand.start is None:
                 add(room, grant.held)
         return fits(demand.need, room)
+
+    def _reclaim_debt(self, outcome: Outcome) -> None:
+        """Rule 6, its end: the newest leases first."""
+        short = {name for name, value in self.available.items() if value < 0}
+        self._overdrawn = bool(short)
+        expected = dict(self.available)
+        lent = [grant for grant in self.by_number.values() if grant.demand.start is None and not grant.blocked]
+        for grant in lent:
+            if grant.reclaimed:
+                add(expected, grant.held)
+        for grant in reversed(lent):
+            if not grant.reclaimed and any(expected[name] < 0 and name in grant.held for name in short):
+                grant.reclaimed = True
+                outcome.reclaim.setdefault(grant.demand.client, []).append(grant.number)
+                add(expected, grant.held)
 
     def _reclaim(self, unmet: Iterable[Demand], outcome: Outcome, now: float) -> None:
         """Rule 4."""

@@ -6,8 +6,8 @@ which are passed on to it. Effects are `Send`, those of `node_effects`, and the 
 
 Rules
 -----
-1. Nobody but joined clients, the GCS and whoever asks to stop is listened to. A client of another Python minor
-   version or protocol is refused, with both versions. A worker must bring the token under which it was ordered.
+1. Nobody but joined clients, the GCS and whoever asks to stop or to scale is listened to. A client of another Python
+   minor version or protocol is refused, with both versions. A worker must bring the token under which it was ordered.
 2. A worker hears of a lease before its client does. An actor's worker hears of it after its resources are taken.
 3. A death is told to all clients of the node and to the GCS, once. What the dead one had is taken back: its demands,
    its leases (workers that ran its tasks are ended: nobody could take their results), its part of the store.
@@ -24,10 +24,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.leases import Demand, Grant, Leases
+from raynb.runtime.core.node_answers import NodeAnswers
 from raynb.runtime.core.node_effects import (
     ClientExited,
     ForgetPeer,
@@ -43,14 +42,15 @@ from raynb.runtime.core.node_effects import (
 )
 from raynb.runtime.core.node_identity import Driver, NodeIdentity, refusal
 from raynb.runtime.core.node_reports import NodeReports
-from raynb.runtime.core.placement import CPU, UNITS, Vector, to_amounts, to_units
+from raynb.runtime.core.node_scale import Scaling, workers_for
+from raynb.runtime.core.placement import Vector, to_amounts, to_units
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store import handles as is_for_store
 from raynb.runtime.core.store_effects import ClientDied, ClientJoined
 from raynb.runtime.core.why_waiting import explain
 from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, Worker, WorkerPool
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.gcs import FinishJob, NodeRegistered, Reply
+from raynb.runtime.messages.gcs import FinishJob, NodeRegistered
 from raynb.runtime.messages.node import (
     ActorStartFailed,
     AreAlive,
@@ -64,6 +64,7 @@ from raynb.runtime.messages.node import (
     LeaveNode,
     NodeJoined,
     ProcessDied,
+    ScaleNode,
     StartActor,
     StopNode,
     StoreUsage,
@@ -72,8 +73,6 @@ from raynb.runtime.messages.node import (
     WorkerUnblocked,
 )
 from raynb.runtime.messages.values import Failed
-
-HOLDERS_SHOWN = 20
 
 
 class NodeMachine:
@@ -85,10 +84,11 @@ class NodeMachine:
         self.store = store
         total = to_units(identity.resources)
         self.leases = Leases(total)
-        cpus = -(-total.get(CPU, 0) // UNITS)
-        self.pool = WorkerPool(config, max(1, min(cpus, identity.cores or cpus)), identity.node_id)
+        self.pool = WorkerPool(config, workers_for(total, identity.cores), identity.node_id)
         self.drivers: dict[str, Driver] = {}
         self.reports = NodeReports(identity, config, self.pool, self.leases)
+        self.scaling = Scaling(identity.cores, self.leases, self.pool, self.reports)
+        answers = NodeAnswers(self.leases, self.pool, store)
         self.stopping = ""
         self._had_driver = False
         self._stop_at: float | None = None
@@ -119,9 +119,10 @@ class NodeMachine:
             StartActor: self._on_start_actor,
             NodeRegistered: self._on_registered,
             StopNode: lambda sender, message, now: self._stop(message.reason),
-            WhyWaiting: self._on_why,
-            StoreUsage: self._on_store_usage,
+            WhyWaiting: answers.why,
+            StoreUsage: answers.store_usage,
             AreAlive: self._on_are_alive,
+            ScaleNode: self._on_scale,
         }
 
     def __repr__(self) -> str:
@@ -143,7 +144,7 @@ class NodeMachine:
     def _on_received(self, event: Received, now: float) -> list[Any]:
         sender, message = event.sender, event.message
         known = sender in self.drivers or sender in self.pool.by_address or sender == self.identity.gcs
-        if not known and not isinstance(message, JoinNode | StopNode | StoreUsage):
+        if not known and not isinstance(message, JoinNode | StopNode | StoreUsage | ScaleNode):
             return [Say("warning", f"{type(message).__name__} from {sender}, which has not joined: ignored")]
         if is_for_store(message):
             return list(self.store.handle(event, now))
@@ -251,6 +252,7 @@ class NodeMachine:
         """Rule 3."""
         dead = died.address
         self._serve_again = True
+        self.scaling.forget(dead)
         effects: list[Any] = [ForgetPeer(dead)]
         ending: set[str] = set()
         for grant in self.leases.drop_client(dead):
@@ -376,14 +378,9 @@ class NodeMachine:
                 effects.append(Send(demand.client, LeaseInfeasible(demand.key, f"{reason.sentence} {reason.fix}")))
         return effects
 
-    def _on_why(self, sender: str, message: WhyWaiting, now: float) -> list[Any]:
-        demand = self.leases.demands.get((sender, message.key))
-        reason = explain(demand, self.leases, self.pool, now)
-        return [Send(sender, Reply(message.request, msgspec.json.encode(reason)))]
-
-    def _on_store_usage(self, sender: str, message: StoreUsage, now: float) -> list[Any]:
-        usage = {**self.store.usage(), "holders": self.store.holders(HOLDERS_SHOWN)}
-        return [Send(sender, Reply(message.request, msgspec.json.encode(usage)))]
+    def _on_scale(self, sender: str, message: ScaleNode, now: float) -> list[Any]:
+        self._serve_again = True
+        return self.scaling.scale(sender, message, list(self.drivers), self._usage(), now)
 
     def _on_are_alive(self, sender: str, message: AreAlive, now: float) -> list[Any]:
         here = {*self.drivers, *self.pool.by_address, *self._unburied}
@@ -424,7 +421,7 @@ class NodeMachine:
         return self.reports.register(list(self.drivers), now)
 
     def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
-        return self.reports.answered(list(self.drivers), self._usage(), now)
+        return [*self.reports.answered(list(self.drivers), self._usage(), now), *self.scaling.registered()]
 
     def _usage(self) -> tuple[int, int, int]:
         usage = self.store.usage()

@@ -67,6 +67,12 @@ class NodeReports:
         self._last_status = None
         return self._report(usage, now)
 
+    def scaled(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
+        """The node offers more or less: when this is answered, the GCS knows what there is and what of it is free."""
+        self._last_status = None
+        status = self._report(usage, now) if self.registered else []
+        return status + self.register(drivers, now)
+
     def tick(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
         """Report what changed, or register again where there was no answer."""
         if self.registered:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Entry
-from raynb.runtime.messages.events import ObjectRow
+from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
 from raynb.runtime.messages.values import Inline, Stored
+
+
+def report(sender: str, message: ReportObjects, entries: dict[bytes, Entry]) -> Send:
+    """The answer to the GCS."""
+    rows, total = largest(entries, message.limit)
+    return Send(sender, ObjectRows(message.request, rows, total, 0))
 
 
 def largest(entries: dict[bytes, Entry], limit: int) -> tuple[list[ObjectRow], int]:

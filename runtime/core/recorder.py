@@ -1,12 +1,13 @@
 """A client's part of the task events: what it tells the event hub, at most a few times a second.
 
 One row for each task that has changed since the last flush, in columns; a short task is a single row that has all its
-times. Rows are bounded (``event_rows_max`` a flush) and what was left out is counted; totals for each function are
-exact.
+times. Rows are bounded (``event_rows_max`` a flush) and what was left out is counted; totals for each function, as
+called from one cell, are exact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,38 @@ from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Inline, Stored
 
 if TYPE_CHECKING:
-    from raynb.runtime.core.scheduler import Lease
+    from raynb.runtime.core.scheduler import Connection
 
 Row = tuple[bytes, int, int, int, int, float, float, float, float, float, int, bytes]
+
+
+class Calls:
+    """A function as one cell calls it: what rows refer to by number, and how many calls there were."""
+
+    __slots__ = ("announced", "cell", "failed", "finished", "function", "number", "submitted")
+
+    def __init__(self, number: int, function: Function, cell: str) -> None:
+        self.number = number
+        self.function = function
+        self.cell = cell
+        self.submitted = self.finished = self.failed = 0
+        self.announced = False
+        """Whether the event hub knows it."""
+
+    def definition(self) -> NameDef:
+        """What the hub is told."""
+        function = self.function
+        return NameDef(
+            self.number,
+            function.name,
+            function.name,
+            function.kind,
+            function.job,
+            function.call_site,
+            self.cell,
+            function.resources,
+            function.actor_id,
+        )
 
 
 class Recorder:
@@ -33,8 +63,8 @@ class Recorder:
         self._rows: list[Row] = []
         self._errors: list[tuple[int, str, str]] = []
         self._dependencies: list[tuple[int, bytes]] = []
-        self._touched: dict[int, Function] = {}
-        self._functions: dict[int, Function] = {}
+        self._touched: dict[int, Calls] = {}
+        self._calls: dict[tuple[int, str], Calls] = {}
         self._workers: dict[bytes, int] = {}
         self._new_workers: list[WorkerDef] = []
         self._new_names: list[NameDef] = []
@@ -47,10 +77,21 @@ class Recorder:
         """Whether there is something to flush."""
         return bool(self._touched or self._rows or self._fresh)
 
+    def _calls_of(self, task: Task) -> Calls:
+        function, cell = task.function, task.context.cell
+        calls = function.calls
+        if calls is None or calls.cell != cell:
+            key = (function.definition.number, cell)
+            calls = self._calls.get(key)
+            if calls is None:
+                calls = self._calls[key] = Calls(len(self._calls) + 1, function, cell)
+            function.calls = calls
+        return calls
+
     def submitted(self, task: Task) -> None:
-        function = task.function
-        function.submitted += 1
-        self._touched[function.definition.number] = function
+        calls = self._calls_of(task)
+        calls.submitted += 1
+        self._touched[calls.number] = calls
         if len(self._fresh) < self._config.event_rows_max:
             self._fresh.append(task)
         else:
@@ -58,12 +99,12 @@ class Recorder:
 
     def ended(self, task: Task, result: Result | None, failure: Failed | None, now: float) -> None:
         """A task has its outcome."""
-        function = task.function
+        calls = self._calls_of(task)
         if failure is None:
-            function.finished += 1
+            calls.finished += 1
         else:
-            function.failed += 1
-        self._touched[function.definition.number] = function
+            calls.failed += 1
+        self._touched[calls.number] = calls
         self._add_outcome(task, result, failure, now)
 
     def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
@@ -96,7 +137,7 @@ class Recorder:
                 task.id,
                 events.FINISHED if failure is None else events.FAILED,
                 task.attempt,
-                task.function.definition.number,
+                self._calls_of(task).number,
                 self._worker_number(task),
                 task.submitted_at + offset,
                 task.ready_at + offset if task.ready_at else 0.0,
@@ -123,9 +164,9 @@ class Recorder:
 
     def send_names_again(self) -> None:
         """The hub was restarted: it knows no names and no workers any more."""
-        self._new_names = [name_of(function) for function in self._functions.values()]
+        self._new_names = [calls.definition() for calls in self._calls.values()]
         self._workers.clear()
-        self._touched.update(self._functions)
+        self._touched.update((calls.number, calls) for calls in self._calls.values())
 
     def _snapshot(self, task: Task, state: int) -> None:
         """A row for a task that is not over yet."""
@@ -137,7 +178,7 @@ class Recorder:
                 task.id,
                 state,
                 task.attempt,
-                task.function.definition.number,
+                self._calls_of(task).number,
                 self._worker_number(task),
                 task.submitted_at + offset,
                 task.ready_at + offset if task.ready_at else 0.0,
@@ -149,8 +190,14 @@ class Recorder:
             )
         )
 
-    def flush(self, leases: dict[str, Lease]) -> TaskRows | None:
-        """What has changed since the last flush, None if nothing has."""
+    def flush(self, connections: Iterable[Connection]) -> TaskRows | None:
+        """What has changed since the last flush, None if nothing has.
+
+        Parameters
+        ----------
+        connections
+            To workers and actors: what was sent there first, runs.
+        """
         for task in self._fresh:
             if task.state is not DONE:
                 waiting = events.PENDING_ARGS_AVAIL if task.missing else events.PENDING_NODE_ASSIGNMENT
@@ -158,8 +205,8 @@ class Recorder:
                 self._snapshot(task, events.SUBMITTED_TO_WORKER if pushed else waiting)
         self._fresh.clear()
         running: set[tuple[bytes, int]] = set()
-        for lease in leases.values():
-            for task in islice(lease.inflight.values(), 1):
+        for connection in connections:
+            for task in islice(connection.inflight.values(), 1):
                 key = (task.id, task.attempt)
                 running.add(key)
                 if key not in self._reported_running:
@@ -176,11 +223,10 @@ class Recorder:
 
     def _columns(self, rows: list[Row]) -> TaskRows:
         columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * 12
-        for function in self._touched.values():
-            if not function.announced:
-                function.announced = True
-                self._functions[function.definition.number] = function
-                self._new_names.append(name_of(function))
+        for calls in self._touched.values():
+            if not calls.announced:
+                calls.announced = True
+                self._new_names.append(calls.definition())
         ids: tuple[bytes, ...] = columns[0]
         parents: tuple[bytes, ...] = columns[11]
         first = parents[0] if parents else b""
@@ -202,25 +248,9 @@ class Recorder:
             errors=self._errors,
             dependencies=self._dependencies,
             totals=[
-                (number, function.submitted, function.finished, function.failed, 0)
-                for number, function in self._touched.items()
+                (number, calls.submitted, calls.finished, calls.failed, 0) for number, calls in self._touched.items()
             ],
             dropped=self.dropped,
             new_names=self._new_names,
             new_workers=self._new_workers,
         )
-
-
-def name_of(function: Function) -> NameDef:
-    """What the hub is told about a function."""
-    return NameDef(
-        function.definition.number,
-        function.name,
-        function.name,
-        function.kind,
-        function.job,
-        function.call_site,
-        function.cell,
-        function.resources,
-        function.actor_id,
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.inbox import Ask
+from raynb.runtime.core.inbox import Answer, Ask
 from raynb.runtime.core.ownership import Wake
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.values import Failed
@@ -47,6 +47,12 @@ class Requests:
         ask.answer.reply = message
         ask.answer.waiter.needed = 0
         return ask, [Wake(ask.answer.waiter)]
+
+    def forget(self, answer: Answer) -> None:
+        """Who asked has given up: it is not asked again."""
+        for number, (ask, _) in list(self._open.items()):
+            if ask.answer is answer:
+                del self._open[number]
 
     def failures(self, failure: Failed) -> list[Reply]:
         """The replies that stand for all open requests when nobody will answer any more."""

@@ -13,7 +13,8 @@ Rules
    a chain needs no round trip for each link. A worker that misses an input returns the task unstarted.
 5. A worker's death fails only what it had started (its page tells the last ``seq``): this spends a retry; the rest is
    queued again, at the front, and spends none.
-6. An idle lease is kept ``lease_idle_s`` for the next task, unless the node manager asks for it.
+6. An idle lease is kept ``lease_idle_s`` for the next task. One that the node manager asks back gets no more tasks, and
+   goes back when what it was sent has ended.
 
 What it never knows: sockets, threads, the values of objects (`Ownership` keeps them).
 """
@@ -143,6 +144,8 @@ class Scheduler:
         self.by_worker: dict[str, Lease] = {}
         self._changed: set[int] = set()
         """Keys of pools that may have something to do."""
+        self._drained = False
+        """A lease that is asked back has nothing more to do."""
         self._followers: dict[str, list[Task]] = {}
         """By worker: tasks submitted in this event that follow their inputs there."""
 
@@ -218,6 +221,7 @@ class Scheduler:
     def _may_follow(self, task: Task, lease: Lease) -> bool:
         return (
             lease.pool.key == task.function.key
+            and not lease.reclaimed
             and task.function.duration_s <= self._budget_s
             and lease.work_s < self._budget_s
             and len(lease.inflight) < self._config.batch_tasks_max
@@ -234,6 +238,9 @@ class Scheduler:
     def pump(self, now: float) -> list[Any]:
         """Push what can be pushed, steal, and state the demand; to be called at the end of each event."""
         effects: list[Any] = []
+        if self._drained:
+            self._drained = False
+            self._return_idle(now, effects)
         if self._followers:
             followers, self._followers = self._followers, {}
             for worker, tasks in followers.items():
@@ -248,8 +255,10 @@ class Scheduler:
         queue = pool.queue
         if queue and pool.leases:
             # The emptiest first, and no more than an equal share each: the last tasks of a queue end together.
-            leases = sorted(pool.leases.values(), key=lambda lease: lease.work_s)
-            share = -(-len(queue) // len(leases))
+            leases = sorted(
+                (lease for lease in pool.leases.values() if not lease.reclaimed), key=lambda lease: lease.work_s
+            )
+            share = -(-len(queue) // max(1, len(leases)))
             for lease in leases:
                 if not queue:
                     break
@@ -357,6 +366,7 @@ class Scheduler:
         if not lease.inflight:
             lease.idle_since = now
             lease.stealing = False
+            self._drained |= lease.reclaimed
         task.function.measure(duration_s)
         self._changed.add(lease.pool.key)
         return task

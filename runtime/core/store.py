@@ -80,6 +80,15 @@ class Holder(Struct, frozen=True):
     objects: int
 
 
+class WaitsForRoom(Struct, frozen=True):
+    """A process that the store had no room for so far; ``size`` in bytes."""
+
+    address: str
+    owner: str
+    size: int
+    waits_s: float
+
+
 class _Client(Struct):
     address: str
     pid: int
@@ -370,6 +379,13 @@ class StoreMachine:
         return [
             Holder(self._who(group.owner), group.owner, group.note, group.size, group.count)
             for group in self.index.largest_groups(n)
+        ]
+
+    def waiting(self, now: float) -> list[WaitsForRoom]:
+        """Who waits for room, the longest first."""
+        return [
+            WaitsForRoom(waiting.client, self._who(waiting.client), waiting.size, now - waiting.since)
+            for waiting in self._waiting.values()
         ]
 
     def _who(self, address: str) -> str:

@@ -113,15 +113,16 @@ class Streams:
             stream.closed = True
             del self.streams[task_id]
 
-    def left_behind(self, node: str, oid: bytes) -> None:
-        """A copy of an object that nobody will tell of: of an item that is still to come, perhaps."""
-        stream = self.streams.get(task_of(oid))
-        if stream is not None and not stream.closed and stream.total is None:
-            index = index_of(oid) - FIRST_ITEM_INDEX
-            if index >= stream.received:
-                stream.strays[index] = node
-                return
-        self._objects.left_behind(node, oid)
+    def left_behind(self, node: str, oids: Iterable[bytes]) -> None:
+        """Copies of objects that nobody will tell of: of items that are still to come, perhaps."""
+        for oid in oids:
+            stream = self.streams.get(task_of(oid))
+            if stream is not None and not stream.closed and stream.total is None:
+                index = index_of(oid) - FIRST_ITEM_INDEX
+                if index >= stream.received:
+                    stream.strays[index] = node
+                    continue
+            self._objects.left_behind(node, oid)
 
     def _free_strays(self, stream: Stream) -> None:
         strays, stream.strays = stream.strays, {}

@@ -24,6 +24,7 @@ from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 
 if TYPE_CHECKING:
     from raynb.runtime.core.actors import ActorClient
+    from raynb.runtime.core.recorder import Calls
     from raynb.runtime.core.scheduler import Lease
 
 WAITING, QUEUED, PUSHED, DONE = "WAITING", "QUEUED", "PUSHED", "DONE"
@@ -64,18 +65,14 @@ class Function(Struct, gc=False):
     max_retries: int = 3
     runtime_env: str = ""
     call_site: str = ""
-    cell: str = ""
     kind: int = 0
     """Index into `raynb.runtime.messages.events.TASK_KINDS`."""
     job: bytes = b""
     actor_id: bytes = b""
     duration_s: float = UNMEASURED_S
     """Moving average of what one call takes."""
-    submitted: int = 0
-    finished: int = 0
-    failed: int = 0
-    announced: bool = False
-    """Whether the event hub knows it."""
+    calls: Calls | None = None
+    """Its counts for the cell that has called it last; belongs to `Recorder`."""
 
     def measure(self, duration_s: float) -> None:
         if duration_s < TASK_FLOOR_S:

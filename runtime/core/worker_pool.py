@@ -7,8 +7,9 @@ Rules
 2. As many workers as the node has CPUs are kept (ordered at the start, replaced when they die or become actors). More
    are ordered for demands whose resources are free but which find no idle worker, since others wait in ``get``.
 3. A worker is pristine until its first lease and belongs to that lease's ``runtime_env`` from then on.
-4. Idle workers beyond the node's CPUs are asked to leave after ``worker_idle_s``, the longest idle first. The worker
-   itself decides: one that owns live objects stays. It says `LeaveNode` when it goes.
+4. Idle workers beyond the node's CPUs are asked to leave after ``worker_idle_s``, the longest idle first; at once where
+   the node has fewer CPUs than before. The worker itself decides: one that owns live objects stays. It says
+   `LeaveNode` when it goes.
 5. Every state but IDLE, LEASED and ACTOR has a deadline: one that doesn't join in time, or doesn't end when it was
    told to, is killed. One that is stopped (SIGSTOP) is killed after `STOPPED_PATIENCE_S`. Silence alone never kills.
 6. When workers die before they join, or soon after it without having begun a task, the next are ordered after a pause
@@ -136,6 +137,8 @@ class WorkerPool:
         self.start_failure = ""
         self._no_order_before = 0.0
         self.limit_told = False
+        self._shrinking = False
+        """There are more than are kept, because fewer are kept than before."""
 
     def __repr__(self) -> str:
         return f"<WorkerPool {len(self.workers)} workers, {len(self._idle)} idle, {self._starting} starting>"
@@ -151,8 +154,7 @@ class WorkerPool:
         """Order workers: for ``wanted`` demands that could run at once, and up to the number that is kept (rule 2)."""
         if now < self._no_order_before:
             return []
-        kept = sum(1 for w in self.workers.values() if w.state in (IDLE, LEASED, STARTING) and not w.blocked)
-        count = max(wanted - self._starting, self.cpus - kept)
+        count = max(wanted - self._starting, self.cpus - self._kept())
         count = min(count, self.room - self._starting)
         if count <= 0:
             return []
@@ -352,12 +354,25 @@ class WorkerPool:
                     effects += self.kill(worker, "it did not end in time", now, intended=worker.intended)
         return effects + self._reap(now)
 
+    def resize(self, cpus: int, now: float) -> list[Any]:
+        """Keep as many workers as this from now on."""
+        self._shrinking = cpus < self.cpus
+        self.cpus = cpus
+        return self._reap(now)
+
+    def _kept(self) -> int:
+        """Those that count towards the number that is kept."""
+        return sum(1 for w in self.workers.values() if w.state in (IDLE, LEASED, STARTING) and not w.blocked)
+
     def _reap(self, now: float) -> list[Any]:
         surplus = len(self._idle) - self.cpus
+        if self._shrinking:
+            surplus = self._kept() - self.cpus
+            self._shrinking = surplus > 0
         effects: list[Any] = []
         patience = self._config.worker_idle_s
         for worker in self._idle.values():
-            if surplus <= 0 or now - worker.since < patience:
+            if surplus <= 0 or (now - worker.since < patience and not self._shrinking):
                 break
             surplus -= 1
             if worker.asked_to_leave is None or now - worker.asked_to_leave >= patience:

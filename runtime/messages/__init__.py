@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from raynb.runtime.messages import events, gcs, node, objects, tasks
+from raynb.runtime.messages import events, gcs, node, objects, tasks, why
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
 Message = (
@@ -58,6 +58,7 @@ Message = (
     | node.WhyWaiting
     | node.StoreUsage
     | node.AreAlive
+    | node.ScaleNode
     | gcs.RegisterNode
     | gcs.NodeRegistered
     | gcs.RegisterJob
@@ -78,6 +79,8 @@ Message = (
     | events.ObjectRows
     | events.ReportObjects
     | events.SendNames
+    | why.WhyObject
+    | why.WhatRuns
 )
 
 MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = get_args(Message)

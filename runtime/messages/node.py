@@ -262,15 +262,20 @@ class ActorStartFailed(Struct, array_like=True, gc=False, tag=67):
 
 
 class WhyWaiting(Struct, array_like=True, gc=False, tag=68):
-    """Client -> node manager: why does the demand ``key`` wait? Answered by a `Reply` of JSON text."""
+    """Client -> node manager: why does the demand ``key`` wait? Answered by a `Reply` of JSON text.
+
+    ``client``: of another client than the sender. With ``actor_id``: why does this actor wait for a worker?
+    """
 
     request: int
     key: int
+    client: str = ""
+    actor_id: bytes = b""
 
 
 class StoreUsage(Struct, array_like=True, gc=False, tag=69):
     """Client -> node manager. Answered by a `Reply`: JSON with used_bytes, capacity_bytes, objects, holders (largest
-    first)."""
+    first), waiting (processes that wait for room, the longest first)."""
 
     request: int
 
@@ -280,3 +285,14 @@ class AreAlive(Struct, array_like=True, gc=False, tag=70):
     `ProcessDied`, as for a death that was told before the asker had joined."""
 
     addresses: list[str]
+
+
+class ScaleNode(Struct, array_like=True, gc=False, tag=71):
+    """Client -> node manager: offer so many CPUs from now on. Answered by a `Reply` when the GCS knows it: JSON with
+    ``held``, the CPUs that are in use.
+
+    What runs goes on: with fewer CPUs, what is available is negative until enough of it has ended.
+    """
+
+    request: int
+    num_cpus: float

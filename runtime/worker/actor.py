@@ -19,7 +19,7 @@ from raynb.runtime.messages.gcs import ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Value
-from raynb.runtime.worker.runner import MissingDependency, Runner
+from raynb.runtime.worker.runner import MissingDependency, Run, Runner
 
 ASYNC_CONCURRENCY = 1000
 """Calls that an async actor runs at once, unless it says otherwise (Ray's default)."""
@@ -136,7 +136,7 @@ class ActorRunner:
             try:
                 method = self._method(job)
                 args, kwargs = runner.arguments(job, guard)
-                runner.running[thread] = spec.task_id
+                runner.running[thread] = Run(job, started)
                 value = method(*args, **kwargs)
             finally:
                 runner.running.pop(thread, None)
@@ -250,6 +250,7 @@ class ActorRunner:
             loop.call_soon_threadsafe(task.cancel)
 
         runner.interrupts[spec.task_id] = stop
+        runner.awaited[spec.task_id] = Run(job, started)
         args: Any = None
         kwargs: Any = None
         values: list[Value]
@@ -273,6 +274,7 @@ class ActorRunner:
             values, retryable = self._of_error(job, error)
         finally:
             runner.interrupts.pop(spec.task_id, None)
+            runner.awaited.pop(spec.task_id, None)
             limit.release()
         self._conclude(job, guard, values, retryable, started, begin)
         if self._ended:

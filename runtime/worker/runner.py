@@ -13,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client.client import Client
@@ -37,10 +37,19 @@ from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Inline, Local, Value
+from raynb.runtime.messages.why import WhatRuns
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
+from raynb.runtime.worker.what_runs import what_runs
 
 FUNCTIONS_MAX = 1000
+
+
+class Run(NamedTuple):
+    """A job that runs, since this time (wall-clock seconds)."""
+
+    job: Job
+    started: float
 
 
 class MissingDependency(Exception):
@@ -72,11 +81,13 @@ class Runner:
         self._recent_bytes = 0
         self._jobs_seen: set[bytes] = set()
         self._interrupt = b""
-        self.running: dict[int, bytes] = {}
-        """Task that each thread runs, by thread id."""
+        self.running: dict[int, Run] = {}
+        """What each thread runs, by thread id."""
         self._main = threading.main_thread().ident or 0
         self.interrupts: dict[bytes, Callable[[], None]] = {}
         """How to interrupt a call of an async actor, by task id."""
+        self.awaited: dict[bytes, Run] = {}
+        """The calls that an async actor runs, by task id."""
 
     def attach(self, client: Client, output: OutputRouter) -> None:
         self.client = client
@@ -91,7 +102,9 @@ class Runner:
 
     def on_message(self, sender: str, message: Message) -> None:
         """A message that is not for the client machine."""
-        if ExecutorMachine.concerns(message):
+        if isinstance(message, WhatRuns):
+            self.client.host.transport.send(sender, what_runs(self, message))
+        elif ExecutorMachine.concerns(message):
             self._perform(self.machine.handle(Received(sender, message), time.monotonic()))
 
     def on_blocked(self, blocked: bool) -> None:
@@ -145,12 +158,12 @@ class Runner:
         stop = self.interrupts.get(effect.task_id)
         if stop is not None:
             stop()
-        elif effect.force and effect.task_id in self.running.values():
+        elif effect.force and any(run.job.spec.task_id == effect.task_id for run in list(self.running.values())):
             # Results of earlier tasks are not lost with it.
             self.flush()
             self.client.stop()
             os._exit(1)
-        elif self.running.get(self._main) == effect.task_id:
+        elif self._runs_in_main(effect.task_id):
             self._interrupt = effect.task_id
             signal.pthread_kill(self._main, signal.SIGINT)
 
@@ -213,8 +226,12 @@ class Runner:
 
     def _on_signal(self, number: int, frame: Any) -> None:
         target, self._interrupt = self._interrupt, b""
-        if target and self.running.get(self._main) == target:
+        if target and self._runs_in_main(target):
             raise KeyboardInterrupt
+
+    def _runs_in_main(self, task_id: bytes) -> bool:
+        run = self.running.get(self._main)
+        return run is not None and run.job.spec.task_id == task_id
 
     def run(self, job: Job) -> None:
         """Run one task and note its outcome. Nothing of the user's gets out of here."""
@@ -239,7 +256,7 @@ class Runner:
             try:
                 function = self.function(job.function)
                 args, kwargs = self.arguments(job, guard)
-                self.running[thread] = spec.task_id
+                self.running[thread] = Run(job, started)
                 value = function(*args, **kwargs)
             finally:
                 self.running.pop(thread, None)

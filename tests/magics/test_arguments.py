@@ -17,7 +17,8 @@ from raynb.magics.arguments import (
     parse,
     split_expression,
 )
-from raynb.magics.commands import COMMANDS, InitOptions, listing
+from raynb.magics.commands import COMMANDS, listing
+from raynb.magics.commands.lifetime import InitOptions
 from raynb.magics.completion import candidates
 from raynb.magics.errors import OptionError
 from raynb.magics.words import split
@@ -104,7 +105,9 @@ def test_what_cannot_be_read_is_said(line: str, words: str) -> None:
         remote(line)
 
 
-@pytest.mark.parametrize("options", [RemoteOptions, ExpressionOptions, *COMMANDS.values()])
+@pytest.mark.parametrize(
+    "options", [RemoteOptions, ExpressionOptions, *(command.options for command in COMMANDS.values())]
+)
 def test_help_lists_every_option_and_exits_nothing(options: type[Options]) -> None:
     with pytest.raises(HelpRequested) as help:
         parse(options, ["--help"])

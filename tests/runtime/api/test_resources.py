@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -79,6 +80,16 @@ def test_a_fraction_of_a_custom_resource_can_be_asked_for(ray: Ray, gate: Gate) 
     wait_until(lambda: available(ray, "special") == 0.5)
     gate.open()
     ray.get(refs)
+
+
+def test_a_long_queue_of_small_tasks_lets_a_large_one_in_between(ray: Ray) -> None:
+    small = ray.remote(lambda: time.sleep(0.02))
+    many = [small.remote() for _ in range(100 * CPUS)]
+    ray.get(many[:CPUS])
+    large = ray.remote(num_cpus=CPUS)(lambda: "had its turn").remote()
+    assert ray.get(large, timeout=30) == "had its turn"
+    assert ray.wait(many, num_returns=len(many), timeout=0)[1], "not only after all of them"
+    ray.get(many)
 
 
 def test_a_task_that_asks_for_what_nobody_has_waits(ray: Ray) -> None:

@@ -204,6 +204,26 @@ def test_infeasible_is_said_once_and_waits_outside_of_the_queue_until_totals_cha
     assert leases.serve(lambda demand: "w1", 1, 2.0).granted
 
 
+def test_a_node_that_was_made_smaller_asks_the_newest_leases_back_and_no_more_than_needed() -> None:
+    node = Node(CPU=4)
+    granted = node.demand("a", 4, CPU=1).granted
+    node.leases.set_total(to_units({"CPU": 2}), node.now)
+    assert node.serve().reclaim == {"a": [granted[3].number, granted[2].number]}
+    assert node.serve().reclaim == {}, "once"
+    assert not node.release(granted[3]).granted
+    assert not node.release(granted[2]).granted, "two run, and there are two CPUs"
+    assert len(node.release(granted[1]).granted) == 1
+
+
+def test_actors_and_those_who_wait_are_not_asked_back_when_a_node_is_made_smaller() -> None:
+    node = Node(CPU=3)
+    node.actor(1, CPU=1)
+    waiting, running = node.demand("a", 2, CPU=1).granted
+    node.leases.block(waiting.token, True)
+    node.leases.set_total(to_units({"CPU": 1}), node.now)
+    assert node.serve().reclaim == {"a": [running.number]}
+
+
 def test_a_demand_without_a_worker_is_counted_but_never_beyond_the_room() -> None:
     node = Node(workers=0, CPU=4)
     assert node.demand("a", 100, CPU=1).workers_wanted == 4
@@ -282,6 +302,10 @@ class LeaseHistory(RuleBasedStateMachine):
         self.leases.release(grant, self.now)
         if not dead:
             self.idle.append(grant.token)
+
+    @rule(cpus=st.integers(0, 4))
+    def resize(self, cpus: int) -> None:
+        self.leases.set_total({**self.leases.total, **to_units({"CPU": cpus})}, self.now)
 
     @precondition(lambda self: self.leases.by_token)
     @rule(data=st.data(), blocked=st.booleans())

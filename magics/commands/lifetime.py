@@ -1,11 +1,17 @@
-"""The commands of `%raynb` and their options, as values with types."""
+"""`%raynb init` and `%raynb stop`: the beginning and the end of a notebook's cluster."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from raynb.magics.amounts import amounts
 from raynb.magics.arguments import Options, number, option, resources, size
+from raynb.magics.errors import OptionError
+from raynb.magics.session import Session
+from raynb.runtime.api import cluster
+from raynb.runtime.api import session as connection
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,7 @@ class InitOptions(Options):
 
     address: str | None = field(
         default=None,
-        metadata=option("the cluster to attach to (auto: the one that runs)", metavar="ADDRESS"),
+        metadata=option("the cluster to attach to (auto: the one that runs)", metavar="ADDRESS", complete=("auto",)),
     )
     num_cpus: float | None = field(
         default=None,
@@ -41,24 +47,25 @@ class InitOptions(Options):
 
 
 @dataclass(frozen=True)
-class StatusOptions(Options):
-    """Show the nodes and how much of their resources is in use."""
-
-    usage: ClassVar[str] = "%raynb status"
-
-
-@dataclass(frozen=True)
 class StopOptions(Options):
     """Disconnect from the cluster, and stop it if this notebook has started it."""
 
     usage: ClassVar[str] = "%raynb stop"
 
 
-COMMANDS: dict[str, type[Options]] = {"init": InitOptions, "status": StatusOptions, "stop": StopOptions}
-"""Each command's class of options, whose docstring is its help."""
+def init(options: InitOptions, session: Session) -> None:
+    """Start or attach, and say to what."""
+    if connection.is_initialized():
+        raise OptionError("this notebook has a cluster already: %raynb status shows it, %raynb stop ends it")
+    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
+    context = connection.init(**{name: value for name, value in given.items() if value is not None})
+    print(f"raynb runs on {amounts(cluster.cluster_resources())}; session {context['session_dir']}")
 
 
-def listing() -> str:
-    """The commands, a line each."""
-    lines = [f"  {name:<8} {' '.join((options.__doc__ or '').split())}" for name, options in COMMANDS.items()]
-    return "\n".join(["usage: %raynb COMMAND [options]", "", *lines, "", "%raynb COMMAND --help lists its options."])
+def stop(options: StopOptions, session: Session) -> None:
+    """Shut down, and say so."""
+    if not connection.is_initialized():
+        print("No cluster to stop.")
+        return
+    connection.shutdown()
+    print("Stopped.")
