@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from raynb._version import __version__
 from raynb.output import CellOutputs
+from raynb.reprs import LiveCards, install, uninstall
 from raynb.runtime.api import session
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
@@ -51,6 +52,7 @@ class CellLink:
         self._ahead = self._moved_on()
         """By how much the shell's count has moved on when a cell begins: some versions of IPython count before."""
         self.outputs = CellOutputs(self._send, lambda: self._setting("fold_lines"))
+        self.cards = LiveCards(self._send, lambda: self.token)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._do_shutdown: Any = None
 
@@ -145,6 +147,8 @@ class CellLink:
     def close(self) -> None:
         """Leave the kernel as it was."""
         self.outputs.close()
+        self.cards.close()
+        uninstall(self.shell.display_formatter)
         if self._do_shutdown is not None:
             self.kernel.do_shutdown = self._do_shutdown
         if self._loop is not None:
@@ -168,6 +172,7 @@ def load(shell: InteractiveShell) -> None:
         session.notebook = link.notebook
     custom: Any = shell
     custom.set_custom_exc(SHOWN_HERE, show_error)
+    install(link.shell.display_formatter, link.cards if link.kernel is not None else None)
     session.output_sink = link.output
     session.on_connect = link.enter
     session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0

@@ -39,12 +39,13 @@ def why(ref: Any, kind: str, *words: str) -> Why:
     """The answer, once it is of this kind and has all the words: what leads to it may be under way still."""
     last: list[Why] = []
 
-    def answer() -> Why | None:
+    def answered() -> bool:
         last[:] = [ref.why()]
-        return last[0] if last[0].kind == kind and all(word in last[0].sentence for word in words) else None
+        return last[0].kind == kind and all(word in last[0].sentence for word in words)
 
     try:
-        return wait_until(answer)
+        wait_until(answered)
+        return last[0]
     except AssertionError:
         raise AssertionError(f"{last[0].kind}: {last[0]}, which is not {kind}: {words}") from None
 

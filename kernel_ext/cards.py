@@ -1,0 +1,169 @@
+"""Cards of references, actors and remote functions: a title, a state (a colour, a shape and a word) and a few facts, as
+HTML and as plain text that says the same."""
+
+from __future__ import annotations
+
+import html
+import inspect
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from raynb.runtime.api.actors import ActorClass, ActorHandle
+from raynb.runtime.api.cluster import query
+from raynb.runtime.api.functions import RemoteFunction
+from raynb.runtime.client import refs
+from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.messages.errors import RayError
+from raynb.runtime.messages.values import Failed, Stored
+
+LOOKED_INTO_BYTES_MAX: Final = 1_000_000
+"""Larger values are not unpickled for a look."""
+TEXT_MAX: Final = 120
+
+READY, RUNNING, WAITING, FAILED, NEUTRAL = "ready", "running", "waiting", "failed", "neutral"
+_COLOURS: Final = {READY: "#009E73", RUNNING: "#0072B2", WAITING: "#E69F00", FAILED: "#D55E00", NEUTRAL: "#888888"}
+_MARKS: Final = {READY: "●", RUNNING: "▶", WAITING: "◌", FAILED: "✖", NEUTRAL: "■"}
+"""By colour and by shape (Okabe and Ito's palette)."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is shown of one object.
+
+    Attributes
+    ----------
+    look
+        One of the five above.
+    final
+        Nothing about it will change.
+    """
+
+    title: str
+    look: str
+    state: str
+    facts: list[str] = field(default_factory=list)
+    final: bool = True
+
+    def text(self) -> str:
+        """In a terminal, and beside the HTML."""
+        return f"<{self.title}: {'; '.join([self.state, *self.facts])}>"
+
+    def html(self) -> str:
+        mark = f"<span style='color:{_COLOURS[self.look]}' aria-hidden='true'>{_MARKS[self.look]}</span>"
+        facts = "".join(f"<div style='opacity:.75;margin-left:1.4em'>{html.escape(fact)}</div>" for fact in self.facts)
+        return (
+            f"<div style='line-height:1.5'>{mark} <code style='background:none'>{html.escape(self.title)}</code> "
+            f"<strong>{html.escape(self.state)}</strong>{facts}</div>"
+        )
+
+    def bundle(self) -> dict[str, str]:
+        return {"text/plain": self.text(), "text/html": self.html()}
+
+
+# -- what there is to say
+
+
+def card_of(value: Any) -> Card:
+    """The card of a reference, a handle, an actor class or a remote function."""
+    if isinstance(value, ObjectRef):
+        return _of_ref(value)
+    if isinstance(value, ActorHandle):
+        return _of_actor(value)
+    if isinstance(value, ActorClass):
+        return Card(value._cls.__name__, NEUTRAL, f"actor class, {_options(value)}", _doc(value._cls))
+    assert isinstance(value, RemoteFunction)
+    signature = ""
+    with suppress(TypeError, ValueError):
+        signature = str(inspect.signature(value._function))
+    return Card(f"{value._qualified_name()}{signature}", NEUTRAL, f"remote function, {_options(value)}", _doc(value))
+
+
+def _of_ref(ref: ObjectRef[Any]) -> Card:
+    title = f"ObjectRef({ref.hex()[:8]}…)"
+    if not refs.connected():
+        return Card(title, NEUTRAL, "of a cluster that is gone")
+    client = refs.current()
+    entry = client.machine.objects.entries.get(ref.binary())
+    value = entry.value if entry is not None else None
+    if value is None:
+        why = ref.why()
+        look = RUNNING if why.kind == "running" else FAILED if why.kind in ("failed", "cancelled", "lost") else WAITING
+        final = why.kind in ("failed", "cancelled", "lost", "node", "infeasible")
+        return Card(title, look, _short(why.sentence), [why.fix] if why.fix else [], final=final)
+    if isinstance(value, Failed):
+        *_, last = value.message.strip().splitlines() or [value.kind]
+        return Card(title, FAILED, "failed", [_short(last)])
+    place, size = (
+        ("in shared memory", value.size) if isinstance(value, Stored) else ("in this process", len(value.data))
+    )
+    facts = [f"{_bytes(size)} {place}"]
+    if size <= LOOKED_INTO_BYTES_MAX or (entry is not None and "array" in entry.note):
+        with suppress(Exception):  # a value that can't be unpickled here is still there
+            facts.insert(0, _shape(client.load(value)))
+    elif entry is not None and entry.note:
+        facts.insert(0, entry.note)
+    return Card(title, READY, "ready", facts)
+
+
+def _shape(value: Any) -> str:
+    kind = type(value)
+    name = kind.__name__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__name__}"
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        dtype = getattr(value, "dtype", "")
+        return f"{name} {tuple(shape)} {dtype}".rstrip()
+    if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
+        return f"{name}: {_short(repr(value))}"
+    with suppress(TypeError):
+        return f"{name} of {len(value):,}"
+    return name
+
+
+def _of_actor(handle: ActorHandle) -> Card:
+    title = f"{handle._class_name} actor {handle._actor_id.hex()[:8]}…"
+    methods = ", ".join(name for name in dir(handle))
+    facts = [f"methods: {_short(methods)}"] if methods else []
+    if not refs.connected():
+        return Card(title, NEUTRAL, "of a cluster that is gone")
+    rows: list[dict[str, Any]] = []
+    with suppress(RayError):
+        rows = query("actors", timeout_s=2.0, id=handle._actor_id.hex(), detail=True)["rows"]
+    if not rows:
+        return Card(title, WAITING, "not known yet", facts, final=False)
+    row = rows[0]
+    if row["name"]:
+        facts.insert(0, f"named {row['name']!r} in {row['ray_namespace']!r}")
+    if row["num_restarts"]:
+        facts.insert(0, f"restarted {row['num_restarts']} times")
+    if row["state"] == "ALIVE":
+        return Card(title, READY, f"alive (pid {row['pid']})", facts, final=False)
+    if row["state"] == "DEAD":
+        cause = row.get("death_cause")
+        return Card(title, FAILED, "dead", [_short(str(cause)), *facts] if cause else facts)
+    return Card(title, WAITING, row["state"].lower().replace("_", " "), facts, final=False)
+
+
+def _options(value: RemoteFunction | ActorClass) -> str:
+    given = {name: option for name, option in value._options.items() if option is not None}
+    asked = [f"{name}={given[name]!r}" for name in sorted(given) if name not in ("num_returns",)]
+    return ", ".join(asked) if asked else "usual options"
+
+
+def _doc(value: Any) -> list[str]:
+    lines = (getattr(value, "__doc__", None) or "").strip().splitlines()
+    return [_short(lines[0])] if lines else []
+
+
+def _short(text: str) -> str:
+    clean = "".join(char if char.isprintable() else " " for char in text)
+    return clean if len(clean) <= TEXT_MAX else f"{clean[: TEXT_MAX - 1]}…"
+
+
+def _bytes(size: int) -> str:
+    amount = float(size)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
