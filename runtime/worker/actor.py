@@ -15,6 +15,7 @@ from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.core.executor import Job, refusal
 from raynb.runtime.core.inbox import Outgoing
+from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages.gcs import ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
@@ -136,11 +137,14 @@ class ActorRunner:
             try:
                 method = self._method(job)
                 args, kwargs = runner.arguments(job, guard)
-                runner.running[thread] = Run(job, started)
+                runner.begin(thread, Run(job, started))
                 value = method(*args, **kwargs)
+                values = runner.outcome.of_value(job, value) if spec.num_returns == STREAMING else None
             finally:
                 runner.running.pop(thread, None)
-            values, retryable = runner.outcome.of_value(job, value), False
+            if values is None:
+                values = runner.outcome.of_value(job, value)
+            retryable = False
             value = args = kwargs = None  # type: ignore[assignment]
         except BaseException as error:
             args = kwargs = None  # type: ignore[assignment]
@@ -255,6 +259,8 @@ class ActorRunner:
         kwargs: Any = None
         values: list[Value]
         try:
+            if spec.task_id in runner.cancelled:
+                raise asyncio.CancelledError
             method = self._method(job)
             args, kwargs = runner.arguments(job, guard)
             value = method(*args, **kwargs)

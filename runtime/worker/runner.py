@@ -33,6 +33,7 @@ from raynb.runtime.core.executor import (
     refusal,
 )
 from raynb.runtime.core.inbox import Outgoing
+from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, TasksDone, TasksReturned
@@ -43,6 +44,7 @@ from raynb.runtime.worker.output import OutputRouter
 from raynb.runtime.worker.what_runs import what_runs
 
 FUNCTIONS_MAX = 1000
+CANCELLED_MAX = 1000
 
 
 class Run(NamedTuple):
@@ -81,6 +83,9 @@ class Runner:
         self._recent_bytes = 0
         self._jobs_seen: set[bytes] = set()
         self._interrupt = b""
+        self.cancelled: set[bytes] = set()
+        """Tasks that were not waiting any more when they were to be interrupted. One that has been taken, and runs none
+        of the user's code yet, looks here."""
         self.running: dict[int, Run] = {}
         """What each thread runs, by thread id."""
         self._main = threading.main_thread().ident or 0
@@ -153,6 +158,10 @@ class Runner:
             os._exit(0)
 
     def _on_interrupt(self, effect: Interrupt) -> None:
+        # First: whoever begins to run it either is seen here, or sees this.
+        if len(self.cancelled) >= CANCELLED_MAX:
+            self.cancelled.clear()  # of tasks that are long over
+        self.cancelled.add(effect.task_id)
         if effect.recursive:
             self.client.machine.cancel_children(effect.task_id, time.monotonic())
         stop = self.interrupts.get(effect.task_id)
@@ -256,11 +265,15 @@ class Runner:
             try:
                 function = self.function(job.function)
                 args, kwargs = self.arguments(job, guard)
-                self.running[thread] = Run(job, started)
+                self.begin(thread, Run(job, started))
                 value = function(*args, **kwargs)
+                # A generator's code runs only now.
+                values = self.outcome.of_value(job, value) if spec.num_returns == STREAMING else None
             finally:
                 self.running.pop(thread, None)
-            values, retryable = self.outcome.of_value(job, value), False
+            if values is None:
+                values = self.outcome.of_value(job, value)
+            retryable = False
             value = args = kwargs = None  # type: ignore[assignment]
         except MissingDependency:
             self.client.post(Outgoing(job.sender, TasksReturned([spec.seq], "dependency"), guarded=True))
@@ -276,6 +289,19 @@ class Runner:
         if self.machine.queue:
             self._remember(spec.task_id, values)
         self.note(job.sender, Result(spec.seq, started, duration, values, retryable))
+
+    def begin(self, thread: int, run: Run) -> None:
+        """A thread is about to run a task's code.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            It was cancelled on its way here.
+        """
+        self.running[thread] = run
+        if self.cancelled and run.job.spec.task_id in self.cancelled:
+            self.cancelled.discard(run.job.spec.task_id)
+            raise KeyboardInterrupt
 
     def note(self, sender: str, result: Result) -> None:
         """Have a result sent: now, or with those that follow within a millisecond."""
