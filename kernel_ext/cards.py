@@ -14,6 +14,7 @@ from raynb.runtime.api.cluster import query
 from raynb.runtime.api.functions import RemoteFunction
 from raynb.runtime.client import refs
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.client.why import Why
 from raynb.runtime.messages.errors import RayError
 from raynb.runtime.messages.values import Failed, Stored
 
@@ -79,6 +80,13 @@ def card_of(value: Any) -> Card:
     return Card(f"{value._qualified_name()}{signature}", NEUTRAL, f"remote function, {_options(value)}", _doc(value))
 
 
+def _waiting(title: str, why: Why) -> Card:
+    """Of a reference whose value is not there."""
+    look = RUNNING if why.kind == "running" else FAILED if why.kind in ("failed", "cancelled", "lost") else WAITING
+    final = why.kind in ("failed", "cancelled", "lost", "node", "infeasible")
+    return Card(title, look, _short(why.sentence), [why.fix] if why.fix else [], final=final)
+
+
 def _of_ref(ref: ObjectRef[Any]) -> Card:
     title = f"ObjectRef({ref.hex()[:8]}…)"
     if not refs.connected():
@@ -88,9 +96,11 @@ def _of_ref(ref: ObjectRef[Any]) -> Card:
     value = entry.value if entry is not None else None
     if value is None:
         why = ref.why()
-        look = RUNNING if why.kind == "running" else FAILED if why.kind in ("failed", "cancelled", "lost") else WAITING
-        final = why.kind in ("failed", "cancelled", "lost", "node", "infeasible")
-        return Card(title, look, _short(why.sentence), [why.fix] if why.fix else [], final=final)
+        # By now the client has looked at what was said just before: a value that was put is there.
+        entry = client.machine.objects.entries.get(ref.binary())
+        value = entry.value if entry is not None and why.kind == "finished" else None
+        if value is None:
+            return _waiting(title, why)
     if isinstance(value, Failed):
         *_, last = value.message.strip().splitlines() or [value.kind]
         return Card(title, FAILED, "failed", [_short(last)])

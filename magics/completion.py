@@ -115,7 +115,9 @@ def _actors() -> list[str]:
 
 def _functions() -> list[str]:
     from raynb.magics.commands.tasks import function_names
+    from raynb.runtime.client.refs import current
 
+    current().flush_events()  # what was called just now counts
     return function_names()
 
 

@@ -60,6 +60,12 @@ def held_by(namespace: Mapping[str, Any], client: Client) -> dict[bytes, list[st
     return {oid: list(names) for oid, names in found.items()}
 
 
+def stored_sizes(client: Client) -> dict[bytes, int]:
+    """Bytes of the objects in shared memory that this process refers to."""
+    entries = list(client.machine.objects.entries.items())
+    return {oid: entry.value.size for oid, entry in entries if isinstance(entry.value, Stored)}
+
+
 def _objects_of(value: Any, places: _Places) -> Iterator[bytes]:
     if isinstance(value, ObjectRef):
         yield value.binary()

@@ -19,6 +19,7 @@ from raynb.magics.session import Session
 from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.generator import ObjectRefGenerator
+from raynb.runtime.api.named_objects import KEEPER
 from raynb.runtime.client.refs import ObjectRef, current
 from raynb.runtime.messages.ids import (
     ACTOR_ID_BYTES,
@@ -103,8 +104,9 @@ def candidates(namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def actor_names() -> list[str]:
-    """Of the living actors that have one."""
-    return [row["name"] for row in query("named_actors", limit=ROWS_MAX, timeout_s=NAMES_S)["rows"]]
+    """Of the living actors that a person has named."""
+    names = [row["name"] for row in query("named_actors", limit=ROWS_MAX, timeout_s=NAMES_S)["rows"]]
+    return [name for name in names if name != KEEPER]
 
 
 def actor_named(name: str) -> Target | None:

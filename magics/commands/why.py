@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
+from raynb.magics.amounts import size
 from raynb.magics.arguments import Options, option
 from raynb.magics.connected import has_value, need_cluster
+from raynb.magics.holders import held_by, stored_sizes
 from raynb.magics.session import Session
 from raynb.magics.table import Table
 from raynb.magics.targets import resolve
+from raynb.runtime.client.client import Client
 from raynb.runtime.client.inquiry import Inquiry
 from raynb.runtime.client.why import Why
 
 EACH_MAX = 20
+NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,17 @@ class WhyOptions(Options):
     )
 
 
+def with_names(found: Why, client: Client, namespace: Mapping[str, Any]) -> Why:
+    """Where the store is full: which names of the notebook hold most of it."""
+    if found.kind != "store":
+        return found
+    sizes = stored_sizes(client)
+    names = held_by(namespace, client)
+    held = sorted(((sizes[oid], holders) for oid, holders in names.items() if oid in sizes), reverse=True)
+    shown = [f"{', '.join(holders[:NAMES_SHOWN])} ({size(bytes)})" for bytes, holders in held[:NAMES_SHOWN]]
+    return replace(found, fix=f"Here {'; '.join(shown)} hold most. {found.fix}") if shown else found
+
+
 def why(options: WhyOptions, session: Session) -> Why | Table:
     """One sentence; of several references a row for each reason."""
     client = need_cluster()
@@ -40,7 +56,7 @@ def why(options: WhyOptions, session: Session) -> Why | Table:
         oid, owner = target.objects[0] if target.objects else (b"", "")
         return inquiry.actor(target.actor_id, oid, owner)
     if len(target.objects) == 1:
-        return inquiry.object(*target.objects[0])
+        return with_names(inquiry.object(*target.objects[0]), client, session.namespace)
     settled = {oid for oid, _ in target.objects if has_value(client, oid)}
     asked = [place for place in target.objects if place[0] not in settled][:EACH_MAX]
     reasons: dict[str, list[Why]] = {}

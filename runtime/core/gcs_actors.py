@@ -351,11 +351,16 @@ class ActorTable:
         """
         effects: Effects = []
         here: set[bytes] = set()
-        for actor_id, incarnation, worker in living if first else ():
+        for actor_id, incarnation, worker in living:
             actor = self.index.actors.get(actor_id)
             if actor is None or actor.state == DEAD or incarnation < actor.incarnation:
-                why = "its actor has ended"
-                effects += self._steps.kill_stray(node_id, worker, why, actor_id, incarnation)
+                # Also later, for the first list may have been older than what happened meanwhile; but not one that was
+                # asked to end itself.
+                if first or self.index.by_worker.get(worker) is not actor:
+                    why = "its actor has ended"
+                    effects += self._steps.kill_stray(node_id, worker, why, actor_id, incarnation)
+                continue
+            if not first:
                 continue
             here.add(actor_id)
             actor.incarnation, actor.node_id = incarnation, node_id

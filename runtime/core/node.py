@@ -277,23 +277,21 @@ class NodeMachine:
     def _on_kill(self, sender: str, message: KillWorker, now: float) -> list[Any]:
         self._serve_again = True
         worker = self.pool.by_address.get(message.worker)
+        victims = [worker] if worker is not None else []
         if message.actor_id:
             waiting = self.leases.actors.get(message.actor_id)
             if waiting is not None and waiting.start is not None and waiting.start.incarnation <= message.incarnation:
                 self.leases.forget_actor(message.actor_id)
-            worker = self._actor(message.actor_id)
-            if worker is not None and worker.incarnation > message.incarnation:
-                worker = None
-        if worker is None:
-            return []
-        return self.pool.kill(worker, message.reason, now, intended=True)
+            # A GCS that was away may have had a later incarnation started beside an earlier one.
+            victims = [w for w in self._processes_of(message.actor_id) if w.incarnation <= message.incarnation]
+        effects: list[Any] = []
+        for victim in victims:
+            effects += self.pool.kill(victim, message.reason, now, intended=True)
+        return effects
 
-    def _actor(self, actor_id: bytes) -> Worker | None:
-        """The worker that has this actor."""
-        for worker in self.pool.workers.values():
-            if worker.actor_id == actor_id and worker.state in (ACTOR, DYING):
-                return worker
-        return None
+    def _processes_of(self, actor_id: bytes) -> list[Worker]:
+        """The workers that have this actor, the oldest first."""
+        return [w for w in self.pool.workers.values() if w.actor_id == actor_id and w.state in (ACTOR, DYING)]
 
     def _on_stopped(self, event: WorkersStopped, now: float) -> list[Any]:
         self.pool.stopped(event.tokens, now)
@@ -391,7 +389,7 @@ class NodeMachine:
 
     def _on_start_actor(self, sender: str, message: StartActor, now: float) -> list[Any]:
         self._serve_again = True
-        worker = self._actor(message.actor_id)
+        worker = max(self._processes_of(message.actor_id), key=lambda each: each.incarnation, default=None)
         if worker is not None and worker.incarnation >= message.incarnation:
             # A repeated order: the GCS was restarted, or has not had an answer yet.
             if worker.incarnation == message.incarnation and worker.state == ACTOR:

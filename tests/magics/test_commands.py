@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from raynb.magics.commands import COMMANDS, HOMES
+from raynb.magics.commands.why import with_names
+from raynb.magics.connected import need_cluster
 from raynb.magics.errors import OptionError
 from raynb.runtime.api import cluster as api
+from raynb.runtime.client.why import Why
 from tests.magics.notebook import Notebook
 from tests.support.gate import Gate
 from tests.support.waiting import wait_until
@@ -340,6 +343,13 @@ def test_why_takes_what_names_a_reference(notebook: Notebook, gate: Gate) -> Non
 def test_what_why_can_not_explain_is_named(notebook: Notebook, gate: Gate, line: str, words: str) -> None:
     notebook.must("result = load.remote(1)\nnumber = 7\nthings = [result]")
     assert words in refused(notebook, f"%raynb {line}")
+
+
+def test_why_names_what_of_the_notebook_fills_the_store(notebook: Notebook, gate: Gate) -> None:
+    notebook.must("import numpy as np\nsmall, large = ray.put(np.zeros(50_000)), ray.put(np.zeros(90_000))")
+    full = Why("store", "huge waits for room.", "Let go.")
+    named = with_names(full, need_cluster(), notebook.namespace())
+    assert named.fix.startswith("Here large (720.3 kB); small (400.3 kB)") and named.fix.endswith("hold most. Let go.")
 
 
 # -- graph, timeline, logs

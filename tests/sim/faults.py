@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from raynb.runtime.messages.node import ScaleNode
 from tests.sim.client import SimClient
 from tests.sim.worker import SimWorker
 from tests.sim.workload import Fault
@@ -39,6 +40,8 @@ class Faults:
         cluster.node.fail_forks = cluster.node.fail_segments = 0
         for process in cluster.living_clients:
             process.stalled_until = 0.0
+        if any(fault.kind == "resize" for fault in cluster.plan.faults):
+            self._resize(cluster.plan.limits.cpus)
 
     @property
     def pending(self) -> bool:
@@ -73,10 +76,17 @@ class Faults:
             cluster.world.after(fault.lasting_s, self._store_back)
         elif fault.kind == "no-fork":
             cluster.node.fail_forks = 1 + fault.which % 3
+        elif fault.kind == "resize":
+            self._resize(float(fault.which))
         elif fault.kind == "no-segment":
             cluster.node.fail_segments = 1
         else:
             self._to_a_client(fault, sender, receiver)
+
+    def _resize(self, cpus: float) -> None:
+        asker = next((client.address for client in self._cluster.living_clients), "")
+        if asker and self._cluster.node.alive:
+            self._cluster.node.receive(asker, ScaleNode(0, cpus))
 
     def _store_back(self) -> None:
         self._cluster.disk.away = False

@@ -49,7 +49,7 @@ class Maker:
             tuple(self.functions),
             tuple(self.classes),
             drivers,
-            self._faults() if self.with_faults else (),
+            (self._faults() if self.with_faults else ()) + self._resizes(),
             self._limits(),
         )
 
@@ -241,6 +241,14 @@ class Maker:
             else:
                 faults.append(w.Fault(kind, 0.01 + rng.random() ** 2 * 0.4, "", 1, rng.randrange(64), lasting))
         return tuple(faults)
+
+    def _resizes(self) -> tuple[w.Fault, ...]:
+        """The node gets more or fewer CPUs, which is no fault: nothing may fail for it."""
+        rng = Random(f"resizes of {self.seed} {self.with_faults}")  # of its own, so that all else stays as it was
+        if rng.random() > 0.3:
+            return ()
+        times = sorted(0.005 + rng.random() ** 2 * 0.4 for _ in range(rng.randint(1, 4)))
+        return tuple(w.Fault("resize", at_s, which=rng.randint(0, 4)) for at_s in times)
 
 
 def make_plan(seed: int, *, faults: bool) -> w.Plan:

@@ -210,9 +210,10 @@ class Fault(Struct, frozen=True):
     Attributes
     ----------
     kind
-        worker | driver | gcs | node | store-away | stall | no-segment | no-fork
+        worker | driver | gcs | node | store-away | stall | no-segment | no-fork | resize
     which
-        Picks a victim among those there are. With ``after``: even, the receiver of that message, odd, its sender.
+        Picks a victim among those there are. With ``after``: even, the receiver of that message, odd, its sender. Of a
+        resize: the CPUs.
     lasting_s
         How long it lasts.
     """

@@ -318,6 +318,17 @@ def test_a_killed_actor_is_ended_wherever_it_is(world: World) -> None:
     assert world.told("driver", ProcessDied, world.worker_dies(send.to)).intended
 
 
+def test_a_kill_ends_an_earlier_incarnation_that_lives_beside_a_later_one(world: World) -> None:
+    """A GCS that was away has had the actor started again."""
+    world.receive(GCS, actor_message(incarnation=0))
+    message = actor_message(incarnation=1)
+    world.receive(GCS, message)
+    later, earlier = sorted(world.machine.pool.workers.values(), key=lambda worker: -worker.incarnation)[:2]
+    assert (earlier.actor_id, later.actor_id) == (message.actor_id, message.actor_id)
+    world.receive(GCS, KillWorker(earlier.address, "its actor has ended", message.actor_id, 0))
+    assert world.ended() == [earlier.token]
+
+
 def test_a_kill_of_an_earlier_incarnation_spares_a_later_one(world: World) -> None:
     message = actor_message(incarnation=3, CPU=1)
     world.receive(GCS, message)
