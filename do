@@ -2,7 +2,8 @@
 """Everything a fresh machine needs, in one command each. Needs only Python 3.11 or newer.
 
 ./do demo [--no-lab] [ARGS]   install, run notebooks/quickstart.ipynb, print its summary, leave
-                              its page in build/demo/, and open JupyterLab (with ARGS) on it
+                              its page in build/demo/, and open JupyterLab (with ARGS) on it,
+                              with what the lectures beside it need
 ./do test [ARGS]              install, with Chromium for browser tests, and run pytest (with ARGS)
 ./do lint                     ruff, mypy, pyright, import-linter; tsc, eslint and prettier
 
@@ -100,7 +101,7 @@ def install(extra: str) -> None:
 
 
 def demo(*args: str) -> None:
-    install("lab")
+    install("notebooks")
     env = venv_env()
     convert = [PYTHON, "-m", "nbconvert", "--log-level=WARN", f"--output-dir={DEMO}"]
     curve = "--KernelManager.transport_encryption=auto"  # else the kernel warns of plain TCP

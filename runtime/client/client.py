@@ -446,8 +446,10 @@ class Client:
         lock.acquire()
 
         def flush() -> None:
-            self.machine.flush_events(time.monotonic())
-            self.host.tick(time.monotonic())
+            now = time.monotonic()
+            self.host.read_inbox(now)  # what was submitted just before has happened, too
+            self.machine.flush_events(now)
+            self.host.tick(now)
             lock.release()
 
         self.host.call(flush)

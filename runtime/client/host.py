@@ -287,6 +287,10 @@ class ClientHost:
     def _drain(self, now: float) -> None:
         while self._calls:
             self._calls.popleft()()
+        self.read_inbox(now)
+
+    def read_inbox(self, now: float) -> None:
+        """Have the machine handle what has been posted so far; in the seat."""
         inbox = self.inbox
         if inbox:
             # As many as there are now: a thread that keeps appending must not keep us here.

@@ -354,4 +354,4 @@ def _failure_of(failure: Failed, *, sent: bool) -> Failed:
     """What a caller of a dead actor gets, for a call that had been sent (once) or not."""
     if not sent or failure.kind != "ActorDiedError":
         return failure
-    return Failed(failure.kind, f"{failure.message} This call had been sent: it may have run.")
+    return Failed(failure.kind, f"{failure.message.removesuffix('.')}. This call had been sent: it may have run.")

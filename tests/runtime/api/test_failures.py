@@ -201,6 +201,15 @@ def test_an_actor_that_exits_is_dead_and_says_it(ray: Ray, process_class: Any) -
         ray.get(actor.pid.remote(), timeout=30)
 
 
+@pytest.mark.usefixtures("raynb_only")
+def test_the_call_in_which_an_actor_died_is_told_that_it_may_have_run(ray: Ray, process_class: Any) -> None:
+    actor = process_class.remote()
+    with pytest.raises(
+        ray.exceptions.ActorDiedError, match=r"exit code 1\. This call had been sent: it may have run\."
+    ):
+        ray.get(actor.leave.remote(), timeout=30)
+
+
 def test_an_actor_may_leave_by_itself(ray: Ray) -> None:
     @ray.remote
     class Leaves:

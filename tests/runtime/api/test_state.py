@@ -222,6 +222,14 @@ def test_the_workers_are_listed_with_their_processes(ray: Ray, state: Any) -> No
     assert state.get_worker(workers[pid].worker_id).pid == pid
 
 
+@pytest.mark.usefixtures("raynb_only")  # Ray's events take a second
+def test_a_task_is_known_as_soon_as_it_has_been_submitted(ray: Ray, state: Any, gate: Gate) -> None:
+    held = run_named(ray, "held", gate.through)
+    for number in range(20):
+        ref = run_named(ray, f"just submitted {number}", lambda before: before, held)
+        assert state.get_task(ref).dependencies == [held.hex()]
+
+
 def test_the_tasks_are_counted_by_function_and_state(ray: Ray, state: Any) -> None:
     ray.get([run_named(ray, "counted", lambda: None) for _ in range(4)])
     wait_for_states(state, "counted", *["FINISHED"] * 4)
