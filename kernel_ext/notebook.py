@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from raynb._version import __version__
 from raynb.output import CellOutputs
 from raynb.reprs import LiveCards, install, uninstall
-from raynb.runtime.api import session
+from raynb.runtime.api import failures, session
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.core.inbox import CancelCell
@@ -175,6 +175,7 @@ def load(shell: InteractiveShell) -> None:
     install(link.shell.display_formatter, link.cards if link.kernel is not None else None)
     session.output_sink = link.output
     session.on_connect = link.enter
+    failures.keep()
     session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0
     from raynb.magics import register
 
@@ -196,6 +197,7 @@ def unload(shell: InteractiveShell) -> None:
     session.output_sink = None
     session.on_connect = None
     link.close()
+    failures.keep(False)
     from raynb.magics import unregister
 
     unregister(shell)

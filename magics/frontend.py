@@ -10,9 +10,10 @@ import builtins
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from IPython.core.display_trap import DisplayTrap
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Bool
@@ -176,6 +177,18 @@ class IPythonSession:
 
     def bind(self, values: Mapping[str, Any]) -> None:
         self._shell.push(dict(values))
+
+    @property
+    def asks(self) -> bool:
+        kernel = getattr(self._shell, "kernel", None)
+        return kernel is None or bool(kernel._allow_stdin)
+
+    def post_mortem(self, frames: TracebackType | None) -> None:
+        # As IPython's `%debug`, for frames that are not those of the last error of a cell.
+        with DisplayTrap(hook=sys.__displayhook__):
+            debugger = self._shell.InteractiveTB.debugger_cls()
+            debugger.reset()
+            debugger.interaction(None, frames)
 
     def screen(self) -> Screen:
         if self._open_screen is not None:

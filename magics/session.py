@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, Protocol
 
 from raynb.magics.screen import Screen
@@ -50,6 +51,15 @@ class Session(Protocol):
 
     def bind(self, values: Mapping[str, Any]) -> None:
         """Give names of the notebook these values."""
+        ...
+
+    @property
+    def asks(self) -> bool:
+        """Whether the front end of the cell that runs now can be asked for a line of text."""
+        ...
+
+    def post_mortem(self, frames: TracebackType | None) -> None:
+        """Open the notebook's debugger where an exception was raised."""
         ...
 
     def screen(self) -> Screen:

@@ -24,6 +24,7 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.join import join
+from raynb.runtime.core.failed_tasks import KeepFailures
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
@@ -121,6 +122,9 @@ notebook = ""
 
 #: Set by the kernel extension when its kernel ends to be started again: the cluster waits for that.
 restarting = False
+
+#: Set by the kernel extension: failed tasks are kept, with their inputs, to be run again by a debugger.
+keeps_failures = False
 
 #: Set by the kernel extension: seconds that a cluster outlives a kernel that died without a word.
 driver_grace_s = 0.0
@@ -304,6 +308,8 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
         client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
     client.send(client.gcs, RegisterJob(0, job, client.address, os.getpid(), namespace, script, time.time()))
     atexit.register(shutdown)
+    if keeps_failures:
+        client.post(KeepFailures(config.failures_kept, config.failures_kept_bytes))
     if on_connect is not None:
         on_connect(client)
     return Session(info, client, owns, daemon)

@@ -23,6 +23,7 @@ from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
 from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
 from raynb.runtime.core.effects import Received, Send, Tick
+from raynb.runtime.core.failed_tasks import FailedTasks
 from raynb.runtime.core.handoffs import Handoffs
 from raynb.runtime.core.inbox import (
     Ask,
@@ -77,6 +78,7 @@ class ClientMachine:
         self.node_manager = node_manager
         self.gcs = gcs_address
         self.objects = Ownership(address, node_manager)
+        self.failed = FailedTasks(self.objects)
         self.story = Story()
         self.recorder = Recorder(config, wall_offset_s)
         self.scheduler = Scheduler(
@@ -123,6 +125,7 @@ class ClientMachine:
             Ask: self._ask,
             AskWhy: lambda item, now: self._effects.append(answer_here(self, item, now)),
             StopAsking: lambda item, now: self.requests.forget(item.answer),
+            **self.failed.handlers,
         }
 
     def _message_handlers(self) -> dict[type, Callable[[str, Any, float], None]]:
@@ -150,7 +153,7 @@ class ClientMachine:
             gcs.ActorState: lambda sender, message, now: self._effects.extend(self.creations.on_state(message, now)),
             gcs.Reply: self._on_answer,
             events.ReportObjects: lambda sender, message, now: self._effects.append(
-                report(sender, message, self.objects.entries)
+                report(sender, message, self.objects.entries, self.failed.uses)
             ),
             why.WhyObject: lambda sender, message, now: self._effects.append(
                 Send(sender, answer(self, message.request, message.oid, now))
@@ -268,6 +271,8 @@ class ClientMachine:
         """Give the outcome to whoever waits for it, and let go of what the task held."""
         self.unfinished.pop(task.id, None)
         self.recorder.ended(task, result, failure, now)
+        if failure is not None and result is not None:
+            self.failed.add(task, failure)
         settle = self.objects.settle
         if task.num_returns == 1:
             settle(task.id + FIRST_RETURN, values[0])
@@ -474,6 +479,7 @@ class ClientMachine:
     def check(self) -> None:
         """The invariants, as assertions; tests and the simulation call it after every step."""
         self.objects.check()
+        self.failed.check()
         self.scheduler.check()
         self.actors.check()
         for task in self.unfinished.values():

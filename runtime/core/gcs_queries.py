@@ -150,7 +150,7 @@ class Queries:
 
     @staticmethod
     def _object_fields() -> tuple[str, ...]:
-        more = ("state", "value_type", "local_references", "pending_tasks", "borrowers")
+        more = ("state", "value_type", "local_references", "pending_tasks", "borrowers", "failed_tasks")
         return (*OBJECT_FIELDS, *more)
 
     def _gather(self, sender: str, query: Query, now: float) -> Effects:

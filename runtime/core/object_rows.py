@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Entry
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
 from raynb.runtime.messages.values import Inline, Stored
 
 
-def report(sender: str, message: ReportObjects, entries: dict[bytes, Entry]) -> Send:
+Failures = Callable[[bytes], int]
+"""How many failed tasks an object is kept for (`FailedTasks.uses`)."""
+
+
+def report(sender: str, message: ReportObjects, entries: dict[bytes, Entry], failures: Failures) -> Send:
     """The answer to the GCS."""
-    rows, total = largest(entries, message.limit)
+    rows, total = largest(entries, message.limit, failures)
     return Send(sender, ObjectRows(message.request, rows, total, 0))
 
 
-def largest(entries: dict[bytes, Entry], limit: int) -> tuple[list[ObjectRow], int]:
+def largest(entries: dict[bytes, Entry], limit: int, failures: Failures) -> tuple[list[ObjectRow], int]:
     """Rows of the largest objects that this process owns, and how many it owns in all."""
-    rows = [row_of(oid, entry) for oid, entry in entries.items() if not entry.owner]
+    rows = [row_of(oid, entry, failures(oid)) for oid, entry in entries.items() if not entry.owner]
     rows.sort(key=lambda row: -row.size)
     return rows[:limit], len(rows)
 
 
-def row_of(oid: bytes, entry: Entry) -> ObjectRow:
+def row_of(oid: bytes, entry: Entry, failures: int) -> ObjectRow:
     """An owned object as the state API shows it."""
     value = entry.value
     size = 0
@@ -32,4 +38,6 @@ def row_of(oid: bytes, entry: Entry) -> ObjectRow:
         size, state = value.size, "STORED"
     elif value is not None:
         state = "FAILED"
-    return ObjectRow(oid, size, state, entry.local, entry.pins, len(entry.borrowers or ()), entry.note)
+    # All failures that keep an object share one pin.
+    tasks = entry.pins - (failures > 0)
+    return ObjectRow(oid, size, state, entry.local, tasks, len(entry.borrowers or ()), entry.note, failures=failures)

@@ -300,7 +300,7 @@ def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip
     elif row.tasks:
         reference = "USED_BY_PENDING_TASK"
     else:
-        reference = "PINNED_IN_MEMORY"  # by borrowers
+        reference = "PINNED_IN_MEMORY"  # by borrowers, or for failed tasks
     return {
         "object_id": row.oid.hex(),
         "object_size": row.size,
@@ -316,6 +316,7 @@ def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip
         "local_references": row.local,
         "pending_tasks": row.tasks,
         "borrowers": row.borrowers,
+        "failed_tasks": row.failures,
     }
 
 

@@ -45,6 +45,12 @@ class Config(Struct, frozen=True, kw_only=True):
     """An object of this size or larger gets a grant of its own."""
     store_full_timeout_s: float = 10.0
 
+    # Debugging
+    failures_kept: int = 20
+    """So many failed tasks a notebook keeps, to run one of them again."""
+    failures_kept_bytes: int = 100 * 1024 * 1024
+    """At most so much is kept in memory and in the store for that."""
+
     # Time
     tick_s: float = 0.05
     retry_request_s: float = 1.0

@@ -97,7 +97,7 @@ class TaskRows(Struct, array_like=True, gc=False, tag=110):
 
 class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
     """An object in its owner's table. ``local`` counts references and views in the owner, ``tasks`` unfinished tasks
-    that use it."""
+    that use it, ``failures`` failed ones that it is kept for, so that they can be run again."""
 
     oid: bytes
     size: int
@@ -108,6 +108,7 @@ class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
     borrowers: int
     call_site: str = ""
     type: str = ""
+    failures: int = 0
 
 
 class ObjectRows(Struct, array_like=True, gc=False, tag=111):

@@ -23,6 +23,8 @@ class Kernel:
         self.manager: Any = manager
         self.client: Any = client
         self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.prompts: list[str] = []
+        """What the kernel has asked for and was not answered yet."""
 
     def close(self) -> None:
         self.client.stop_channels()
@@ -33,10 +35,10 @@ class Kernel:
         self.manager.restart_kernel(now=False)
         self.client.wait_for_ready(timeout=PATIENCE_S)
 
-    def send(self, cell: str, cell_id: str = "") -> str:
-        """Ask for a cell to be run; the id of the request."""
+    def send(self, cell: str, cell_id: str = "", *, stdin: bool = False) -> str:
+        """Ask for a cell to be run; the id of the request. With ``stdin`` it may ask for input."""
         client = self.client
-        content = {"code": cell, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+        content = {"code": cell, "silent": False, "store_history": True, "allow_stdin": stdin, "stop_on_error": True}
         message = client.session.msg("execute_request", content, metadata={"cellId": cell_id} if cell_id else {})
         client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
@@ -46,6 +48,27 @@ class Kernel:
         request = self.send(cell, cell_id)
         self.wait_until(lambda: self.is_done(request))
         return request
+
+    def converse(self, cell: str, answers: list[str]) -> str:
+        """Run a cell to its end and answer what it asks; all answers must be asked for. The id of the request."""
+        request = self.send(cell, stdin=True)
+        for answer in answers:
+            self.asked(request)
+            self.answer(answer)
+        self.wait_until(lambda: self.is_done(request) or self.prompts)
+        assert not self.prompts, f"more is asked: {self.prompts}, after {self.printed(request)}"
+        return request
+
+    def asked(self, request: str) -> str:
+        """Wait until a cell asks for input; its prompt."""
+        self.wait_until(lambda: self.prompts or self.is_done(request))
+        assert self.prompts, f"nothing is asked: {self.printed(request)} {self.errors(request)}"
+        return self.prompts[0]
+
+    def answer(self, text: str) -> None:
+        """Type a line."""
+        self.prompts.pop(0)
+        self.client.input(text)
 
     def is_done(self, request: str) -> bool:
         return any(m["content"].get("execution_state") == "idle" for m in self.messages[request])
@@ -58,8 +81,18 @@ class Kernel:
             try:
                 message = self.client.get_iopub_msg(timeout=POLL_S)
             except Empty:
-                continue
-            self.messages[message["parent_header"].get("msg_id", "")].append(message)
+                pass
+            else:
+                self.messages[message["parent_header"].get("msg_id", "")].append(message)
+            self._read_prompts()
+
+    def _read_prompts(self) -> None:
+        while True:
+            try:
+                message = self.client.get_stdin_msg(timeout=0)
+            except Empty:
+                return
+            self.prompts.append(message["content"]["prompt"])
 
     def of(self, request: str, *kinds: str) -> list[dict[str, Any]]:
         """The contents of a cell's messages of these kinds, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from raynb.runtime.core.failed_tasks import KeepFailures
 from raynb.runtime.core.inbox import KillByHandle, Outgoing
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
@@ -36,6 +37,9 @@ CONFIG = Config(
     event_flush_s=0.4,
     store_full_timeout_s=3.0,
 )
+
+FAILURES_KEPT, FAILURES_KEPT_BYTES = 3, 2000
+"""Of a driver, as a notebook's."""
 
 
 class Cluster:
@@ -175,6 +179,7 @@ class Cluster:
         if not self.node.alive:
             self.world.after(self.world.soon(), client.node_manager_died, "it was killed")
         if client in self.drivers:
+            client.post(KeepFailures(FAILURES_KEPT, FAILURES_KEPT_BYTES))
             index = self.drivers.index(client)
             for position, body in enumerate(self.plan.drivers[index]):
                 client.start_thread(f"t{position}", self._course(client, number(index, position), body))
@@ -197,6 +202,8 @@ class Cluster:
                 continue
             yield Pause()
             calls.let_go(loaded)
+        # So no failure is kept when all else is gone; until the first course ends some are.
+        client.post(KeepFailures(0, 0))
         frame.let_go()
 
     def _clean_up(self, client: SimClient) -> Steps:
