@@ -3,16 +3,14 @@ machinery."""
 
 from __future__ import annotations
 
-import linecache
 import os
-import re
 import traceback
 from types import TracebackType
 from typing import Any
 
+from raynb.magics.frames import place, remote_text
 from raynb.runtime.messages.errors import RayError, RayTaskError
 
-_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)(?P<rest>.*)$')
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 RULE = "-" * 75
 
@@ -54,38 +52,9 @@ def formatted(shell: Any, error: RayTaskError, tb: TracebackType | None) -> list
     kind = type(cause).__name__ if cause is not None else "RayTaskError"
     head = f"{kind:<40} in task {error.function_name} (pid={error.pid})"
     here = [frame for frame in traceback.extract_tb(tb) if not _is_machinery(frame.filename)]
-    asked = [_place(shell, frame.filename, frame.lineno or 0, f", in {frame.name}", frame.line) for frame in here[-3:]]
+    asked = [place(shell, frame.filename, frame.lineno or 0, f", in {frame.name}", frame.line) for frame in here[-3:]]
     text = remote_text(shell, error.traceback_str)
     return [RULE, head, *asked, "the task's own traceback:", text]
-
-
-def remote_text(shell: Any, text: str) -> str:
-    """A remote traceback with cells named as cells, and their lines, which only this process has."""
-    out: list[str] = []
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        match = _FRAME.match(line)
-        if match is None:
-            out.append(line)
-            continue
-        following = lines[number + 1] if number + 1 < len(lines) else ""
-        has_source = following.startswith("    ")
-        source = None if has_source else linecache.getline(match["file"], int(match["line"])).strip()
-        out.append(_place(shell, match["file"], int(match["line"]), match["rest"], source))
-    return "\n".join(out)
-
-
-def _place(shell: Any, filename: str, line: int, rest: str, source: str | None) -> str:
-    cell = cell_number(shell, filename)
-    where = f"  Cell In[{cell}], line {line}{rest}" if cell is not None else f'  File "{filename}", line {line}{rest}'
-    return f"{where}\n    {source}" if source else where
-
-
-def cell_number(shell: Any, filename: str) -> int | None:
-    """The execution count of the cell that was compiled under this file name."""
-    known = getattr(shell.compile, "_filename_map", {})
-    number: int | None = known.get(filename)
-    return number
 
 
 def _is_machinery(filename: str) -> bool:

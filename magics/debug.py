@@ -54,7 +54,8 @@ def debug(options: DebugOptions, session: Session) -> None:
     try:
         args, kwargs = failure.arguments()
     except InputGone as error:
-        raise OptionError(f"{failure.name} can't be run again. {error}\nIt failed so:\n{failure.traceback}") from None
+        how = session.readable(failure.traceback)
+        raise OptionError(f"{failure.name} can't be run again. {error}\nIt failed so:\n{how}") from None
     inputs = Inputs(args, kwargs)
     if options.args:
         session.bind({"args": inputs.args, "kwargs": inputs.kwargs})
@@ -63,9 +64,9 @@ def debug(options: DebugOptions, session: Session) -> None:
     if failure.is_actor_call:
         print(
             f"{failure.name} is a method of an actor. The state that it works on is in the actor, so that it can't be "
-            f"run again here. It failed so:\n\n{failure.traceback}\n\nIts arguments, which --args binds to names:\n"
-            f"{inputs}"
+            f"run again here. It failed so:\n\n{session.readable(failure.traceback)}\n"
         )
+        print(f"Its arguments, which --args binds to names:\n{inputs}")
         return
     rerun(failure, inputs, session)
 

@@ -183,9 +183,15 @@ class IPythonSession:
         kernel = getattr(self._shell, "kernel", None)
         return kernel is None or bool(kernel._allow_stdin)
 
+    def readable(self, traceback: str) -> str:
+        from raynb.magics.frames import remote_text
+
+        return remote_text(self._shell, traceback)
+
     def post_mortem(self, frames: TracebackType | None) -> None:
         # As IPython's `%debug`, for frames that are not those of the last error of a cell.
-        with DisplayTrap(hook=sys.__displayhook__):
+        trap: Any = DisplayTrap
+        with trap(hook=sys.__displayhook__):
             debugger = self._shell.InteractiveTB.debugger_cls()
             debugger.reset()
             debugger.interaction(None, frames)

@@ -58,6 +58,10 @@ class Session(Protocol):
         """Whether the front end of the cell that runs now can be asked for a line of text."""
         ...
 
+    def readable(self, traceback: str) -> str:
+        """A task's traceback with cells named as people do, and their lines."""
+        ...
+
     def post_mortem(self, frames: TracebackType | None) -> None:
         """Open the notebook's debugger where an exception was raised."""
         ...

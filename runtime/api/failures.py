@@ -45,7 +45,9 @@ class Failure:
         self._client = client
         self._task = recalled.task
         self._failure = recalled.failure
-        self._held = {info.oid: ObjectRef(info.oid, info.owner, client.drop) for info in recalled.inputs}
+        self._held: dict[bytes, ObjectRef[Any]] = {
+            info.oid: ObjectRef(info.oid, info.owner, client.drop) for info in recalled.inputs
+        }
         self.name = recalled.task.name or recalled.task.function.name
         self.is_actor_call = recalled.task.actor is not None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from jupyter_client.manager import start_new_kernel
 
 PATIENCE_S = 30.0
 POLL_S = 0.2
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 class Kernel:
@@ -99,8 +101,8 @@ class Kernel:
         return [m["content"] for m in self.messages[request] if m["msg_type"] in kinds]
 
     def printed(self, request: str) -> str:
-        """What stands in a cell as printed."""
-        return "".join(content["text"] for content in self.of(request, "stream"))
+        """What stands in a cell as printed, without colours."""
+        return COLOUR.sub("", "".join(content["text"] for content in self.of(request, "stream")))
 
     def shown(self, request: str) -> list[str]:
         """The texts that a cell shows, updates applied."""
