@@ -7,9 +7,11 @@ culprit, and the way to it is what the reader is told.
 from __future__ import annotations
 
 import functools
+import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from types import FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from raynb.runtime.codec.pickling import PROTOCOL, ByValuePickler
@@ -22,6 +24,22 @@ TRIALS_MAX = 10_000
 REPR_MAX = 40
 
 ADVICE = ". Make it where it is used, or pass what it can be made from."
+
+ROOTED = {
+    "asyncio.events.AbstractEventLoop": "an event loop runs in one thread of one process",
+    "concurrent.futures._base.Executor": "its threads or processes belong to this process",
+    "concurrent.futures._base.Future": "it is fulfilled in this process",
+    "multiprocessing.process.BaseProcess": "it is a child of this process",
+    "queue.Queue": "it connects threads of one process",
+    "subprocess.Popen": "it is a child of this process",
+    "threading.Barrier": "it is shared by threads of one process",
+    "threading.Condition": "it is shared by threads of one process",
+    "threading.Event": "it is shared by threads of one process",
+    "threading.Semaphore": "it is shared by threads of one process",
+    "threading.Thread": "a thread lives in one process",
+}
+"""Classes whose objects can't travel as a whole, and why. The lock inside them that is to blame would tell nobody
+anything."""
 
 
 class _Nowhere:
@@ -56,7 +74,7 @@ def find_culprit(value: object, name: str) -> str | None:
     path: list[str] = []
     seen = {id(value)}
     trials = TRIALS_MAX
-    while len(path) < DEPTH_MAX:
+    while len(path) < DEPTH_MAX and rooted(value) is None:
         for step, part in islice(parts(value), PARTS_MAX):
             if trials <= 0:
                 break
@@ -75,6 +93,14 @@ def find_culprit(value: object, name: str) -> str | None:
             break
     path.append(_verdict(value, error))
     return f"{name}: {' -> '.join(path)}"
+
+
+def rooted(value: object) -> str | None:
+    """Why an object of a class in `ROOTED` can't travel."""
+    for kind in type(value).__mro__:
+        if kind.__module__ in sys.modules and (why := ROOTED.get(f"{kind.__module__}.{kind.__qualname__}")):
+            return why
+    return None
 
 
 def explain(value: object, name: str, error: Exception) -> str:
@@ -115,17 +141,25 @@ def parts(value: object) -> Iterator[tuple[str, Any]]:
             yield f"dict key {_short(key)}", item
         for key in list(value):
             yield f"a key of the dict, {_short(key)}", key
-    elif isinstance(value, list | tuple):
+        if type(value) is not dict:
+            yield from _object_parts(value)
+    elif isinstance(value, list | tuple | deque):
         for index, item in enumerate(list(value)):
             yield f"{type(value).__name__} item {index}", item
+        if type(value) not in (list, tuple):
+            yield from _object_parts(value)
     elif isinstance(value, set | frozenset):
         for item in list(value):
             yield f"{type(value).__name__} item {_short(item)}", item
+        if type(value) not in (set, frozenset):
+            yield from _object_parts(value)
     elif isinstance(value, FunctionType):
         yield from _function_parts(value)
     elif isinstance(value, MethodType):
         yield "the object it is bound to", value.__self__
         yield "its function", value.__func__
+    elif isinstance(value, BuiltinMethodType) and not isinstance(value.__self__, ModuleType):
+        yield "the object it is bound to", value.__self__
     elif isinstance(value, functools.partial):
         yield "its function", value.func
         for index, item in enumerate(value.args):
@@ -138,7 +172,12 @@ def parts(value: object) -> Iterator[tuple[str, Any]]:
                 yield f"attribute {key!r} of class {value.__qualname__}", _inner(item)
         for base in value.__bases__:
             yield f"base of class {value.__qualname__}", base
-    elif not isinstance(value, ModuleType):
+    elif isinstance(value, ModuleType):
+        # One that can be imported goes by name; the attributes of another go along.
+        for key, item in list(vars(value).items()):
+            if not key.startswith("__"):
+                yield f"attribute {key!r} of module {value.__name__}", item
+    else:
         yield from _object_parts(value)
 
 
@@ -152,8 +191,11 @@ def _function_parts(function: FunctionType) -> Iterator[tuple[str, Any]]:
     for variable in sorted(global_names(function.__code__)):
         if variable in function.__globals__:
             yield f"global variable {variable!r} of function {name}", function.__globals__[variable]
-    for index, item in enumerate(function.__defaults__ or ()):
-        yield f"default {index} of function {name}", item
+    defaults = function.__defaults__ or ()
+    code = function.__code__
+    named = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    for key, item in zip(named, defaults, strict=False):
+        yield f"default of {key!r} of function {name}", item
     for key, item in (function.__kwdefaults__ or {}).items():
         yield f"default of {key!r} of function {name}", item
     for key, item in function.__dict__.items():
@@ -185,8 +227,29 @@ def _object_parts(value: object) -> Iterator[tuple[str, Any]]:
         for slot in (slots,) if isinstance(slots, str) else tuple(slots):
             if slot not in ("__dict__", "__weakref__") and hasattr(value, slot):
                 yield f"attribute {slot!r} of {name}", getattr(value, slot)
+    yield from _reduced_parts(value, name)
     # A dynamic class travels with its objects.
     yield f"class of {name}", type(value)
+
+
+def _reduced_parts(value: object, name: str) -> Iterator[tuple[str, Any]]:
+    """What an object gives to the pickler, where that isn't its attributes."""
+    try:
+        reduced = value.__reduce_ex__(PROTOCOL)
+    except Exception:
+        return
+    if not isinstance(reduced, tuple):
+        return
+    _, arguments, state, items, pairs = (*reduced, None, None, None, None)[:5]
+    for index, item in enumerate(arguments or ()):
+        if not isinstance(item, type) and item is not value:
+            yield f"part {index} of {name}", item
+    yield f"state of {name}", state
+    # What is made of iterators is read once: they are new ones.
+    for index, item in enumerate(islice(items or (), PARTS_MAX)):
+        yield f"item {index} of {name}", item
+    for key, item in islice(pairs or (), PARTS_MAX):
+        yield f"item {_short(key)} of {name}", item
 
 
 def _inner(item: object) -> object:
@@ -206,7 +269,7 @@ def _short(value: object) -> str:
 
 
 def _verdict(value: object, error: Exception) -> str:
-    return f"{describe(value)} cannot be pickled: {_text(error)}"
+    return f"{describe(value)} cannot be pickled: {rooted(value) or _text(error)}"
 
 
 def _text(error: Exception) -> str:
