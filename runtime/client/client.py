@@ -17,6 +17,7 @@ import msgspec
 
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.client import futures
+from raynb.runtime.client.arguments import LargeArguments
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.client.host import ClientHost
@@ -122,6 +123,8 @@ class Client:
             self._entries,
         )
         self._inline_limit = config.inline_limit_bytes
+        # Large arguments go through the store, so that a batch of tasks isn't held up by their copies.
+        self._large = LargeArguments(self.put_packed, config.inline_limit_bytes // 4)
         self._numbers = 0
         self._numbers_lock = threading.Lock()
         self._contexts: dict[tuple[bytes, str, str, str], ContextDef] = {}
@@ -192,7 +195,7 @@ class Client:
         """
         packed, dependencies = pack_call(args, kwargs, ObjectRef)
         if packed.nbytes > self._inline_limit:
-            args, kwargs = self._put_large(args, kwargs)
+            args, kwargs = self._large.put_large(function.name, args, kwargs)
             packed, dependencies = pack_call(args, kwargs, ObjectRef)
         execution = EXECUTION.get() or self.root
         task_id = self.next_task_id()
@@ -216,21 +219,6 @@ class Client:
         if num_returns == 1 or num_returns == STREAMING:
             return [ObjectRef(task_id + FIRST_RETURN, self.address, self.drop)]
         return [ObjectRef(object_id(task_id, i), self.address, self.drop) for i in range(1, num_returns + 1)]
-
-    def _put_large(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any] | None
-    ) -> tuple[tuple[Any, ...], dict[str, Any] | None]:
-        """Large arguments go through the store, so that a batch of tasks isn't held up by their copies."""
-
-        def lighter(value: Any) -> Any:
-            if value is None or type(value) in (int, float, bool, ObjectRef):
-                return value
-            packed = pack(value)
-            if packed.nbytes > self._inline_limit // 4:
-                return self.put_packed(packed, type(value).__name__)
-            return value
-
-        return tuple(map(lighter, args)), {key: lighter(value) for key, value in (kwargs or {}).items()}
 
     # -- objects
 

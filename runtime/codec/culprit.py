@@ -234,13 +234,15 @@ def _object_parts(value: object) -> Iterator[tuple[str, Any]]:
 
 def _reduced_parts(value: object, name: str) -> Iterator[tuple[str, Any]]:
     """What an object gives to the pickler, where that isn't its attributes."""
+    any_value: Any = value
     try:
-        reduced = value.__reduce_ex__(PROTOCOL)
+        reduced = any_value.__reduce_ex__(PROTOCOL)
     except Exception:
         return
     if not isinstance(reduced, tuple):
         return
-    _, arguments, state, items, pairs = (*reduced, None, None, None, None)[:5]
+    given: list[Any] = [*reduced, None, None, None, None]
+    _, arguments, state, items, pairs = given[:5]
     for index, item in enumerate(arguments or ()):
         if not isinstance(item, type) and item is not value:
             yield f"part {index} of {name}", item

@@ -11,6 +11,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.codec import pickling
+from raynb.runtime.codec.captures import LARGE_BYTES, warn_of_function
 from raynb.runtime.codec.culprit import describe, explain
 from raynb.runtime.codec.errors import SerializationError
 from raynb.runtime.codec.references import collect_references
@@ -18,6 +19,9 @@ from raynb.runtime.messages.ids import FUNCTION_ID_BYTES
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
+
+_told: set[bytes] = set()
+"""Ids of large functions that were warned of."""
 
 
 def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, bytes]:
@@ -40,6 +44,11 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
     ------
     SerializationError
         The message names the closure or global variable that can't be pickled.
+
+    Warns
+    -----
+    LargeCaptureWarning
+        The blob is large; names the variables that make it so. Once for each content.
     """
     with collect_references() as found:
         try:
@@ -49,7 +58,11 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
     assert not buffers
     if held is not None:
         held.extend(found.holders)
-    return hashlib.sha256(blob).digest()[:FUNCTION_ID_BYTES], blob
+    function_id = hashlib.sha256(blob).digest()[:FUNCTION_ID_BYTES]
+    if len(blob) >= LARGE_BYTES and function_id not in _told:
+        _told.add(function_id)
+        warn_of_function(obj, len(blob))
+    return function_id, blob
 
 
 def unpack_function(blob: Buffer) -> Any:

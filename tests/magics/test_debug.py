@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.magics.kernel import Kernel
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +121,8 @@ def test_what_is_kept_is_bounded_and_seen_as_a_holder(kernel: Kernel) -> None:
     kernel.run("for i in range(4):\n    try: ray.get(share.remote(i, 0))\n    except ZeroDivisionError: pass")
     many = kernel.run("%raynb debug r")
     assert "many others have failed since" in kernel.errors(many)
-    left = kernel.run("import gc; gc.collect(); print(ray.object_store_usage()['used_bytes'])")
-    assert int(kernel.printed(left)) < 1_000_000
+    usage = "import gc; gc.collect(); print(ray.object_store_usage()['used_bytes'])"
+    wait_until(lambda: int(kernel.printed(kernel.run(usage))) < 1_000_000, what="the inputs' memory is free")
 
 
 @pytest.mark.parametrize(

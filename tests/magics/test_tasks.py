@@ -12,6 +12,7 @@ from raynb.magics.references import RefList
 from raynb.magics.remote import LostChangeWarning
 from raynb.runtime.api import session
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.codec.captures import LargeCaptureWarning
 from raynb.runtime.messages.errors import RayTaskError, TaskCancelledError
 from tests.magics.notebook import Notebook, name_of, wait_for_screen
 from tests.support.gate import Gate
@@ -408,3 +409,29 @@ def test_help_is_printed_and_nothing_runs(notebook: Notebook) -> None:
         ran = notebook.must(line)
         assert "usage: %" in ran.stdout and "--num-cpus" in ran.stdout
     assert notebook.value("x") == "absent"
+
+
+# Large inputs.
+
+
+def test_a_large_input_is_warned_of_once_and_put_helps(notebook: Notebook) -> None:
+    notebook.must("import numpy as np\nimport raynb\nbig_table = np.ones(1_500_000)")
+    with pytest.warns(
+        LargeCaptureWarning, match=r"`big_table` \(12.0 MB\).*`big_table = raynb.put\(big_table\)`"
+    ) as told:
+        notebook.must("%%remote\nfirst = big_table.sum()")
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        notebook.must("%%remote\nsecond = big_table.sum() + 1")
+        notebook.must("big_table = raynb.put(big_table)")
+        notebook.must("%%remote\nthird = big_table.sum() + 2")
+    assert notebook.value("first, second, third") == (1.5e6, 1.5e6 + 1, 1.5e6 + 2)
+
+
+def test_a_helper_that_drags_something_large_along_is_looked_into(notebook: Notebook) -> None:
+    notebook.must("import numpy as np\nbig_lookup = np.ones(1_500_000)")
+    notebook.must("def helper_of_lookup():\n    return big_lookup.sum()")
+    with pytest.warns(LargeCaptureWarning, match="`helper_of_lookup` .*global variable 'big_lookup' of function"):
+        notebook.must("%%remote\ns = helper_of_lookup()")
+    assert notebook.value("s") == 1.5e6
