@@ -302,6 +302,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
         on_foreign=_on_foreign,
     )
     daemon = _watch_node_manager(transport, client, info)
+    client.watch_project()
     refs.set_current(client)
     client.host.start()
     for sender, message in early:

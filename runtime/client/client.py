@@ -22,6 +22,7 @@ from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
+from raynb.runtime.client.project import ProjectWatch
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.values import PICKLE, Packed, pack
@@ -127,7 +128,9 @@ class Client:
         self._large = LargeArguments(self.put_packed, config.inline_limit_bytes // 4)
         self._numbers = 0
         self._numbers_lock = threading.Lock()
-        self._contexts: dict[tuple[bytes, str, str, str], ContextDef] = {}
+        self._contexts: dict[tuple[bytes, str, str, str, int], ContextDef] = {}
+        self.project: ProjectWatch | None = None
+        """Of a driver."""
         self._callbacks: concurrent.futures.ThreadPoolExecutor | None = None
         self.functions: dict[tuple[bytes, bytes], Function] = {}
         self.gives_way = on_blocked is not None
@@ -142,7 +145,21 @@ class Client:
 
     def execution(self) -> Execution:
         """What the calling thread works for."""
-        return EXECUTION.get() or self.root
+        execution = EXECUTION.get()
+        if execution is None:
+            if self.project is not None:
+                self.project.look()
+            execution = self.root
+        return execution
+
+    def watch_project(self) -> None:
+        """Have workers notice when this process loads modules of its own project again."""
+        self.project = ProjectWatch(self._on_reload)
+
+    def _on_reload(self) -> None:
+        context = self.root.context
+        newer = msgspec.structs.replace(context, code=context.code + 1)
+        self.root = msgspec.structs.replace(self.root, context=self.adopt_context(newer))
 
     def next_number(self) -> int:
         """A number for a function or a context, unique in this process."""
@@ -156,14 +173,14 @@ class Client:
 
     def cells(self) -> list[str]:
         """Tokens of the notebook cells that this process has worked for, the oldest first."""
-        return list(dict.fromkeys(cell for *_, cell in list(self._contexts) if cell))
+        return list(dict.fromkeys(cell for *_, cell, _ in list(self._contexts) if cell))
 
-    def adopt_context(self, sender_context: ContextDef) -> ContextDef:
-        """A context that arrived from elsewhere, under a number of this process's own."""
-        key = (sender_context.job, sender_context.namespace, sender_context.driver, sender_context.cell)
+    def adopt_context(self, known: ContextDef) -> ContextDef:
+        """A context, as it arrived from elsewhere say, under a number of this process's own."""
+        key = (known.job, known.namespace, known.driver, known.cell, known.code)
         context = self._contexts.get(key)
         if context is None:
-            context = self._contexts[key] = msgspec.structs.replace(sender_context, number=self.next_number())
+            context = self._contexts[key] = msgspec.structs.replace(known, number=self.next_number())
         return context
 
     # -- tasks
@@ -197,7 +214,7 @@ class Client:
         if packed.nbytes > self._inline_limit:
             args, kwargs = self._large.put_large(function.name, args, kwargs)
             packed, dependencies = pack_call(args, kwargs, ObjectRef)
-        execution = EXECUTION.get() or self.root
+        execution = self.execution()
         task_id = self.next_task_id()
         task = Task(task_id, function, packed.data, execution.context, num_returns, parent=execution.task_id)
         if packed.buffers is not None:

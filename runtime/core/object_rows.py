@@ -9,7 +9,6 @@ from raynb.runtime.core.ownership import Entry
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
 from raynb.runtime.messages.values import Inline, Stored
 
-
 Failures = Callable[[bytes], int]
 """How many failed tasks an object is kept for (`FailedTasks.uses`)."""
 

@@ -42,6 +42,9 @@ class ContextDef(Struct, array_like=True, frozen=True, gc=False):
     sys_path: list[str] = []
     """The driver's import path, script folder first: a worker puts what it lacks in front of its own."""
     cwd: str = ""
+    code: int = 0
+    """Counts how often the driver has loaded modules of its project again: a worker looks then whether its own are as
+    their files are. So it does for each cell that it has not worked for."""
 
 
 class TaskSpec(Struct, array_like=True, gc=False):

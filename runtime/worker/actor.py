@@ -67,7 +67,7 @@ class ActorRunner:
 
     def _construct(self) -> Failed | None:
         runner, start = self.runner, self.start
-        runner.enter_job(start.context)
+        runner.enter_context(start.context)
         runner.client.actor_name = start.name
         runner.client.actor_restarts = start.incarnation
         context = runner.client.adopt_context(start.context)

@@ -39,12 +39,14 @@ from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerUnblock
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Inline, Local, Value
 from raynb.runtime.messages.why import WhatRuns
+from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
 from raynb.runtime.worker.what_runs import what_runs
 
 FUNCTIONS_MAX = 1000
 CANCELLED_MAX = 1000
+CONTEXTS_MAX = 10_000
 
 
 class Run(NamedTuple):
@@ -82,6 +84,9 @@ class Runner:
         self._recent: dict[bytes, Inline] = {}
         self._recent_bytes = 0
         self._jobs_seen: set[bytes] = set()
+        self._context: ContextDef | None = None
+        self._contexts_seen: set[tuple[bytes, str, int]] = set()
+        self._modules = ProjectModules()
         self._interrupt = b""
         self.cancelled: set[bytes] = set()
         """Tasks that were not waiting any more when they were to be interrupted. One that has been taken, and runs none
@@ -250,8 +255,8 @@ class Runner:
             self.machine.refused.discard(spec.task_id)
             self.note(job.sender, refusal(job))
             return
-        if job.context.job not in self._jobs_seen:
-            self.enter_job(job.context)
+        if job.context is not self._context:
+            self.enter_context(job.context)
         name = spec.name or job.function.name
         context = self.client.adopt_context(job.context)
         execution = execution_of(job, context, name)
@@ -362,9 +367,25 @@ class Runner:
                     values.append(self.client.load(dependency, guard))
         return unpack_call(spec.args, spec.buffers, values)
 
-    def enter_job(self, context: ContextDef) -> None:
+    def enter_context(self, context: ContextDef) -> None:
+        """Work for this context from now on: with the driver's modules, and as they are now if it is a new one."""
+        self._context = context
+        key = (context.job, context.cell, context.code)
+        if key in self._contexts_seen:
+            return
+        if len(self._contexts_seen) >= CONTEXTS_MAX:
+            self._contexts_seen.clear()
+        self._contexts_seen.add(key)
+        if context.job not in self._jobs_seen:
+            self._enter_job(context)
+        if self._modules.refresh():
+            # They refer to what was in the modules that are gone.
+            self._functions.clear()
+
+    def _enter_job(self, context: ContextDef) -> None:
         """Make the driver's modules importable here: Ray's programs rely on it."""
         self._jobs_seen.add(context.job)
+        self._modules.install()
         for path in reversed(context.sys_path):
             if path not in sys.path:
                 sys.path.insert(0, path)

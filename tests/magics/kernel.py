@@ -7,6 +7,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -18,10 +19,11 @@ COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 class Kernel:
-    """A kernel with an empty notebook."""
+    """A kernel with an empty notebook, in the folder ``cwd``."""
 
-    def __init__(self) -> None:
-        manager, client = start_new_kernel(kernel_name="python3")
+    def __init__(self, cwd: Path | None = None) -> None:
+        place: dict[str, Any] = {} if cwd is None else {"cwd": str(cwd)}
+        manager, client = start_new_kernel(kernel_name="python3", **place)
         self.manager: Any = manager
         self.client: Any = client
         self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)
