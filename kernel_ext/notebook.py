@@ -25,6 +25,7 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.core.inbox import CancelCell
 from raynb.runtime.messages.tasks import OutputLine
+from raynb.stops import Stops
 from raynb.traceback import SHOWN_HERE, show_error
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CellLink:
         self.cards = LiveCards(self._send, lambda: self.token)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._do_shutdown: Any = None
+        self.stops = Stops(shell, self._tell)
 
     @property
     def kernel(self) -> Any:
@@ -72,6 +74,7 @@ class CellLink:
         count = self._begun_at - (self._ahead if info.store_history else 0)
         self.token = f"{self._number()}:{count}:{cell_id}"
         self._parents[self.token] = parent
+        self.stops.cell_begins()
         if len(self._parents) > CELLS_MAX:
             self._parents.popitem(last=False)
         if refs.connected():
@@ -82,6 +85,7 @@ class CellLink:
         self.outputs.settle(self.token)
         if result is not None and result.info is not None and result.info.store_history and result.execution_count:
             self._ahead = self._begun_at - result.execution_count
+        self.stops.cell_ended()
         # A cell that awaits is interrupted by way of its future: the error is then asyncio's, or there is no result.
         interrupted = result is None or isinstance(result.error_in_exec, KeyboardInterrupt | asyncio.CancelledError)
         if interrupted and refs.connected() and self._setting("cancel_on_interrupt"):
@@ -106,6 +110,14 @@ class CellLink:
             session.print_output(lines, dropped)
         else:
             self.outputs.take(lines, dropped)
+
+    def connected(self, client: Client) -> None:
+        """There is a cluster."""
+        self.stops.connected(client)
+        self.enter(client)
+
+    def _tell(self, token: str, text: str) -> None:
+        self._send(token, "stream", {"name": "stderr", "text": text})
 
     def _send(self, token: str, kind: str, content: dict[str, Any]) -> None:
         kernel = self.kernel
@@ -149,6 +161,7 @@ class CellLink:
         self.outputs.close()
         self.cards.close()
         uninstall(self.shell.display_formatter)
+        self.stops.close()
         if self._do_shutdown is not None:
             self.kernel.do_shutdown = self._do_shutdown
         if self._loop is not None:
@@ -174,7 +187,8 @@ def load(shell: InteractiveShell) -> None:
     custom.set_custom_exc(SHOWN_HERE, show_error)
     install(link.shell.display_formatter, link.cards if link.kernel is not None else None)
     session.output_sink = link.output
-    session.on_connect = link.enter
+    session.on_connect = link.connected
+    link.stops.open()
     failures.keep()
     session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0
     from raynb.magics import register

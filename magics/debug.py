@@ -11,22 +11,35 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from raynb.magics.arguments import Options, option
+from raynb.magics.attach import attach
 from raynb.magics.errors import OptionError
 from raynb.magics.references import RefList, is_ref
 from raynb.magics.session import Session
 from raynb.magics.task import Luggage, ShippedCell
 from raynb.runtime.api import failures
+from raynb.runtime.api.breakpoints import waiting
 from raynb.runtime.api.failures import Failure, InputGone
+from raynb.runtime.messages.tasks import TaskStopped
 
 INPUTS_SHOWN = 20
 
 
+def pid(text: str) -> int:
+    """A process."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("expects the number of a process") from None
+
+
 @dataclass(frozen=True)
 class DebugOptions(Options):
-    """Run a failed task again, here, with its real inputs, under the debugger.
+    """Run a failed task again, here, with its real inputs, under the debugger; or attach to one at a breakpoint().
 
-    REF is a reference that failed; without it the last failed task is meant. Arrays among the inputs are read-only, as
-    they were in the task. A method of an actor can't be run again: its traceback and its arguments are shown.
+    A task that calls breakpoint() waits there until somebody attaches, or it is cancelled. Where one does, it is
+    attached to; interrupting the cell leaves it where it is. Otherwise REF is a reference that failed; without it the
+    last failed task is meant. Arrays among the inputs are read-only, as they were in the task. A method of an actor
+    can't be run again: its traceback and its arguments are shown.
     """
 
     usage: ClassVar[str] = "%raynb debug [options] [REF]"
@@ -34,6 +47,10 @@ class DebugOptions(Options):
     ref: str | None = field(
         default=None,
         metadata=option("a failed reference (the last failed task)", metavar="REF", of="argument", complete="ref"),
+    )
+    attach: int | None = field(
+        default=None,
+        metadata=option("attach to the task at a breakpoint in this process", metavar="PID", read=pid),
     )
     args: bool = field(
         default=False,
@@ -50,6 +67,10 @@ def debug(options: DebugOptions, session: Session) -> None:
         There is no such failure, or its inputs can't be had any more.
     """
     __tracebackhide__ = True
+    stopped = _stopped(options)
+    if stopped is not None:
+        _attach(stopped, session)
+        return
     failure = _failure(options.ref, session)
     try:
         args, kwargs = failure.arguments()
@@ -69,6 +90,30 @@ def debug(options: DebugOptions, session: Session) -> None:
         print(f"Its arguments, which --args binds to names:\n{inputs}")
         return
     rerun(failure, inputs, session)
+
+
+def _stopped(options: DebugOptions) -> TaskStopped | None:
+    """The task at a breakpoint that is meant, if any is."""
+    if options.ref is not None or options.args:
+        return None
+    tasks = waiting()
+    found = [task for task in tasks if options.attach in (None, task.pid)]
+    listed = "\n".join(f"  --attach {task.pid}   {task.name}, line {task.line} of {task.file}" for task in tasks)
+    if options.attach is not None and not found:
+        others = f" These do:\n{listed}" if tasks else ""
+        raise OptionError(f"no task waits at a breakpoint in process {options.attach}.{others}")
+    if len(found) > 1:
+        raise OptionError(f"{len(found)} tasks wait at a breakpoint. Which one?\n{listed}")
+    return found[0] if found else None
+
+
+def _attach(stopped: TaskStopped, session: Session) -> None:
+    if not session.asks:
+        raise OptionError("this front end can't ask for commands")
+    try:
+        attach(stopped)
+    except KeyboardInterrupt:
+        print(f"\nDetached. {stopped.name} (pid {stopped.pid}) waits on: %raynb debug attaches to it again.")
 
 
 def _failure(text: str | None, session: Session) -> Failure:

@@ -19,17 +19,19 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.transport import Transport
+from raynb.runtime.api import breakpoints
 from raynb.runtime.api.options import check_value
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.join import join
+from raynb.runtime.client.project import ProjectWatch
 from raynb.runtime.core.failed_tasks import KeepFailures
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, StopNode
-from raynb.runtime.messages.tasks import DISPLAY, ContextDef, OutputLine, TaskOutput
+from raynb.runtime.messages.tasks import DISPLAY, ContextDef, OutputLine, TaskOutput, TaskStopped
 
 #: What ``init`` of Ray takes and raynb has no use for: no dashboard, no log configuration of its own.
 WITHOUT_EFFECT = frozenset(
@@ -302,7 +304,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
         on_foreign=_on_foreign,
     )
     daemon = _watch_node_manager(transport, client, info)
-    client.watch_project()
+    client.project = ProjectWatch(lambda: _project_reloaded(client))
     refs.set_current(client)
     client.host.start()
     for sender, message in early:
@@ -314,6 +316,13 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     if on_connect is not None:
         on_connect(client)
     return Session(info, client, owns, daemon)
+
+
+def _project_reloaded(client: Client) -> None:
+    """Tasks from now on are of a context that tells workers to look at their modules."""
+    root = client.root
+    newer = msgspec.structs.replace(root.context, code=root.context.code + 1)
+    client.root = msgspec.structs.replace(root, context=client.adopt_context(newer))
 
 
 def _watch_node_manager(transport: Transport, client: Client, info: ClusterInfo) -> Process | None:
@@ -345,6 +354,8 @@ def _script() -> str:
 def _on_foreign(sender: str, message: Message) -> None:
     if isinstance(message, TaskOutput):
         (output_sink or print_output)(message.lines, message.dropped)
+    elif isinstance(message, TaskStopped):
+        breakpoints.note(message)
 
 
 def print_output(lines: list[OutputLine], dropped: int) -> None:

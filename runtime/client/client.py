@@ -131,6 +131,9 @@ class Client:
         self._contexts: dict[tuple[bytes, str, str, str, int], ContextDef] = {}
         self.project: ProjectWatch | None = None
         """Of a driver."""
+        self.summoned = False
+        """While the main thread waits, it is to call ``interlude`` in between."""
+        self.interlude: Callable[[], None] = lambda: None
         self._callbacks: concurrent.futures.ThreadPoolExecutor | None = None
         self.functions: dict[tuple[bytes, bytes], Function] = {}
         self.gives_way = on_blocked is not None
@@ -151,15 +154,6 @@ class Client:
                 self.project.look()
             execution = self.root
         return execution
-
-    def watch_project(self) -> None:
-        """Have workers notice when this process loads modules of its own project again."""
-        self.project = ProjectWatch(self._on_reload)
-
-    def _on_reload(self) -> None:
-        context = self.root.context
-        newer = msgspec.structs.replace(context, code=context.code + 1)
-        self.root = msgspec.structs.replace(self.root, context=self.adopt_context(newer))
 
     def next_number(self) -> int:
         """A number for a function or a context, unique in this process."""
@@ -319,11 +313,14 @@ class Client:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self.host.inbox.append(WaitFor(waiter, oids, self.gives_way))
         try:
-            if self.host.drive(lambda: waiter.needed <= 0, deadline) and waiter.needed <= 0:
+            if self.host.drive(lambda: waiter.needed <= 0 or self.summoned, deadline) and waiter.needed <= 0:
                 return True
             # Another thread drives, and wakes this one.
             self.host.nudge()
             while True:
+                if self.summoned and threading.current_thread() is threading.main_thread():
+                    self.summoned = False
+                    self.interlude()
                 left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
                 if lock.acquire(timeout=left):
                     return True

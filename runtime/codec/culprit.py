@@ -250,8 +250,9 @@ def _reduced_parts(value: object, name: str) -> Iterator[tuple[str, Any]]:
     # What is made of iterators is read once: they are new ones.
     for index, item in enumerate(islice(items or (), PARTS_MAX)):
         yield f"item {index} of {name}", item
-    for key, item in islice(pairs or (), PARTS_MAX):
-        yield f"item {_short(key)} of {name}", item
+    if pairs is not None:
+        for key, item in islice(pairs, PARTS_MAX):
+            yield f"item {_short(key)} of {name}", item
 
 
 def _inner(item: object) -> object:

@@ -23,6 +23,7 @@ Message = (
     | tasks.StreamItems
     | tasks.StreamAck
     | tasks.TaskOutput
+    | tasks.TaskStopped
     | objects.PullObjects
     | objects.ObjectValues
     | objects.AddBorrowers

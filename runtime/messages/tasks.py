@@ -180,3 +180,16 @@ class TaskOutput(Struct, array_like=True, gc=False, tag=18):
 
     lines: list[OutputLine]
     dropped: int = 0
+
+
+class TaskStopped(Struct, array_like=True, frozen=True, gc=False, tag=19):
+    """Worker -> driver of the job: a task waits at a breakpoint until somebody attaches to the socket at ``path``, or
+    it is cancelled. Sent again when whoever was attached has left."""
+
+    task_id: bytes
+    name: str
+    pid: int
+    cell: str
+    file: str
+    line: int
+    path: str

@@ -91,6 +91,8 @@ class ActorRunner:
             return Failed("ActorDiedError", f"the actor died because its constructor, {name}, raised:\n{text}")
         finally:
             args = kwargs = values = None  # type: ignore[assignment]
+            if runner.breakpoints.active:
+                runner.breakpoints.task_ended(start.task_id)
             guard.release(runner.client.host.inbox)
             EXECUTION.reset(token)
 
@@ -190,6 +192,8 @@ class ActorRunner:
         self, job: Job, guard: Guard | None, values: list[Value], retryable: bool, started: float, begin: float
     ) -> None:
         runner = self.runner
+        if runner.breakpoints.active:
+            runner.breakpoints.task_ended(job.spec.task_id)
         if guard is not None:
             guard.release(runner.client.host.inbox)
         result = Result(job.spec.seq, started, time.perf_counter() - begin, values, retryable)

@@ -113,7 +113,8 @@ class Outcome:
     def of_error(self, job: Job, error: BaseException, name: str) -> tuple[list[Value], bool]:
         """What a task that raised gives, and whether its ``retry_exceptions`` names the error."""
         if isinstance(error, KeyboardInterrupt):
-            return [Failed("TaskCancelledError", f"{name} was cancelled while it ran")], False
+            why = f": {error}" if error.args else ""
+            return [Failed("TaskCancelledError", f"{name} was cancelled while it ran{why}")], False
         retry = job.function.retry_exceptions
         retryable = retry is True
         if isinstance(retry, bytes):

@@ -39,6 +39,7 @@ from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerUnblock
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Inline, Local, Value
 from raynb.runtime.messages.why import WhatRuns
+from raynb.runtime.worker.breakpoints import Breakpoints
 from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
@@ -71,6 +72,7 @@ class Runner:
         self.client: Client
         self.output: OutputRouter
         self.outcome: Outcome
+        self.breakpoints: Breakpoints
         self.leaving = False
         self.alone = True
         """Whether one thread alone runs tasks here."""
@@ -103,6 +105,8 @@ class Runner:
         self.client = client
         self.output = output
         self.outcome = Outcome(client, self)
+        self.breakpoints = Breakpoints(client)
+        self.breakpoints.install()
         client.host.turn_limit_s = self._turn_limit_s
         client.host.on_turn = self._on_turn
         # A worker that can't talk any more must not look alive.
@@ -287,6 +291,8 @@ class Runner:
         except BaseException as error:
             args = kwargs = None  # type: ignore[assignment]
             values, retryable = self.outcome.of_error(job, error, name)
+        if self.breakpoints.active:
+            self.breakpoints.task_ended(spec.task_id)
         duration = time.perf_counter() - begin
         EXECUTION.reset(token)
         if guard is not None:
