@@ -15,8 +15,6 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from raynb._version import __version__
 from raynb.output import CellOutputs
 from raynb.reprs import LiveCards, install, uninstall
@@ -100,7 +98,7 @@ class CellLink:
     def enter(self, client: Client) -> None:
         """From now on the driver works for the cell that runs."""
         if self.token:
-            client.root = replace(client.root, context=client.context_for_cell(self.token))
+            session.enter_cell(client, self.token)
 
     # -- output of tasks
 

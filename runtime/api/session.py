@@ -294,7 +294,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     except BaseException:
         transport.close()
         raise
-    context = ContextDef(0, job, namespace, transport.address, sys_path=_import_path(), cwd=os.getcwd())
+    context = ContextDef(0, job, namespace, transport.address, sys_path=_import_path(), cwd=_folder())
     client = Client(
         transport,
         joined,
@@ -318,11 +318,22 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     return Session(info, client, owns, daemon)
 
 
+def enter_cell(client: Client, cell: str) -> None:
+    """From now on this process works for a run of a cell, with the import path and the folder that it has now."""
+    path, before = _import_path(), client.root.context.sys_path
+    # One list for all cells: contexts are kept.
+    _change_root(client, cell=cell, sys_path=before if path == before else path, cwd=_folder())
+
+
+def _change_root(client: Client, **changes: Any) -> None:
+    root = client.root
+    context = client.adopt_context(msgspec.structs.replace(root.context, **changes))
+    client.root = msgspec.structs.replace(root, context=context)
+
+
 def _project_reloaded(client: Client) -> None:
     """Tasks from now on are of a context that tells workers to look at their modules."""
-    root = client.root
-    newer = msgspec.structs.replace(root.context, code=root.context.code + 1)
-    client.root = msgspec.structs.replace(root, context=client.adopt_context(newer))
+    _change_root(client, code=client.root.context.code + 1)
 
 
 def _watch_node_manager(transport: Transport, client: Client, info: ClusterInfo) -> Process | None:
@@ -343,7 +354,15 @@ def _watch_node_manager(transport: Transport, client: Client, info: ClusterInfo)
 
 def _import_path() -> list[str]:
     """The driver's own import path: the script's folder first, the working directory where Python has it as ''."""
-    return [path or os.getcwd() for path in sys.path]
+    return [path or _folder() for path in sys.path]
+
+
+def _folder() -> str:
+    """The working directory; empty where it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def _script() -> str:

@@ -161,10 +161,6 @@ class Client:
             self._numbers += 1
             return self._numbers
 
-    def context_for_cell(self, cell: str) -> ContextDef:
-        """The root's context, attributed to a notebook cell."""
-        return self.adopt_context(msgspec.structs.replace(self.root.context, cell=cell))
-
     def cells(self) -> list[str]:
         """Tokens of the notebook cells that this process has worked for, the oldest first."""
         return list(dict.fromkeys(cell for *_, cell, _ in list(self._contexts) if cell))

@@ -85,7 +85,7 @@ class Runner:
         self._flushed_at = 0.0
         self._recent: dict[bytes, Inline] = {}
         self._recent_bytes = 0
-        self._jobs_seen: set[bytes] = set()
+        self._cwd = ""
         self._context: ContextDef | None = None
         self._contexts_seen: set[tuple[bytes, str, int]] = set()
         self._modules = ProjectModules()
@@ -374,32 +374,34 @@ class Runner:
         return unpack_call(spec.args, spec.buffers, values)
 
     def enter_context(self, context: ContextDef) -> None:
-        """Work for this context from now on: with the driver's modules, and as they are now if it is a new one."""
+        """Work for this context from now on: in the driver's folder, and with its modules, as they are now if this is
+        new here."""
         self._context = context
+        if context.cwd != self._cwd:
+            self._enter_folder(context.cwd)
         key = (context.job, context.cell, context.code)
         if key in self._contexts_seen:
             return
         if len(self._contexts_seen) >= CONTEXTS_MAX:
             self._contexts_seen.clear()
         self._contexts_seen.add(key)
-        if context.job not in self._jobs_seen:
-            self._enter_job(context)
+        # The driver's modules can be imported here: Ray's programs rely on it.
+        self._modules.install()
+        for path in reversed(context.sys_path):
+            if path and path not in sys.path:
+                sys.path.insert(0, path)
         if self._modules.refresh():
             # They refer to what was in the modules that are gone.
             self._functions.clear()
 
-    def _enter_job(self, context: ContextDef) -> None:
-        """Make the driver's modules importable here: Ray's programs rely on it."""
-        self._jobs_seen.add(context.job)
-        self._modules.install()
-        for path in reversed(context.sys_path):
-            if path not in sys.path:
-                sys.path.insert(0, path)
-        if context.cwd:
+    def _enter_folder(self, folder: str) -> None:
+        """Once for as long as tasks come from there: what a task has changed stays for those that follow."""
+        self._cwd = folder
+        if folder:
             try:
-                os.chdir(context.cwd)
+                os.chdir(folder)
             except OSError as error:
-                print(f"raynb: can't enter the driver's working directory {context.cwd}: {error}", file=sys.stderr)
+                print(f"raynb: can't enter the driver's working directory {folder}: {error}", file=sys.stderr)
 
 
 def execution_of(job: Job, context: ContextDef, name: str) -> Execution:

@@ -183,3 +183,19 @@ def test_a_nested_task_runs_the_new_code_too(kernel: Kernel, folder: Path) -> No
     assert says(kernel, "ray.get(root.remote())") == "1"
     (folder / "nested.py").write_text(version(22))
     assert says(kernel, "ray.get(root.remote())") == "22"
+
+
+def test_a_folder_that_the_notebook_enters_and_a_path_that_it_adds_hold_from_the_next_cell_on(
+    kernel: Kernel, folder: Path
+) -> None:
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "data.txt").write_text("found")
+    (folder / "library").mkdir()
+    (folder / "library" / "added.py").write_text(version(7))
+    must(kernel, "@ray.remote\ndef here():\n    import added\n    return open('data.txt').read(), added.f()")
+    must(kernel, f"os.chdir('elsewhere'); sys.path.append({str(folder / 'library')!r})")
+    try:
+        assert says(kernel, "ray.get(here.remote())") == "('found', 7)"
+    finally:
+        must(kernel, "os.chdir('..')")
+    assert says(kernel, "ray.get(ray.remote(os.getcwd).remote())") == repr(str(folder))
