@@ -321,6 +321,8 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
 def enter_cell(client: Client, cell: str) -> None:
     """From now on this process works for a run of a cell, with the import path and the folder that it has now."""
     path, before = _import_path(), client.root.context.sys_path
+    if client.project is not None:
+        client.project.cell_begins()
     # One list for all cells: contexts are kept.
     _change_root(client, cell=cell, sys_path=before if path == before else path, cwd=_folder())
 

@@ -84,13 +84,13 @@ def warn_of_function(function: object, nbytes: int) -> None:
     )
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[Warning] = LargeCaptureWarning) -> None:
     """Warn at the line of the user's that has led here."""
     level, frame = 1, sys._getframe()
     caller: FrameType | None = frame
     while caller is not None and is_raynbs(caller):
         level, caller = level + 1, caller.f_back
-    warnings.warn(message, LargeCaptureWarning, stacklevel=level if caller is not None else 2)
+    warnings.warn(message, category, stacklevel=level if caller is not None else 2)
 
 
 def is_raynbs(frame: FrameType) -> bool:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import importlib
 import linecache
-import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import FileFinder, ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
-from raynb.runtime.client.project import is_project_module
-
-Stamp = tuple[int, int, int]
+from raynb.runtime.client.project import Stamp, is_project_module, stamp_of
 
 
 class ProjectModules:
@@ -63,15 +60,6 @@ class ProjectModules:
         importlib.invalidate_caches()
         linecache.checkcache()
         return True
-
-
-def stamp_of(path: str) -> Stamp | None:
-    """What tells a file from an older one of the same name; None for one that is gone."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _drop(name: str) -> None:

@@ -131,6 +131,24 @@ def test_names_imported_from_a_module(kernel: Kernel, folder: Path) -> None:
     assert says(kernel, "ray.get(from_a_cell)") == "(22, 22)"
 
 
+def test_a_notebook_that_has_the_old_code_is_told_once_when_its_tasks_have_the_new(
+    kernel: Kernel, folder: Path
+) -> None:
+    (folder / "stale.py").write_text(version(1))
+    must(kernel, "import stale\n@ray.remote\ndef s():\n    return stale.f()")
+    assert says(kernel, "ray.get(s.remote())") == "1"
+    (folder / "stale.py").write_text(version(22))
+    assert kernel.printed(kernel.run("stale.f()")) == "", "without a task there is nothing to tell"
+    told = kernel.run("stale.f(), ray.get(s.remote())")
+    assert kernel.shown(told) == ["(1, 22)"]
+    assert "stale.py has changed since the notebook imported it" in kernel.printed(told)
+    assert "importlib.reload(stale)" in kernel.printed(told)
+    assert kernel.printed(kernel.run("x = ray.get(s.remote())")) == ""
+    (folder / "stale.py").write_text(version(333))
+    reloaded = kernel.run("_ = importlib.reload(stale); x = stale.f(), ray.get(s.remote())")
+    assert kernel.printed(reloaded) == "", "it was loaded again before the task"
+
+
 @pytest.mark.usefixtures("same_worker")
 def test_autoreload(kernel: Kernel, folder: Path) -> None:
     (folder / "auto.py").write_text(version(1))
