@@ -29,7 +29,7 @@ HOMES = {
     "timeline": "raynb.magics.commands.timeline",
     "logs": "raynb.magics.commands.logs",
     "cancel": "raynb.magics.commands.cancel",
-    "debug": "raynb.magics.debug",
+    "debug": "raynb.magics.commands.debug",
     "stop": "raynb.magics.commands.lifetime",
 }
 """Where each command is, in the order in which they are listed."""

@@ -119,8 +119,8 @@ def keep(wanted: bool = True) -> None:
         client.post(KeepFailures(config.failures_kept, config.failures_kept_bytes) if wanted else KeepFailures(0, 0))
 
 
-def recall(ref: ObjectRef[Any] | None = None) -> Failure | None:
-    """The failure that a reference stands for, or the last one of all; None if it isn't there (any more).
+def recall(oid: bytes = b"") -> Failure | None:
+    """The failure that an object stands for, or the last one of all; None if it isn't there (any more).
 
     A task that failed since its input had failed stands for the one that made the input.
     """
@@ -129,7 +129,7 @@ def recall(ref: ObjectRef[Any] | None = None) -> Failure | None:
     client = refs.current()
     woken = allocate_lock()
     woken.acquire()
-    item = RecallFailure(b"" if ref is None else ref.binary(), Waiter(0, woken.release))
+    item = RecallFailure(oid, Waiter(0, woken.release))
     client.post(item)
     deadline = time.monotonic() + RECALL_TIMEOUT_S
     while not woken.acquire(timeout=RECHECK_S):

@@ -23,8 +23,8 @@ import sysconfig
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
 
 from raynb.runtime.codec.captures import warn
 
@@ -80,7 +80,7 @@ class ProjectWatch:
         self._on_reload = on_reload
         self._known = 0
         """How many modules there were."""
-        self._specs: dict[str, Any] = {}
+        self._specs: dict[str, ModuleSpec | None] = {}
         """By name: what a module's last import was made with. A reload makes another."""
         self._stamps: dict[str, Stamp | None] = {}
         """By name: what the file was then, or when it was told that it has changed."""
@@ -114,19 +114,19 @@ class ProjectWatch:
             self._cell_is_new = False
             self._warn_of_outdated()
 
-    def _note(self, name: str, spec: Any) -> None:
+    def _note(self, name: str, spec: ModuleSpec | None) -> None:
         self._specs[name] = spec
         self._stamps[name] = stamp_of(spec.origin) if spec is not None and spec.origin else None
 
     def _warn_of_outdated(self) -> None:
         autoreload = "IPython.extensions.autoreload" in sys.modules
-        for name, spec in self._specs.items():
+        for name, spec in list(self._specs.items()):
             stamp = stamp_of(spec.origin) if spec is not None and spec.origin else None
             if stamp != self._stamps[name] and stamp is not None:
                 self._stamps[name] = stamp
                 if not autoreload:
                     warn(
-                        f"{os.path.basename(spec.origin)} has changed since the notebook imported it: tasks run it as "
+                        f"{name.replace('.', os.sep)}.py has changed since the notebook imported it: tasks run it as "
                         f"it is now, while here the old code is in use. importlib.reload({name}) or %autoreload 2 "
                         "loads it here, too.",
                         OutdatedModuleWarning,

@@ -65,7 +65,8 @@ def test_a_reference_says_which_failure_is_meant_and_its_dependents_mean_the_sam
     kernel.run("@ray.remote\ndef third():\n    raise OSError('another')")
     fail(kernel, "a = first.remote(); b = second.remote(a); ray.get(b)")
     fail(kernel, "ray.get(third.remote())")
-    for name in ("a", "b", "[b][0]"):
+    kernel.run("parts = [ray.put(1), b]")
+    for name in ("a", "b", "parts[1]", "parts"):
         assert "'one'" in kernel.printed(kernel.converse(f"%raynb debug {name}", ["p marker", "q"]))
     assert "third runs again" in kernel.printed(kernel.converse("%raynb debug", ["q"]))
 
@@ -128,12 +129,15 @@ def test_what_is_kept_is_bounded_and_seen_as_a_holder(kernel: Kernel) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("%raynb debug 17", "no reference, but a int"),
-        ("%raynb debug nothing_here", "NameError"),
+        ("%raynb debug 17", "neither a variable"),
+        ("%raynb debug number", "no reference, but a int"),
+        ("%raynb debug nothing_here", "the notebook has no `nothing_here`"),
+        ("%raynb debug holder", "is an actor, not a task"),
         ("%raynb debug fine", "it has not failed"),
     ],
 )
 def test_what_cannot_be_debugged_is_said_in_a_line(kernel: Kernel, line: str, words: str) -> None:
-    kernel.run("fine = ray.put(1)")
+    kernel.run("fine, number = ray.put(1), 17")
+    kernel.run("@ray.remote(num_cpus=0)\nclass Holder:\n    pass\nholder = Holder.remote()")
     ran = kernel.run(line)
     assert words in kernel.errors(ran) and "Traceback" not in kernel.errors(ran)

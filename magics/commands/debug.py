@@ -10,11 +10,12 @@ from reprlib import Repr
 from types import TracebackType
 from typing import Any, ClassVar
 
-from raynb.magics.arguments import Options, option
+from raynb.magics.arguments import Options, option, whole
 from raynb.magics.attach import attach
+from raynb.magics.connected import need_cluster
 from raynb.magics.errors import OptionError
-from raynb.magics.references import RefList, is_ref
 from raynb.magics.session import Session
+from raynb.magics.targets import resolve
 from raynb.magics.task import Luggage, ShippedCell
 from raynb.runtime.api import failures
 from raynb.runtime.api.breakpoints import waiting
@@ -22,14 +23,6 @@ from raynb.runtime.api.failures import Failure, InputGone
 from raynb.runtime.messages.tasks import TaskStopped
 
 INPUTS_SHOWN = 20
-
-
-def pid(text: str) -> int:
-    """A process."""
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("expects the number of a process") from None
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ class DebugOptions(Options):
     )
     attach: int | None = field(
         default=None,
-        metadata=option("attach to the task at a breakpoint in this process", metavar="PID", read=pid),
+        metadata=option("attach to the task at a breakpoint in this process", metavar="PID", read=whole),
     )
     args: bool = field(
         default=False,
@@ -117,20 +110,17 @@ def _attach(stopped: TaskStopped, session: Session) -> None:
 
 
 def _failure(text: str | None, session: Session) -> Failure:
+    need_cluster()
     if text is None:
         failure = failures.recall()
         if failure is None:
-            raise OptionError("no task of this notebook has failed so far (or the cluster was stopped since)")
+            raise OptionError("no task of this notebook has failed so far")
         return failure
-    try:
-        ref = session.evaluate(text)
-    except Exception as error:
-        raise OptionError(f"`{text}` can't be evaluated: {type(error).__name__}: {error}") from None
-    candidates = list(ref) if isinstance(ref, RefList) else [ref]
-    for candidate in candidates:
-        if not is_ref(candidate):
-            raise OptionError(f"`{text}` is no reference, but a {type(candidate).__name__}")
-        failure = failures.recall(candidate)
+    target = resolve(text, session)
+    if target.actor_id:
+        raise OptionError(f"`{text}` is an actor, not a task: %raynb why {text} says what became of it")
+    for oid, _ in target.objects:
+        failure = failures.recall(oid)
         if failure is not None:
             return failure
     raise OptionError(
