@@ -3,7 +3,12 @@ import { defineConfig } from 'eslint/config';
 import typescript from 'typescript-eslint';
 
 export default defineConfig({
-  files: ['src/**/*.ts'],
+  files: ['src/**/*.ts', 'tests/**/*.ts'],
   extends: [eslint.configs.recommended, typescript.configs.strictTypeChecked],
-  languageOptions: { parserOptions: { projectService: true } }
+  languageOptions: { parserOptions: { projectService: true } },
+  rules: {
+    // Numbers read well in templates; what the rule is for is objects.
+    '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+    '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }]
+  }
 });
