@@ -9,6 +9,18 @@ export default defineConfig({
   rules: {
     // Numbers read well in templates; what the rule is for is objects.
     '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+    // Lumino's signals are given a method and its object: connect(this.follow, this).
+    '@typescript-eslint/unbound-method': 'off',
+    // node:test collects what its `test` returns.
+    '@typescript-eslint/no-floating-promises': [
+      'error',
+      {
+        allowForKnownSafeCalls: [
+          { from: 'package', name: 'default', package: 'node:test' },
+          { from: 'package', name: 'test', package: 'node:test' }
+        ]
+      }
+    ],
     '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }]
   }
 });

@@ -11,10 +11,10 @@ try {
   await build({
     entryPoints: files.map(name => join(here, name)),
     bundle: true,
-    format: 'esm',
+    format: 'cjs',
     platform: 'node',
     outdir: out,
-    outExtension: { '.js': '.mjs' },
+    outExtension: { '.js': '.cjs' },
     packages: 'bundle',
     sourcemap: 'inline',
     logLevel: 'warning'

@@ -156,9 +156,13 @@ function drawTexts(
         : `${shortCount(done)} of ${shortCount(all)} done`;
   context.fillText(words, left + 12, top + 36);
   if (node.duration_ms > 0) {
-    context.textAlign = 'right';
     const time = duration(node.duration_ms);
-    context.fillText(all === 1 ? time : `⌀ ${time}`, left + NODE_WIDTH - 12, top + 36);
+    const text = all === 1 ? time : `⌀ ${time}`;
+    const room = NODE_WIDTH - 32 - context.measureText(words).width;
+    if (context.measureText(text).width <= room) {
+      context.textAlign = 'right';
+      context.fillText(text, left + NODE_WIDTH - 12, top + 36);
+    }
   }
 }
 

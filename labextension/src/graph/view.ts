@@ -228,7 +228,7 @@ export class GraphView {
         nodes: this.model.nodes.values(),
         edges: this.model.edges.values(),
         places: this.shown,
-        routes: this.moving ? new Map() : this.layout.routes,
+        routes: this.moving ? EMPTY.routes : this.layout.routes,
         selected: this.selection,
         hovered: this.hovered,
         lit: lineage ? new Set([lit, ...lineage.ancestors, ...lineage.descendants]) : null,

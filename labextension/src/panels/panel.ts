@@ -1,5 +1,4 @@
 /** What all panels have in common: a toolbar, the content, and something to say while there is nothing to show. */
-import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { button, element } from '../dom/elements';
 import type { Condition, Followed } from '../model/follow';
@@ -50,25 +49,25 @@ export abstract class Panel extends Widget {
     this.refreshNotice();
   }
 
-  protected onAfterShow(_message: Message): void {
+  protected onAfterShow(): void {
     this.followed.look(true);
   }
 
-  protected onAfterAttach(_message: Message): void {
+  protected onAfterAttach(): void {
     if (this.isVisible) {
       this.followed.look(true);
     }
   }
 
-  protected onBeforeHide(_message: Message): void {
+  protected onBeforeHide(): void {
     this.followed.look(false);
   }
 
-  protected onBeforeDetach(_message: Message): void {
+  protected onBeforeDetach(): void {
     this.followed.look(false);
   }
 
-  protected onActivateRequest(_message: Message): void {
+  protected onActivateRequest(): void {
     const first = this.node.querySelector<HTMLElement>(
       '[data-first-focus], button, [tabindex="0"]'
     );

@@ -1,5 +1,4 @@
 /** The task graph as a panel: how it is grouped, what moment it shows, and what is known of the selected node. */
-import type { Message } from '@lumino/messaging';
 import { button, element, select, toggle } from '../dom/elements';
 import { legend } from '../dom/signs';
 import { count } from '../dom/words';
@@ -128,7 +127,7 @@ export class TaskGraphPanel extends Panel {
     }
   }
 
-  protected onAfterAttach(message: Message): void {
+  protected onAfterAttach(): void {
     this.view = new GraphView(this.canvas, this.model, {
       selected: id => {
         this.select(id);
@@ -147,11 +146,11 @@ export class TaskGraphPanel extends Panel {
     // Where measurements and tests find it.
     Object.assign(this.node, { raynbView: this.view });
     this.view.update();
-    super.onAfterAttach(message);
+    super.onAfterAttach();
   }
 
-  protected onBeforeDetach(message: Message): void {
-    super.onBeforeDetach(message);
+  protected onBeforeDetach(): void {
+    super.onBeforeDetach();
     this.view?.dispose();
     this.view = null;
   }
