@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from raynb.magics import amounts
+from raynb.magics.table import clean
 from raynb.runtime.api.actors import ActorClass, ActorHandle
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.functions import RemoteFunction
@@ -107,7 +109,7 @@ def _of_ref(ref: ObjectRef[Any]) -> Card:
     place, size = (
         ("in shared memory", value.size) if isinstance(value, Stored) else ("in this process", len(value.data))
     )
-    facts = [f"{_bytes(size)} {place}"]
+    facts = [f"{amounts.size(size)} {place}"]
     if size <= LOOKED_INTO_BYTES_MAX or (entry is not None and "array" in entry.note):
         with suppress(Exception):  # a value that can't be unpickled here is still there
             facts.insert(0, _shape(client.load(value)))
@@ -166,14 +168,5 @@ def _doc(value: Any) -> list[str]:
 
 
 def _short(text: str) -> str:
-    clean = "".join(char if char.isprintable() else " " for char in text)
-    return clean if len(clean) <= TEXT_MAX else f"{clean[: TEXT_MAX - 1]}…"
-
-
-def _bytes(size: int) -> str:
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
+    shown = clean(text)
+    return shown if len(shown) <= TEXT_MAX else f"{shown[: TEXT_MAX - 1]}…"

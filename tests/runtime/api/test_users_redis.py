@@ -22,8 +22,7 @@ pytestmark = pytest.mark.usefixtures("raynb_only")
 def server(tmp_path: Path) -> Iterator[UsersServer]:
     server = UsersServer(tmp_path)
     yield server
-    server.process.kill()
-    server.process.wait()
+    server.stop()
 
 
 @pytest.fixture
