@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from jupyter_server.serverapp import ServerApp
 
-    from raynb import exceptions, util
+    from raynb import exceptions, util, widgets
     from raynb.runtime.api import actor
     from raynb.runtime.api.actors import ActorClass, ActorHandle, method
     from raynb.runtime.api.cluster import (
@@ -62,6 +62,7 @@ _MODULES = {
     "actor": "raynb.runtime.api.actor",
     "exceptions": "raynb.exceptions",
     "util": "raynb.util",
+    "widgets": "raynb.widgets",
 }
 
 __all__ = [
@@ -93,6 +94,7 @@ __all__ = [
     "timeline",
     "util",
     "wait",
+    "widgets",
 ]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raynb._version import __version__
+from raynb.magics.frames import remote_text
 from raynb.output import CellOutputs
 from raynb.reprs import LiveCards, install, uninstall
 from raynb.runtime.api import failures, session
@@ -25,6 +26,8 @@ from raynb.runtime.core.inbox import CancelCell
 from raynb.runtime.messages.tasks import OutputLine
 from raynb.stops import Stops
 from raynb.traceback import SHOWN_HERE, show_error
+from raynb.widgets import text as words
+from raynb.widgets.automatic import GetWatch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -52,6 +55,7 @@ class CellLink:
         """By how much the shell's count has moved on when a cell begins: some versions of IPython count before."""
         self.outputs = CellOutputs(self._send, lambda: self._setting("fold_lines"))
         self.cards = LiveCards(self._send, lambda: self.token)
+        self.get_watch = GetWatch(self.kernel, lambda: self._setting("progress"))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._do_shutdown: Any = None
         self.stops = Stops(shell, self._tell)
@@ -77,9 +81,12 @@ class CellLink:
             self._parents.popitem(last=False)
         if refs.connected():
             self.enter(refs.current())
+        if kernel is not None:
+            self.get_watch.cell_begins(parent)
 
     def post_run_cell(self, result: ExecutionResult | None) -> None:
         """A cell has ended; if it was interrupted, so are its tasks (unless a setting leaves them running)."""
+        self.get_watch.cell_ends()
         self.outputs.settle(self.token)
         if result is not None and result.info is not None and result.info.store_history and result.execution_count:
             self._ahead = self._begun_at - result.execution_count
@@ -156,6 +163,7 @@ class CellLink:
 
     def close(self) -> None:
         """Leave the kernel as it was."""
+        self.get_watch.cell_ends()
         self.outputs.close()
         self.cards.close()
         uninstall(self.shell.display_formatter)
@@ -164,6 +172,22 @@ class CellLink:
             self.kernel.do_shutdown = self._do_shutdown
         if self._loop is not None:
             self._loop.remove_signal_handler(_UNUSED_SIGNAL)
+
+
+CONTEXT = ("raynb.runtime.api.session", "ClusterContext")
+
+
+def _displays(shell: InteractiveShell) -> Any:
+    """IPython's table of what displays itself, by type."""
+    formatter: Any = shell.display_formatter
+    return formatter.ipython_display_formatter
+
+
+def _show_cluster(context: session.ClusterContext) -> None:
+    """What `init` gives, at the end of a cell: the cluster's card."""
+    from raynb.widgets.cluster import Cluster
+
+    Cluster.of(context).show()
 
 
 _link: CellLink | None = None
@@ -189,6 +213,9 @@ def load(shell: InteractiveShell) -> None:
     link.stops.open()
     failures.keep()
     session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0
+    words.with_cells = lambda traceback: remote_text(shell, traceback)
+    if link.kernel is not None:
+        _displays(shell).for_type_by_name(*CONTEXT, _show_cluster)
     from raynb.magics import register
 
     register(shell)
@@ -210,6 +237,8 @@ def unload(shell: InteractiveShell) -> None:
     session.on_connect = None
     link.close()
     failures.keep(False)
+    words.with_cells = str
+    _displays(shell).pop(".".join(CONTEXT), None)
     from raynb.magics import unregister
 
     unregister(shell)

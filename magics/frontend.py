@@ -47,6 +47,7 @@ class RaynbMagics(Magics):
     fold_lines = Bool(True, help="A line that many workers print is shown once, with how often it came.").tag(
         config=True
     )
+    progress = Bool(True, help="A `get` that lasts more than a second shows how far its tasks are.").tag(config=True)
 
     def __init__(self, shell: InteractiveShell, open_screen: Callable[[], Screen] | None = None) -> None:
         super().__init__(shell)

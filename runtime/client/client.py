@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pickle import loads
@@ -19,7 +19,7 @@ from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.client import futures
 from raynb.runtime.client.arguments import LargeArguments
 from raynb.runtime.client.execution import EXECUTION, Execution
-from raynb.runtime.client.failures import to_exception
+from raynb.runtime.client.failures import timed_out, to_exception
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.project import ProjectWatch
@@ -138,6 +138,8 @@ class Client:
         self.functions: dict[tuple[bytes, bytes], Function] = {}
         self.gives_way = on_blocked is not None
         """Whether others may use this process's CPUs while it waits: so it is in a worker."""
+        self.waits: dict[int, Sequence[ObjectRef[Any]]] = {}
+        """What each thread that stands still in `get` waits for."""
         self.actor_name = ""
         self.actor_restarts = 0
 
@@ -294,11 +296,13 @@ class Client:
 
     def _wait_all(self, refs: Sequence[ObjectRef[Any]], missing: list[bytes], timeout_s: float | None) -> None:
         __tracebackhide__ = True
-        if not self.wait_for(missing, len(missing), timeout_s):
-            late = [ref for ref in refs if not self.is_ready(ref)]
-            if late:
-                shown = ", ".join(map(repr, late[:3])) + (f" and {len(late) - 3} more" if len(late) > 3 else "")
-                raise GetTimeoutError(f"get timed out after {timeout_s} s: no value yet for {shown}")
+        self.waits[get_ident()] = refs
+        try:
+            settled = self.wait_for(missing, len(missing), timeout_s)
+        finally:
+            self.waits.pop(get_ident(), None)
+        if not settled and (late := [ref for ref in refs if not self.is_ready(ref)]):
+            raise timed_out(late, timeout_s)
 
     def wait_for(self, oids: list[bytes], needed: int, timeout_s: float | None) -> bool:
         """Block until ``needed`` of these objects have settled. False if the time is over before."""
@@ -369,8 +373,8 @@ class Client:
 
     def call_site_of(self, oid: bytes) -> str:
         entry = self._entries.get(oid)
-        task = None if entry is None else entry.task
-        return task.function.call_site if task is not None else getattr(entry, "note", "")
+        function = None if entry is None else entry.function
+        return function.call_site if function is not None else getattr(entry, "note", "")
 
     # -- futures
 
@@ -440,18 +444,14 @@ class Client:
 
     def flush_events(self) -> None:
         """Have what has happened so far told to the event hub; a query sent afterwards sees it."""
-        lock = allocate_lock()
-        lock.acquire()
 
         def flush() -> None:
             now = time.monotonic()
             self.host.read_inbox(now)  # what was submitted just before has happened, too
             self.machine.flush_events(now)
             self.host.tick(now)
-            lock.release()
 
-        self.host.call(flush)
-        lock.acquire(timeout=RECHECK_S)
+        self.host.run(flush, RECHECK_S)
 
     # -- in the seat
 

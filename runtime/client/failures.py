@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from collections.abc import Sequence
 from types import TracebackType
 
 from raynb.runtime.codec.pickling import ByValuePickler, dump
-from raynb.runtime.messages.errors import RayTaskError, error_class
+from raynb.runtime.messages.errors import GetTimeoutError, RayTaskError, error_class
 from raynb.runtime.messages.values import Failed
 
 
@@ -25,6 +26,12 @@ def to_exception(failed: Failed) -> Exception:
                 return error
         return RayTaskError("a task", failed.message)
     return error_class(failed.kind)(failed.message)
+
+
+def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutError:
+    """What ``get`` raises when these references have no value in time."""
+    shown = ", ".join(map(repr, late[:3])) + (f" and {len(late) - 3} more" if len(late) > 3 else "")
+    return GetTimeoutError(f"get timed out after {timeout_s} s: no value yet for {shown}")
 
 
 def from_exception(error: BaseException, function_name: str, pid: int, skip_frames: int = 0) -> Failed:

@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.core.client import ClientMachine
@@ -33,6 +33,8 @@ from raynb.runtime.core.ownership import Wake
 from raynb.runtime.messages import Message
 
 log = logging.getLogger("raynb")
+
+T = TypeVar("T")
 
 IDLE_TURN_S = 0.25
 """An idle client looks this often for references that were dropped without waking it."""
@@ -121,6 +123,22 @@ class ClientHost:
         """Have the thread in the seat call a function (one that needs the transport, say)."""
         self._calls.append(function)
         self.transport.wake()
+
+    def run(self, function: Callable[[], T], timeout_s: float) -> T | None:
+        """`call`, and wait for what the function gives; None if it was not called in time."""
+        lock = threading.Lock()
+        lock.acquire()
+        given: list[T] = []
+
+        def called() -> None:
+            try:
+                given.append(function())
+            finally:
+                lock.release()
+
+        self.call(called)
+        lock.acquire(timeout=timeout_s)
+        return given[0] if given else None
 
     def stop(self, last_words: Callable[[], None] | None = None, timeout_s: float = 2.0) -> None:
         """End the I/O thread. ``last_words`` runs in the seat after all that was posted before."""

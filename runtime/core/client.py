@@ -229,10 +229,10 @@ class ClientMachine:
         task.submitted_at = now
         entries = self.objects.entries
         if task.num_returns == 1 or task.num_returns == STREAMING:
-            entries[task.id + FIRST_RETURN] = Entry(local=1, task=task)
+            entries[task.id + FIRST_RETURN] = Entry(local=1, task=task, function=task.function)
         else:
             for oid in task.return_ids():
-                entries[oid] = Entry(local=1, task=task)
+                entries[oid] = Entry(local=1, task=task, function=task.function)
         if task.deps:
             missing = 0
             for oid in task.deps:

@@ -43,7 +43,7 @@ from raynb.runtime.messages.objects import (
 from raynb.runtime.messages.values import Failed, Inline, Stored, Value
 
 if TYPE_CHECKING:
-    from raynb.runtime.core.task import Task
+    from raynb.runtime.core.task import Function, Task
 
 
 class Waiter:
@@ -90,9 +90,9 @@ class Entry(Struct, gc=False):
     dependents: list[Task] | None = None
     subscribers: list[str] | None = None
     pulled_at: float = -1.0
-    stray: str = ""
-    """The node manager in whose memory a copy may lie that nobody told of: of an attempt that was lost."""
+    stray: str = ""  # the node manager in whose memory a copy may lie that nobody told of: of an attempt that was lost
     note: str = ""
+    function: Function | None = None  # whose call makes, or made, it
 
 
 class Ownership:

@@ -19,11 +19,16 @@ COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 class Kernel:
-    """A kernel with an empty notebook, in the folder ``cwd``."""
+    """A kernel with an empty notebook, in the folder ``cwd``.
 
-    def __init__(self, cwd: Path | None = None) -> None:
+    A `get` that lasts shows no progress unless ``progress`` is on: what a cell shows would depend on how busy the
+    machine is.
+    """
+
+    def __init__(self, cwd: Path | None = None, *, progress: bool = False) -> None:
         place: dict[str, Any] = {} if cwd is None else {"cwd": str(cwd)}
-        manager, client = start_new_kernel(kernel_name="python3", **place)
+        settings = [f"--RaynbMagics.progress={progress}"]
+        manager, client = start_new_kernel(kernel_name="python3", extra_arguments=settings, **place)
         self.manager: Any = manager
         self.client: Any = client
         self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)

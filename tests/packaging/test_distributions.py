@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import raynb
 from tests.architecture.source import PACKAGE_FOLDERS, ROOT
 
 MADE = (
+    "static",
     ".git",
     ".venv",
     "build",
@@ -35,6 +37,7 @@ MADE = (
 # What npm's scripts and uv look for; everything but Node.js.
 TOOLS = ("basename", "dirname", "env", "ldd", "sed", "sh", "uname")
 LAB = "share/jupyter/labextensions/raynb"
+WIDGETS = ("cluster.css", "cluster.js", "progress.css", "progress.js")
 SERVER = "etc/jupyter/jupyter_server_config.d/raynb.json"
 
 
@@ -120,6 +123,15 @@ def test_the_wheel_is_typed_and_enables_both_extensions(in_wheel: set[str]) -> N
     assert [name for name in in_wheel if name.startswith(f"{data}/{LAB}/static/remoteEntry.")]
 
 
+def test_the_wheel_carries_each_widgets_bundle_in_one_file(wheel: Path, in_wheel: set[str]) -> None:
+    folder = "raynb/widgets/static/"
+    assert {name for name in in_wheel if name.startswith(folder)} == {f"{folder}{name}" for name in WIDGETS}
+    with zipfile.ZipFile(wheel) as archive:
+        for name in WIDGETS:
+            bundle = archive.read(f"{folder}{name}").decode()
+            assert not re.search(r"\bimport\b[^;]*\bfrom\b|@import|\bimport\(", bundle)
+
+
 def test_the_wheel_says_its_licence_and_its_python(wheel: Path, in_wheel: set[str]) -> None:
     says = metadata(wheel)
     assert says["License-Expression"] == "Apache-2.0"
@@ -135,6 +147,8 @@ def test_the_sdist_holds_the_sources_and_the_built_front_end(sdist: Path) -> Non
         *("kernel_ext/__init__.py", "kernel_ext/etc/raynb.json", "runtime/__init__.py"),
         *("labextension/src/plugin.ts", "labextension/package-lock.json", "labextension/npm.py"),
         "labextension/dist/package.json",
+        *(f"widgets/static/{name}" for name in WIDGETS),
+        "labextension/src/widgets/progress.ts",
     } <= names
     assert not [name for name in names if "node_modules" in name or "__pycache__" in name]
 
@@ -144,7 +158,7 @@ def test_a_fresh_environment_has_both_extensions_and_all_that_it_imports(
 ) -> None:
     python = venv / "bin" / "python"
     run(*uv, "pip", "install", "--python", python, wheel, cwd=venv, env=env)
-    code = "import raynb, raynb.magics, raynb.widgets, raynb.runtime; print(raynb.__file__)"
+    code = "import raynb, raynb.magics, raynb.runtime; raynb.widgets.Cluster; print(raynb.__file__)"
     assert Path(run(python, "-c", code, cwd=venv, env=env).strip()).is_relative_to(venv)
     check = subprocess.run(
         [venv / "bin" / "jupyter-server", "extension", "list"],
@@ -166,6 +180,7 @@ def test_an_editable_install_sees_new_modules_and_enables_both_extensions(
     run(*uv, "pip", "install", "--python", python, "--no-deps", "-e", source, cwd=tmp_path, env=env)
     assert (venv / LAB / "package.json").exists()
     assert (venv / SERVER).exists()
+    assert all((source / "widgets" / "static" / name).exists() for name in WIDGETS)
     (source / "magics" / "arrived_later.py").write_text("answer = 42\n")
     # From the folder above the sources, where an empty namespace package would be found first.
     code = "from raynb.magics.arrived_later import answer; print(answer)"

@@ -1,0 +1,63 @@
+"""The place in a notebook where a widget stands, which knows what of it stays when the widget is gone.
+
+Messages go out under the header of the request that ran the cell, from any thread: so they land in that cell, whichever
+runs by then.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+STATIC = Path(__file__).parent / "static"
+"""What `labextension/src/widgets` is built to."""
+
+
+def kernel_here() -> Any:
+    """The kernel that this process is, None in a terminal or a script."""
+    # Asked of IPython where it is loaded: a script does not load it for this.
+    import sys
+
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None)
+
+
+class Output:
+    """One output of a cell: shown once, then replaced.
+
+    Parameters
+    ----------
+    parent
+        The message that asked for the cell to be run; None: the one that the kernel handles now.
+    """
+
+    def __init__(self, kernel: Any, parent: Any = None) -> None:
+        self._kernel = kernel
+        self._parent = parent or kernel.get_parent("shell")
+        self._id = uuid.uuid4().hex
+        self._is_shown = False
+
+    def show(self, *, widget: Any = None, html: str, text: str) -> None:
+        """Show this, in the place of what was shown before.
+
+        Parameters
+        ----------
+        widget
+            What front ends that can show it prefer; the others, and the saved notebook's readers, get ``html`` or
+            ``text``.
+        """
+        data: dict[str, Any] = {"text/plain": text, "text/html": html}
+        metadata: Mapping[str, Any] = {}
+        if widget is not None:
+            view, metadata = widget._repr_mimebundle_()
+            data = {**view, **data}
+        content = {"data": data, "metadata": metadata, "transient": {"display_id": self._id}}
+        kind = "update_display_data" if self._is_shown else "display_data"
+        self._is_shown = True
+        kernel = self._kernel
+        kernel.session.send(kernel.iopub_socket, kind, content, parent=self._parent, ident=kind.encode())
