@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from raynb.runtime.adapters.cluster_status import sums_of
 from raynb.runtime.adapters.launch import ClusterInfo
 from raynb.runtime.adapters.registry import clusters
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.api import session
+from raynb.runtime.client.cluster_status import sums_of
 from raynb.runtime.messages.errors import RpcError
 
 NONE, OWN, ATTACHED = "none", "own", "attached"

@@ -309,7 +309,9 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     client.host.start()
     for sender, message in early:
         client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
-    client.send(client.gcs, RegisterJob(0, job, client.address, os.getpid(), namespace, script, time.time()))
+    kernel = notebook.removeprefix("kernel-")
+    who = RegisterJob(0, job, client.address, os.getpid(), namespace, script, time.time(), kernel)
+    client.send(client.gcs, who)
     atexit.register(shutdown)
     if keeps_failures:
         client.post(KeepFailures(config.failures_kept, config.failures_kept_bytes))

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import typer
 
-from raynb.runtime.adapters.cluster_status import Status, status_of
 from raynb.runtime.adapters.registry import clusters, find
 from raynb.runtime.cli.show import gib, print_json, print_table
+from raynb.runtime.client.cluster_status import Status, status_of
 
 
 def show(cluster: str, as_json: bool) -> None:

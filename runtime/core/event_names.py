@@ -19,6 +19,7 @@ from typing import Final
 from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, NameDef, WorkerDef
 
 NO_WORKER: Final = -1
+GONE_TOTALS_MAX: Final = 20_000
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +37,12 @@ class Name:
     """How many rows of the table are in each state."""
     gone: bool = False
     """Its client is dead."""
+    spent_s: float = 0.0
+    """How long the tasks took that rows said have finished, ..."""
+    timed: int = 0
+    """... and how many those were."""
+    groups: tuple[int, int] | None = None
+    """Numbers of its function's and its cell's `Group`, once asked for."""
 
     @property
     def function(self) -> str:
@@ -45,6 +52,19 @@ class Name:
     @property
     def kind(self) -> int:
         return self.definition.kind if self.definition else 0
+
+    @property
+    def job(self) -> bytes:
+        return self.definition.job if self.definition else b""
+
+    @property
+    def cell(self) -> str:
+        """The run of a cell that it belongs to."""
+        return self.definition.cell if self.definition else ""
+
+    @property
+    def call_site(self) -> str:
+        return self.definition.call_site if self.definition else ""
 
     @property
     def unfinished(self) -> int:
@@ -58,21 +78,30 @@ class Name:
 
 @dataclass(slots=True)
 class Totals:
-    """Exact counts of a function over all clients."""
+    """Exact counts of a function, or of a function in a run of a cell, over all clients."""
 
     function: str
     kind: int
+    job: bytes = b""
+    cell: str = ""
+    call_site: str = ""
     submitted: int = 0
     finished: int = 0
     failed: int = 0
     running: int = 0
     states: list[int] = field(default_factory=lambda: [0] * len(TASK_STATES))
+    spent_s: float = 0.0
+    timed: int = 0
+    groups: tuple[int, int] | None = None
 
     def add(self, name: Name | Totals) -> None:
         self.submitted += name.submitted
         self.finished += name.finished
         self.failed += name.failed
         self.running += name.running
+        self.spent_s += name.spent_s
+        self.timed += name.timed
+        self.call_site = name.call_site or self.call_site
         for state, rows in enumerate(name.states):
             self.states[state] += rows
 
@@ -96,7 +125,7 @@ class EventNames:
         self.clients: dict[str, Client] = {}
         self._free: list[int] = []
         self._worker_numbers: dict[bytes, int] = {}
-        self._gone: dict[tuple[str, int], Totals] = {}
+        self._gone: dict[tuple[str, int, bytes, str], Totals] = {}
         self._gone_names: dict[int, None] = {}
         self.dropped_by_gone = 0
 
@@ -110,7 +139,8 @@ class EventNames:
     def define(self, sender: str, client: Client, names: Iterable[NameDef], workers: Iterable[WorkerDef]) -> None:
         """Learn what numbers mean."""
         for definition in names:
-            self.name(self.position(sender, client, definition.number)).definition = definition
+            name = self.name(self.position(sender, client, definition.number))
+            name.definition, name.groups = definition, None
         for worker in workers:
             number = self._worker_numbers.get(worker.worker_id)
             if number is None:
@@ -172,7 +202,7 @@ class EventNames:
         """Let go of entries of dead clients that no row refers to."""
         for position in [p for p in self._gone_names if not self.name(p).rows]:
             name = self.name(position)
-            self._of(self._gone, name).add(name)
+            self._keep_totals(name)
             self.names[position] = None
             self._free.append(position)
             del self._gone_names[position]
@@ -180,19 +210,27 @@ class EventNames:
     def totals(self) -> list[Totals]:
         """Exact counts by function, the living's and the dead's."""
         sums: dict[tuple[str, int], Totals] = {}
-        for gone in self._gone.values():
-            self._of(sums, gone).add(gone)
-        for name in self.living():
-            self._of(sums, name).add(name)
+        for part in self.parts():
+            key = (part.function, part.kind)
+            found = sums.get(key)
+            if found is None:
+                found = sums[key] = Totals(*key)
+            found.add(part)
         return list(sums.values())
 
-    @staticmethod
-    def _of(sums: dict[tuple[str, int], Totals], name: Name | Totals) -> Totals:
-        key = (name.function, name.kind)
-        found = sums.get(key)
+    def parts(self) -> Iterator[Name | Totals]:
+        """All that exact counts are the sums of: each is of one function and one run of a cell."""
+        yield from self._gone.values()
+        yield from self.living()
+
+    def _keep_totals(self, name: Name) -> None:
+        key = (name.function, name.kind, name.job, name.cell)
+        found = self._gone.get(key)
         if found is None:
-            found = sums[key] = Totals(*key)
-        return found
+            if len(self._gone) >= GONE_TOTALS_MAX:
+                key = (name.function, name.kind, b"", "")  # its function is counted still, its cell no more
+            found = self._gone.setdefault(key, Totals(*key))
+        found.add(name)
 
     @property
     def submitted(self) -> int:

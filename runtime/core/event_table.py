@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Iterator, Sized
 from typing import Final
 
+from raynb.runtime.core.event_flows import EventFlows
 from raynb.runtime.core.event_names import NO_WORKER, Client, EventNames
 from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, TaskRows
 from raynb.runtime.messages.ids import TASK_ID_BYTES
@@ -47,6 +48,9 @@ class EventTable:
     def __init__(self, tasks_max: int) -> None:
         self.tasks_max = tasks_max
         self.names = EventNames()
+        self.flows = EventFlows(self.names)
+        self.changes = 0
+        """Grows whenever anything here changes."""
         self.index: dict[bytes, int] = {}
         self.ids: list[bytes] = []
         self.parents: list[bytes] = []
@@ -94,6 +98,7 @@ class EventTable:
             Nothing was taken in.
         """
         _check_lengths(rows)
+        self.changes += 1
         client = self.names.client(sender)
         client.dropped = rows.dropped
         self.names.define(sender, client, rows.new_names, rows.new_workers)
@@ -108,6 +113,9 @@ class EventTable:
         counts = {p: self.names.name(p).states for p in positions.values()}
         workers = {n: client.workers.get(n, NO_WORKER) for n in set(rows.workers)}
         ids, index, over = rows.ids, self.index, self._over
+        born: list[tuple[int, bytes]] = []
+        spent = dict.fromkeys(counts, 0.0)
+        timed = dict.fromkeys(counts, 0)
         states, attempts, names, at = self.state, self.attempt, self.name, 0
         columns = zip(
             rows.states,
@@ -136,11 +144,16 @@ class EventTable:
                 slot = self._take_slot(task_id)
                 if slot < 0:
                     continue
+                if up and not tries:
+                    born.append((name, up))
                 states[slot], attempts[slot], names[slot] = state, tries, name
                 self.parents[slot] = up
                 counts[name][state] += 1
                 if state >= FINISHED:
                     over.append(slot)
+                    if started:
+                        spent[name] += ended - started
+                        timed[name] += 1
             elif (before := states[slot]) != state:
                 if before >= FINISHED:
                     continue
@@ -151,9 +164,17 @@ class EventTable:
                 held[state] += 1
                 if state >= FINISHED:
                     over.append(slot)
+                    if started:
+                        spent[name] += ended - started
+                        timed[name] += 1
             self.worker[slot] = worker
             self.submitted[slot], self.ready[slot], self.pushed[slot] = submitted, ready, pushed
             self.started[slot], self.ended[slot], self.size[slot] = started, ended, size
+        for position, seconds in spent.items():
+            counted = self.names.name(position)
+            counted.spent_s += seconds
+            counted.timed += timed[position]
+        self.flows.born(born, index, names)
         return all(n < 0 or n in client.workers for n in workers)
 
     def _take_slot(self, task_id: bytes) -> int:
@@ -216,18 +237,22 @@ class EventTable:
 
     def _attach_texts(self, rows: TaskRows) -> None:
         ids = rows.ids
+        flows: list[tuple[int, bytes]] = []
         for row, kind, message in rows.errors:
             slot = self.index.get(ids[row * TASK_ID_BYTES : (row + 1) * TASK_ID_BYTES])
             if slot is not None:
                 self._set_error(slot, kind, message)
         for row, oids in rows.dependencies:
             slot = self.index.get(ids[row * TASK_ID_BYTES : (row + 1) * TASK_ID_BYTES])
-            if slot is not None:
+            if slot is not None and slot not in self.dependencies:
                 kept = oids[:DEPENDENCY_BYTES_MAX]
-                self._text_bytes -= len(self.dependencies.pop(slot, b""))
-                if self._text_bytes + len(kept) <= TEXT_BYTES_MAX:
-                    self.dependencies[slot] = kept
-                    self._text_bytes += len(kept)
+                if not self.attempt[slot]:
+                    flows.append((self.name[slot], kept))
+                if self._text_bytes + len(kept) > TEXT_BYTES_MAX:
+                    kept = b""
+                self.dependencies[slot] = kept
+                self._text_bytes += len(kept)
+        self.flows.fed(flows, self.index, self.name)
 
     def _set_error(self, slot: int, kind: str, message: str) -> None:
         text = message[:ERROR_CHARS_MAX]
@@ -248,6 +273,7 @@ class EventTable:
         wall
             When, in wall-clock seconds.
         """
+        self.changes += 1
         unfinished = set(self.names.client_died(sender))
         if unfinished:
             text = f"the process that submitted this task has ended: {reason}"

@@ -47,10 +47,15 @@ from raynb.runtime.core.gcs_journal import Effects, Journal
 from raynb.runtime.core.gcs_keys import KeyTable
 from raynb.runtime.core.gcs_queries import Queries
 from raynb.runtime.core.gcs_requests import Requests
+from raynb.runtime.core.live_view import LiveView
 from raynb.runtime.core.membership import Membership, Node
+from raynb.runtime.core.screen_views import make_view
+from raynb.runtime.core.screens import ScreenKey, Screens
+from raynb.runtime.core.views import Page
 from raynb.runtime.messages import events, gcs, node
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import Reply
+from raynb.runtime.messages.screen import Act, View
 
 TABLES: Final = (
     membership.TABLE,
@@ -84,9 +89,19 @@ class GcsMachine:
         Added to ``now`` it gives wall-clock seconds; for display alone.
     hostname : str
         Of the GCS's own host.
+    cluster, version
+        The cluster's id, and raynb's version: for the screens.
     """
 
-    def __init__(self, epoch: int, config: Config, wall_offset_s: float = 0.0, hostname: str = "") -> None:
+    def __init__(
+        self,
+        epoch: int,
+        config: Config,
+        wall_offset_s: float = 0.0,
+        hostname: str = "",
+        cluster: str = "",
+        version: str = "",
+    ) -> None:
         self.epoch = epoch
         self._config = config
         self._wall_offset_s = wall_offset_s
@@ -99,10 +114,15 @@ class GcsMachine:
         self.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
         self.events = EventTable(config.hub_tasks_max)
         self.queries = Queries(self, self.requests)
+        self.screens = Screens(self._view, self._act, cluster, version)
+        self._changes = 0
+        """Grows with each event that may change a table."""
+        self._gathering: Effects = []
         self.shutting_down = False
         self._reconciled = False
         self._dying: dict[str, tuple[float, str, bool]] = {}
         """Dead, but their last words may still come: until when, why, whether to forget the peer then."""
+        self._now = 0.0
         self._asked_names: dict[str, float] = {}
         self._guests: dict[str, float] = {}
         self._handlers: dict[type, Handler] = {
@@ -123,6 +143,7 @@ class GcsMachine:
             gcs.KvGet: lambda sender, m, _: self.keys.get(sender, m),
             gcs.KvDelete: self.keys.delete,
             gcs.Query: lambda s, m, now: self.queries.ask(s, m, now, self._wall(now)),
+            gcs.ScreenRequest: self._on_screen,
             gcs.Shutdown: self._on_shutdown,
             events.TaskRows: self._on_task_rows,
             events.ObjectRows: lambda sender, m, _: self.queries.report(sender, m),
@@ -138,6 +159,7 @@ class GcsMachine:
 
     def handle(self, event: object, now: float) -> Effects:
         """Take one event; see the module on what the host does with the effects."""
+        self._now = now
         match event:
             case Received(sender, message):
                 return self._on_message(sender, message, now)
@@ -164,6 +186,7 @@ class GcsMachine:
         handler = self._handlers.get(kind)
         if handler is None:
             return [Say("warning", f"{sender} sent a {kind.__name__}, which is not for the GCS")]
+        self._changes += kind is not gcs.ScreenRequest
         if sender in self.members.dead:
             return self._from_the_dead(sender, message, now)
         if not self.members.is_process(sender) and not self.members.is_manager(sender):
@@ -255,6 +278,7 @@ class GcsMachine:
         if self._guests.pop(sender, None) is None:
             return []
         self.requests.forget(sender)
+        self.screens.forget_guest(sender)
         self.actors.index.drop_watcher(sender)
         return [ForgetPeer(sender)]
 
@@ -317,6 +341,25 @@ class GcsMachine:
             return [Send(sender, events.SendNames())]
         return []
 
+    # -- screens
+
+    def _on_screen(self, sender: str, message: gcs.ScreenRequest, now: float) -> Effects:
+        return self._gathered(self.screens.request(sender, message, now, self._wall(now)))
+
+    def _view(self, view: View) -> LiveView:
+        return make_view(view, self, self.queries, lambda: self._changes, self._gather)
+
+    def _act(self, who: ScreenKey, act: Act, now: float) -> Effects:
+        return self.screens.done(who, act.id, f"{act.action} is not supported here")
+
+    def _gather(self, done: Callable[[Page], None]) -> None:
+        """A view asks for objects while it is looked at: the questions go out with what that brings."""
+        self._gathering += self.queries.gather_objects(done, self._now)
+
+    def _gathered(self, effects: Effects) -> Effects:
+        asked, self._gathering = self._gathering, []
+        return [*effects, *asked]
+
     # -- the store
 
     def _on_loaded(self, event: Loaded) -> Effects:
@@ -353,6 +396,7 @@ class GcsMachine:
         effects += self.journal.tick(now)
         effects += self.actors.tick(now)
         effects += self.queries.tick(now)
+        effects += self._gathered(self.screens.tick(now, self._wall(now)))
         effects += self._bury(now)
         for guest in [g for g, heard in self._guests.items() if now - heard > GUEST_IDLE_S]:
             effects += self._on_leave(guest, node.LeaveNode(), now)
@@ -377,7 +421,8 @@ class GcsMachine:
     @property
     def waiting(self) -> bool:
         """Whether something has to happen within a tick or two; else ticks may be fewer."""
-        return bool(self._dying) or self.queries.waiting or not self.journal.idle or not self.members.settled
+        busy = self._dying or self.screens.waiting or self.queries.waiting
+        return bool(busy) or not self.journal.idle or not self.members.settled
 
     # -- for tests and widgets
 
@@ -396,6 +441,7 @@ class GcsMachine:
             "requests_repeated": self.requests.repeated,
             "writes_refused": self.journal.failed,
             "guests": len(self._guests),
+            **self.screens.statistics(),
             **{f"events_{name}": n for name, n in self.events.statistics().items()},
         }
 
@@ -406,6 +452,7 @@ class GcsMachine:
         self.members.check()
         self.jobs.check()
         self.keys.check()
+        self.screens.check()
         self.actors.check()
         if len(self.events) < 10_000:
             self.events.check()

@@ -42,6 +42,7 @@ class JobRecord(Struct, array_like=True, frozen=True, gc=False):
     status: str = RUNNING
     ended: float = 0.0
     message: str = ""
+    notebook: str = ""
 
 
 class JobTable:
@@ -85,6 +86,7 @@ class JobTable:
             message.namespace,
             message.entrypoint,
             message.started,
+            notebook=message.notebook,
         )
         if known is None:
             self.jobs[message.job] = record

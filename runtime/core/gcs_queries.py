@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -71,11 +72,13 @@ class _Gathering:
     """A query for objects under way."""
 
     sender: str
+    """Empty: `done` is told instead."""
     query: Query
     deadline: float
     waiting: dict[str, None]
     rows: list[Row] = field(default_factory=list)
     total: int = 0
+    done: Callable[[Page], None] | None = None
 
 
 class Queries:
@@ -95,7 +98,7 @@ class Queries:
         try:
             if query.table == "objects":
                 # An unknown field is told before anybody is asked.
-                page([], self._object_fields(), query.filters, 0)
+                page([], self.object_fields(), query.filters, 0)
                 return self._gather(sender, query, now)
             data = self._page(query, wall).encode()
         except ValueError as error:
@@ -149,16 +152,30 @@ class Queries:
     # -- objects
 
     @staticmethod
-    def _object_fields() -> tuple[str, ...]:
+    def object_fields() -> tuple[str, ...]:
         more = ("state", "value_type", "local_references", "pending_tasks", "borrowers", "failed_tasks")
         return (*OBJECT_FIELDS, *more)
 
-    def _gather(self, sender: str, query: Query, now: float) -> Effects:
+    def table_rows(self, table: str) -> tuple[list[Row], tuple[str, ...]]:
+        """All rows of one of the short tables, with detail, and their fields."""
+        rows, fields, _, _ = self._table(table)
+        return rows, fields
+
+    def gather_objects(self, done: Callable[[Page], None], now: float) -> Effects:
+        """Ask all owners for their largest objects; ``done`` is told what has come. Nothing, where too much is asked
+        at once."""
+        try:
+            return self._gather("", Query(0, "objects", limit=-1, detail=True), now, done)
+        except ValueError:
+            done(Page([], 0, more={"unanswered": len(self._tables.members.processes())}))
+            return []
+
+    def _gather(self, sender: str, query: Query, now: float, done: Callable[[Page], None] | None = None) -> Effects:
         if len(self._gatherings) >= GATHERINGS_MAX:
             raise ValueError("too many questions about objects at once: ask again")
         self._last += 1
         asked = self._tables.members.processes()
-        entry = _Gathering(sender, query, now + OBJECTS_PATIENCE_S, dict.fromkeys(asked))
+        entry = _Gathering(sender, query, now + OBJECTS_PATIENCE_S, dict.fromkeys(asked), done=done)
         self._gatherings[self._last] = entry
         everything = query.filters or query.id or query.limit < 0
         limit = OBJECTS_ASKED_MAX if everything else min(query.limit, OBJECTS_ASKED_MAX)
@@ -208,7 +225,7 @@ class Queries:
         query = entry.query
         entry.rows.sort(key=lambda row: (-row["object_size"], row["object_id"]))
         limit = query.limit if query.limit >= 0 else ROWS_MAX
-        fields = self._object_fields()
+        fields = self.object_fields()
         found = page(entry.rows, fields, query.filters, limit, ("object_id", query.id))
         unsent = entry.total - len(entry.rows)
         if query.filters or query.id:
@@ -218,5 +235,8 @@ class Queries:
         found.more = {"unanswered": len(entry.waiting)}
         if not query.detail:
             found.rows = strip(found.rows, OBJECT_FIELDS)
+        if entry.done is not None:
+            entry.done(found)
+            return []
         reply = Reply(query.request, found.encode())
         return [self._requests.answer(entry.sender, reply, keep=False)]

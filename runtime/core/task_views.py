@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from heapq import nlargest
 from typing import Final
 
-from raynb.runtime.core.event_names import NO_WORKER
+from raynb.runtime.core.event_names import NO_WORKER, Totals
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.views import Filter, Page, Row, compile_filters, ms, strip, text_of
 from raynb.runtime.messages.events import (
@@ -149,7 +149,7 @@ def task_page(table: EventTable, filters: Sequence[Filter], limit: int, task_id:
     """The newest tasks that match, in the order of their submission."""
     fields = (*TASK_FIELDS, *MORE_TASK_FIELDS)
     passes = compile_filters(filters, fields)
-    test, whole = _column_test(table, filters)
+    test, whole = column_test(table, filters)
     slots = _attempts_of(table, task_id) if task_id else table.slots()
     found = [slot for slot in slots if test(slot)]
     if not whole:
@@ -172,7 +172,7 @@ def _attempts_of(table: EventTable, task_id: str) -> list[int]:
     return [slot for slot in table.slots() if table.ids[slot] == wanted]
 
 
-def _column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable[[int], bool], bool]:
+def column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable[[int], bool], bool]:
     """A test on the columns, that lets too many rows pass where False comes with it."""
     states = set(range(len(TASK_STATES)))
     names = {p for p, name in enumerate(table.names.names) if name is not None}
@@ -184,9 +184,9 @@ def _column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable
         if field == "state":
             states = {s for s in states if (TASK_STATES[s] == value) == equal}
         elif field in NAME_FIELDS:
-            names = {p for p in names if (_name_text(table, p, field) == value) == equal}
+            names = {p for p in names if (name_text(table, p, field) == value) == equal}
         elif field in WORKER_FIELDS:
-            workers = {n for n in workers if (_worker_text(table, n, field) == value) == equal}
+            workers = {n for n in workers if (worker_text(table, n, field) == value) == equal}
         elif field == "error_type":
             errors.append((equal, value))
         else:
@@ -204,7 +204,7 @@ def _column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable
     return test_errors_too if errors else test, whole
 
 
-def _worker_text(table: EventTable, number: int, field: str) -> str:
+def worker_text(table: EventTable, number: int, field: str) -> str:
     """A field that all tasks of a worker have in common."""
     if number == NO_WORKER:
         return "None"
@@ -214,7 +214,7 @@ def _worker_text(table: EventTable, number: int, field: str) -> str:
     return (worker.worker_id if field == "worker_id" else worker.node_id).hex()
 
 
-def _name_text(table: EventTable, position: int, field: str) -> str:
+def name_text(table: EventTable, position: int, field: str) -> str:
     """A field that all rows of a name have in common."""
     name = table.names.name(position)
     definition = name.definition
@@ -238,6 +238,17 @@ def _name_text(table: EventTable, position: int, field: str) -> str:
 SUMMARY_FIELDS: Final = ("func_or_class_name", "type", "state_counts")
 
 
+def state_counts(totals: Totals) -> list[int]:
+    """How many tasks are in each of `TASK_STATES`: exact, but for how what waits is divided, which the rows tell."""
+    known = totals.states
+    waiting = max(0, totals.submitted - totals.finished - totals.failed)
+    running = min(waiting, max(totals.running, known[RUNNING]))
+    waiting -= running
+    pushed = min(waiting, known[SUBMITTED_TO_WORKER])
+    blocked = min(waiting - pushed, known[PENDING_ARGS_AVAIL])
+    return [blocked, waiting - pushed - blocked, pushed, running, totals.finished, totals.failed]
+
+
 def summary_page(table: EventTable, filters: Sequence[Filter], limit: int) -> Page:
     """Exact counts by function; what waits is divided into its states as the kept rows tell."""
     passes = compile_filters(filters, SUMMARY_FIELDS)
@@ -245,25 +256,11 @@ def summary_page(table: EventTable, filters: Sequence[Filter], limit: int) -> Pa
     kinds = [0] * len(TASK_KINDS)
     for totals in table.names.totals():
         kinds[totals.kind] += totals.submitted
-        known = totals.states
-        running = max(totals.running, known[RUNNING])
-        waiting = max(0, totals.submitted - totals.finished - totals.failed)
-        running = min(running, waiting)
-        waiting -= running
-        pushed = min(waiting, known[SUBMITTED_TO_WORKER])
-        blocked = min(waiting - pushed, known[PENDING_ARGS_AVAIL])
-        counts = {
-            "PENDING_ARGS_AVAIL": blocked,
-            "PENDING_NODE_ASSIGNMENT": waiting - pushed - blocked,
-            "SUBMITTED_TO_WORKER": pushed,
-            "RUNNING": running,
-            "FINISHED": totals.finished,
-            "FAILED": totals.failed,
-        }
+        counts = zip(TASK_STATES, state_counts(totals), strict=True)
         row: Row = {
             "func_or_class_name": totals.function,
             "type": TASK_KINDS[totals.kind],
-            "state_counts": {state: n for state, n in counts.items() if n},
+            "state_counts": {state: n for state, n in counts if n},
         }
         if totals.submitted and passes(row):
             rows.append(row)

@@ -376,7 +376,7 @@ JOB_FIELDS: Final = (
     "driver_node_id",
     "driver_exit_code",
 )
-JOB_MORE: Final = ("namespace", "driver_address")
+JOB_MORE: Final = ("namespace", "driver_address", "notebook")
 
 
 def job_row(job: JobRecord) -> Row:
@@ -399,4 +399,5 @@ def job_row(job: JobRecord) -> Row:
         "driver_exit_code": None,
         "namespace": job.namespace,
         "driver_address": job.driver,
+        "notebook": job.notebook,
     }

@@ -23,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from raynb._version import __version__
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.core.effects import Received, Send, Tick
@@ -165,7 +166,8 @@ def serve(settings: GcsSettings) -> int:
     except (StateStoreError, OSError, ValueError) as error:
         say("error", f"the state store can't be used: {error}")
         return EXIT_STORE
-    machine = GcsMachine(epoch, config, time.time() - time.monotonic(), socket.gethostname())
+    offset = time.time() - time.monotonic()
+    machine = GcsMachine(epoch, config, offset, socket.gethostname(), settings.cluster_id, __version__)
     hosts: list[GcsHost] = []
 
     def on_malformed(sender: str, reason: str) -> None:

@@ -76,6 +76,8 @@ Message = (
     | gcs.Query
     | gcs.Reply
     | gcs.Shutdown
+    | gcs.ScreenRequest
+    | gcs.ScreenTold
     | events.TaskRows
     | events.ObjectRows
     | events.ReportObjects

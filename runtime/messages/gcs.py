@@ -61,6 +61,8 @@ class RegisterJob(Struct, array_like=True, gc=False, tag=82):
     namespace: str
     entrypoint: str
     started: float
+    notebook: str = ""
+    """The id of the kernel that the driver is; empty for a script."""
 
 
 class FinishJob(Struct, array_like=True, gc=False, tag=83):
@@ -212,6 +214,35 @@ class Reply(Struct, array_like=True, gc=False, tag=94):
     request: int
     data: bytes = b""
     error: Failed | None = None
+
+
+class ScreenRequest(Struct, array_like=True, gc=False, tag=125):
+    """Guest -> GCS, on behalf of one of the screens that it serves. Every `SCREEN_SILENCE_S` at least, else the screen
+    is forgotten.
+
+    Attributes
+    ----------
+    screen
+        The guest's own number of it.
+    data
+        JSON of a `raynb.runtime.messages.screen.Request`; empty: only ``taken`` is told.
+    taken
+        Bytes that the screen has taken in so far; -1: the screen has gone.
+    """
+
+    screen: int
+    data: bytes = b""
+    taken: int = 0
+
+
+class ScreenTold(Struct, array_like=True, gc=False, tag=126):
+    """GCS -> guest: JSON of a `raynb.runtime.messages.screen.Told` for one of its screens."""
+
+    screen: int
+    data: bytes
+
+
+SCREEN_SILENCE_S = 60.0
 
 
 class Shutdown(Struct, array_like=True, gc=False, tag=95):

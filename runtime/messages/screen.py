@@ -215,11 +215,22 @@ class TimelineState(Struct, frozen=True, tag="timeline", tag_field="view"):
 
 
 class TablePage(Struct, frozen=True, tag="table", tag_field="view"):
-    """Rows of a table; a delta has the page again. ``total``: how many match."""
+    """Rows of a table; a delta has the page again.
+
+    Attributes
+    ----------
+    total
+        How many match.
+    dropped
+        How many more the table has no rows of any more.
+    unanswered
+        Processes that were too busy to say what they have: their objects are missing.
+    """
 
     rows: list[dict[str, Any]]
     total: int
     dropped: int = 0
+    unanswered: int = 0
 
 
 class SummaryState(Struct, frozen=True, tag="summary", tag_field="view"):

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from raynb.runtime.adapters.registry import ClusterEntry
 from raynb.runtime.adapters.request import Requester
+from raynb.runtime.core.summary import sums
 from raynb.runtime.messages.errors import RpcError
 
 PATIENCE_S: Final = 3.0
-WAITING: Final = ("PENDING_ARGS_AVAIL", "PENDING_NODE_ASSIGNMENT", "SUBMITTED_TO_WORKER")
 
 Status = dict[str, Any]
 
@@ -59,37 +59,38 @@ def sums_of(guest: Requester, gcs: str) -> Status:
         found: list[dict[str, Any]] = page["rows"]
         return found
 
-    nodes = [node for node in rows("nodes", detail=True) if node["state"] == "ALIVE"]
     resources = rows("resources")[0]
-    counts: dict[str, int] = {}
-    for row in rows("task_summary"):
-        for state, number in row["state_counts"].items():
-            counts[state] = counts.get(state, 0) + number
-    actors = [row["state"] for row in rows("actors")]
-    total, available = resources["total"], resources["available"]
+    found = sums(
+        rows("nodes", detail=True),
+        resources,
+        (row["state_counts"] for row in rows("task_summary")),
+        (row["state"] for row in rows("actors")),
+        (row["status"] for row in rows("jobs")),
+    )
+    tasks, actors = found.tasks, found.actors
     return {
-        "nodes": len(nodes),
-        "cpus": {"used": total.get("CPU", 0.0) - available.get("CPU", 0.0), "total": total.get("CPU", 0.0)},
+        "nodes": found.nodes,
+        "cpus": {"used": found.cpus_used, "total": found.cpus_total},
         "resources": resources,
-        "cpu_percent": sum(node["cpu_percent"] for node in nodes) / max(1, len(nodes)),
-        "memory": _sums(nodes, "memory", ("used_bytes", "total_bytes")),
-        "store": _sums(nodes, "store", ("used_bytes", "capacity_bytes", "objects")),
+        "cpu_percent": found.cpu_percent,
+        "memory": {"used_bytes": found.memory_used_bytes, "total_bytes": found.memory_total_bytes},
+        "store": {
+            "used_bytes": found.store_used_bytes,
+            "capacity_bytes": found.store_capacity_bytes,
+            "objects": found.objects,
+        },
         "tasks": {
-            "running": counts.get("RUNNING", 0),
-            "waiting": sum(counts.get(state, 0) for state in WAITING),
-            "waiting_for_cpu": counts.get("PENDING_NODE_ASSIGNMENT", 0) + counts.get("SUBMITTED_TO_WORKER", 0),
-            "finished": counts.get("FINISHED", 0),
-            "failed": counts.get("FAILED", 0),
+            "running": tasks.get("RUNNING", 0),
+            "waiting": found.tasks_waiting,
+            "waiting_for_cpu": tasks.get("PENDING_NODE_ASSIGNMENT", 0) + tasks.get("SUBMITTED_TO_WORKER", 0),
+            "finished": tasks.get("FINISHED", 0),
+            "failed": tasks.get("FAILED", 0),
         },
         "actors": {
-            "alive": actors.count("ALIVE"),
-            "starting": actors.count("PENDING_CREATION") + actors.count("DEPENDENCIES_UNREADY"),
-            "restarting": actors.count("RESTARTING"),
-            "dead": actors.count("DEAD"),
+            "alive": actors.get("ALIVE", 0),
+            "starting": actors.get("PENDING_CREATION", 0) + actors.get("DEPENDENCIES_UNREADY", 0),
+            "restarting": actors.get("RESTARTING", 0),
+            "dead": actors.get("DEAD", 0),
         },
-        "drivers": sum(row["status"] == "RUNNING" for row in rows("jobs")),
+        "drivers": found.drivers,
     }
-
-
-def _sums(nodes: list[dict[str, Any]], prefix: str, fields: tuple[str, ...]) -> dict[str, Any]:
-    return {field: sum(node[f"{prefix}_{field}"] for node in nodes) for field in fields}
