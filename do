@@ -76,7 +76,7 @@ def make_venv() -> None:
 def install_inputs() -> str:
     """One hash over what an install depends on; an edit of a Python module needs none."""
     files = [ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "kernel_ext" / "_version.py"]
-    for folder in ("labextension/src", "labextension/style", "kernel_ext/etc"):
+    for folder in ("labextension/src", "labextension/style", "labextension/schema", "kernel_ext/etc"):
         files += sorted(path for path in (ROOT / folder).rglob("*") if path.is_file())
     files += sorted((ROOT / "labextension").glob("*.json"))
     linked = sorted(path.name for path in (ROOT / "kernel_ext").glob("*[!_]"))  # see setup.py

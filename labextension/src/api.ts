@@ -1,20 +1,112 @@
 /** The one door to raynb's server extension: every request of the front end goes through here. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { BROWSER, ViewsSocket } from './views';
 
-/** The version of raynb that is installed beside the Jupyter server. */
-export async function serverVersion(
-  settings: ServerConnection.ISettings = ServerConnection.makeSettings()
-): Promise<string> {
-  const { version } = await request<{ version: string }>('version', settings);
-  return version;
+/** A cluster that the server found: one of the user's, wherever it was started. */
+export interface ClusterInfo {
+  id: string;
+  /** What `ray.init(address=...)` takes. */
+  address: string;
+  /** What it is called on screen. */
+  name: string;
+  /** Who started it: a notebook, a script or the command line. */
+  origin: string;
+  /** Whether it answers. */
+  alive: boolean;
 }
 
-async function request<T>(endpoint: string, settings: ServerConnection.ISettings): Promise<T> {
-  const url = URLExt.join(settings.baseUrl, 'raynb', 'api', endpoint);
-  const response = await ServerConnection.makeRequest(url, {}, settings);
-  if (!response.ok) {
-    throw await ServerConnection.ResponseError.create(response);
+/** An object, read in place by the server: never more of it than is shown. */
+export interface ObjectPreview {
+  kind: 'array' | 'table' | 'text' | 'image' | 'none';
+  type: string;
+  shape?: number[];
+  dtype?: string;
+  /** Rows of text: a slice of an array or a page of a table. */
+  rows?: string[][];
+  columns?: string[];
+  histogram?: { counts: number[]; low: number; high: number };
+  image?: string;
+  text?: string;
+  note?: string;
+}
+
+export interface LogLine {
+  time: number;
+  source: string;
+  text: string;
+  error?: boolean;
+}
+
+export interface LogPage {
+  lines: LogLine[];
+  next: string;
+}
+
+export class Api {
+  constructor(private settings: ServerConnection.ISettings = ServerConnection.makeSettings()) {}
+
+  /** The version of raynb that is installed beside the Jupyter server. */
+  async version(): Promise<string> {
+    return (await this.request<{ version: string }>(['version'])).version;
   }
-  return (await response.json()) as T;
+
+  async clusters(): Promise<ClusterInfo[]> {
+    return (await this.request<{ clusters: ClusterInfo[] }>(['clusters'])).clusters;
+  }
+
+  async start(cpus: number | null): Promise<ClusterInfo> {
+    return this.request(['clusters'], {
+      method: 'POST',
+      body: JSON.stringify(cpus === null ? {} : { num_cpus: cpus })
+    });
+  }
+
+  async stop(id: string): Promise<void> {
+    await this.request(['clusters', id], { method: 'DELETE' });
+  }
+
+  async preview(cluster: string, object: string, offset: number): Promise<ObjectPreview> {
+    return this.request(['clusters', cluster, 'objects', object], {}, { offset: String(offset) });
+  }
+
+  async logs(cluster: string, query: { search: string; after: string }): Promise<LogPage> {
+    return this.request(['clusters', cluster, 'logs'], {}, query);
+  }
+
+  /** Where the browser gets the run from as a Chrome trace. */
+  traceUrl(cluster: string): string {
+    return this.url(['clusters', cluster, 'timeline']);
+  }
+
+  /** The views' websocket of a cluster. */
+  screens(cluster: string): ViewsSocket {
+    const { settings } = this;
+    const path = ['raynb', 'api', 'clusters', encodeURIComponent(cluster), 'views'];
+    const base = URLExt.join(settings.wsUrl, ...path);
+    return new ViewsSocket({
+      ...BROWSER,
+      open: () => {
+        const query = settings.token && settings.appendToken ? { token: settings.token } : {};
+        return new settings.WebSocket(base + URLExt.objectToQueryString(query));
+      }
+    });
+  }
+
+  private url(path: readonly string[]): string {
+    return URLExt.join(this.settings.baseUrl, 'raynb', 'api', ...path.map(encodeURIComponent));
+  }
+
+  private async request<T>(
+    path: readonly string[],
+    init: RequestInit = {},
+    query: Record<string, string> = {}
+  ): Promise<T> {
+    const url = this.url(path) + URLExt.objectToQueryString(query);
+    const response = await ServerConnection.makeRequest(url, init, this.settings);
+    if (!response.ok) {
+      throw await ServerConnection.ResponseError.create(response);
+    }
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  }
 }

@@ -1,42 +1,44 @@
-/** Wires raynb into JupyterLab: what the commands are, and where they appear. */
-import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Dialog, ICommandPalette, showDialog } from '@jupyterlab/apputils';
-import { serverVersion } from './api';
+/** Wires raynb into JupyterLab: what there is, and where it appears. */
+import {
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { ILauncher } from '@jupyterlab/launcher';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { Api } from './api';
+import { addClusterCommands } from './commands';
+import { Clusters } from './model/clusters';
+import { Selection } from './model/selection';
+import { NotebookDoor } from './notebook/door';
+import { addPanels } from './panels/registry';
+import { Settings } from './settings';
 
-const ABOUT = 'raynb:about';
+const ID = 'raynb:plugin';
 
 const plugin: JupyterFrontEndPlugin<void> = {
-  id: 'raynb:plugin',
+  id: ID,
   description: "Ray's programming model, native in the notebook.",
   autoStart: true,
-  optional: [ICommandPalette],
-  activate: (app: JupyterFrontEnd, palette: ICommandPalette | null) => {
-    app.commands.addCommand(ABOUT, {
-      label: 'About raynb',
-      caption: 'Show which version of raynb this server has',
-      describedBy: { args: null },
-      execute: showAbout
-    });
-    palette?.addItem({ command: ABOUT, category: 'raynb' });
+  optional: [ICommandPalette, ILauncher, ILayoutRestorer, INotebookTracker, ISettingRegistry],
+  activate: (
+    app: JupyterFrontEnd,
+    palette: ICommandPalette | null,
+    launcher: ILauncher | null,
+    restorer: ILayoutRestorer | null,
+    notebooks: INotebookTracker | null,
+    registry: ISettingRegistry | null
+  ) => {
+    const api = new Api(app.serviceManager.serverSettings);
+    const clusters = new Clusters(api);
+    const door = new NotebookDoor(notebooks);
+    const settings = new Settings(registry, ID);
+    const shared = { app, api, clusters, door, settings, selection: new Selection() };
+    addPanels(shared, { palette, launcher, restorer });
+    addClusterCommands(shared, palette);
   }
 };
-
-async function showAbout(): Promise<void> {
-  await showDialog({
-    title: 'About raynb',
-    body: await describeVersion(),
-    buttons: [Dialog.okButton()]
-  });
-}
-
-/** A server without the extension is worth telling apart from one that has it. */
-async function describeVersion(): Promise<string> {
-  try {
-    return `raynb ${await serverVersion()}`;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return `raynb's server extension does not answer (${reason}). Is it installed where the Jupyter server runs?`;
-  }
-}
 
 export default plugin;

@@ -37,8 +37,8 @@ function render({ model, el }: Place<Shared>): () => void {
   const tools = new Tools((wish: Wish) => {
     pending = `${String(Date.now())}-${String(++numbers)}`;
     silent = false;
-    clearTimeout(timer);
-    timer = setTimeout(() => {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(() => {
       silent = true;
       draw();
     }, SILENT_MS);
@@ -52,7 +52,7 @@ function render({ model, el }: Place<Shared>): () => void {
     const facts = model.get('facts');
     const control = model.get('control');
     if (control.answered === pending || control.busy) {
-      clearTimeout(timer);
+      window.clearTimeout(timer);
       silent = false;
     }
     if (control.answered === pending) {
@@ -78,7 +78,7 @@ function render({ model, el }: Place<Shared>): () => void {
 
   const stop = follow(model, ['facts', 'control'], draw);
   return () => {
-    clearTimeout(timer);
+    window.clearTimeout(timer);
     stop();
   };
 }

@@ -1,0 +1,141 @@
+/** The clusters that there are, and the one that all panels look at. */
+import { Signal, type ISignal } from '@lumino/signaling';
+import type { ClusterInfo } from '../api';
+import type { ViewsSocket } from '../views';
+
+/** What this needs of the network. */
+export interface ClusterSource {
+  clusters: () => Promise<ClusterInfo[]>;
+  screens: (id: string) => ViewsSocket;
+}
+
+const REFRESH_MS = 3000;
+/** While nobody watches the list, only whether there is a cluster at all matters, and that can wait. */
+const REFRESH_IDLE_MS = 15_000;
+
+export class Clusters {
+  private known: ClusterInfo[] = [];
+  private chosen = '';
+  private loadedOnce = false;
+  private failure = '';
+  private watchers = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private sockets = new Map<string, { socket: ViewsSocket; users: number }>();
+  private listSignal = new Signal<this, void>(this);
+  private choiceSignal = new Signal<this, string>(this);
+
+  constructor(private source: ClusterSource) {}
+
+  get list(): readonly ClusterInfo[] {
+    return this.known;
+  }
+
+  /** The id of the cluster that panels look at; empty: there is none. */
+  get current(): string {
+    return this.chosen;
+  }
+
+  get loaded(): boolean {
+    return this.loadedOnce;
+  }
+
+  /** Why the list could not be had; empty: it could. */
+  get error(): string {
+    return this.failure;
+  }
+
+  get listChanged(): ISignal<this, void> {
+    return this.listSignal;
+  }
+
+  get currentChanged(): ISignal<this, string> {
+    return this.choiceSignal;
+  }
+
+  get(id: string): ClusterInfo | undefined {
+    return this.known.find(cluster => cluster.id === id);
+  }
+
+  choose(id: string): void {
+    if (id !== this.chosen) {
+      this.chosen = id;
+      this.choiceSignal.emit(id);
+      this.listSignal.emit();
+    }
+  }
+
+  /** Keep the list fresh until the returned function is called. */
+  watch(): () => void {
+    this.watchers += 1;
+    void this.refresh();
+    let watching = true;
+    return () => {
+      if (watching) {
+        watching = false;
+        this.watchers -= 1;
+      }
+    };
+  }
+
+  async refresh(): Promise<void> {
+    clearTimeout(this.timer);
+    try {
+      this.take(await this.source.clusters());
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error);
+      this.loadedOnce = true;
+      this.listSignal.emit();
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(
+      () => void this.refresh(),
+      this.watchers ? REFRESH_MS : REFRESH_IDLE_MS
+    );
+  }
+
+  /** The websocket of a cluster, shared: give it back with `release`. */
+  acquire(id: string): ViewsSocket {
+    const held = this.sockets.get(id);
+    if (held) {
+      held.users += 1;
+      return held.socket;
+    }
+    const socket = this.source.screens(id);
+    this.sockets.set(id, { socket, users: 1 });
+    return socket;
+  }
+
+  release(id: string): void {
+    const held = this.sockets.get(id);
+    if (held && --held.users === 0) {
+      this.sockets.delete(id);
+      held.socket.dispose();
+    }
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    for (const { socket } of this.sockets.values()) {
+      socket.dispose();
+    }
+    this.sockets.clear();
+    Signal.clearData(this);
+  }
+
+  private take(list: ClusterInfo[]): void {
+    const changed =
+      !this.loadedOnce ||
+      this.failure !== '' ||
+      JSON.stringify(list) !== JSON.stringify(this.known);
+    this.known = list;
+    this.failure = '';
+    this.loadedOnce = true;
+    if (!list.some(cluster => cluster.id === this.chosen)) {
+      this.chosen = (list.find(cluster => cluster.alive) ?? list.at(0))?.id ?? '';
+      this.choiceSignal.emit(this.chosen);
+    }
+    if (changed) {
+      this.listSignal.emit();
+    }
+  }
+}

@@ -1,0 +1,283 @@
+/** The task graph as a panel: how it is grouped, what moment it shows, and what is known of the selected node. */
+import { button, element, select, toggle } from '../dom/elements';
+import { legend } from '../dom/signs';
+import { count } from '../dom/words';
+import type { GraphNode, GraphState, GraphView as View } from '../generated/screen';
+import { GraphView } from '../graph/view';
+import type { Clusters } from '../model/clusters';
+import { Followed } from '../model/follow';
+import { GraphModel } from '../model/graph';
+import type { Selection } from '../model/selection';
+import { Details } from './details';
+import { Panel, type Outside, type PanelOptions } from './panel';
+
+type By = NonNullable<View['by']>;
+
+/** Nodes at most; more than this is not a picture any more. */
+const LIMIT = 300;
+const DEPTH = 2;
+
+export interface GraphOutside extends Outside {
+  /** Scrolls the notebook to a cell; false: it isn't open. */
+  reveal: (cell: string) => boolean;
+}
+
+export class TaskGraphPanel extends Panel {
+  readonly model = new GraphModel();
+  protected followed: Followed;
+  protected emptyText =
+    'No tasks yet. Call a remote function or run a %%remote cell, and they appear here.';
+  private by: By;
+  private grouping: By;
+  private focus = '';
+  private focusLabel = '';
+  private wantedCell = '';
+  private view: GraphView | null = null;
+  private stale = false;
+  private canvas = element('div', { class: 'raynb-TaskGraph-canvas' });
+  private details: Details;
+  private bySelect: HTMLSelectElement;
+  private trail = element('div', { class: 'raynb-Trail' });
+  private tally = element('div', { class: 'raynb-Tally', role: 'status' });
+
+  constructor(
+    options: PanelOptions,
+    protected outside: GraphOutside,
+    clusters: Clusters,
+    private selection: Selection,
+    by: By = 'function'
+  ) {
+    super(options, outside);
+    this.by = this.grouping = by;
+    this.addClass('raynb-TaskGraph');
+    this.followed = new Followed(clusters, this.wanted(), {
+      told: (state, fresh) => {
+        this.take(state as GraphState, fresh);
+      },
+      settled: () => {
+        this.settled();
+      },
+      cleared: () => {
+        this.clear();
+      }
+    });
+    this.details = new Details(this.model, {
+      reveal: node => this.open(node),
+      expand: id => {
+        this.expand(id);
+      },
+      select: id => {
+        this.view?.select(id, true);
+        this.view?.list.focus();
+      },
+      act: (action, id) => this.followed.act(action, id)
+    });
+    this.bySelect = select(
+      'Group tasks by',
+      [
+        ['function', 'by function'],
+        ['cell', 'by cell']
+      ],
+      by,
+      value => {
+        this.group(value as By);
+      }
+    );
+    this.build();
+    selection.momentChanged.connect(this.look, this);
+    selection.taskChanged.connect(this.follow, this);
+    this.start();
+  }
+
+  protected get hasContent(): boolean {
+    return this.model.nodes.size > 0;
+  }
+
+  /** Draw the graph around the newest tasks of a node, or around a task. */
+  expand(id: string): void {
+    const node = this.model.nodes.get(id);
+    this.focusLabel = node?.label ?? 'a task';
+    this.focus = id;
+    this.by = 'task';
+    this.look();
+  }
+
+  group(by: By): void {
+    this.by = this.grouping = by;
+    this.focus = '';
+    this.bySelect.value = by;
+    this.look();
+  }
+
+  /** Show a cell of a notebook among the cells. */
+  showCell(cell: string): void {
+    this.wantedCell = cell;
+    if (this.by === 'cell') {
+      this.findCell();
+    } else {
+      this.group('cell');
+    }
+  }
+
+  dispose(): void {
+    if (!this.isDisposed) {
+      this.selection.momentChanged.disconnect(this.look, this);
+      this.selection.taskChanged.disconnect(this.follow, this);
+      super.dispose();
+    }
+  }
+
+  protected onAfterAttach(): void {
+    this.view = new GraphView(this.canvas, this.model, {
+      selected: id => {
+        this.select(id);
+      },
+      opened: id => {
+        const node = this.model.nodes.get(id);
+        if (node && !this.open(node)) {
+          this.expand(id);
+        }
+      },
+      expanded: id => {
+        this.expand(id);
+      }
+    });
+    this.view.list.dataset.firstFocus = '';
+    // Where measurements and tests find it.
+    Object.assign(this.node, { raynbView: this.view });
+    this.view.update();
+    super.onAfterAttach();
+  }
+
+  protected onBeforeDetach(): void {
+    super.onBeforeDetach();
+    this.view?.dispose();
+    this.view = null;
+  }
+
+  private build(): void {
+    const zoom = element('span', { class: 'raynb-Group' });
+    zoom.append(
+      button('−', () => this.view?.zoomBy(0.8), { label: 'Zoom out', title: 'Zoom out (-)' }),
+      button('+', () => this.view?.zoomBy(1.25), { label: 'Zoom in', title: 'Zoom in (+)' }),
+      button('Fit', () => this.view?.fit(), { title: 'Show all of it (0)' }),
+      button('Tidy', () => this.view?.tidy(), { title: 'Lay it out from scratch' })
+    );
+    const critical = toggle('Critical path', false, on => this.view?.showCritical(on), {
+      title: 'Mark the path that has taken longest'
+    });
+    this.toolbar.append(this.bySelect, critical, zoom, this.trail, this.tally);
+    const stage = element('div', { class: 'raynb-TaskGraph-stage' });
+    stage.append(this.canvas, legend());
+    this.body.append(stage, this.details.node);
+    this.body.classList.add('raynb-mod-split');
+  }
+
+  private wanted(): View {
+    const at = this.selection.moment;
+    return { view: 'graph', by: this.by, focus: this.focus, depth: DEPTH, limit: LIMIT, at };
+  }
+
+  private look(): void {
+    this.stale = true;
+    this.followed.show(this.wanted());
+    this.describe();
+  }
+
+  private take(state: GraphState, fresh: boolean): void {
+    if (fresh && this.stale) {
+      this.stale = false;
+      const same = state.nodes.some(node => this.model.nodes.has(node.id));
+      if (!same) {
+        this.model.clear();
+        this.view?.reset();
+      }
+    }
+    this.model.apply(state, fresh);
+  }
+
+  private settled(): void {
+    this.view?.update();
+    this.details.show(this.view?.selected ?? '');
+    this.describe();
+    this.findCell();
+  }
+
+  private clear(): void {
+    this.model.clear();
+    this.view?.reset();
+    this.view?.update();
+    if (this.by === 'task') {
+      this.group(this.grouping);
+    }
+  }
+
+  private findCell(): void {
+    if (this.wantedCell && this.by === 'cell') {
+      for (const node of this.model.nodes.values()) {
+        if (node.cell === this.wantedCell) {
+          this.wantedCell = '';
+          this.view?.select(node.id, true);
+          return;
+        }
+      }
+    }
+  }
+
+  private select(id: string): void {
+    this.details.show(id);
+    if (this.by === 'task' && id) {
+      this.selection.task = id;
+    }
+  }
+
+  /** A task was singled out elsewhere: show it here, too. */
+  private follow(_: Selection, id: string): void {
+    if (!id || id === this.view?.selected) {
+      return;
+    }
+    if (this.model.nodes.has(id)) {
+      this.view?.select(id, true);
+    } else {
+      this.expand(id);
+    }
+  }
+
+  private open(node: GraphNode): boolean {
+    return node.cell !== '' && this.outside.reveal(node.cell);
+  }
+
+  private describe(): void {
+    const trail: Node[] = [];
+    if (this.by === 'task') {
+      const back = button('‹ All tasks', () => {
+        this.group(this.grouping);
+      });
+      trail.push(back, element('span', { text: `around ${this.focusLabel}` }));
+    }
+    const at = this.selection.moment;
+    if (at !== null) {
+      const time = new Date(at).toLocaleTimeString(undefined, { hour12: false });
+      const live = button('Back to now', () => {
+        this.selection.moment = null;
+      });
+      trail.push(element('span', { class: 'raynb-Chip', text: `as of ${time}` }), live);
+    }
+    const key = trail.map(node => node.textContent).join('|');
+    if (this.trail.dataset.key !== key) {
+      this.trail.dataset.key = key;
+      this.trail.replaceChildren(...trail);
+    }
+    const parts = this.model.loaded ? [`${count(this.model.tasks)} tasks`] : [];
+    if (this.model.hidden) {
+      parts.push(`${count(this.model.hidden)} nodes more than fit in`);
+    }
+    if (this.model.dropped) {
+      parts.push(`of ${count(this.model.dropped)} only the count is kept`);
+    }
+    const text = parts.join(' · ');
+    if (this.tally.textContent !== text) {
+      this.tally.textContent = text;
+    }
+  }
+}
