@@ -1,6 +1,7 @@
 /** The one door to raynb's server extension: every request of the front end goes through here. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import type { LogPage, ObjectPreview } from './generated/screen';
 import { BROWSER, ViewsSocket } from './views';
 
 /** A cluster that the server found: one of the user's, wherever it was started. */
@@ -14,33 +15,6 @@ export interface ClusterInfo {
   origin: string;
   /** Whether it answers. */
   alive: boolean;
-}
-
-/** An object, read in place by the server: never more of it than is shown. */
-export interface ObjectPreview {
-  kind: 'array' | 'table' | 'text' | 'image' | 'none';
-  type: string;
-  shape?: number[];
-  dtype?: string;
-  /** Rows of text: a slice of an array or a page of a table. */
-  rows?: string[][];
-  columns?: string[];
-  histogram?: { counts: number[]; low: number; high: number };
-  image?: string;
-  text?: string;
-  note?: string;
-}
-
-export interface LogLine {
-  time: number;
-  source: string;
-  text: string;
-  error?: boolean;
-}
-
-export interface LogPage {
-  lines: LogLine[];
-  next: string;
 }
 
 export class Api {
@@ -67,7 +41,8 @@ export class Api {
   }
 
   async preview(cluster: string, object: string, offset: number): Promise<ObjectPreview> {
-    return this.request(['clusters', cluster, 'objects', object], {}, { offset: String(offset) });
+    const path = ['clusters', cluster, 'objects', object, 'preview'];
+    return this.request(path, {}, { offset: String(offset) });
   }
 
   async logs(cluster: string, query: { search: string; after: string }): Promise<LogPage> {

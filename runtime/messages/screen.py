@@ -344,3 +344,84 @@ class Refused(Struct, frozen=True, tag="refused", tag_field="type"):
 
 
 Told = Welcome | Snapshot | Delta | Done | Refused
+
+
+# -- what is asked for once (REST)
+
+
+class Column(Struct, frozen=True):
+    """``nulls``: missing values in the whole column; None: not counted, the table is too large."""
+
+    name: str
+    type: str
+    nulls: int | None = None
+
+
+class Histogram(Struct, frozen=True):
+    """``counts`` of equal steps from ``low`` to ``high``; ``left_out``: values that are no finite numbers."""
+
+    counts: list[int]
+    low: float
+    high: float
+    left_out: int = 0
+
+
+class ObjectPreview(Struct, frozen=True):
+    """A look into an object.
+
+    Attributes
+    ----------
+    kind
+        What there is to show: ``array`` and ``table`` have `rows` (an array that is a picture has `image`, too), ``image``
+        has `image`, ``text`` (JSON, too), ``bytes`` (a hex dump) and ``repr`` have `text`; ``none``: nothing can be
+        shown, `note` says why.
+    type
+        The object's type, with its module.
+    bytes
+        Its size in the store.
+    shape, dtype
+        Of arrays and tables.
+    rows
+        Of a table: rows from `offset` on, as text. Of an array: of its last two dimensions, at `at`.
+    at
+        The indices of an array's leading dimensions that `rows` show.
+    offset, total
+        The first row shown, and how many there are.
+    image
+        A ``data:`` URL of a PNG or SVG.
+    note
+        What was left out, or why there is nothing.
+    """
+
+    kind: Literal["array", "table", "image", "text", "bytes", "repr", "none"]
+    type: str
+    bytes: int = 0
+    shape: list[int] | None = None
+    dtype: str = ""
+    columns: list[Column] = []
+    rows: list[list[str]] = []
+    at: list[int] = []
+    offset: int = 0
+    total: int = 0
+    histogram: Histogram | None = None
+    image: str = ""
+    text: str = ""
+    note: str = ""
+
+
+class LogLine(Struct, frozen=True):
+    """``source``: the process that wrote it (``worker 1234``, ``gcs``); ``node``: its node's id."""
+
+    source: str
+    text: str
+    node: str = ""
+    error: bool = False
+
+
+class LogPage(Struct, frozen=True):
+    """Lines in the order of their files; ``next`` is what to ask for to go on, ``sources`` all that there are."""
+
+    lines: list[LogLine]
+    next: str
+    sources: list[str]
+    left_out: int = 0

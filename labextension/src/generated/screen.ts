@@ -289,3 +289,69 @@ export interface Refused {
 }
 
 export type Told = Welcome | Snapshot | Delta | Done | Refused;
+
+/** `nulls`: missing values in the whole column; None: not counted, the table is too large. */
+export interface Column {
+  name: string;
+  type: string;
+  nulls: number | null;
+}
+
+/** `counts` of equal steps from `low` to `high`; `left_out`: values that are no finite numbers. */
+export interface Histogram {
+  counts: number[];
+  low: number;
+  high: number;
+  left_out: number;
+}
+
+/** A look into an object. */
+export interface ObjectPreview {
+  /**
+   * What there is to show: `array` and `table` have `rows` (an array that is a picture has `image`, too), `image`
+   * has `image`, `text` (JSON, too), `bytes` (a hex dump) and `repr` have `text`; `none`: nothing can be
+   * shown, `note` says why.
+   */
+  kind: 'array' | 'table' | 'image' | 'text' | 'bytes' | 'repr' | 'none';
+  /** The object's type, with its module. */
+  type: string;
+  /** Its size in the store. */
+  bytes: number;
+  /** Of arrays and tables. */
+  shape: number[] | null;
+  dtype: string;
+  columns: Column[];
+  /**
+   * Of a table: rows from `offset` on, as text. Of an array: of its last two dimensions, at `at`.
+   */
+  rows: string[][];
+  /** The indices of an array's leading dimensions that `rows` show. */
+  at: number[];
+  /** The first row shown, and how many there are. */
+  offset: number;
+  total: number;
+  histogram: Histogram | null;
+  /** A `data:` URL of a PNG or SVG. */
+  image: string;
+  text: string;
+  /** What was left out, or why there is nothing. */
+  note: string;
+}
+
+/** `source`: the process that wrote it (`worker 1234`, `gcs`); `node`: its node's id. */
+export interface LogLine {
+  source: string;
+  text: string;
+  node: string;
+  error: boolean;
+}
+
+/**
+ * Lines in the order of their files; `next` is what to ask for to go on, `sources` all that there are.
+ */
+export interface LogPage {
+  lines: LogLine[];
+  next: string;
+  sources: string[];
+  left_out: number;
+}
