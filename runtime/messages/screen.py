@@ -372,9 +372,9 @@ class ObjectPreview(Struct, frozen=True):
     Attributes
     ----------
     kind
-        What there is to show: ``array`` and ``table`` have `rows` (an array that is a picture has `image`, too), ``image``
-        has `image`, ``text`` (JSON, too), ``bytes`` (a hex dump) and ``repr`` have `text`; ``none``: nothing can be
-        shown, `note` says why.
+        What there is to show: ``array`` and ``table`` have `rows` (an array that is a picture has `image`, too),
+        ``image`` has `image`, ``text`` (JSON, too), ``bytes`` (a hex dump) and ``repr`` have `text`; ``none``: nothing
+        can be shown, `note` says why.
     type
         The object's type, with its module.
     bytes

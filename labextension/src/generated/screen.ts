@@ -308,9 +308,9 @@ export interface Histogram {
 /** A look into an object. */
 export interface ObjectPreview {
   /**
-   * What there is to show: `array` and `table` have `rows` (an array that is a picture has `image`, too), `image`
-   * has `image`, `text` (JSON, too), `bytes` (a hex dump) and `repr` have `text`; `none`: nothing can be
-   * shown, `note` says why.
+   * What there is to show: `array` and `table` have `rows` (an array that is a picture has `image`, too),
+   * `image` has `image`, `text` (JSON, too), `bytes` (a hex dump) and `repr` have `text`; `none`: nothing
+   * can be shown, `note` says why.
    */
   kind: 'array' | 'table' | 'image' | 'text' | 'bytes' | 'repr' | 'none';
   /** The object's type, with its module. */
