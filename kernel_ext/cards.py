@@ -18,6 +18,7 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.client.why import Why
 from raynb.runtime.messages.errors import RayError
+from raynb.runtime.messages.ids import PUT_INDEX_BASE, index_of
 from raynb.runtime.messages.values import Failed, Stored
 
 LOOKED_INTO_BYTES_MAX: Final = 1_000_000
@@ -50,7 +51,8 @@ class Card:
 
     def text(self) -> str:
         """In a terminal, and beside the HTML."""
-        return f"<{self.title}: {'; '.join([self.state, *self.facts])}>"
+        *most, last = (self.state, *self.facts)
+        return f"<{self.title}: {'; '.join([*(fact.rstrip('.') for fact in most), last])}>"
 
     def html(self) -> str:
         mark = f"<span style='color:{_COLOURS[self.look]}' aria-hidden='true'>{_MARKS[self.look]}</span>"
@@ -89,8 +91,14 @@ def _waiting(title: str, why: Why) -> Card:
     return Card(title, look, _short(why.sentence), [why.fix] if why.fix else [], final=final)
 
 
+def _short_id(oid: bytes) -> str:
+    """As the tables of `%raynb` have it, and its commands take it."""
+    index = index_of(oid)
+    return amounts.short_task(oid.hex()) + (f".{index}" if 1 < index < PUT_INDEX_BASE else "")
+
+
 def _of_ref(ref: ObjectRef[Any]) -> Card:
-    title = f"ObjectRef({ref.hex()[:8]}…)"
+    title = f"ObjectRef({_short_id(ref.binary())})"
     if not refs.connected():
         return Card(title, NEUTRAL, "of a cluster that is gone")
     client = refs.current()
@@ -133,7 +141,7 @@ def _shape(value: Any) -> str:
 
 
 def _of_actor(handle: ActorHandle) -> Card:
-    title = f"{handle._class_name} actor {handle._actor_id.hex()[:8]}…"
+    title = f"{handle._class_name} actor {amounts.short_actor(handle._actor_id.hex())}"
     methods = ", ".join(name for name in dir(handle))
     facts = [f"methods: {_short(methods)}"] if methods else []
     if not refs.connected():

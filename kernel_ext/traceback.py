@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import Any
 
 from raynb.magics.frames import place, remote_text
+from raynb.runtime.codec.errors import SerializationError
 from raynb.runtime.messages.errors import RayError, RayTaskError
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 RULE = "-" * 75
 
 
-SHOWN_HERE = (RayError, KeyboardInterrupt)
+SHOWN_HERE = (RayError, SerializationError, KeyboardInterrupt)
 """What `show_error` is for."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from raynb.runtime.client.why import span
 from raynb.runtime.messages.ids import COUNTER_BYTES
+from raynb.runtime.messages.sizes import size_text
 
 ORIGIN_DIGITS = 4
 """Of an id's origin: enough to tell the processes of a cluster apart."""
@@ -20,7 +21,7 @@ def amounts(resources: Mapping[str, float]) -> str:
 
 def amount(resource: str, value: float) -> str:
     """An amount of a resource."""
-    return f"{value / 1e9:.1f} GB" if resource in {"memory", "object_store_memory"} else f"{value:g}"
+    return size_text(value) if resource in {"memory", "object_store_memory"} else f"{value:g}"
 
 
 def order(resource: str) -> tuple[bool, str]:
@@ -30,12 +31,7 @@ def order(resource: str) -> tuple[bool, str]:
 
 def size(bytes: float) -> str:
     """Bytes for people; nothing for none."""
-    if not bytes:
-        return ""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if bytes >= factor:
-            return f"{bytes / factor:.1f} {unit}"
-    return f"{bytes:.0f} B"
+    return size_text(bytes) if bytes else ""
 
 
 def ago(milliseconds: int | None) -> str:

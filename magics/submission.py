@@ -14,8 +14,9 @@ from raynb.magics.shipment import Shipment
 from raynb.magics.task import NoValue, ShippedCell, run_cell, value_or_error
 from raynb.runtime.api.remote import make_remote
 from raynb.runtime.api.session import connect
-from raynb.runtime.codec.captures import LARGE_BYTES, LargeCaptureWarning, large_variables, megabytes, pickled_size
+from raynb.runtime.codec.captures import LARGE_BYTES, LargeCaptureWarning, large_variables, pickled_size
 from raynb.runtime.codec.values import pack
+from raynb.runtime.messages.sizes import size_text
 
 
 @functools.cache
@@ -74,7 +75,7 @@ def _warn_of_large(shipment: Shipment) -> None:
             continue
         _told.add(name)
         within = large_variables(value) if kind_of(value) is ValueKind.DEFINITION else []
-        what = f"`{name}` ({megabytes(size)}{', most of it ' + within[0][0] if within else ''})"
+        what = f"`{name}` ({size_text(size)}{', most of it ' + within[0][0] if within else ''})"
         message = (
             f"{what} is an input of {source.label} that goes along by value: it is copied for this cell, and again for "
             f"each other that reads it. `{name} = raynb.put({name})` copies it once, and cells read it as before."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from raynb.runtime.messages.sizes import size_text
 from raynb.widgets import text
 from raynb.widgets.output import STATIC
 
@@ -35,7 +36,7 @@ def part(used: float, total: float) -> float:
 
 
 def _of(used: float, total: float) -> str:
-    return f"{text.size(used)} of {text.size(total)}"
+    return f"{size_text(used)} of {size_text(total)}"
 
 
 def tasks_in_words(facts: dict[str, Any]) -> str:

@@ -64,11 +64,3 @@ def duration(seconds: float) -> str:
         ("min", divmod(round(seconds), 60)) if seconds < 3600 else ("h", divmod(round(seconds / 60), 60))
     )
     return f"{big}:{small:02} {unit}"
-
-
-def size(bytes_: float) -> str:
-    """Bytes for people."""
-    for unit, factor in (("GiB", 2**30), ("MiB", 2**20)):
-        if bytes_ >= factor:
-            return f"{bytes_ / factor:.1f} {unit}"
-    return f"{bytes_ / 2**10:.0f} KiB" if bytes_ else "0"

@@ -11,6 +11,7 @@ from raynb.magics.connected import need_cluster
 from raynb.magics.session import Session
 from raynb.magics.table import Table
 from raynb.runtime.api.cluster import query
+from raynb.runtime.messages.sizes import size_text
 
 ROWS_MAX = 1000
 
@@ -57,4 +58,4 @@ def _row(row: dict[str, Any]) -> list[Any]:
 
 
 def _share(row: dict[str, Any], what: str, used: str, total: str) -> str:
-    return f"{size(row[f'{what}_{used}']) or '0 B'} of {size(row[f'{what}_{total}'])}" if row[f"{what}_{total}"] else ""
+    return f"{size_text(row[f'{what}_{used}'])} of {size(row[f'{what}_{total}'])}" if row[f"{what}_{total}"] else ""

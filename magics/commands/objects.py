@@ -15,6 +15,7 @@ from raynb.magics.table import Table
 from raynb.runtime.api.cluster import object_store_usage, query
 from raynb.runtime.client.client import Client
 from raynb.runtime.messages.ids import PUT_INDEX_BASE, TASK_ID_BYTES, index_of
+from raynb.runtime.messages.sizes import size_text
 
 LIMIT_MAX = 10_000
 NAMES_SHOWN = 4
@@ -55,7 +56,7 @@ def objects(options: ObjectsOptions, session: Session) -> Table:
     made_by = _makers(rows)
     usage = object_store_usage()
     notes = [
-        f"The store has {size(usage['used_bytes']) or '0 B'} of {size(usage['capacity_bytes'])} taken.",
+        f"The store has {size_text(usage['used_bytes'])} of {size(usage['capacity_bytes'])} taken.",
         f"{total - len(rows):,} smaller ones are left out: --limit." if total > len(rows) else "",
         f"{count(page['unanswered'], 'process')} did not answer: what they own is missing."
         if page["unanswered"]

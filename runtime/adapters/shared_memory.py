@@ -20,6 +20,7 @@ import threading
 from typing import NamedTuple
 
 from raynb.runtime.codec.pinned import address_of, pinned_view
+from raynb.runtime.messages.sizes import size_text
 
 SHM_DIR = "/dev/shm"
 POPULATE_BYTES_MIN = 1024 * 1024
@@ -281,14 +282,16 @@ def store_capacity(fraction: float, memory_bytes: int, fallback_dir: str, shm_di
     if free >= wanted:
         return StoreHome(wanted, shm_dir, "")
     if free >= wanted // 2:
-        note = f"{shm_dir} has {_mib(free)} to spare, so the object store gets these instead of {_mib(wanted)}"
+        note = (
+            f"{shm_dir} has {size_text(free)} to spare, so the object store gets these instead of {size_text(wanted)}"
+        )
         return StoreHome(free, shm_dir, note)
     on_disk = min(wanted, _free_bytes(fallback_dir) // 2)
     if on_disk <= free:
-        note = f"{shm_dir} and {fallback_dir} are nearly full: the object store gets only {_mib(free)}"
+        note = f"{shm_dir} and {fallback_dir} are nearly full: the object store gets only {size_text(free)}"
         return StoreHome(free, shm_dir, note)
     note = (
-        f"{shm_dir} has only {_mib(free)} to spare, so the object store is in files in {fallback_dir}, which is "
+        f"{shm_dir} has only {size_text(free)} to spare, so the object store is in files in {fallback_dir}, which is "
         f"slower. Give the container more shared memory: docker run --shm-size={wanted // (1024 * 1024)}m"
     )
     return StoreHome(on_disk, fallback_dir, note)
@@ -300,7 +303,3 @@ def _free_bytes(directory: str) -> int:
     except OSError:
         return 0
     return status.f_bavail * status.f_frsize
-
-
-def _mib(size: int) -> str:
-    return f"{size // (1024 * 1024)} MiB"

@@ -21,6 +21,7 @@ from raynb.runtime.core.failed_tasks import KeepFailures, Recalled, RecallFailur
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages.errors import RaySystemError
+from raynb.runtime.messages.sizes import size_text
 from raynb.runtime.messages.values import Failed, Value
 
 RECALL_TIMEOUT_S = 30.0
@@ -95,7 +96,7 @@ class Failure:
             limit = self._client.config.failures_kept_bytes
             raise InputGone(
                 f"an input of {self.name}, object {oid.hex()}, is gone: the inputs of failed tasks are kept up to "
-                f"{limit / 1e6:.0f} MB in all. ray.init(_system_config={{'failures_kept_bytes': ...}}) changes that; "
+                f"{size_text(limit)} in all. ray.init(_system_config={{'failures_kept_bytes': ...}}) changes that; "
                 "or hold a reference to the input, and run the task again."
             )
         return value

@@ -21,6 +21,7 @@ from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import is_held, sweep
 from raynb.runtime.messages.errors import RpcError
 from raynb.runtime.messages.node import StopNode
+from raynb.runtime.messages.sizes import size_text
 
 FAILURES: Final = (
     ClusterLaunchError,
@@ -103,7 +104,7 @@ def parse_resources(text: str) -> dict[str, float]:
 
 def _amount(name: str, value: float) -> str:
     if name in ("memory", "object_store_memory"):
-        return f"{value / 2**30:.1f} GiB"
+        return size_text(value)
     return f"{value:g}"
 
 

@@ -60,8 +60,3 @@ def cell(value: Any, chars_max: int = CELL_CHARS_MAX) -> str:
         text = str(value)
     clean = "".join(char if char.isprintable() else " " for char in text[:chars_max])
     return clean + ("..." if len(text) > chars_max else "")
-
-
-def gib(amount: float) -> str:
-    """Bytes for people."""
-    return f"{amount / 2**30:.2f} GiB" if amount >= 2**30 else f"{amount / 2**20:.1f} MiB"

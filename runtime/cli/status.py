@@ -7,8 +7,9 @@ from typing import Any, Final
 import typer
 
 from raynb.runtime.adapters.registry import clusters, find
-from raynb.runtime.cli.show import gib, print_json, print_table
+from raynb.runtime.cli.show import print_json, print_table
 from raynb.runtime.client.cluster_status import Status, status_of
+from raynb.runtime.messages.sizes import size_text
 
 
 def show(cluster: str, as_json: bool) -> None:
@@ -45,8 +46,8 @@ def _row(status: Status) -> list[Any]:
         *head,
         status["nodes"],
         f"{cpus['used']:g} of {cpus['total']:g}",
-        f"{gib(status['memory']['used_bytes'])} of {gib(status['memory']['total_bytes'])}",
-        f"{gib(status['store']['used_bytes'])} of {gib(status['store']['capacity_bytes'])}",
+        f"{size_text(status['memory']['used_bytes'])} of {size_text(status['memory']['total_bytes'])}",
+        f"{size_text(status['store']['used_bytes'])} of {size_text(status['store']['capacity_bytes'])}",
         f"{tasks['running']} running, {tasks['waiting']} waiting, {tasks['finished']} done, {tasks['failed']} failed",
         f"{actors['alive']} alive" + (f", {actors['restarting']} restarting" if actors["restarting"] else ""),
         status["drivers"],

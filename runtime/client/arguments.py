@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.codec.captures import LARGE_BYTES, megabytes, name_of, warn
+from raynb.runtime.codec.captures import LARGE_BYTES, name_of, warn
 from raynb.runtime.codec.values import Packed, pack
+from raynb.runtime.messages.sizes import size_text
 
 REMEMBERED_MAX = 64
 
@@ -55,7 +56,7 @@ class LargeArguments:
             name = name_of(value)
             known = f"`{name}`, argument {place!r} of {function}" if name else f"argument {place!r} of {function}"
             warn(
-                f"{known} ({megabytes(packed.nbytes)}) is copied into the object store again, as for an earlier call. "
+                f"{known} ({size_text(packed.nbytes)}) is copied into the object store again, as for an earlier call. "
                 f"`ref = raynb.put({name or '...'})` copies it once; pass the reference, and it arrives as the value."
             )
         return self._put(packed, type(value).__name__)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import traceback
 from collections.abc import Sequence
-from types import TracebackType
+from pathlib import Path
 
 from raynb.runtime.codec.pickling import ByValuePickler, dump
 from raynb.runtime.messages.errors import GetTimeoutError, RayTaskError, error_class
 from raynb.runtime.messages.values import Failed
+
+_MACHINERY = f"{Path(__file__).parents[1]}{os.sep}"
+"""Where the code of `raynb.runtime` lies."""
 
 
 def to_exception(failed: Failed) -> Exception:
@@ -34,15 +38,9 @@ def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutErro
     return GetTimeoutError(f"get timed out after {timeout_s} s: no value yet for {shown}")
 
 
-def from_exception(error: BaseException, function_name: str, pid: int, skip_frames: int = 0) -> Failed:
-    """The outcome of a task that raised.
-
-    Parameters
-    ----------
-    skip_frames
-        How many frames of the machinery stand between the traceback's beginning and the user's code.
-    """
-    text = format_remote(error, skip_frames)
+def from_exception(error: BaseException, function_name: str, pid: int) -> Failed:
+    """The outcome of a task that raised."""
+    text = format_remote(error)
     carried = RayTaskError(function_name, text, error, pid)
     try:
         blob = dump(ByValuePickler, carried)[0]
@@ -55,10 +53,20 @@ def from_exception(error: BaseException, function_name: str, pid: int, skip_fram
     return Failed("RayTaskError", text, blob)
 
 
-def format_remote(error: BaseException, skip_frames: int) -> str:
-    """The traceback from the user's first frame on."""
-    shown: TracebackType | None = error.__traceback__
-    for _ in range(skip_frames):
-        if shown is not None and shown.tb_next is not None:
-            shown = shown.tb_next
-    return "".join(traceback.format_exception(type(error), error, shown)).rstrip()
+def format_remote(error: BaseException) -> str:
+    """The traceback, with the frames of the user's code and of its libraries: those of the machinery that ran it, or
+    that it called, tell nobody anything."""
+    said = traceback.TracebackException.from_exception(error)
+    _leave_out_machinery(said, set())
+    return "".join(said.format()).rstrip()
+
+
+def _leave_out_machinery(said: traceback.TracebackException, seen: set[int]) -> None:
+    seen.add(id(said))
+    users = [frame for frame in said.stack if not frame.filename.startswith(_MACHINERY)]
+    if len(users) < len(said.stack):
+        # Without a frame there is no line that says that frames follow.
+        said.stack = traceback.StackSummary.from_list(users) if users else None  # type: ignore[assignment]
+    for other in (said.__cause__, said.__context__, *(said.exceptions or ())):
+        if other is not None and id(other) not in seen:
+            _leave_out_machinery(other, seen)

@@ -25,6 +25,7 @@ from raynb.runtime.core.why_waiting import Reason, Shortage, shortage_words
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.gcs import Query, Reply
 from raynb.runtime.messages.node import StoreUsage, WhyWaiting
+from raynb.runtime.messages.sizes import size_text
 from raynb.runtime.messages.why import (
     Alive,
     Creating,
@@ -278,13 +279,13 @@ class Inquiry:
         if waiting is None:
             return None
         holders = [
-            f"{_mb(holder['size'])} in {holder['objects']} object{'s' * (holder['objects'] != 1)} of {holder['owner']}"
-            + (f" ({holder['note']})" if holder["note"] else "")
+            f"{size_text(holder['size'])} in {holder['objects']} object{'s' * (holder['objects'] != 1)} "
+            f"of {holder['owner']}" + (f" ({holder['note']})" if holder["note"] else "")
             for holder in usage["holders"][:3]
         ]
         words = (
-            f"{ran} and has waited {span(waiting['waits_s'])} for {_mb(waiting['size'])} of the object store, which is "
-            f"full: {_mb(usage['used_bytes'])} of {_mb(usage['capacity_bytes'])} are taken"
+            f"{ran} and has waited {span(waiting['waits_s'])} for {size_text(waiting['size'])} of the object store, "
+            f"which is full: {size_text(usage['used_bytes'])} of {size_text(usage['capacity_bytes'])} are taken"
         )
         words += f", {'; '.join(holders)}" if holders else ""
         fix = "Let go of references (variables and Out[...] hold them), or give init() more object_store_memory."
@@ -327,7 +328,3 @@ def _ahead(count: int) -> str:
 
 def _pid(pid: int) -> str:
     return f" (pid {pid})" if pid else ""
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

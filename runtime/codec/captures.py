@@ -11,6 +11,7 @@ from typing import Any
 from raynb.runtime.codec.culprit import describe, parts
 from raynb.runtime.codec.pickling import PROTOCOL, ByValuePickler
 from raynb.runtime.codec.references import collect_references
+from raynb.runtime.messages.sizes import size_text
 
 LARGE_BYTES = 10_000_000
 
@@ -75,11 +76,11 @@ def _search(code: object, limit: int, found: dict[int, tuple[str, int]], seen: s
 def warn_of_function(function: object, nbytes: int) -> None:
     """Say what makes a function (or a class) so large that each worker which gets it gets much."""
     variables = large_variables(function)
-    shown = [f"{step} ({megabytes(size)})" for step, size in variables[:NAMED_MAX]]
+    shown = [f"{step} ({size_text(size)})" for step, size in variables[:NAMED_MAX]]
     what = f": {', '.join(shown)}" if shown else ""
     name = _quoted(variables[0][0]) if variables else ""
     warn(
-        f"{describe(function)} takes {megabytes(nbytes)} along by value to every worker that runs it{what}. "
+        f"{describe(function)} takes {size_text(nbytes)} along by value to every worker that runs it{what}. "
         f"`ref = raynb.put({name or '...'})` once, and pass the reference as an argument: it arrives as the value."
     )
 
@@ -109,10 +110,6 @@ def name_of(value: object) -> str:
                 if known is value and not name.startswith("_"):
                     return name
     return ""
-
-
-def megabytes(nbytes: int) -> str:
-    return f"{nbytes / 1e6:.1f} MB"
 
 
 def _quoted(step: str) -> str:

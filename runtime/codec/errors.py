@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from types import FrameType
+
 
 class SerializationError(TypeError):
     """A value can't be pickled. The message names the variable and the path to the culprit inside it."""
+
+
+def cause_of(error: Exception) -> Exception | None:
+    """What made a pickle fail, as its reader needs it.
+
+    Returns
+    -------
+    Exception or None
+        With the frames of the user's own code (a ``__getstate__``, say); None where it was the pickler that gave up,
+        which the message says better than its frames.
+    """
+    frames = error.__traceback__
+    while frames is not None and _is_machinery(frames.tb_frame):
+        frames = frames.tb_next
+    return None if frames is None else error.with_traceback(frames)
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("raynb", "cloudpickle", "pickle")
 
 
 class CorruptObjectError(RuntimeError):

@@ -60,6 +60,7 @@ from raynb.runtime.messages.objects import (
     SealObjects,
     StillHeld,
 )
+from raynb.runtime.messages.sizes import size_text
 
 StoreEvent = Received | Tick | ClientJoined | ClientDied | SegmentReady | SegmentFailed | ExtentWalked
 StoreEffect = Send | GrowStore | DropSegment | WalkExtent | ClientFault
@@ -396,29 +397,30 @@ class StoreMachine:
 
     def _too_large(self, size: int) -> str:
         return (
-            f"{_text(size)} do not fit into the object store of this node, which has "
-            f"{_text(self.growth.capacity_bytes)} in all. {_ADVICE_LARGER}"
+            f"{size_text(size)} do not fit into the object store of this node, which has "
+            f"{size_text(self.growth.capacity_bytes)} in all. {_ADVICE_LARGER}"
         )
 
     def _full(self, size: int) -> str:
         usage = self.usage()
         room = usage["capacity_bytes"] - usage["used_bytes"]
         lines = [
-            f"The object store of this node is full: {_text(size)} were asked for, {_text(usage['used_bytes'])} of "
-            f"{_text(usage['capacity_bytes'])} are taken, and nothing was freed within {self._timeout_s:g} s."
+            f"The object store of this node is full: {size_text(size)} were asked for, "
+            f"{size_text(usage['used_bytes'])} of {size_text(usage['capacity_bytes'])} are taken, "
+            f"and nothing was freed within {self._timeout_s:g} s."
         ]
         if self.growth.failure:
             lines.append(f"It could not grow: {self.growth.failure}.")
         elif room >= size:
-            lines.append(f"{_text(room)} are free, but not in one piece.")
+            lines.append(f"{size_text(room)} are free, but not in one piece.")
         lines.append("Who holds most:")
         for holder in self.holders(HOLDERS_IN_MESSAGE):
             note = f": {holder.note}" if holder.note else ""
             objects = f"{holder.objects} object{'s' * (holder.objects != 1)}"
-            lines.append(f"  {_text(holder.size)} in {objects} of {holder.owner}{note}")
+            lines.append(f"  {size_text(holder.size)} in {objects} of {holder.owner}{note}")
         rest = usage["used_bytes"] - usage["object_bytes"]
         if rest:
-            lines.append(f"  {_text(rest)} granted to {len(self._clients)} processes for objects to come")
+            lines.append(f"  {size_text(rest)} granted to {len(self._clients)} processes for objects to come")
         lines.append(
             "Delete references that are no longer needed (variables and Out[...] hold them, too, and so do arrays that "
             f"view stored memory). {_ADVICE_LARGER}"
@@ -456,10 +458,6 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     StillHeld: StoreMachine._still_held,
     OrphansReleased: StoreMachine._orphans_released,
 }
-
-
-def _text(size: int) -> str:
-    return f"{size / (1024 * 1024):,.1f} MiB"
 
 
 def handles(message: Any) -> bool:

@@ -87,7 +87,7 @@ class ActorRunner:
             self.instance = cls(*args, **kwargs)
             return None
         except BaseException as error:
-            text = format_remote(error, skip_frames=1)
+            text = format_remote(error)
             return Failed("ActorDiedError", f"the actor died because its constructor, {name}, raised:\n{text}")
         finally:
             args = kwargs = values = None  # type: ignore[assignment]

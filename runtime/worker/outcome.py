@@ -58,7 +58,7 @@ class Outcome:
         try:
             return self.pack_return(job, index, value)
         except Exception as error:
-            return from_exception(error, name, self._pid, skip_frames=2)
+            return from_exception(error, name, self._pid)
 
     def pack_return(self, job: Job, index: int, value: Any) -> Value:
         """One return value: inline where it is small, else in shared memory, owned by the submitter."""
@@ -119,4 +119,4 @@ class Outcome:
         retryable = retry is True
         if isinstance(retry, bytes):
             retryable = isinstance(error, pickle.loads(retry))
-        return [from_exception(error, name, self._pid, skip_frames=1)], retryable
+        return [from_exception(error, name, self._pid)], retryable

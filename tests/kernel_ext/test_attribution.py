@@ -8,27 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 CELLS = 20
 
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
-    kernel = Kernel()
-    kernel.run("%load_ext raynb\n%config RaynbMagics.fold_lines = False\nimport os, sys, time\nimport raynb as ray")
-    kernel.run(
-        "ray.init(num_cpus=2)\n"
+    with notebook_kernel(
+        "%config RaynbMagics.fold_lines = False\n"
         "@ray.remote\ndef say(number, rounds=5):\n"
         "    for i in range(rounds):\n        print(f'cell {number} line {i}')\n"
         "    os.system(f'echo cell {number} shell')\n"
         "    if number == 13: raise ValueError(f'cell {number} is unlucky')\n"
         "@ray.remote\ndef hold(text, path):\n"
         "    print(text, 'begins')\n    while not os.path.exists(path): time.sleep(0.005)\n    print(text, 'ends')\n"
-    )
-    yield kernel
-    kernel.run("ray.shutdown()")
-    kernel.close()
+    ) as kernel:
+        yield kernel
 
 
 def numbers_in(text: str) -> set[int]:

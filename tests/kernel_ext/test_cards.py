@@ -8,22 +8,19 @@ from typing import Any
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
-    kernel = Kernel()
-    kernel.run("%load_ext raynb\nimport os, time, numpy as np\nimport raynb as ray\ncontext = ray.init(num_cpus=1)")
-    kernel.run(
-        "@ray.remote\ndef hold(path, value=1):\n"
+    with notebook_kernel(
+        "import numpy as np\n@ray.remote\ndef hold(path, value=1):\n"
         "    'Waits for a file.'\n"
         "    while not os.path.exists(path): time.sleep(0.005)\n    return value\n"
-        "@ray.remote(num_cpus=0)\nclass Box:\n    def add(self, x): return x\n    def empty(self): pass\n"
-    )
-    yield kernel
-    kernel.run("ray.shutdown()")
-    kernel.close()
+        "@ray.remote(num_cpus=0)\nclass Box:\n    def add(self, x): return x\n    def empty(self): pass\n",
+        num_cpus=1,
+    ) as kernel:
+        yield kernel
 
 
 def card(kernel: Kernel, request: str) -> dict[str, Any]:

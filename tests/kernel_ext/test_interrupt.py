@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 PROMPT_S_MAX = 2.0
 SETTLED_S_MAX = 3.0
 """Promised are 0.5 s and 1 s; these hold on a machine that does other things, too."""
 
 SET_UP = """
-%load_ext raynb
-import asyncio, json, os, pathlib, signal, threading, time
-import raynb as ray
-ray.init(num_cpus=2)
+import asyncio, json, pathlib, signal, threading
 
 @ray.remote
 def hold(path):
@@ -54,11 +51,8 @@ def outcomes(refs, timeout=20):
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
-    kernel = Kernel()
-    kernel.run(SET_UP)
-    yield kernel
-    kernel.run("ray.shutdown()")
-    kernel.close()
+    with notebook_kernel(SET_UP) as kernel:
+        yield kernel
 
 
 @pytest.fixture

@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
-    kernel = Kernel()
-    kernel.run("%load_ext raynb\nimport os, sys, time, warnings\nimport raynb as ray")
-    kernel.run("ray.init(num_cpus=2)")
-    yield kernel
-    kernel.run("ray.shutdown()")
-    kernel.close()
+    with notebook_kernel("import sys, warnings") as kernel:
+        yield kernel
 
 
 #: Source of a task that waits until the file ``path`` is there.

@@ -6,7 +6,8 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -128,3 +129,24 @@ class Kernel:
     def errors(self, request: str) -> str:
         """The tracebacks in a cell."""
         return "\n".join("\n".join(content["traceback"]) for content in self.of(request, "error"))
+
+
+@contextmanager
+def notebook_kernel(*cells: str, cwd: Path | None = None, num_cpus: int = 2, config: str = "") -> Iterator[Kernel]:
+    """A kernel with raynb loaded (as ``ray``) and a cluster of ``num_cpus``, in which ``cells`` have run; both end.
+
+    Parameters
+    ----------
+    config
+        More arguments of ``init``.
+    """
+    kernel = Kernel(cwd)
+    try:
+        start = f"%load_ext raynb\nimport os, time\nimport raynb as ray\nray.init(num_cpus={num_cpus}, {config});"
+        for cell in (start, *cells):
+            request = kernel.run(cell)
+            assert not kernel.errors(request), kernel.errors(request)
+        yield kernel
+        kernel.run("ray.shutdown()")
+    finally:
+        kernel.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 ATTACHES = "%raynb debug attaches to it"
 PAUSE = "@ray.remote\ndef pause(x):\n    y = x + 1\n    breakpoint()\n    z = y * 2\n    return z"
@@ -16,14 +16,8 @@ PAUSE = "@ray.remote\ndef pause(x):\n    y = x + 1\n    breakpoint()\n    z = y 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
     """A kernel with raynb loaded and a cluster of two CPUs."""
-    made = Kernel()
-    try:
-        made.run("%load_ext raynb\nimport os, time\nimport raynb as ray\nray.init(num_cpus=2)")
-        made.run(PAUSE)
+    with notebook_kernel(PAUSE) as made:
         yield made
-        made.run("ray.shutdown()")
-    finally:
-        made.close()
 
 
 @pytest.fixture(autouse=True)

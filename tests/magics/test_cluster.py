@@ -30,7 +30,7 @@ def test_a_cluster_is_started_shown_and_stopped(notebook: Notebook, no_cluster: 
     again = notebook.run("%raynb init")
     assert isinstance(again.error, OptionError) and "already" in str(again.error)
     shown = notebook.must("%raynb status").stdout
-    assert "1 node" in shown and "0 of 2" in shown and "licence" in shown and "0.1 GB" in shown
+    assert "1 node" in shown and "0 of 2" in shown and "licence" in shown and "100.0 MB" in shown
     assert "Stopped" in notebook.must("%raynb stop").stdout
     assert not session.is_initialized()
     assert "No cluster" in notebook.must("%raynb stop").stdout

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 THROUGH = """
 import raynb as ray
@@ -24,15 +24,8 @@ def through(gate, *inputs):
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
     """A kernel with raynb loaded and a cluster of two CPUs."""
-    made = Kernel()
-    try:
-        made.run("%load_ext raynb")
-        made.run("%raynb init --num-cpus 2")
-        made.run(THROUGH)
+    with notebook_kernel(THROUGH) as made:
         yield made
-        made.run("%raynb stop")
-    finally:
-        made.close()
 
 
 @pytest.fixture

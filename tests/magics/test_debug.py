@@ -6,21 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
     """A kernel with raynb loaded and a cluster of two CPUs that keeps little."""
-    made = Kernel()
-    try:
-        made.run("%load_ext raynb\nimport numpy as np\nimport raynb as ray")
-        made.run("ray.init(num_cpus=2, _system_config={'failures_kept': 4, 'failures_kept_bytes': 3_000_000})")
+    little = "_system_config={'failures_kept': 4, 'failures_kept_bytes': 3_000_000}"
+    with notebook_kernel("import numpy as np", config=little) as made:
         yield made
-        made.run("ray.shutdown()")
-    finally:
-        made.close()
 
 
 def fail(kernel: Kernel, cell: str) -> None:
@@ -117,7 +112,7 @@ def test_what_is_kept_is_bounded_and_seen_as_a_holder(kernel: Kernel) -> None:
     assert kernel.printed(kept).strip() == "[1]"
     fail(kernel, "ray.get(refuse.remote(ray.put(np.zeros(200_000))))")
     gone = kernel.run("%raynb debug r")
-    assert "kept up to 3 MB" in kernel.errors(gone) and "failures_kept_bytes" in kernel.errors(gone)
+    assert "kept up to 3.0 MB" in kernel.errors(gone) and "failures_kept_bytes" in kernel.errors(gone)
     assert "ValueError: 300000" in kernel.errors(gone), "at least how it failed is told"
     kernel.run("for i in range(4):\n    try: ray.get(share.remote(i, 0))\n    except ZeroDivisionError: pass")
     many = kernel.run("%raynb debug r")

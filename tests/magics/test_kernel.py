@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 THROUGH = """
 def through(value, gate):
@@ -27,17 +27,8 @@ except ray.exceptions.TaskCancelledError:
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
     """A kernel with raynb loaded and a cluster of two CPUs."""
-    made = Kernel()
-    try:
-        made.run("%load_ext raynb")
-        made.run("import raynb as ray")
-        started = made.run("%raynb init --num-cpus 2")
-        assert "2 CPU" in made.printed(started)
-        made.run(THROUGH)
+    with notebook_kernel(THROUGH) as made:
         yield made
-        made.run("ray.shutdown()")
-    finally:
-        made.close()
 
 
 def test_the_value_of_a_cell_lands_in_it_while_another_runs(kernel: Kernel, tmp_path: Path) -> None:

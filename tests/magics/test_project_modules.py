@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.magics.kernel import Kernel
+from tests.magics.kernel import Kernel, notebook_kernel
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,9 @@ def kernel(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[K
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("cache")))
-        made = Kernel(folder)
-    try:
-        made.run("%load_ext raynb\nimport importlib, os, sys\nimport raynb as ray\nray.init(num_cpus=1)")
-        made.run("@ray.remote\ndef pid():\n    return os.getpid()")
-        yield made
-        made.run("ray.shutdown()")
-    finally:
-        made.close()
+        pid = "import importlib, sys\n@ray.remote\ndef pid():\n    return os.getpid()"
+        with notebook_kernel(pid, cwd=folder, num_cpus=1) as made:
+            yield made
 
 
 @pytest.fixture

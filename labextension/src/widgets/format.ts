@@ -25,14 +25,21 @@ export function duration(seconds: number): string {
   return `${String(Math.floor(whole / 60))}:${small} ${inHours ? 'h' : 'min'}`;
 }
 
+const UNITS = [
+  ['TB', 1e12],
+  ['GB', 1e9],
+  ['MB', 1e6],
+  ['kB', 1e3]
+] as const;
+
+/** Bytes, as `raynb.runtime.messages.sizes` writes them. */
 export function size(bytes: number): string {
-  if (bytes >= 2 ** 30) {
-    return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  for (const [unit, factor] of UNITS) {
+    if (bytes >= 0.99995 * factor) {
+      return `${(bytes / factor).toFixed(1)} ${unit}`;
+    }
   }
-  if (bytes >= 2 ** 20) {
-    return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  }
-  return bytes ? `${(bytes / 2 ** 10).toFixed(0)} KiB` : '0';
+  return `${bytes.toFixed(0)} B`;
 }
 
 /** Part of a whole, 0 to 1; nothing of nothing is 0. */

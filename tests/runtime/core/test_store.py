@@ -163,7 +163,8 @@ def test_a_request_that_waited_in_vain_is_told_who_holds_what() -> None:
     (answer,) = answers(store.wait(0.2))
     assert isinstance(answer, ExtentRefused)
     lines = answer.message.splitlines()
-    assert "full" in lines[0] and "0.6 MiB were asked for" in lines[0] and "0.8 MiB of 1.0 MiB" in lines[0]
+    assert "full" in lines[0] and "614.4 kB were asked for" in lines[0]
+    assert "819.2 kB of 1.0 MB are taken" in lines[0]
     holders = [line for line in lines if " of worker " in line]
     assert holders[0].endswith("worker 1 (pid 101): DataFrame at cell 5")
     assert holders[1].endswith("worker 0 (pid 100): ndarray at cell 3")
