@@ -188,7 +188,7 @@ def test_a_new_actor_has_the_new_code_and_an_old_one_keeps_its_own(kernel: Kerne
     assert says(kernel, "new = A.remote()\nray.get([old.m.remote(), new.m.remote()])") == "[1, 22]"
 
 
-@pytest.mark.usefixtures("same_worker")
+# Two workers take part, for one waits: which of them stays is not said, so neither may have the old code.
 def test_a_nested_task_runs_the_new_code_too(kernel: Kernel, folder: Path) -> None:
     (folder / "nested.py").write_text(version(1))
     must(kernel, "import nested\n@ray.remote\ndef leaf():\n    return nested.f()")
