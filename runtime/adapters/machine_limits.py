@@ -7,7 +7,7 @@ in the cloud, and whoever believes them starts 64 workers on half a CPU.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -60,6 +60,27 @@ def memory_used_bytes() -> int:
             if (folder / "memory.max").read_text().strip() != "max":
                 used.append(current - int(stat.get("inactive_file", 0)))
     return max(used)
+
+
+def memory_of_groups(leaders: Mapping[str, int]) -> dict[str, int]:
+    """Memory of process groups, without what they share with others (files, shared memory), in bytes.
+
+    Parameters
+    ----------
+    leaders
+        Any key -> the pid of the group's leader.
+    """
+    import psutil  # only where memory is short
+
+    sizes = dict.fromkeys(leaders, 0)
+    keys = {pid: key for key, pid in leaders.items()}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            key = keys.get(os.getpgid(process.pid))
+            if key is not None:
+                memory = process.memory_info()
+                sizes[key] += memory.rss - memory.shared
+    return sizes
 
 
 def gpu_count() -> int:

@@ -154,6 +154,7 @@ class ActorClass:
                 name,
                 options.get("max_concurrency") or 0,
                 task_id=task_id,
+                restarts=options.get("max_restarts", 0) != 0,
             ),
             name,
             namespace,

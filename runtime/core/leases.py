@@ -37,7 +37,19 @@ RECLAIM_AFTER_S = 0.2
 class Demand:
     """What one client wants of one class, or an actor that is to be started (then ``start`` is set)."""
 
-    __slots__ = ("client", "count", "grants", "infeasible", "key", "name", "need", "runtime_env", "since", "start")
+    __slots__ = (
+        "client",
+        "count",
+        "grants",
+        "infeasible",
+        "key",
+        "name",
+        "need",
+        "retriable",
+        "runtime_env",
+        "since",
+        "start",
+    )
 
     def __init__(self, client: str, key: int, need: Vector, now: float) -> None:
         self.client = client
@@ -46,6 +58,8 @@ class Demand:
         self.count = 0
         self.name = ""
         self.runtime_env = ""
+        self.retriable = True
+        """Whether what it runs is tried again, or restarts, if its worker dies."""
         self.start: StartActor | None = None
         self.grants: dict[int, Grant] = {}
         self.since = now
@@ -120,6 +134,7 @@ class Leases:
             demand = self.demands[client, message.key] = Demand(client, message.key, need, now)
         demand.need = need
         demand.runtime_env = message.runtime_env
+        demand.retriable = message.retriable
         demand.count = max(0, message.count)
         demand.name = message.name or demand.name
         told = demand.infeasible
@@ -131,6 +146,7 @@ class Leases:
         demand.count = 1
         demand.name = start.name or start.cls.name
         demand.runtime_env = start.runtime_env
+        demand.retriable = start.restarts
         demand.start = start
         self.actors[start.actor_id] = demand
         self._enqueue(demand, now)

@@ -26,12 +26,14 @@ from typing import Any
 
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.leases import Demand, Grant, Leases
+from raynb.runtime.core.memory_pressure import MemoryPressure
 from raynb.runtime.core.node_answers import NodeAnswers
 from raynb.runtime.core.node_effects import (
     ClientExited,
     ForgetPeer,
     GcsStarted,
     Measured,
+    MemoryMeasured,
     Say,
     StopEverything,
     StopRequested,
@@ -88,6 +90,7 @@ class NodeMachine:
         self.drivers: dict[str, Driver] = {}
         self.reports = NodeReports(identity, config, self.pool, self.leases)
         self.scaling = Scaling(identity.cores, self.leases, self.pool, self.reports)
+        self.memory = MemoryPressure(config, self.leases, self.pool)
         answers = NodeAnswers(self.leases, self.pool, store)
         self.stopping = ""
         self._had_driver = False
@@ -106,6 +109,7 @@ class NodeMachine:
             WorkersStopped: self._on_stopped,
             GcsStarted: self._on_gcs_started,
             Measured: self._on_measured,
+            MemoryMeasured: self.memory.measured,
             StopRequested: lambda event, now: self._stop(event.reason),
         }
         self._messages: dict[type, Callable[[str, Any, float], list[Any]]] = {
@@ -136,7 +140,7 @@ class NodeMachine:
             return []
         handler = self._events.get(type(event))
         effects = handler(event, now) if handler is not None else list(self.store.handle(event, now))
-        if self._serve_again:
+        if self._serve_again and not self.memory.holds(now):
             self._serve_again = False
             effects += self._serve(now)
         return effects
@@ -238,7 +242,7 @@ class NodeMachine:
             return effects
         died = ProcessDied(
             worker.address, "worker", worker.pid, reason, lease, last_seq, worker.intended,
-            worker.actor_id, worker.incarnation,
+            worker.actor_id, worker.incarnation, worker.out_of_memory,
         )  # fmt: skip
         effects += self._bury(died, now)
         for client, (news, workers) in list(self._unburied.items()):

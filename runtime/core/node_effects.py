@@ -107,6 +107,15 @@ class Measured(Struct, frozen=True, gc=False):
     memory_total_bytes: int
 
 
+class MemoryMeasured(Struct, frozen=True, gc=False):
+    """A few times a second: the machine's memory in use, and in all. ``workers`` has that of each by its token,
+    with what its tasks have started and without shared memory; it is left empty while there is plenty."""
+
+    used_bytes: int
+    total_bytes: int
+    workers: dict[str, int]
+
+
 class StopRequested(Struct, frozen=True, gc=False):
     """A signal asks the node to end."""
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Ownership
-from raynb.runtime.core.task import PUSHED, QUEUED, WAITING, Story, Task
+from raynb.runtime.core.task import PUSHED, QUEUED, WAITING, Story, Task, crash_message
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.node import LeaseDemand, LeaseGranted, LeaseReturned, ProcessDied
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, StealTasks, TaskSpec
@@ -107,12 +107,13 @@ class Lease(Connection):
 class Pool:
     """A scheduling class: its queue and its leases."""
 
-    __slots__ = ("demanded", "infeasible", "key", "leases", "queue", "resources", "runtime_env")
+    __slots__ = ("demanded", "infeasible", "key", "leases", "queue", "resources", "retriable", "runtime_env")
 
     def __init__(self, key: int, resources: dict[str, float], runtime_env: str) -> None:
         self.key = key
         self.resources = resources
         self.runtime_env = runtime_env
+        self.retriable = True
         self.queue: deque[Task] = deque()
         self.leases: dict[int, Lease] = {}
         self.demanded = 0
@@ -164,7 +165,9 @@ class Scheduler:
         """Take over a task whose dependencies are pinned and counted in ``task.missing``."""
         function = task.function
         if function.key == 0:
-            function.key = self.pool_of(function.resources, function.runtime_env).key
+            pool = self.pool_of(function.resources, function.runtime_env)
+            function.key = pool.key
+            pool.retriable &= function.max_retries != 0
         if task.missing == 0:
             self._make_ready(task, "ready", now)
             return
@@ -343,7 +346,7 @@ class Scheduler:
         if count > pool.demanded or (at_tick and count != pool.demanded):
             pool.demanded = count
             name = pool.queue[0].function.name if pool.queue else ""
-            demand = LeaseDemand(pool.key, pool.resources, count, name, pool.runtime_env)
+            demand = LeaseDemand(pool.key, pool.resources, count, name, pool.runtime_env, pool.retriable)
             effects.append(Send(self._node_manager, demand))
 
     # -- what comes back
@@ -451,6 +454,7 @@ class Scheduler:
             return
         lease.pool.leases.pop(lease.number, None)
         self._changed.add(lease.pool.key)
+        kind = "OutOfMemoryError" if message.out_of_memory else "WorkerCrashedError"
         last_started = message.last_seq if message.lease == lease.number else 0
         inflight, lease.inflight = lease.inflight, {}
         for seq in sorted(inflight, reverse=True):
@@ -461,9 +465,9 @@ class Scheduler:
                 self._requeue(task, "return", now)
             elif task.retries_left != 0:
                 task.retries_left -= task.retries_left > 0
-                self.retry(task, Failed("WorkerCrashedError", message.reason), now)
+                self.retry(task, Failed(kind, message.reason), now)
             else:
-                self._fail(task, Failed("WorkerCrashedError", crash_message(task, message)))
+                self._fail(task, Failed(kind, crash_message(task, message)))
 
     def lost(self) -> None:
         """The node is gone, with all its workers; the tasks have failed."""
@@ -486,12 +490,3 @@ class Scheduler:
                 assert self.by_worker[lease.worker] is lease
                 for seq, task in lease.inflight.items():
                     assert task.state is PUSHED and task.lease is lease and task.seq == seq, task
-
-
-def crash_message(task: Task, died: ProcessDied) -> str:
-    """What a caller reads when its task's worker is gone."""
-    name = task.name or task.function.name
-    return (
-        f"the worker (pid {died.pid}) that ran {name} (attempt {task.attempt}) died: {died.reason}. "
-        f"It is not tried again: max_retries={task.function.max_retries} is used up."
-    )

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from raynb.runtime.messages.gcs import CreateActor
 from raynb.runtime.messages.ids import FIRST_RETURN, object_id
+from raynb.runtime.messages.node import ProcessDied
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 
 if TYPE_CHECKING:
@@ -154,3 +155,12 @@ class Story:
 
     def of(self, task_id: bytes) -> list[tuple[str, str, str]]:
         return [step[1:] for step in self._log if step[0] == task_id]
+
+
+def crash_message(task: Task, died: ProcessDied) -> str:
+    """What a caller reads when its task's worker is gone."""
+    name = task.name or task.function.name
+    return (
+        f"the worker (pid {died.pid}) that ran {name} (attempt {task.attempt}) died: {died.reason}. "
+        f"It is not tried again: max_retries={task.function.max_retries} is used up."
+    )

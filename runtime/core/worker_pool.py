@@ -61,8 +61,8 @@ class Worker:
 
     __slots__ = (
         "actor_id", "address", "asked_to_leave", "blocked", "deadline", "ended_because", "incarnation", "intended",
-        "joined", "never_returned", "ordered", "pid", "runtime_env", "since", "state", "stopped_since", "story",
-        "token", "worker_id",
+        "joined", "never_returned", "ordered", "out_of_memory", "pid", "runtime_env", "since", "state", "stopped_since",
+        "story", "token", "worker_id",
     )  # fmt: skip
 
     def __init__(self, token: str, worker_id: bytes, now: float, deadline: float) -> None:
@@ -82,6 +82,8 @@ class Worker:
         self.asked_to_leave: float | None = None
         self.stopped_since: float | None = None
         self.intended = False
+        self.out_of_memory = False
+        """It was ended because memory ran out."""
         self.ended_because = ""
         self.story: deque[str] = deque(maxlen=STORY_STEPS_MAX)
 

@@ -30,6 +30,7 @@ from raynb.runtime.core.node_effects import (
     EndProcess,
     ForgetPeer,
     Measured,
+    MemoryMeasured,
     Say,
     SpawnWorker,
     StopEverything,
@@ -51,6 +52,8 @@ IDLE_TICK_S: Final = 0.5
 LOOK_AROUND_S: Final = 1.0
 TRIM_LOGS_S: Final = 10.0
 START_PATIENCE_S: Final = 20.0
+NEAR_LIMIT: Final = 0.8
+"""From this part of the memory that may be used, who uses it is looked at."""
 NODE_IP: Final = "127.0.0.1"
 
 
@@ -80,6 +83,7 @@ class NodeHost:
         self._store = StoreHost(me.store_prefix, parts.post)
         self.machine = NodeMachine(me, options.config, store)
         self._meter = machine_limits.CpuMeter()
+        self._look_at_memory = 0.0
         if options.driver_pid:
             self._watch_client("", options.driver_pid)
 
@@ -154,6 +158,7 @@ class NodeHost:
                 continue
             last_tick = now
             self._tick(now)
+            self._watch_memory(now)
             if now >= look_around:
                 look_around = now + LOOK_AROUND_S
                 self._look_around()
@@ -186,6 +191,18 @@ class NodeHost:
         self._parts.post(Measured(self._meter.percent(), used, total))
         self._parts.post(WorkersStopped(self._parts.workers.stopped()))
         reap_orphans(self._parts.pids())
+
+    def _watch_memory(self, now: float) -> None:
+        """Measure what the machine uses, and who, where it may become too much."""
+        config = self._options.config
+        if not config.memory_monitor_s or now < self._look_at_memory:
+            return
+        self._look_at_memory = now + config.memory_monitor_s
+        used, total = machine_limits.memory_used_bytes(), self._memory_total()
+        workers: dict[str, int] = {}
+        if config.memory_limit_bytes or used > NEAR_LIMIT * config.memory_usage_threshold * total:
+            workers = machine_limits.memory_of_groups(self._parts.workers.pids_by_token())
+        self._parts.post(MemoryMeasured(used, total, workers))
 
     def _memory_total(self) -> int:
         resources = self._identity.resources

@@ -242,6 +242,10 @@ class WorkerProcesses:
         pids = {worker.process.pid for worker in self._workers.values() if worker.process is not None}
         return pids | ({self.forkserver.pid} if self.forkserver is not None else set())
 
+    def pids_by_token(self) -> dict[str, int]:
+        """The living workers, each the leader of its process group."""
+        return {token: worker.process.pid for token, worker in self._workers.items() if worker.process is not None}
+
     def stopped(self) -> frozenset[str]:
         """Tokens of the workers that the process table shows as stopped."""
         return frozenset(

@@ -45,6 +45,14 @@ class Config(Struct, frozen=True, kw_only=True):
     """An object of this size or larger gets a grant of its own."""
     store_full_timeout_s: float = 10.0
 
+    # Memory
+    memory_usage_threshold: float = 0.9
+    """Where more of the machine's memory is used, a worker is stopped (see `core.memory_pressure`)."""
+    memory_limit_bytes: int = 0
+    """What the workers of a node may use together, shared memory apart; 0: whatever the machine has."""
+    memory_monitor_s: float = 0.25
+    """So often that is looked at; 0: never."""
+
     # Debugging
     failures_kept: int = 20
     """So many failed tasks a notebook keeps, to run one of them again."""

@@ -92,6 +92,8 @@ class LeaseDemand(Struct, array_like=True, gc=False, tag=53):
     """For people: a function that waits."""
     runtime_env: str = ""
     """Canonical JSON of the runtime_env; workers are not shared between different ones."""
+    retriable: bool = True
+    """Whether all its tasks may be tried again: whom to stop where memory runs out."""
 
 
 class LeaseGranted(Struct, array_like=True, gc=False, tag=54):
@@ -154,6 +156,8 @@ class ProcessDied(Struct, array_like=True, gc=False, tag=60):
         True for an exit that was asked for (``exit_actor``, ``kill``, an idle worker reaped).
     actor_id, incarnation
         For a worker that had an actor, whether or not its constructor had returned.
+    out_of_memory
+        The node manager ended it because memory ran out.
     """
 
     address: str
@@ -165,6 +169,7 @@ class ProcessDied(Struct, array_like=True, gc=False, tag=60):
     intended: bool = False
     actor_id: bytes = b""
     incarnation: int = 0
+    out_of_memory: bool = False
 
 
 class ExitWorker(Struct, array_like=True, gc=False, tag=61):
@@ -210,6 +215,8 @@ class StartActor(Struct, array_like=True, gc=False, tag=63):
     runtime_env: str = ""
     task_id: bytes = b""
     in_order: bool = True
+    restarts: bool = False
+    """Whether it is started again if its process dies."""
 
 
 class StopNode(Struct, array_like=True, gc=False, tag=64):
