@@ -25,7 +25,7 @@ from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.scheduler import Connection
 from raynb.runtime.core.task import QUEUED, WAITING, Story, Task
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.gcs import ActorState, WatchActor
+from raynb.runtime.messages.gcs import ActorProcess, ActorState, WatchActor
 from raynb.runtime.messages.values import Dependency, Failed, Local
 
 UNKNOWN, PENDING, ALIVE, RESTARTING, DEAD = "UNKNOWN", "PENDING_CREATION", "ALIVE", "RESTARTING", "DEAD"
@@ -45,6 +45,7 @@ class ActorClient:
         "incarnation",
         "max_task_retries",
         "owner",
+        "process",
         "queue",
         "registered",
         "state",
@@ -63,6 +64,8 @@ class ActorClient:
         """Requests to end it (or its process) that are not answered: nothing is pushed meanwhile."""
         self.max_task_retries = 0
         self.connection: Connection | None = None
+        self.process: ActorProcess | None = None
+        """Where it lives, or has lived last; for display."""
         self.queue: deque[Task] = deque()
         self.failure: Failed | None = None
         self.asked_at = -1.0
@@ -104,10 +107,6 @@ class Actors:
         if owner:
             actor.owner = owner
         return actor
-
-    def connections(self) -> list[Connection]:
-        """To the processes of all actors that are called from here."""
-        return [actor.connection for actor in self.by_worker.values() if actor.connection is not None]
 
     def submit(self, task: Task, now: float) -> None:
         """Queue a call; its dependencies are pinned and counted."""
@@ -243,6 +242,7 @@ class Actors:
         actor.asked_at = now
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
+        actor.process = message.process or actor.process
         if message.state == ALIVE:
             if message.worker in self._objects.dead or message.worker == actor.doomed:
                 return

@@ -48,6 +48,7 @@ from raynb.runtime.core.object_rows import report
 from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.requests import Requests
+from raynb.runtime.core.running import running
 from raynb.runtime.core.scheduler import Connection, Scheduler
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, STREAMING, WAITING, Story, Task
@@ -447,7 +448,7 @@ class ClientMachine:
     def flush_events(self, now: float) -> None:
         """Send the rows that have gathered to the event hub, with the next effects."""
         self._flushed_at = now
-        rows = self.recorder.flush([*self.scheduler.by_worker.values(), *self.actors.connections()])
+        rows = self.recorder.flush(running(self.scheduler, self.actors))
         if rows is not None and not self.lost:
             self._effects.append(Send(self.gcs, rows))
 

@@ -123,12 +123,12 @@ class Creations:
             return []
         if message.state == ALIVE and task.state is PUSHED:
             self._story.step(task, "done")
-            self._ended(task, None, now)
+            self._ended(task, message, now)
         elif message.state == DEAD:
             del self._living[message.actor_id]
             if task.state is not DONE:
                 self._story.step(task, "fail")
-                self._ended(task, message.failure, now)
+                self._ended(task, message, now)
             for oid in (*(task.deps or ()), *(task.refs or ())):
                 self._objects.unpin(oid)
             answer = task.answer
@@ -139,9 +139,9 @@ class Creations:
                 return [Wake(answer.waiter)]
         return []
 
-    def _ended(self, task: Task, failure: Failed | None, now: float) -> None:
+    def _ended(self, task: Task, said: ActorState, now: float) -> None:
         self._unfinished.pop(task.id, None)
-        self._recorder.ended(task, None, failure, now)
+        self._recorder.constructed(task, said.process, said.failure, now)
 
     def lost(self, failure: Failed, now: float) -> list[Any]:
         """The node is gone, and what was to be created with it."""

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from raynb.runtime.core.gcs_effects import Write
-from raynb.runtime.messages.gcs import ActorState, CreateActor
+from raynb.runtime.messages.gcs import ActorProcess, ActorState, CreateActor
 from raynb.runtime.messages.values import Failed
 
 SPEC_TABLE: Final = "actors"
@@ -77,6 +77,7 @@ class LifeRecord(Struct, array_like=True, frozen=True, gc=False):
     failure: Failed | None
     repr_name: str
     creator: str
+    process: ActorProcess | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +94,7 @@ class Actor:
     worker: str = ""
     """Known from `ActorStarted`, or before that from the node manager."""
     pid: int = 0
+    process: ActorProcess | None = None
     failure: Failed | None = None
     repr_name: str = ""
     watchers: dict[str, None] = field(default_factory=dict)
@@ -154,6 +156,7 @@ class Actor:
             self.worker if self.state == ALIVE else "",
             self.failure,
             self.spec.max_task_retries,
+            self.process,
         )
 
     def description(self) -> bytes:
@@ -190,6 +193,7 @@ class Actor:
             self.failure,
             self.repr_name,
             self.creator,
+            self.process,
         )
         return Write(LIFE_TABLE, self.id, msgspec.msgpack.encode(record))
 
@@ -198,6 +202,7 @@ class Actor:
         self.state, self.incarnation = record.state, record.incarnation
         self.node_id, self.worker, self.pid = record.node_id, record.worker, record.pid
         self.failure, self.repr_name = record.failure, record.repr_name
+        self.process = record.process
         self.story.append(f"loaded as {record.state}")
 
 

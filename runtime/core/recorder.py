@@ -8,18 +8,15 @@ called from one cell, are exact.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raynb.runtime.core.task import DONE, QUEUED, Function, Task
 from raynb.runtime.messages import events
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.events import NameDef, TaskRows, WorkerDef
+from raynb.runtime.messages.gcs import ActorProcess
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Inline, Stored
-
-if TYPE_CHECKING:
-    from raynb.runtime.core.scheduler import Connection
 
 Row = tuple[bytes, int, int, int, int, float, float, float, float, float, int, bytes]
 
@@ -99,21 +96,30 @@ class Recorder:
 
     def ended(self, task: Task, result: Result | None, failure: Failed | None, now: float) -> None:
         """A task has its outcome."""
+        self._count(task, failure)
+        self._add_outcome(task, result, failure, now, self._worker_number(task))
+
+    def _count(self, task: Task, failure: Failed | None) -> None:
         calls = self._calls_of(task)
         if failure is None:
             calls.finished += 1
         else:
             calls.failed += 1
         self._touched[calls.number] = calls
-        self._add_outcome(task, result, failure, now)
+
+    def constructed(self, task: Task, process: ActorProcess | None, failure: Failed | None, now: float) -> None:
+        """An actor was created by this task, in a process of its own, or it was not."""
+        result = Result(0, process.began, process.took_s, []) if process is not None else None
+        self._count(task, failure)
+        self._add_outcome(task, result, failure, now, self._number_at(process))
 
     def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
         """One attempt of a task has failed; another follows."""
-        self._add_outcome(task, None, failure, now)
+        self._add_outcome(task, None, failure, now, self._worker_number(task))
         if len(self._fresh) < self._config.event_rows_max:
             self._fresh.append(task)
 
-    def _add_outcome(self, task: Task, result: Result | None, failure: Failed | None, now: float) -> None:
+    def _add_outcome(self, task: Task, result: Result | None, failure: Failed | None, now: float, worker: int) -> None:
         if len(self._rows) >= self._config.event_rows_max:
             self.dropped += 1
             return
@@ -138,7 +144,7 @@ class Recorder:
                 events.FINISHED if failure is None else events.FAILED,
                 task.attempt,
                 self._calls_of(task).number,
-                self._worker_number(task),
+                worker,
                 task.submitted_at + offset,
                 task.ready_at + offset if task.ready_at else 0.0,
                 task.pushed_at + offset if task.pushed_at else 0.0,
@@ -152,14 +158,19 @@ class Recorder:
     def _worker_number(self, task: Task) -> int:
         lease = task.lease
         if lease is not None:
-            return self._number_of(lease.worker_id, lease.pid)
+            return self._number_of(lease.worker_id, self.node_id, lease.pid)
+        if task.actor is not None and task.pushed_at:
+            return self._number_at(task.actor.process)
         return -1
 
-    def _number_of(self, worker_id: bytes, pid: int) -> int:
+    def _number_at(self, process: ActorProcess | None) -> int:
+        return -1 if process is None else self._number_of(process.worker_id, process.node_id, process.pid)
+
+    def _number_of(self, worker_id: bytes, node_id: bytes, pid: int) -> int:
         number = self._workers.get(worker_id)
         if number is None:
             number = self._workers[worker_id] = len(self._workers)
-            self._new_workers.append(WorkerDef(number, worker_id, self.node_id, pid))
+            self._new_workers.append(WorkerDef(number, worker_id, node_id, pid))
         return number
 
     def send_names_again(self) -> None:
@@ -190,14 +201,8 @@ class Recorder:
             )
         )
 
-    def flush(self, connections: Iterable[Connection]) -> TaskRows | None:
-        """What has changed since the last flush, None if nothing has.
-
-        Parameters
-        ----------
-        connections
-            To workers and actors: what was sent there first, runs.
-        """
+    def flush(self, runs: Iterable[Task]) -> TaskRows | None:
+        """What has changed since the last flush, None if nothing has; ``runs`` is what runs just now."""
         for task in self._fresh:
             if task.state is not DONE:
                 waiting = events.PENDING_ARGS_AVAIL if task.missing else events.PENDING_NODE_ASSIGNMENT
@@ -205,12 +210,11 @@ class Recorder:
                 self._snapshot(task, events.SUBMITTED_TO_WORKER if pushed else waiting)
         self._fresh.clear()
         running: set[tuple[bytes, int]] = set()
-        for connection in connections:
-            for task in islice(connection.inflight.values(), 1):
-                key = (task.id, task.attempt)
-                running.add(key)
-                if key not in self._reported_running:
-                    self._snapshot(task, events.RUNNING)
+        for task in runs:
+            key = (task.id, task.attempt)
+            running.add(key)
+            if key not in self._reported_running:
+                self._snapshot(task, events.RUNNING)
         self._reported_running = running
         if not self._rows and not self._touched:
             return None

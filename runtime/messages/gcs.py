@@ -98,6 +98,25 @@ class CreateActor(Struct, array_like=True, gc=False, tag=84):
     """Not None: it will never start, for its inputs have failed, say; whoever has a handle is to learn that."""
 
 
+class ActorProcess(Struct, array_like=True, frozen=True, gc=False):
+    """Where an actor lives, for display: nothing is decided by it.
+
+    Attributes
+    ----------
+    began, took_s
+        Wall-clock seconds at which the constructor began, and how long it took.
+    concurrency
+        So many calls it runs at once.
+    """
+
+    worker_id: bytes
+    node_id: bytes
+    pid: int
+    began: float = 0.0
+    took_s: float = 0.0
+    concurrency: int = 1
+
+
 class ActorStarted(Struct, array_like=True, gc=False, tag=85):
     """Worker -> GCS: the constructor returned, or failed."""
 
@@ -108,6 +127,7 @@ class ActorStarted(Struct, array_like=True, gc=False, tag=85):
     node_id: bytes
     failure: Failed | None = None
     repr_name: str = ""
+    process: ActorProcess | None = None
 
 
 class WatchActor(Struct, array_like=True, gc=False, tag=86):
@@ -131,6 +151,8 @@ class ActorState(Struct, array_like=True, gc=False, tag=87):
     failure: Failed | None = None
     """For DEAD: what callers get."""
     max_task_retries: int = 0
+    process: ActorProcess | None = None
+    """Where it lives, or has lived last."""
 
 
 class KillActor(Struct, array_like=True, gc=False, tag=88):

@@ -16,7 +16,7 @@ from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.core.executor import Job, refusal
 from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.core.task import STREAMING
-from raynb.runtime.messages.gcs import ActorStarted, KillActor
+from raynb.runtime.messages.gcs import ActorProcess, ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Value
@@ -45,8 +45,12 @@ class ActorRunner:
     def serve(self) -> None:
         """Construct the actor, tell the GCS, serve."""
         runner, start = self.runner, self.start
+        began, begin = time.time(), time.perf_counter()
         failure = self._construct()
+        took_s = time.perf_counter() - begin
         client = runner.client
+        runs_async = failure is None and is_async(type(self.instance))
+        at_once = start.max_concurrency or (ASYNC_CONCURRENCY if runs_async else 1)
         started = ActorStarted(
             start.actor_id,
             start.incarnation,
@@ -55,15 +59,16 @@ class ActorRunner:
             client.joined.node_id,
             failure,
             self._repr() if failure is None else "",
+            ActorProcess(client.worker_id, client.joined.node_id, os.getpid(), began, took_s, at_once),
         )
         client.post(Outgoing(client.gcs, started, guarded=True))
         if failure is not None:
             return
         runner._become = None
-        if is_async(type(self.instance)):
-            asyncio.run(self._serve_async(start.max_concurrency or ASYNC_CONCURRENCY))
+        if runs_async:
+            asyncio.run(self._serve_async(at_once))
         else:
-            self._serve_threads(max(start.max_concurrency, 1))
+            self._serve_threads(at_once)
 
     def _construct(self) -> Failed | None:
         runner, start = self.runner, self.start

@@ -257,3 +257,27 @@ def test_the_timeline_can_be_written_as_a_file_that_a_browser_reads(ray: Ray, tm
     ray.timeline(str(file))
     events = json.loads(file.read_text())
     assert any("written" in str(event) for event in events)
+
+
+def test_an_actors_creation_and_its_calls_are_listed_with_their_process_and_run_together(
+    ray: Ray, state: Any, gate: Gate
+) -> None:
+    class Together:
+        def pid(self) -> int:
+            return os.getpid()
+
+        def through(self, number: int) -> int:
+            return int(gate.through(number))
+
+    actor = ray.remote(Together).options(max_concurrency=2, num_cpus=0).remote()
+    pid = ray.get(actor.pid.remote())
+    calls = [actor.through.remote(number) for number in range(3)]
+    gate.wait_for(2)
+    listed = wait_for_states(state, "Together.through", "RUNNING", "RUNNING", "SUBMITTED_TO_WORKER")
+    assert {call.worker_pid for call in listed} == {pid}
+    gate.open()
+    ray.get(calls)
+    listed = wait_for_states(state, "Together.through", *["FINISHED"] * 3)
+    (created,) = wait_for_states(state, "Together.__init__", "FINISHED")
+    assert {call.worker_pid for call in (*listed, created)} == {pid}
+    assert created.creation_time_ms <= created.start_time_ms <= created.end_time_ms <= listed[0].start_time_ms

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from raynb.runtime.core.actors import ActorClient, Actors
+from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.recorder import Recorder
-from raynb.runtime.core.scheduler import Connection
-from raynb.runtime.core.task import DONE, Function, Task
+from raynb.runtime.core.running import running
+from raynb.runtime.core.scheduler import Connection, Scheduler
+from raynb.runtime.core.task import DONE, Function, Story, Task
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.events import RUNNING, TASK_STATES, TaskRows
-from raynb.runtime.messages.tasks import ContextDef, FunctionDef
+from raynb.runtime.messages.gcs import ActorProcess
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result
+from raynb.runtime.messages.values import Failed
 
 
 class Source:
@@ -27,8 +32,8 @@ class Source:
         self.recorder.submitted(task)
         return task
 
-    def flush(self, *connections: Connection) -> TaskRows:
-        rows = self.recorder.flush(connections)
+    def flush(self, *runs: Task) -> TaskRows:
+        rows = self.recorder.flush(runs)
         assert rows is not None
         return rows
 
@@ -61,10 +66,38 @@ def test_names_are_told_once_and_again_to_a_hub_that_was_restarted(source: Sourc
     assert rows.totals == [(rows.new_names[0].number, 2, 0, 0, 0)]
 
 
-def test_the_first_that_was_sent_anywhere_runs(source: Source) -> None:
-    first, second = source.task(0, "1:5:"), source.task(0, "1:5:")
-    connection = Connection("worker")
-    connection.inflight = {1: first, 2: second}
-    rows = source.flush(connection)
+def test_what_runs_is_told_once(source: Source) -> None:
+    first, _ = source.task(0, "1:5:"), source.task(0, "1:5:")
+    rows = source.flush(first)
     running = [at for at, state in enumerate(rows.states) if TASK_STATES[state] == TASK_STATES[RUNNING]]
     assert [rows.ids[24 * at : 24 * at + 24] for at in running] == [first.id]
+    assert source.recorder.flush([first]) is None
+
+
+def test_an_actors_calls_and_its_creation_are_in_the_lane_of_its_process(source: Source) -> None:
+    actor = ActorClient(b"a" * 16)
+    actor.process = ActorProcess(b"w" * 28, b"n" * 28, 77, began=5.0, took_s=2.0)
+    creation, call, unsent = (source.task(0, "1:5:") for _ in range(3))
+    call.actor = unsent.actor = actor
+    call.pushed_at = 8.0
+    source.recorder.constructed(creation, actor.process, None, 7.5)
+    source.recorder.ended(call, Result(1, 8.5, 0.5, []), None, 9.0)
+    source.recorder.ended(unsent, None, Failed("ActorDiedError", "it is dead"), 9.0)
+    rows = source.flush()
+    (worker,) = rows.new_workers
+    assert (worker.worker_id, worker.node_id, worker.pid) == (b"w" * 28, b"n" * 28, 77)
+    assert rows.workers[:3] == [worker.number, worker.number, -1]
+    assert (rows.started[0], rows.ended[0]) == (5.0, 7.0)
+
+
+def test_an_actor_runs_as_many_calls_as_it_takes_at_once(source: Source) -> None:
+    config, objects = Config(), Ownership("me", "node")
+    actors = Actors(config, "gcs", objects, Story(), lambda task, failure: None)
+    scheduler = Scheduler(config, "node", objects, Story(), lambda task, failure: None, lambda *args: None)
+    actor = actors.of(b"a" * 16)
+    actor.connection, actors.by_worker["w"] = Connection("w"), actor
+    calls = [source.task(0, "1:5:") for _ in range(4)]
+    actor.connection.inflight = dict(enumerate(calls))
+    assert running(scheduler, actors) == calls[:1]
+    actor.process = ActorProcess(b"w" * 28, b"n" * 28, 77, concurrency=3)
+    assert running(scheduler, actors) == calls[:3]
