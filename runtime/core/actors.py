@@ -9,7 +9,8 @@ Rules
 3. When the actor's process is lost, calls in flight are pushed again, first and in their order, where
    ``max_task_retries`` allows; otherwise they fail, and say that they may have run. Calls that were not pushed wait
    for the restart.
-4. A dead actor fails every call with the reason of its death. One outcome for each call.
+4. A dead actor fails every call with the reason of its death. One outcome for each call. So does one of which the GCS
+   can't say what becomes of it (its store is away), until it can.
 5. An actor may be dead, or be started again, before its old process has ended. What the calls that were under way there
    were given is held until that process is known to be gone: it may be reading it.
 """
@@ -112,8 +113,8 @@ class Actors:
         """Queue a call; its dependencies are pinned and counted."""
         actor = task.actor
         assert actor is not None
-        if actor.state == DEAD:
-            self._fail(task, actor.failure or Failed("ActorDiedError", "the actor is dead"))
+        if actor.failure is not None:
+            self._fail(task, actor.failure)
             return
         actor.queue.append(task)
         if task.missing == 0:
@@ -243,6 +244,7 @@ class Actors:
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
         actor.process = message.process or actor.process
+        actor.failure = message.failure
         if message.state == ALIVE:
             if message.worker in self._objects.dead or message.worker == actor.doomed:
                 return
@@ -256,15 +258,20 @@ class Actors:
             actor.state = DEAD
             actor.failure = message.failure or Failed("ActorDiedError", "the actor is dead")
             self._lose_connection(actor, "", now, dead=True)
-            queue, actor.queue = actor.queue, deque()
-            for task in queue:
-                self._fail(task, _failure_of(actor.failure, sent=task.attempt > 0))
+            self._fail_queue(actor, actor.failure)
         else:
             if message.state == RESTARTING:
                 self._lose_connection(actor, "it is being restarted", now, dead=False)
             actor.state = message.state
+            if actor.failure is not None:
+                self._fail_queue(actor, actor.failure)
         actor.incarnation = message.incarnation
         self._changed[actor.actor_id] = actor
+
+    def _fail_queue(self, actor: ActorClient, failure: Failed) -> None:
+        queue, actor.queue = actor.queue, deque()
+        for task in queue:
+            self._fail(task, _failure_of(failure, sent=task.attempt > 0))
 
     def worker_died(self, address: str, reason: str, now: float) -> None:
         """The node says that a process is gone; if an actor lived there, the GCS will say what becomes of it."""
@@ -337,8 +344,10 @@ class Actors:
         """News may be lost: ask again about actors with calls that wait."""
         effects: list[Any] = []
         for actor in self.actors.values():
-            waits = actor.state not in (ALIVE, DEAD) and (actor.queue or actor.connection is not None or actor.wanted)
-            if waits and actor.registered and now - actor.asked_at > self._config.retry_request_s:
+            waits = actor.queue or actor.connection is not None or actor.wanted or actor.failure is not None
+            if not waits or actor.state in (ALIVE, DEAD):
+                continue
+            if actor.registered and now - actor.asked_at > self._config.retry_request_s:
                 self.watch(actor, now, effects)
         return effects
 

@@ -169,7 +169,7 @@ class GcsMachine:
                 return self.journal.persisted(token)
             case PersistFailed(token, reason):
                 say = Say("error", f"the state store refused a write: {reason}")
-                return [say, *self.journal.refused(token, reason)]
+                return [say, *self.journal.refused(token, reason, now)]
             case ProcessEnded(address, _, reason):
                 found = self.members.by_manager(address)
                 return self._node_dead(found, reason, now, gone=True) if found is not None else []
@@ -385,7 +385,7 @@ class GcsMachine:
         text = f"the state store has lost acknowledged rows, all is written anew: {reason}"
         writes = [*self.members.writes(), *self.jobs.writes(), *self.keys.writes()]
         writes += self.actors.writes()
-        return [Say("error", text), self.journal.write(writes, now)]
+        return [Say("error", text), self.journal.write(writes, now, lasting=True)]
 
     # -- time and the end
 

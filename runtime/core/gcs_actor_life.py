@@ -104,6 +104,8 @@ class Actor:
     early_deaths: int = 0
     """In a row; they slow the next restart down."""
     resend_pause_s: float = 0.0
+    told: ActorState | None = None
+    """What watchers were told last."""
     story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_LENGTH_MAX))
 
     @property
@@ -159,6 +161,14 @@ class Actor:
             self.process,
         )
 
+    def unavailable(self, reason: str) -> ActorState:
+        """What watchers are told while what became of it can't be made durable: calls fail, and it may come back."""
+        text = f"Actor {self.spec.class_name} ({self.id.hex()}) can't be called now: {reason}"
+        before = self.told or ActorState(self.id, DEPENDENCIES_UNREADY, 0)
+        state = RESTARTING if before.state == ALIVE else before.state
+        failure = Failed("ActorUnavailableError", text)
+        return ActorState(self.id, state, before.incarnation, "", failure, self.spec.max_task_retries)
+
     def description(self) -> bytes:
         """What `NamedActor` and `CreateActor` are answered."""
         spec = self.spec
@@ -197,12 +207,17 @@ class Actor:
         )
         return Write(LIFE_TABLE, self.id, msgspec.msgpack.encode(record))
 
+    def deletion(self) -> list[Write]:
+        """The store forgets it."""
+        return [Write(SPEC_TABLE, self.id, None), Write(LIFE_TABLE, self.id, None)]
+
     def take_life(self, record: LifeRecord) -> None:
         """Be what the store says."""
         self.state, self.incarnation = record.state, record.incarnation
         self.node_id, self.worker, self.pid = record.node_id, record.worker, record.pid
         self.failure, self.repr_name = record.failure, record.repr_name
         self.process = record.process
+        self.told = self.announcement()
         self.story.append(f"loaded as {record.state}")
 
 

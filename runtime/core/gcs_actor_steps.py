@@ -2,7 +2,9 @@
 
 Rules
 -----
-1. Watchers are told what is durable, and nothing else: so no restart of the GCS makes the dead rise or time run back.
+1. Watchers are told of deaths and new incarnations when those are durable, and not before: so no restart of the GCS
+   makes the dead rise or time run back. If the store stays away they are told that the actor can't be called now, and
+   the rest when it is back. (That an actor is ALIVE its node says too: this may be told before it is durable.)
 2. `StartActor` goes out only when its incarnation and its node are durable: a GCS that is started again knows which
    node to wait for, and no incarnation is given twice for different reasons.
 3. It is repeated with growing pauses until the actor answers.
@@ -12,7 +14,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final, Protocol
@@ -27,12 +29,11 @@ from raynb.runtime.core.gcs_actor_life import (
     LIFE_TABLE,
     PENDING_CREATION,
     RESTARTING,
-    SPEC_TABLE,
     Actor,
     Cause,
 )
-from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.core.gcs_journal import Effects, Journal
+from raynb.runtime.messages.gcs import ActorState
 from raynb.runtime.messages.node import ExitWorker, KillWorker
 from raynb.runtime.messages.values import Failed
 
@@ -95,24 +96,40 @@ class ActorSteps:
         self._timers: list[tuple[float, int, str, Actor, int]] = []
         self._ticket = count()
 
-    def write(self, actor: Actor, now: float) -> Effects:
-        """Make its state durable, then tell all watchers. If the store stays away they are told all the same."""
+    def write_alive(self, actor: Actor, now: float) -> Effects:
+        """Make durable that it lives, and tell all watchers; if the store stays away they are told all the same."""
         news = actor.announcement()
 
         def tell(_reason: str = "") -> Effects:
-            return [Send(watcher, news) for watcher in actor.watchers]
+            return self.tell(actor, news) if actor.told is not news else []
 
-        return [self._journal.write([actor.life_write()], now, tell, tell)]
+        return [self._journal.write([actor.life_write()], now, tell, tell, lasting=True)]
+
+    def tell(self, actor: Actor, news: ActorState, watchers: Iterable[str] | None = None) -> Effects:
+        actor.told = news
+        to = actor.watchers if watchers is None else watchers
+        return [Send(watcher, news) for watcher in to if not self._world.is_dead(watcher)]
+
+    def tell_unavailable(self, actor: Actor, reason: str, watchers: Iterable[str] | None = None) -> Effects:
+        news = actor.unavailable(reason)
+        to = actor.watchers if watchers is None else watchers
+        return [Send(watcher, news) for watcher in to if not self._world.is_dead(watcher)]
 
     def answer(self, actor: Actor, watcher: str) -> Effects:
         """Tell one how it is, once that is durable."""
 
-        def tell(_reason: str = "") -> Effects:
-            if self._journal.is_dirty(LIFE_TABLE, actor.id) and not _reason:
+        def tell() -> Effects:
+            if self._journal.is_dirty(LIFE_TABLE, actor.id):
                 return self.answer(actor, watcher)  # it has changed again
             return [Send(watcher, actor.announcement())]
 
-        return self._journal.when_durable(LIFE_TABLE, actor.id, tell, tell)
+        def late(reason: str) -> Effects:
+            told = actor.told
+            if told is not None and (told.state, told.incarnation) == (actor.state, actor.incarnation):
+                return [Send(watcher, told)]
+            return [Send(watcher, actor.unavailable(reason))]
+
+        return self._journal.when_durable(LIFE_TABLE, actor.id, tell, late, lasting=True)
 
     # -- starting
 
@@ -139,7 +156,7 @@ class ActorSteps:
         news = actor.announcement()
 
         def durable() -> Effects:
-            told: Effects = [Send(watcher, news) for watcher in actor.watchers]
+            told = self.tell(actor, news)
             if actor.incarnation != incarnation or actor.state not in STARTING:
                 return told
             if pause_s:
@@ -147,13 +164,10 @@ class ActorSteps:
                 return told
             return told + self.start(actor, now)
 
-        def undo(reason: str) -> Effects:
-            if actor.incarnation != incarnation or actor.state not in STARTING:
-                return []
-            why = f"it could not be started again: {reason}"
-            return self.end(actor, actor.died(why), reason, now)
+        def late(reason: str) -> Effects:
+            return self.tell_unavailable(actor, f"its process is gone, and that is not durable: {reason}")
 
-        return [self._journal.write([actor.life_write()], now, durable, undo)]
+        return [self._journal.write([actor.life_write()], now, durable, late, lasting=True)]
 
     def place_waiting(self, now: float) -> Effects:
         """There are more nodes than before."""
@@ -192,6 +206,7 @@ class ActorSteps:
         now: float,
         process: str = GONE,
         told: Told | None = None,
+        forget: bool = False,
     ) -> Effects:
         """It is not started again.
 
@@ -203,23 +218,39 @@ class ActorSteps:
             What becomes of its process.
         told
             The answer to a client that asked for it.
+        forget
+            The store needs to know nothing of it.
         """
         had_process = actor.state in (*STARTING, ALIVE)
         worker = actor.worker
         actor.move(Cause.ENDED, why)
         actor.failure = failure
         self._index.leave(actor)
-        news = actor.announcement()
-        effects: Effects = [Send(watcher, news) for watcher in actor.watchers]
+        news, watchers = actor.announcement(), list(actor.watchers)
         self._index.unwatch(actor)
-        if process and had_process:
-            effects += self._end_process(actor, worker, process, now)
+        ending = self._end_process(actor, worker, process, now) if process and had_process else []
+        followed = False
 
-        def tell(reason: str = "") -> Effects:
-            # Not confirmed: it has ended all the same, and may come back with the GCS's next start.
-            return [*effects, *(told(reason) if told is not None else ())]
+        def follow(reason: str = "") -> Effects:
+            """Once: its process ends, and who asked for that is answered."""
+            nonlocal followed
+            if followed:
+                return []
+            followed = True
+            return [*ending, *(told(reason) if told is not None else ())]
 
-        write = self._journal.write([actor.life_write()], now, tell, tell)
+        def durable() -> Effects:
+            return [*self.tell(actor, news, watchers), *follow()]
+
+        def late(reason: str) -> Effects:
+            # It has ended all the same, and may come back with the GCS's next start.
+            return [
+                *self.tell_unavailable(actor, f"it has ended, and that is not durable: {reason}", watchers),
+                *follow(reason),
+            ]
+
+        writes = actor.deletion() if forget else [actor.life_write()]
+        write = self._journal.write(writes, now, durable, late, lasting=True)
         return [write, *self._forget_oldest(now)]
 
     def _end_process(self, actor: Actor, worker: str, process: str, now: float) -> Effects:
@@ -253,10 +284,8 @@ class ActorSteps:
     def _forget_oldest(self, now: float) -> Effects:
         effects: Effects = []
         while len(self._index.dead) > DEAD_ACTORS_MAX:
-            oldest = self._index.dead.popleft()
-            del self._index.actors[oldest]
-            writes = [Write(SPEC_TABLE, oldest, None), Write(LIFE_TABLE, oldest, None)]
-            effects.append(self._journal.write(writes, now))
+            oldest = self._index.actors.pop(self._index.dead.popleft())
+            effects.append(self._journal.write(oldest.deletion(), now, lasting=True))
         return effects
 
     # -- time

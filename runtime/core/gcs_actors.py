@@ -137,14 +137,15 @@ class ActorTable:
         def undo(reason: str) -> Effects:
             text = f"the actor {actor.spec.class_name} was not created: {reason}"
             effects: Effects = [self._refuse(sender, request, "RaySystemError", text)]
-            if actor.state != DEAD:
-                failure = Failed("ActorDiedError", text)
-                effects += self._steps.end(actor, failure, "not durable", now)
             # Whether the store has it or not, nobody has to know of it.
             self._doom(actor.id, reason)
+            if actor.state != DEAD:
+                failure = Failed("ActorDiedError", text)
+                effects += self._steps.end(actor, failure, "not durable", now, forget=True)
+            else:
+                effects.append(self._journal.write(actor.deletion(), now, lasting=True))
             self.index.forget(actor)
-            writes = [Write(SPEC_TABLE, actor.id, None), Write(LIFE_TABLE, actor.id, None)]
-            return [*effects, self._journal.write(writes, now)]
+            return effects
 
         # Once this is read back it is durable, so that is the state it says.
         writes = [actor.spec_write(), actor.life_write(PENDING_CREATION)]
@@ -160,13 +161,12 @@ class ActorTable:
         def told(reason: str) -> Effects:
             return [self._requests.answer(sender, Reply(message.request, actor.description()), keep=True)]
 
-        write = self._journal.write([actor.spec_write(), actor.life_write(DEAD)], now)
+        write = self._journal.write([actor.spec_write(), actor.life_write(DEAD)], now, lasting=True)
         return [write, *self._steps.end(actor, failure, "its creator gave it up", now, told=told)]
 
     def _begin(self, actor: Actor, now: float) -> Effects:
         """It is durable."""
-        news = actor.announcement()
-        effects: Effects = [Send(watcher, news) for watcher in actor.watchers]
+        effects = self._steps.tell(actor, actor.announcement())
         if self._steps.manager(actor):
             return effects + self._steps.start(actor, now)
         self._steps.place(actor)  # its node died meanwhile, or there was none
@@ -196,7 +196,7 @@ class ActorTable:
             return self._steps.answer(actor, sender)
         doom = self._doomed.get(message.actor_id)
         if doom is not None:
-            return [Send(sender, _never_registered(message.actor_id, doom.removesuffix(".")))]
+            return self._answer_doomed(sender, message.actor_id, doom)
         if message.owner and self._world.is_dead(message.owner):
             return [Send(sender, _never_registered(message.actor_id, "its creator has died"))]
         if message.actor_id not in self._unregistered:
@@ -204,6 +204,18 @@ class ActorTable:
             heappush(self._unregistered_until, (now + UNREGISTERED_PATIENCE_S, message.actor_id))
         self._unregistered[message.actor_id][1][sender] = None
         return [Send(sender, ActorState(message.actor_id, DEPENDENCIES_UNREADY, 0))]
+
+    def _answer_doomed(self, watcher: str, actor_id: bytes, doom: str) -> Effects:
+        """It was not created. The store may have it all the same, and then it lives again until it is deleted there."""
+
+        def tell() -> Effects:
+            return [Send(watcher, _never_registered(actor_id, doom.removesuffix(".")))]
+
+        def late(reason: str) -> Effects:
+            failure = Failed("ActorUnavailableError", f"Actor {actor_id.hex()} can't be called now: {reason}")
+            return [Send(watcher, ActorState(actor_id, DEPENDENCIES_UNREADY, 0, failure=failure))]
+
+        return self._journal.when_durable(LIFE_TABLE, actor_id, tell, late, lasting=True)
 
     def kill(self, sender: str, message: KillActor, now: float) -> Effects:
         """End an actor, or (``no_restart=False``) its process alone."""
@@ -273,7 +285,7 @@ class ActorTable:
             return self._steps.end(actor, message.failure, why, now, CONSTRUCTOR_FAILED)
         actor.move(Cause.STARTED, f"in process {message.pid}")
         actor.alive_since = now
-        return self._steps.write(actor, now)
+        return self._steps.write_alive(actor, now)
 
     def start_failed(self, message: ActorStartFailed, now: float) -> Effects:
         """A node manager could not start it. An ActorDiedError is a process's death, all else is final."""

@@ -8,6 +8,9 @@ Rules
 * A write that is refused, or isn't confirmed within ``patience_s``, is undone by whoever made it, in memory and by a
   write of the opposite (the store may have done it without telling), and the answer is an error. So nothing hangs when
   the store stays away.
+* What has happened can't be undone (a process has died). Such a write is *lasting*: ``undo`` says once that it takes
+  long, ``then`` follows whenever it is durable, and what the store refuses is written again. Until then whoever wants
+  to rest on it is refused.
 * Knows nothing of what is written.
 """
 
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_effects import ForgetPeer, Persist, Say, WatchProcess, Write
@@ -23,6 +27,9 @@ Effect = Send | Persist | WatchProcess | ForgetPeer | Say
 Effects = list[Effect]
 Then = Callable[[], Effects]
 Undo = Callable[[str], Effects]
+
+AGAIN_PAUSE_S: Final = 1.0
+"""Before a lasting write that the store has refused is tried again."""
 
 
 def nothing() -> Effects:
@@ -34,12 +41,26 @@ def accept(_reason: str) -> Effects:
 
 
 @dataclass(slots=True)
+class _Follower:
+    """What follows on a write."""
+
+    then: Then
+    undo: Undo
+    lasting: bool
+
+
+@dataclass(slots=True)
 class _Open:
     """One write under way."""
 
     since: float
-    keys: list[tuple[str, bytes]]
-    then: list[tuple[Then, Undo]] = field(default_factory=list)
+    writes: list[Write]
+    lasting: bool
+    followers: list[_Follower] = field(default_factory=list)
+    late: str = ""
+    """Only lasting followers are left, and have been told why it takes long."""
+    again_at: float | None = None
+    """The store has refused it: when it is written again."""
 
 
 class Journal:
@@ -61,7 +82,9 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal last={self._last} open={len(self._open)} failed={self.failed}>"
 
-    def write(self, writes: list[Write], now: float, then: Then = nothing, undo: Undo = accept) -> Persist:
+    def write(
+        self, writes: list[Write], now: float, then: Then = nothing, undo: Undo = accept, *, lasting: bool = False
+    ) -> Persist:
         """Begin to make something durable.
 
         Parameters
@@ -70,20 +93,52 @@ class Journal:
             Gives the effects that follow once it is durable.
         undo
             Takes the change back, given the reason, and gives the effects that tell so. May write again.
+        lasting
+            It can't be taken back: ``undo`` only tells that it takes long, and ``then`` follows all the same, later.
         """
-        self._last += 1
-        keys = [(write.table, write.key) for write in writes]
-        self._open[self._last] = _Open(now, keys, [(then, undo)])
-        self._dirty.update(dict.fromkeys(keys, self._last))
-        return Persist(self._last, tuple(writes))
+        return self._issue(_Open(now, writes, lasting, [_Follower(then, undo, lasting)]))
 
-    def when_durable(self, table: str, key: bytes, then: Then, undo: Undo) -> Effects:
-        """``then()``, at once or when the last write of this key is durable (``undo`` if that fails)."""
+    def _issue(self, entry: _Open) -> Persist:
+        self._last += 1
+        token = self._last
+        replaced = {self._dirty.get(_key(write), 0) for write in entry.writes}
+        self._dirty.update({_key(write): token for write in entry.writes})
+        self._open[token] = entry
+        for older in sorted(replaced & self._open.keys()):
+            if self._open[older].again_at is not None:
+                self._drop_replaced(older, token)
+        return Persist(token, tuple(entry.writes))
+
+    def _drop_replaced(self, token: int, heir: int) -> Effects:
+        """What was refused is not written over what is newer.
+
+        If that leaves nothing, what was to follow on it follows on the newer write; before all else, for it came first.
+        """
+        entry = self._open[token]
+        entry.writes = [write for write in entry.writes if self._dirty.get(_key(write)) == token]
+        if entry.writes:
+            return []
+        del self._open[token]
+        if heir in self._open:
+            self._open[heir].followers[:0] = entry.followers
+            return []
+        return [effect for follower in entry.followers for effect in follower.then()]
+
+    def when_durable(self, table: str, key: bytes, then: Then, undo: Undo, *, lasting: bool = False) -> Effects:
+        """``then()``, at once or when the last write of this key is durable (``undo`` if that fails).
+
+        Parameters
+        ----------
+        lasting
+            As for `write`: ``then`` follows even after ``undo``, if the write itself is a lasting one.
+        """
         token = self._dirty.get((table, key))
         if token is None:
             return then()
-        self._open[token].then.append((then, undo))
-        return []
+        entry = self._open[token]
+        if not entry.late or lasting:
+            entry.followers.append(_Follower(then, undo, lasting))
+        return undo(entry.late) if entry.late else []
 
     def is_dirty(self, table: str, key: bytes) -> bool:
         """Whether a write of this key is under way."""
@@ -93,42 +148,60 @@ class Journal:
         """The host's answer. A token that nobody waits for any more means nothing."""
         entry = self._close(token)
         effects: Effects = []
-        for then, _ in entry.then if entry else ():
-            effects += then()
+        for follower in entry.followers if entry else ():
+            effects += follower.then()
         return effects
 
-    def refused(self, token: int, reason: str) -> Effects:
-        """The host's other answer, or the end of patience."""
-        entry = self._close(token)
+    def refused(self, token: int, reason: str, now: float) -> Effects:
+        """The host's other answer. A lasting write is tried again."""
+        entry = self._open.get(token)
+        if entry is None:
+            return []
+        effects = self._disappoint(token, reason)
+        if token in self._open:
+            entry.again_at = now + AGAIN_PAUSE_S
+            heirs = {self._dirty.get(_key(write), 0) for write in entry.writes}
+            effects += self._drop_replaced(token, max(heirs))
+        return effects
+
+    def _disappoint(self, token: int, reason: str) -> Effects:
+        """Tell all who wait for this write that it is not durable. Those that it has to follow wait on."""
+        entry = self._open[token]
+        told, entry.late = bool(entry.late), entry.late or reason
+        self.failed += not told
+        followers = entry.followers
+        if entry.lasting:
+            entry.followers = [follower for follower in followers if follower.lasting]
+        else:
+            self._close(token)
         effects: Effects = []
-        if entry is not None:
-            self.failed += 1
-            for _, undo in entry.then:
-                effects += undo(reason)
+        for follower in followers if not told else ():
+            effects += follower.undo(reason)
         return effects
 
     def tick(self, now: float) -> Effects:
-        """Give up on what has waited too long."""
-        late = []
-        for token, entry in self._open.items():  # in order of their beginning
-            if now - entry.since < self.patience_s:
-                break
-            late.append(token)
+        """Give up on what has waited too long, and write again what was refused and must not be."""
         effects: Effects = []
         reason = (
             f"the cluster's state store has not confirmed it within {self.patience_s:g} s "
             "(is Redis running, is its disk full?)"
         )
+        late = [token for token, entry in self._open.items() if not entry.late and now - entry.since >= self.patience_s]
         for token in late:
-            effects += self.refused(token, reason)
+            effects += self._disappoint(token, reason)
+        refused = [token for token, entry in self._open.items() if entry.again_at is not None and now >= entry.again_at]
+        for token in refused:
+            entry = self._open.pop(token)
+            entry.again_at = None
+            effects.append(self._issue(entry))
         return effects
 
     def _close(self, token: int) -> _Open | None:
         entry = self._open.pop(token, None)
         if entry is not None:
-            for key in entry.keys:
-                if self._dirty.get(key) == token:
-                    del self._dirty[key]
+            for write in entry.writes:
+                if self._dirty.get(_key(write)) == token:
+                    del self._dirty[_key(write)]
         return entry
 
     @property
@@ -140,5 +213,12 @@ class Journal:
         """The invariants."""
         for key, token in self._dirty.items():
             assert token in self._open, f"{key} waits for write {token}, which is closed"
-            assert key in self._open[token].keys
+            assert key in map(_key, self._open[token].writes)
         assert list(self._open) == sorted(self._open)
+        for token, entry in self._open.items():
+            if entry.late or entry.again_at is not None:
+                assert entry.lasting and all(follower.lasting for follower in entry.followers), token
+
+
+def _key(write: Write) -> tuple[str, bytes]:
+    return write.table, write.key

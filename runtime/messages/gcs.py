@@ -149,7 +149,7 @@ class ActorState(Struct, array_like=True, gc=False, tag=87):
     incarnation: int
     worker: str = ""
     failure: Failed | None = None
-    """For DEAD: what callers get."""
+    """What callers get: for good, if DEAD; else for now (what became of it can't be made durable), until the next."""
     max_task_retries: int = 0
     process: ActorProcess | None = None
     """Where it lives, or has lived last."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_actor_life import DEAD, TRANSITIONS, Cause, decode_life
+from raynb.runtime.core.gcs_effects import PersistFailed
 from raynb.runtime.messages import gcs as g
 from raynb.runtime.messages import node as n
 from tests.runtime.core.gcs_harness import Harness, actor_id, creation, job_id, node_id
@@ -40,6 +43,8 @@ class Cluster(RuleBasedStateMachine):
         self.detached: set[bytes] = set()
         self.driver_dead = False
         self.told: dict[bytes, g.ActorState] = {}
+        self.in_flight: deque[Send] = deque()
+        self.delivering = False
         self.register()
         self.deliver(self.harness.receive(DRIVER, g.RegisterJob(99_999, job_id("j1"), DRIVER, 1, "space", "x.py", 1.0)))
 
@@ -59,10 +64,18 @@ class Cluster(RuleBasedStateMachine):
         self.deliver(self.harness.receive(MANAGER, message))
 
     def deliver(self, effects: list[object]) -> None:
-        """What the GCS sent arrives."""
+        """What the GCS sent arrives, and what it sends upon the answers to that after it."""
         for effect in effects:
-            if not isinstance(effect, Send):
-                continue
+            if isinstance(effect, Send) and isinstance(effect.message, n.StartActor):
+                life = decode_life(self.harness.rows["actor_lives", effect.message.actor_id])
+                assert life.incarnation == effect.message.incarnation, "an incarnation is durable before it is started"
+                assert life.state != DEAD
+        self.in_flight += [effect for effect in effects if isinstance(effect, Send)]
+        if self.delivering:
+            return
+        self.delivering = True
+        while self.in_flight:
+            effect = self.in_flight.popleft()
             message = effect.message
             if isinstance(message, n.StartActor):
                 assert effect.to == MANAGER
@@ -79,11 +92,9 @@ class Cluster(RuleBasedStateMachine):
                 self.answered(message)
             elif isinstance(message, g.ActorState) and effect.to == WATCHER:
                 self.hear(message)
+        self.delivering = False
 
     def start(self, message: n.StartActor) -> None:
-        life = decode_life(self.harness.rows["actor_lives", message.actor_id])
-        assert life.incarnation == message.incarnation, "an incarnation is durable before it is started"
-        assert life.state != DEAD
         running = self.processes.get(message.actor_id)
         if running is not None and running[0] >= message.incarnation:
             if running == (message.incarnation, running[1]) and running[1] in self.constructed:
@@ -221,6 +232,23 @@ class Cluster(RuleBasedStateMachine):
     @rule()
     def store_comes_back(self) -> None:
         self.deliver(self.harness.release())
+
+    @precondition(lambda self: self.harness.held)
+    @rule(data=st.data())
+    def store_does_some_of_it_and_the_gcs_crashes(self, data: st.DataObject) -> None:
+        """Without a word: so it may be done, or not."""
+        held = self.harness.held or []
+        for persist in held[: data.draw(st.integers(1, len(held)))]:
+            self.harness.write(persist)
+        self.crash()
+        self.register()
+
+    @precondition(lambda self: self.harness.held)
+    @rule()
+    def store_refuses_a_write(self) -> None:
+        assert self.harness.held
+        persist = self.harness.held.pop(0)
+        self.deliver(self.harness.handle(PersistFailed(persist.token, "no space left on device")))
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 40.0]))
     def time_passes(self, seconds: float) -> None:

@@ -1,0 +1,79 @@
+"""A caller's view of an actor whose fate the GCS can't make durable, or can again."""
+
+from __future__ import annotations
+
+from raynb.runtime.core.actors import Actors
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.task import Function, Story, Task
+from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.gcs import ActorState, WatchActor
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks
+from raynb.runtime.messages.values import Failed
+
+ME, NODE, GCS, WORKER = "ipc://me", "ipc://node", "ipc://gcs", "ipc://w1"
+ACTOR = b"a" * 16
+AWAY = Failed("ActorUnavailableError", "it can't be called now: the store is away")
+
+
+class Caller:
+    """One process that calls one actor."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failed] = []
+        self.actors = Actors(Config(), GCS, Ownership(ME, NODE), Story(), self.failed)
+        self.function = Function(FunctionDef(1, b"f" * 16, "f", b""), "f", {})
+        self.number = 0
+        self.actors.of(ACTOR)
+
+    def failed(self, task: Task, failure: Failed) -> None:
+        self.failures.append(failure)
+
+    def call(self, retries: int = 0, now: float = 0.0) -> list[PushTasks | WatchActor]:
+        self.number += 1
+        task = Task(self.number.to_bytes(24, "big"), self.function, b"", ContextDef(1, b"jobb", "ns", ME))
+        task.actor, task.retries_left = self.actors.of(ACTOR), retries
+        self.actors.submit(task, now)
+        return self.pump(now)
+
+    def hear(self, state: str, incarnation: int = 0, worker: str = "", failure: Failed | None = None) -> None:
+        self.actors.on_state(ActorState(ACTOR, state, incarnation, worker, failure), 0.0)
+        self.actors.check()
+
+    def pump(self, now: float = 0.0) -> list[PushTasks | WatchActor]:
+        effects = [effect.message for effect in self.actors.pump(now) if isinstance(effect, Send)]
+        return [message for message in effects if isinstance(message, PushTasks | WatchActor)]
+
+
+def test_calls_fail_while_nobody_can_say_what_becomes_of_their_actor() -> None:
+    caller = Caller()
+    caller.call()
+    caller.hear("ALIVE", worker=WORKER)
+    assert len(caller.pump()) == 1
+    caller.call(retries=-1)
+    caller.hear("RESTARTING", failure=AWAY)
+    assert [failure.kind for failure in caller.failures] == ["ActorUnavailableError"] * 2
+    assert caller.call() == [], "nothing waits for what may never be told"
+    assert caller.failures[2] == AWAY
+
+
+def test_an_actor_is_called_again_when_its_fate_is_known() -> None:
+    caller = Caller()
+    caller.hear("ALIVE", worker=WORKER)
+    caller.call()
+    caller.hear("RESTARTING", failure=AWAY)
+    again = [effect.message for effect in caller.actors.tick(60.0)]
+    assert again == [WatchActor(ACTOR)], "the news of it may be lost"
+    caller.hear("ALIVE", 1, "ipc://w2")
+    assert [type(message) for message in caller.call()] == [PushTasks]
+
+
+def test_the_death_of_an_actor_is_final_after_it_was_unavailable() -> None:
+    caller = Caller()
+    caller.hear("ALIVE", worker=WORKER)
+    caller.hear("RESTARTING", failure=AWAY)
+    died = Failed("ActorDiedError", "it died")
+    caller.hear("DEAD", failure=died)
+    caller.hear("RESTARTING", failure=AWAY)
+    caller.call()
+    assert caller.failures == [died]
