@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from raynb import exceptions, util, widgets
     from raynb.runtime.api import actor
-    from raynb.runtime.api.actors import ActorClass, ActorHandle, method
+    from raynb.runtime.api.actors import ActorClass, ActorHandle
     from raynb.runtime.api.cluster import (
         available_resources,
         cluster_resources,
@@ -24,16 +24,19 @@ if TYPE_CHECKING:
     )
     from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
     from raynb.runtime.api.generator import ObjectRefGenerator
+    from raynb.runtime.api.methods import method
     from raynb.runtime.api.named_objects import delete_object, get_object
     from raynb.runtime.api.objects import cancel, get, kill, put, wait
     from raynb.runtime.api.remote import remote
     from raynb.runtime.api.session import init, is_initialized, shutdown
+    from raynb.runtime.client.dynamic import DynamicObjectRefGenerator
     from raynb.runtime.client.refs import ObjectRef
 
 #: Where each public name is; imported when it is first used, so that a daemon or a server pays nothing.
 _HOMES = {
     "ActorClass": "raynb.runtime.api.actors",
     "ActorHandle": "raynb.runtime.api.actors",
+    "DynamicObjectRefGenerator": "raynb.runtime.client.dynamic",
     "ObjectRef": "raynb.runtime.client.refs",
     "ObjectRefGenerator": "raynb.runtime.api.generator",
     "available_resources": "raynb.runtime.api.cluster",
@@ -48,7 +51,7 @@ _HOMES = {
     "init": "raynb.runtime.api.session",
     "is_initialized": "raynb.runtime.api.session",
     "kill": "raynb.runtime.api.objects",
-    "method": "raynb.runtime.api.actors",
+    "method": "raynb.runtime.api.methods",
     "nodes": "raynb.runtime.api.cluster",
     "object_store_usage": "raynb.runtime.api.cluster",
     "put": "raynb.runtime.api.objects",
@@ -68,6 +71,7 @@ _MODULES = {
 __all__ = [
     "ActorClass",
     "ActorHandle",
+    "DynamicObjectRefGenerator",
     "ObjectRef",
     "ObjectRefGenerator",
     "__version__",

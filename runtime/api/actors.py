@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from raynb.runtime.api.functions import definition_site, returned
-from raynb.runtime.api.options import ACTOR_DEFAULTS, METHOD_DEFAULTS, checked, resources_of
+from raynb.runtime.api.functions import definition_site, packed_exceptions
+from raynb.runtime.api.options import ACTOR_OPTIONS, METHOD_OPTIONS, checked, resources_of
+from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import CallSignature, signature_of
 from raynb.runtime.client.client import Client
@@ -21,7 +22,7 @@ from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.inbox import Answer
 from raynb.runtime.core.ownership import Waiter
-from raynb.runtime.core.task import STREAMING, Function, Task
+from raynb.runtime.core.task import Function, Task
 from raynb.runtime.messages import gcs
 from raynb.runtime.messages.events import TASK_KINDS
 from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
@@ -41,6 +42,9 @@ class MethodInfo(Struct, array_like=True, frozen=True):
     signature: CallSignature | None
     num_returns: int = 1
     max_task_retries: int | None = None
+    retry_exceptions: bool | bytes = False
+    backpressure: int = 0
+    generator: bool = False
 
 
 _methods_encoder = msgspec.msgpack.Encoder()
@@ -56,15 +60,15 @@ def methods_of(cls: type) -> dict[str, MethodInfo]:
         raw = inspect.getattr_static(cls, name)
         bound = isinstance(raw, staticmethod | classmethod)
         options = getattr(member, "__raynb_method__", {})
-        num_returns = options.get("num_returns")
-        if num_returns is None:
-            target = inspect.unwrap(member)
-            generator = inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)
-            num_returns = STREAMING if generator else 1
-        elif isinstance(num_returns, str):
-            num_returns = STREAMING
-        signature = signature_of(member, name=name, skip_self=not bound)
-        found[name] = MethodInfo(signature, num_returns, options.get("max_task_retries"))
+        generator = is_generator(member)
+        found[name] = MethodInfo(
+            signature_of(member, name=name, skip_self=not bound),
+            number_of_returns(options.get("num_returns"), generator),
+            options.get("max_task_retries"),
+            packed_exceptions(options.get("retry_exceptions", False)),
+            options.get("_generator_backpressure_num_objects") or 0,
+            generator,
+        )
     for name in ("__ray_terminate__", "__ray_ready__", "__ray_call__"):
         found[name] = MethodInfo(None)
     return found
@@ -75,7 +79,7 @@ class ActorClass:
 
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
         self._cls = cls
-        self._options = checked(options, ACTOR_DEFAULTS, "actors")
+        self._options = checked(options, ACTOR_OPTIONS, "actors")
         if self._options.get("get_if_exists") and not self._options.get("name"):
             raise ValueError("The actor name must be specified to use `get_if_exists`.")
         self._methods = methods_of(cls)
@@ -99,6 +103,7 @@ class ActorClass:
 
     def options(self, **options: Any) -> ActorClass:
         """This class with other options; the original keeps its own."""
+        checked(options, ACTOR_OPTIONS, "actors", in_options=True)
         return ActorClass(self._cls, {**self._options, **options})
 
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
@@ -225,7 +230,11 @@ class ActorMethod:
         self._info = info
         options = options or {}
         given = options.get("num_returns")
-        self._num_returns = info.num_returns if given is None else STREAMING if isinstance(given, str) else int(given)
+        self._num_returns = info.num_returns if given is None else number_of_returns(given, info.generator)
+        self._retry_exceptions = info.retry_exceptions
+        if "retry_exceptions" in options:
+            self._retry_exceptions = packed_exceptions(options["retry_exceptions"])
+        self._backpressure = max(options.get("_generator_backpressure_num_objects") or info.backpressure, 0)
         self._task_name = options.get("name") or ""
         retries = options.get("max_task_retries")
         if retries is None:
@@ -243,7 +252,7 @@ class ActorMethod:
 
     def options(self, **options: Any) -> ActorMethod:
         """This method with other options."""
-        return ActorMethod(self._handle, self._name, self._info, checked(options, METHOD_DEFAULTS, "actor methods"))
+        return ActorMethod(self._handle, self._name, self._info, checked(options, METHOD_OPTIONS, "actor methods"))
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Submit a call. Returns as `RemoteFunction.remote` does."""
@@ -252,7 +261,7 @@ class ActorMethod:
         if self._info.signature is not None:
             self._info.signature.check(args, kwargs)
         refs = client.submit(
-            handle._function(client, self._name, self._task_name),
+            self._function(client),
             args,
             kwargs,
             num_returns=self._num_returns,
@@ -262,6 +271,30 @@ class ActorMethod:
             also=handle._keep,
         )
         return returned(refs, self._num_returns)
+
+    def _function(self, client: Client) -> Function:
+        handle, name = self._handle, self._name
+        how = f"{name} {self._backpressure} {self._task_name}".encode()
+        if self._retry_exceptions:
+            how += bytes(self._retry_exceptions)
+        key = (handle._actor_id, how)
+        function = client.functions.get(key)
+        if function is None:
+            definition = FunctionDef(
+                client.next_number(), b"", name, b"", self._retry_exceptions, backpressure=self._backpressure
+            )
+            function = client.functions.setdefault(
+                key,
+                Function(
+                    definition,
+                    self._task_name or f"{handle._class_name}.{name}",
+                    {},
+                    kind=ACTOR_CALL,
+                    job=client.root.context.job,
+                    actor_id=handle._actor_id,
+                ),
+            )
+        return function
 
 
 class ActorHandle:
@@ -319,23 +352,6 @@ class ActorHandle:
     def _ray_actor_id(self) -> bytes:
         return self._actor_id
 
-    def _function(self, client: Client, name: str, task_name: str = "") -> Function:
-        key = (self._actor_id, f"{name} {task_name}".encode())
-        function = client.functions.get(key)
-        if function is None:
-            function = client.functions.setdefault(
-                key,
-                Function(
-                    FunctionDef(client.next_number(), b"", name, b""),
-                    task_name or f"{self._class_name}.{name}",
-                    {},
-                    kind=ACTOR_CALL,
-                    job=client.root.context.job,
-                    actor_id=self._actor_id,
-                ),
-            )
-        return function
-
     def __reduce__(self) -> tuple[Any, ...]:
         methods = _methods_encoder.encode(self._methods)
         return _rebuild_handle, (self._actor_id, self._class_name, methods, self._ref, self._max_task_retries)
@@ -360,14 +376,3 @@ def handle_from_reply(data: bytes) -> ActorHandle:
         None,
         known.get("max_task_retries", 0),
     )
-
-
-def method(**options: Any) -> Any:
-    """Options of one method of an actor class: ``@method(num_returns=2)``."""
-    checked(options, METHOD_DEFAULTS, "actor methods")
-
-    def mark(function: Any) -> Any:
-        function.__raynb_method__ = options
-        return function
-
-    return mark

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
-from raynb.runtime.api.options import check_value
+from raynb.runtime.api.options import TASK_OPTIONS, check_option
 from raynb.runtime.api.session import connect
 from raynb.runtime.messages.gcs import NamedActor, Query
 from raynb.runtime.messages.node import ScaleNode, StoreUsage
@@ -83,7 +83,7 @@ def scale(num_cpus: float) -> None:
 
 def scaled(num_cpus: float) -> float:
     """As `scale`; gives how many CPUs are in use, which may be more than there are now."""
-    check_value("num_cpus", num_cpus)
+    check_option("num_cpus", num_cpus, TASK_OPTIONS["num_cpus"])
     client = connect()
     reply = client.request(client.node_manager, ScaleNode(0, float(num_cpus)), QUERY_TIMEOUT_S)
     held: float = json.loads(reply)["held"]

@@ -5,19 +5,18 @@ from __future__ import annotations
 import inspect
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any
 
-from raynb.runtime.api.generator import ObjectRefGenerator
-from raynb.runtime.api.options import TASK_DEFAULTS, checked, resources_of
+from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
+from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import signature_of
 from raynb.runtime.client.client import Client
-from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.codec.pickling import ByValuePickler, dump
-from raynb.runtime.core.task import STREAMING, Function
+from raynb.runtime.core.task import Function
 from raynb.runtime.messages.tasks import FunctionDef
 
 
@@ -34,12 +33,12 @@ class RemoteFunction:
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         self._function = function
-        self._options = checked(options, TASK_DEFAULTS, "remote functions")
+        self._options = checked(options, TASK_OPTIONS, "remote functions")
         self._client: Client | None = None
         self._registered: Function
         self._held: list[object] = []
         self._signature = signature_of(function)
-        self._num_returns = self._resolve_num_returns()
+        self._num_returns = number_of_returns(self._options.get("num_returns"), is_generator(function))
         self._name = self._options.get("name") or ""
         update_wrapper(self, function)
 
@@ -48,12 +47,6 @@ class RemoteFunction:
 
     def _qualified_name(self) -> str:
         return getattr(self._function, "__qualname__", None) or repr(self._function)
-
-    def _resolve_num_returns(self) -> int:
-        given = self._options.get("num_returns")
-        if given is None:
-            return STREAMING if inspect.isgeneratorfunction(inspect.unwrap(self._function)) else 1
-        return STREAMING if isinstance(given, str) else int(given)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = self._qualified_name()
@@ -92,27 +85,28 @@ class RemoteFunction:
 
     def options(self, **options: Any) -> RemoteFunction:
         """This function with other options; the original keeps its own."""
-        other = RemoteFunction(self._function, {**self._options, **options})
-        return other
+        checked(options, TASK_OPTIONS, "remote functions", in_options=True)
+        return RemoteFunction(self._function, {**self._options, **options})
 
     def _register(self, client: Client) -> None:
         """Pickle the function, once for each cluster; what it refers to is what it was then."""
         held: list[object] = []
         function_id, blob = pack_function(self._function, held)
-        retry = self._options.get("retry_exceptions", False)
         definition = FunctionDef(
             client.next_number(),
             function_id,
             self._qualified_name(),
             blob,
-            retry if isinstance(retry, bool) else dump(ByValuePickler, tuple(retry))[0],
+            packed_exceptions(self._options.get("retry_exceptions", False)),
+            max_calls=self._options.get("max_calls") or 0,
             resources=resources_of(self._options, 1),
+            backpressure=max(self._options.get("_generator_backpressure_num_objects") or 0, 0),
         )
         registered = Function(
             definition,
             self._name or self._qualified_name().rsplit(".", 1)[-1],
             definition.resources,
-            max_retries=self._options.get("max_retries", TASK_DEFAULTS["max_retries"]),
+            max_retries=max_retries(self._options),
             call_site=definition_site(self._function),
             job=client.root.context.job,
         )
@@ -126,13 +120,16 @@ class RemoteFunction:
         return RemoteFunction, (self._function, self._options)
 
 
-def returned(refs: list[ObjectRef[Any]], num_returns: int) -> Any:
-    """What ``.remote()`` gives for the references of a call."""
-    if num_returns == 1:
-        return refs[0]
-    if num_returns == STREAMING:
-        return ObjectRefGenerator(refs[0])
-    return refs or None
+def max_retries(options: Mapping[str, Any]) -> int:
+    """How often a task is tried again."""
+    given = options.get("max_retries")
+    default: int = TASK_OPTIONS["max_retries"].default
+    return default if given is None else given
+
+
+def packed_exceptions(retry: bool | Sequence[type[Exception]]) -> bool | bytes:
+    """``retry_exceptions``, as it travels."""
+    return retry if isinstance(retry, bool) else dump(ByValuePickler, tuple(retry))[0]
 
 
 def definition_site(function: Any) -> str:

@@ -5,36 +5,44 @@ from __future__ import annotations
 import asyncio
 import time
 from _thread import allocate_lock
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from raynb.runtime.client.client import RECHECK_S, Client
 from raynb.runtime.client.refs import ObjectRef, current
-from raynb.runtime.core.inbox import CloseStream, TakeItem, WaitForItem
+from raynb.runtime.core.inbox import CloseStream, StopWaiting, TakeItem, WaitForItem
 from raynb.runtime.core.ownership import Waiter
-from raynb.runtime.core.streams import Stream
-from raynb.runtime.messages.errors import GetTimeoutError, ObjectRefStreamEndOfStreamError, RaySystemError
+from raynb.runtime.core.streams import FIRST_ITEM_INDEX, Stream
+from raynb.runtime.messages.errors import RaySystemError
+from raynb.runtime.messages.ids import object_id
 
 
 class ObjectRefGenerator:
     """Iterates over references to the items of a remote generator; waits for each until it is there.
 
     An error in the generator is one more item, whose ``get`` raises it; then the iteration ends. Letting go of this
-    object cancels what still runs and frees the items that were not taken.
+    object frees the items that were not taken; the generator runs on to its end, as in Ray. `close` ends it.
     """
 
     def __init__(self, generator_ref: ObjectRef[Any], worker: object = None) -> None:
-        self._ref = generator_ref
+        self._generator_ref = generator_ref
         self._client: Client = current()
         self._task_id = generator_ref.task_id()
         self._next = 0
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"ObjectRefGenerator({self._ref.hex()})"
+        return f"ObjectRefGenerator({self._generator_ref.hex()})"
 
     def __del__(self) -> None:
         if not self._closed:
-            self._client.host.inbox.append(CloseStream(self._task_id))
+            self._client.host.inbox.append(CloseStream(self._task_id, cancel=False))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "You cannot return or pass a generator to other task. Serializing a ObjectRefGenerator is not allowed. "
+            "Pass the references that it gives, or have the task return with num_returns='dynamic'."
+        )
 
     def __iter__(self) -> ObjectRefGenerator:
         return self
@@ -43,76 +51,101 @@ class ObjectRefGenerator:
         return self
 
     def __next__(self) -> ObjectRef[Any]:
-        return self._next_sync(None)
+        return self._next_sync()
 
     async def __anext__(self) -> ObjectRef[Any]:
+        return await self._next_async()
+
+    def _next_sync(self, timeout_s: float | None = None) -> ObjectRef[Any]:
+        """The next reference; a nil one if there is none within ``timeout_s``."""
+        if not self._wait(timeout_s):
+            return ObjectRef.nil()
+        return self._take_or_stop(StopIteration)
+
+    async def _next_async(self, timeout_s: float | None = None) -> ObjectRef[Any]:
+        """As `_next_sync`, in a coroutine."""
+        deadline = None if timeout_s is None or timeout_s < 0 else time.monotonic() + timeout_s
         loop = asyncio.get_running_loop()
-        while True:
-            state = self._state()
-            if state is not None:
-                if state:
-                    return self._take()
-                raise StopAsyncIteration
+        while self.has_come() is None:
+            left = RECHECK_S if deadline is None else min(RECHECK_S, deadline - time.monotonic())
+            if left <= 0:
+                return ObjectRef.nil()
             arrived = asyncio.Event()
             waiter = Waiter(1, lambda event=arrived: loop.call_soon_threadsafe(event.set))
-            self._client.post(WaitForItem(waiter, self._task_id, self._next))
-            await arrived.wait()
+            self._client.post(self.interest(waiter))
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(arrived.wait(), left)
+            self._lose_interest(waiter)
+            self._check_alive()
+        return self._take_or_stop(StopAsyncIteration)
 
-    def _state(self) -> bool | None:
-        """True: an item is there. False: it is over. None: wait."""
-        stream: Stream | None = self._client.machine.streams.streams.get(self._task_id)
-        if self._closed:
-            return False
-        if stream is None:
-            # Not yet known to the machine, or over and all taken: the generator's own object tells.
-            return False if self._next and self._client.is_ready(self._ref) else None
-        if self._next < stream.received:
-            return True
-        return False if stream.total is not None else None
-
-    def _next_sync(self, timeout_s: float | None) -> ObjectRef[Any]:
-        deadline = None if timeout_s is None or timeout_s < 0 else time.monotonic() + timeout_s
-        while True:
-            state = self._state()
-            if state:
-                return self._take()
-            if state is False:
-                raise StopIteration
-            lock = allocate_lock()
-            lock.acquire()
-            self._client.post(WaitForItem(Waiter(1, lock.release), self._task_id, self._next))
-            left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
-            if lock.acquire(timeout=left):
-                if self._state() is None and self._client.is_ready(self._ref):
-                    raise StopIteration
-                continue
-            if not self._client.host.alive:
-                raise RaySystemError("raynb was shut down while this call waited")
-            if deadline is not None and time.monotonic() >= deadline:
-                raise GetTimeoutError(f"no item within {timeout_s} s")
-
-    def _take(self) -> ObjectRef[Any]:
-        oid = self._task_id + (self._next + 2).to_bytes(4, "little")
+    def _take_or_stop(self, stop: type[Exception]) -> ObjectRef[Any]:
+        if not self.has_come():
+            raise stop
+        oid = object_id(self._task_id, self._next + FIRST_ITEM_INDEX)
         self._client.post(TakeItem(self._task_id, self._next))
         self._next += 1
         return ObjectRef(oid, self._client.address, self._client.drop)
 
+    def _wait(self, timeout_s: float | None) -> bool:
+        """Stand still until the next item is there or the generator is over. False if the time is."""
+        deadline = None if timeout_s is None or timeout_s < 0 else time.monotonic() + timeout_s
+        while self.has_come() is None:
+            lock = allocate_lock()
+            lock.acquire()
+            waiter = Waiter(1, lock.release)
+            self._client.post(self.interest(waiter, blocking=self._client.gives_way))
+            left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
+            try:
+                woken = lock.acquire(timeout=left)
+            finally:
+                self._lose_interest(waiter)
+            self._check_alive()
+            if not woken and deadline is not None and time.monotonic() >= deadline:
+                return self.has_come() is not None
+        return True
+
+    def _check_alive(self) -> None:
+        if not self._client.host.alive:
+            raise RaySystemError("raynb was shut down while this call waited")
+
+    # -- for who waits for several things
+
+    def has_come(self) -> bool | None:
+        """True: an item is there. False: it is over. None: wait."""
+        if self._closed:
+            return False
+        stream: Stream | None = self._client.machine.streams.streams.get(self._task_id)
+        if stream is None:
+            # Not yet known to the machine, or over and all taken: the generator's own object tells.
+            return False if self._client.is_ready(self._generator_ref) else None
+        if self._next < stream.received:
+            return True
+        return False if stream.total is not None else None
+
+    def interest(self, waiter: Waiter, blocking: bool = False) -> WaitForItem:
+        """What makes the machine wake the waiter at the next item or the end.."""
+        return WaitForItem(waiter, self._task_id, self._next, blocking)
+
+    def _lose_interest(self, waiter: Waiter) -> None:
+        self._client.post(StopWaiting(waiter, [self._generator_ref._id]))
+
     # -- Ray's methods
 
     def completed(self) -> ObjectRef[Any]:
-        """A reference that settles when the generator's task has ended."""
-        return self._ref
+        """A reference that settles, to None, when the generator's task has ended."""
+        return self._generator_ref
 
     def next_ready(self) -> bool:
         """Whether ``next`` would give an item at once."""
-        return self._state() is True
+        return self.has_come() is True
 
     def is_finished(self) -> bool:
         """Whether all items were given out and the task has ended."""
-        return self._state() is False
+        return self.has_come() is False
 
     def close(self) -> None:
-        """End the iteration; what still runs is cancelled."""
+        """End the iteration; what still runs of it is cancelled."""
         if not self._closed:
             self._closed = True
             self._client.post(CloseStream(self._task_id))
@@ -120,14 +153,14 @@ class ObjectRefGenerator:
     async def aclose(self) -> None:
         self.close()
 
-    def send(self, value: object) -> Any:
-        raise ObjectRefStreamEndOfStreamError("a remote generator can't be sent values")
+    def send(self, value: object) -> NoReturn:
+        raise NotImplementedError("`gen.send` is not supported.")
 
-    def throw(self, value: object) -> Any:
-        raise ObjectRefStreamEndOfStreamError("a remote generator can't be thrown into")
+    def throw(self, value: object) -> NoReturn:
+        raise NotImplementedError("`gen.throw` is not supported.")
 
-    async def asend(self, value: object) -> Any:
-        self.send(value)
+    async def asend(self, value: object) -> NoReturn:
+        raise NotImplementedError("`gen.asend` is not supported.")
 
-    async def athrow(self, value: object) -> Any:
-        self.throw(value)
+    async def athrow(self, value: object) -> NoReturn:
+        raise NotImplementedError("`gen.athrow` is not supported.")

@@ -8,7 +8,7 @@ from typing import Any
 from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.session import connect
-from raynb.runtime.client.client import ID_OF
+from raynb.runtime.api.waiting import wait_for_any
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.inbox import KillByHandle
 
@@ -42,12 +42,9 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
             f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must either be a single "
             "ObjectRef or a list of ObjectRefs. "
         )
-    for kind in set(map(type, object_refs)):
-        if kind is not ObjectRef:
-            raise ValueError(
-                f"Invalid type of object refs, {kind}, is given. 'object_refs' must either be a single ObjectRef "
-                "or a list of ObjectRefs. "
-            )
+    if set(map(type, object_refs)) - {ObjectRef}:
+        culprit = next(item for item in object_refs if type(item) is not ObjectRef)
+        raise TypeError(f"Attempting to call `get` on the value {culprit!r}, which is not an ray.ObjectRef.")
     return client.get(object_refs, timeout)
 
 
@@ -86,6 +83,8 @@ def wait(
 ) -> tuple[list[Any], list[Any]]:
     """Wait until ``num_returns`` of the references are ready, or the time is over.
 
+    A generator is ready when its next item is, or when it is over.
+
     Returns
     -------
     ready, not_ready
@@ -102,18 +101,22 @@ def wait(
         raise TypeError(f"wait() expected a list of ray.ObjectRef, got {type(ray_waitables)}")
     if timeout is not None and timeout < 0:
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
-    for kind in set(map(type, ray_waitables)):
-        if kind is not ObjectRef:
-            raise TypeError(f"wait() expected a list of ray.ObjectRef, got list containing {kind}")
+    kinds = set(map(type, ray_waitables))
+    for kind in kinds - {ObjectRef, ObjectRefGenerator}:
+        raise TypeError(
+            f"wait() expected a list of ray.ObjectRef or ray.ObjectRefGenerator, got list containing {kind}"
+        )
     if not ray_waitables:
         return [], []
-    if len(set(map(ID_OF, ray_waitables))) != len(ray_waitables):
+    if len(set(ray_waitables)) != len(ray_waitables):
         raise ValueError("Wait requires a list of unique ray_waitables.")
     if num_returns <= 0:
         raise ValueError(f"Invalid number of objects to return {num_returns}.")
     if num_returns > len(ray_waitables):
         raise ValueError("num_returns cannot be greater than the number of ray_waitables provided to ray.wait.")
     __tracebackhide__ = True
+    if ObjectRefGenerator in kinds:
+        return wait_for_any(connect(), ray_waitables, num_returns, timeout)
     return connect().wait(ray_waitables, num_returns, timeout)
 
 

@@ -1,134 +1,205 @@
-"""The options of tasks and actors: Ray's names, checked before anything is submitted."""
+"""The options of tasks, actors and methods: Ray's names, types, defaults and bounds, checked before anything is
+submitted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
-TASK_DEFAULTS: Final[dict[str, Any]] = {
-    "num_cpus": 1,
-    "num_gpus": None,
-    "memory": None,
-    "resources": None,
-    "num_returns": None,
-    "max_retries": 3,
-    "retry_exceptions": False,
-    "name": None,
-    "scheduling_strategy": None,
-    "enable_task_events": True,
-}
+NoneType = type(None)
 
-ACTOR_DEFAULTS: Final[dict[str, Any]] = {
-    "num_cpus": None,
-    "num_gpus": None,
-    "memory": None,
-    "resources": None,
-    "name": None,
-    "namespace": None,
-    "lifetime": None,
-    "max_concurrency": None,
-    "max_restarts": 0,
-    "max_task_retries": 0,
-    "get_if_exists": False,
-    "scheduling_strategy": None,
-    "enable_task_events": True,
-}
 
-METHOD_DEFAULTS: Final[dict[str, Any]] = {"num_returns": None, "name": None, "max_task_retries": None}
+class Option(NamedTuple):
+    """What one option may be.
 
-#: Options that Ray has and raynb does not have yet.
-NOT_YET: Final = frozenset(
-    {
-        "accelerator_type",
-        "allow_out_of_order_execution",
-        "concurrency_group",
-        "concurrency_groups",
-        "enable_tensor_transport",
-        "fallback_strategy",
-        "label_selector",
-        "max_calls",
-        "max_pending_calls",
-        "object_store_memory",
-        "placement_group",
-        "placement_group_bundle_index",
-        "placement_group_capture_child_tasks",
-        "runtime_env",
-        "tensor_transport",
-    }
-)
+    Attributes
+    ----------
+    check
+        Says of a value of the right type what is wrong with it; empty: nothing.
+    """
+
+    types: tuple[type, ...]
+    default: Any = None
+    check: Callable[[str, Any], str] = lambda name, value: ""
+
+
+SMALLEST: Final = 0.0001
+"""The granularity of resources (`raynb.runtime.core.placement`)."""
+
+
+def _amount(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if value != value or value in (float("inf"), float("-inf")):
+        return f"The quantity of resource {name} must be finite"
+    if value < 0:
+        return f"The quantity of resource {name} cannot be negative"
+    if 0 < value < SMALLEST:
+        return f"The precision of the fractional quantity of resource {name} cannot go beyond {SMALLEST}"
+    return ""
+
+
+def _amounts(name: str, value: Any) -> str:
+    for key, amount in (value or {}).items():
+        if key in ("CPU", "GPU"):
+            return "Use the 'num_cpus' and 'num_gpus' keyword instead of 'CPU' and 'GPU' in 'resources' keyword"
+        if key == "memory":
+            return "Use the 'memory' keyword instead of 'memory' in 'resources' keyword"
+        if isinstance(amount, bool) or not isinstance(amount, int | float):
+            return f"the amount of {key!r} must be a number, not {amount!r}"
+        if problem := _amount(key, amount):
+            return problem
+    return ""
+
+
+def _count_or_endless(name: str, value: Any) -> str:
+    if value is not None and value < -1:
+        return f"The keyword {name!r} only accepts None, 0, -1 or a positive integer, where -1 represents infinity."
+    return ""
+
+
+def _count(name: str, value: Any) -> str:
+    if value is not None and value < 0:
+        return f"The keyword {name!r} only accepts None, 0 or a positive integer."
+    return ""
+
+
+def _num_returns(name: str, value: Any) -> str:
+    if isinstance(value, str) and value not in ("streaming", "dynamic"):
+        return f"num_returns must be an integer from 0 on, 'streaming' or 'dynamic', not {value!r}"
+    if isinstance(value, int) and value < 0:
+        return (
+            f"The keyword 'num_returns' only accepts None, a non-negative integer, 'streaming' (for generators), or "
+            f"'dynamic'; num_returns must be >= 0, but got {value}."
+        )
+    return ""
+
+
+def _exceptions(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple) and not all(isinstance(t, type) and issubclass(t, Exception) for t in value):
+        return "retry_exceptions must be either a boolean or a list of exceptions"
+    return ""
+
+
+def _backpressure(name: str, value: Any) -> str:
+    if value == 0:
+        return (
+            f"{name}={value} is not allowed. Use a value > 0: with 1, the generator makes an item whenever `next` is "
+            "called; -1 disables it."
+        )
+    return ""
+
+
+def _lifetime(name: str, value: Any) -> str:
+    if value not in (None, "detached", "non_detached"):
+        return f"actor `lifetime` argument must be one of 'detached', 'non_detached' and 'None', not {value!r}."
+    return ""
+
 
 STRATEGIES: Final = (None, "DEFAULT", "SPREAD")
 
 
-def checked(given: Mapping[str, Any], defaults: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _strategy(name: str, value: Any) -> str:
+    return "" if value in STRATEGIES else f"scheduling_strategy must be 'DEFAULT' or 'SPREAD', not {value!r}"
+
+
+_AMOUNT = Option((float, int, NoneType), None, _amount)
+_TEXT = Option((str, NoneType))
+
+COMMON: Final[dict[str, Option]] = {
+    "memory": _AMOUNT,
+    "name": _TEXT,
+    "num_cpus": _AMOUNT,
+    "num_gpus": _AMOUNT,
+    "resources": Option((dict, NoneType), None, _amounts),
+    "scheduling_strategy": Option((str, NoneType), None, _strategy),
+    "enable_task_events": Option((bool,), True),
+}
+
+TASK_OPTIONS: Final[dict[str, Option]] = {
+    **COMMON,
+    "num_cpus": Option((float, int, NoneType), 1, _amount),
+    "max_calls": Option((int, NoneType), 0, _count),
+    "max_retries": Option((int, NoneType), 3, _count_or_endless),
+    "num_returns": Option((int, str, NoneType), None, _num_returns),
+    "retry_exceptions": Option((bool, list, tuple), False, _exceptions),
+    "_generator_backpressure_num_objects": Option((int, NoneType), None, _backpressure),
+}
+
+ACTOR_OPTIONS: Final[dict[str, Option]] = {
+    **COMMON,
+    "lifetime": Option((str, NoneType), None, _lifetime),
+    "max_concurrency": Option((int, NoneType), None, _count),
+    "max_restarts": Option((int, NoneType), 0, _count_or_endless),
+    "max_task_retries": Option((int, NoneType), 0, _count_or_endless),
+    "namespace": _TEXT,
+    "get_if_exists": Option((bool,), False),
+}
+
+METHOD_OPTIONS: Final[dict[str, Option]] = {
+    "num_returns": TASK_OPTIONS["num_returns"],
+    "name": _TEXT,
+    "max_task_retries": Option((int, NoneType), None, _count_or_endless),
+    "retry_exceptions": TASK_OPTIONS["retry_exceptions"],
+    "enable_task_events": COMMON["enable_task_events"],
+    "_generator_backpressure_num_objects": TASK_OPTIONS["_generator_backpressure_num_objects"],
+}
+
+#: Options that Ray has and raynb has not, with the value that says nothing.
+REFUSED: Final[dict[str, Any]] = {
+    "accelerator_type": None,
+    "allow_out_of_order_execution": None,
+    "concurrency_group": None,
+    "concurrency_groups": None,
+    "enable_tensor_transport": None,
+    "fallback_strategy": None,
+    "label_selector": None,
+    "max_pending_calls": -1,
+    "object_store_memory": None,
+    "placement_group": "default",
+    "placement_group_bundle_index": -1,
+    "placement_group_capture_child_tasks": None,
+    "runtime_env": None,
+    "tensor_transport": None,
+}
+
+#: Options of a definition that can't be changed for some of its calls.
+ONLY_AT_DEFINITION: Final = frozenset({"max_calls", "concurrency_groups"})
+
+
+def checked(
+    given: Mapping[str, Any], known: Mapping[str, Option], what: str, *, in_options: bool = False
+) -> dict[str, Any]:
     """The options that were given, all of them known and sensible.
 
     Raises
     ------
     ValueError
-        An option is unknown, not supported yet, or has a value that makes no sense; the message names it.
+        An option is unknown, not supported, or has a value that makes no sense; the message names it.
     TypeError
         A value has the wrong type.
     """
     for name, value in given.items():
-        if name not in defaults:
-            if name in NOT_YET:
-                if value is None:
-                    continue
-                raise ValueError(f"raynb does not support the option {name!r} of {what} yet")
-            raise ValueError(
-                f"Invalid option keyword {name!r} for {what}. Valid ones are {', '.join(sorted(defaults))}."
-            )
-        check_value(name, value)
-    return {name: value for name, value in given.items() if name in defaults}
+        option = known.get(name)
+        if option is not None:
+            check_option(name, value, option)
+            if in_options and name in ONLY_AT_DEFINITION:
+                raise ValueError(f"Setting {name!r} is not supported in '.options()'.")
+        elif name not in REFUSED:
+            raise ValueError(f"Invalid option keyword {name} for {what}. Valid ones are {sorted(known)}.")
+        elif value is not None and value != REFUSED[name]:
+            raise ValueError(f"raynb does not support the option {name!r} of {what}")
+    return {name: value for name, value in given.items() if name in known}
 
 
-def check_value(name: str, value: Any) -> None:
+def check_option(name: str, value: Any, option: Option) -> None:
     """Refuse what can't be meant."""
-    if name in ("num_cpus", "num_gpus", "memory") and value is not None:
-        _number(name, value)
-    elif name == "resources" and value is not None:
-        if not isinstance(value, Mapping):
-            raise TypeError(f"resources must be a dictionary of amounts by name, not {type(value).__name__}")
-        for key, amount in value.items():
-            if key in ("CPU", "GPU", "memory"):
-                raise ValueError(f"Use num_cpus, num_gpus and memory instead of resources={{{key!r}: ...}}")
-            _number(f"resources[{key!r}]", amount)
-    elif name == "num_returns" and value is not None:
-        known = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        if not known and value not in ("streaming", "dynamic"):
-            raise ValueError(f"num_returns must be 0 or more, 'streaming' or 'dynamic', not {value!r}")
-    elif name in ("max_retries", "max_restarts", "max_task_retries") and value is not None:
-        if not isinstance(value, int) or value < -1:
-            raise ValueError(f"{name} must be an integer of -1 (for ever), 0 or more, not {value!r}")
-    elif name == "retry_exceptions":
-        _check_retry_exceptions(value)
-    elif name == "lifetime" and value not in (None, "detached", "non_detached"):
-        raise ValueError(f"actor `lifetime` argument must be one of 'detached', 'non_detached' and None, not {value!r}")
-    elif name == "scheduling_strategy" and value not in STRATEGIES:
-        raise ValueError(f"scheduling_strategy must be 'DEFAULT' or 'SPREAD', not {value!r}")
-    elif name == "max_concurrency" and value is not None and (not isinstance(value, int) or value < 1):
-        raise ValueError(f"max_concurrency must be 1 or more, not {value!r}")
-    elif name in ("name", "namespace") and value is not None:
-        if not isinstance(value, str):
-            raise TypeError(f"{name} must be None or a string, got: '{type(value)}'.")
-        if value == "":
-            raise ValueError(f"{name} can't be an empty string")
-
-
-def _number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if value < 0:
-        raise ValueError(f"{name} must not be negative: {value}")
-
-
-def _check_retry_exceptions(value: Any) -> None:
-    if isinstance(value, bool):
-        return
-    if isinstance(value, list | tuple) and all(isinstance(t, type) and issubclass(t, BaseException) for t in value):
-        return
-    raise TypeError("retry_exceptions must be a boolean or a list of exception classes")
+    if not isinstance(value, option.types) or (isinstance(value, bool) and bool not in option.types):
+        wanted = option.types if len(option.types) > 1 else option.types[0]
+        raise TypeError(f"The type of keyword {name!r} must be {wanted}, but received type {type(value)}")
+    problem = option.check(name, value)
+    if problem:
+        raise ValueError(problem)
 
 
 def resources_of(options: Mapping[str, Any], default_cpus: float) -> dict[str, float]:

@@ -20,7 +20,7 @@ from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.api import breakpoints
-from raynb.runtime.api.options import check_value
+from raynb.runtime.api.options import COMMON, check_option
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
@@ -230,7 +230,7 @@ def _refuse_unknown(kwargs: dict[str, Any]) -> None:
 
 def _check_amounts(object_store_memory: int | None, **amounts: Any) -> None:
     for what, amount in amounts.items():
-        check_value(what, amount)
+        check_option(what, amount, COMMON[what])
     if object_store_memory is not None and object_store_memory < STORE_BYTES_MIN:
         raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")
 

@@ -30,7 +30,7 @@ from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.inbox import Answer, Ask, CancelObject, Outgoing, PutValue, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import Stream
-from raynb.runtime.core.task import STREAMING, Function, Task
+from raynb.runtime.core.task import Function, Task
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import GetTimeoutError, RaySystemError
@@ -222,10 +222,10 @@ class Client:
         if actor is not None:
             task.actor = actor
             task.group = group
-        if num_returns == STREAMING:
-            self.post(Stream(task_id))
+        if num_returns < 0:
+            self.post(Stream(task_id, paced=function.definition.backpressure > 0))
         self.post(task)
-        if num_returns == 1 or num_returns == STREAMING:
+        if num_returns == 1 or num_returns < 0:
             return [ObjectRef(task_id + FIRST_RETURN, self.address, self.drop)]
         return [ObjectRef(object_id(task_id, i), self.address, self.drop) for i in range(1, num_returns + 1)]
 

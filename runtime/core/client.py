@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from raynb.runtime.core import client_streams
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
@@ -49,7 +50,7 @@ from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.requests import Requests
 from raynb.runtime.core.running import running
-from raynb.runtime.core.scheduler import Connection, Scheduler
+from raynb.runtime.core.scheduler import Scheduler
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, STREAMING, WAITING, Story, Task
 from raynb.runtime.core.waiting import Waiting
@@ -86,8 +87,8 @@ class ClientMachine:
             config, node_manager, self.objects, self.story, self.fail, self.recorder.attempt_failed
         )
         self.actors = Actors(config, gcs_address, self.objects, self.story, self.fail)
-        self.streams = Streams(self.objects)
         self.unfinished: dict[bytes, Task] = {}
+        self.streams = Streams(self.objects, self.unfinished)
         self.creations = Creations(
             gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished, self._ask
         )
@@ -116,8 +117,8 @@ class ClientMachine:
             WaitFor: lambda item, now: self._effects.extend(self.waiting.begin(item, now)),
             StopWaiting: lambda item, now: self._effects.extend(self.waiting.end(item)),
             WaitForItem: lambda item, now: self._effects.extend(self.waiting.begin_item(item)),
-            TakeItem: lambda item, now: self.streams.take(item.task_id, item.index),
-            CloseStream: self._close_stream,
+            TakeItem: lambda item, now: self._effects.extend(self.streams.take(item.task_id, item.index)),
+            CloseStream: lambda item, now: self._effects.extend(client_streams.close(self, item, now)),
             HandOff: lambda item, now: self.handoffs.hold(item),
             Outgoing: self._outgoing,
             CancelObject: lambda item, now: self._effects.extend(self.cancellation.object(item, now)),
@@ -133,7 +134,9 @@ class ClientMachine:
         return {
             tasks.TasksDone: self._on_done,
             tasks.TasksReturned: self._on_returned,
-            tasks.StreamItems: self._on_items,
+            tasks.StreamItems: lambda sender, message, now: self._effects.extend(
+                client_streams.arrived(self, sender, message)
+            ),
             tasks.RefsTaken: lambda sender, message, now: self.handoffs.taken(sender, message),
             tasks.CancelTask: self._on_cancel,
             objects.ObjectValues: lambda sender, message, now: self.objects.on_values(message),
@@ -229,7 +232,7 @@ class ClientMachine:
     def _submit(self, task: Task, now: float) -> None:
         task.submitted_at = now
         entries = self.objects.entries
-        if task.num_returns == 1 or task.num_returns == STREAMING:
+        if task.num_returns == 1 or task.num_returns < 0:
             entries[task.id + FIRST_RETURN] = Entry(local=1, task=task, function=task.function)
         else:
             for oid in task.return_ids():
@@ -277,9 +280,8 @@ class ClientMachine:
         settle = self.objects.settle
         if task.num_returns == 1:
             settle(task.id + FIRST_RETURN, values[0])
-        elif task.num_returns == STREAMING:
-            self._effects.extend(self.streams.ended(task.id, failure))
-            settle(task.id + FIRST_RETURN, values[0])
+        elif task.num_returns < 0:
+            self._effects += client_streams.conclude(self, task, values[0], failure)
         else:
             oids = task.return_ids()
             for oid, value in zip(oids, values if len(values) == len(oids) else values * len(oids), strict=True):
@@ -341,28 +343,11 @@ class ClientMachine:
         if actor is not None:
             self.actors.returned(actor, message.seqs)
 
-    def _on_items(self, sender: str, message: tasks.StreamItems, now: float) -> None:
-        connection: Connection | None = self.scheduler.by_worker.get(sender)
-        if connection is None and (actor := self.actors.by_worker.get(sender)) is not None:
-            connection = actor.connection
-        task = connection.inflight.get(message.seq) if connection is not None else None
-        if task is None:
-            self.objects.discard(message.values)
-        else:
-            self._effects.extend(self.streams.on_items(task.id, message.first, message.values))
-        taken = [message.seq for value in message.values if not isinstance(value, Failed) and value.refs]
-        if taken:
-            self.objects.send_guarded(sender, tasks.RefsTaken(taken))
-
     # -- objects
 
     def _put(self, item: PutValue, now: float) -> None:
         self.objects.create(item.oid, 1, note=item.note)
         self.objects.settle(item.oid, item.value)
-
-    def _close_stream(self, item: CloseStream, now: float) -> None:
-        if self.streams.close(item.task_id):
-            self._effects += self.cancellation.task(item.task_id, now, force=False, recursive=True)
 
     def _on_cancel(self, sender: str, message: tasks.CancelTask, now: float) -> None:
         if message.task_id in self.unfinished:

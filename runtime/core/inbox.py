@@ -70,9 +70,10 @@ class TakeItem(Struct, frozen=True, gc=False):
 
 
 class CloseStream(Struct, frozen=True, gc=False):
-    """The consumer has let a generator go."""
+    """The consumer has let a generator go; ``cancel``: what still runs of it is to stop."""
 
     task_id: bytes
+    cancel: bool = True
 
 
 class HandOff(Struct, frozen=True, gc=False):

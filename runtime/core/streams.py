@@ -3,6 +3,9 @@
 Item ``i`` (from 0) of a task is its object with the index ``i + 2``; index 1 is the generator itself, which settles
 when the task ends. An item is pinned by the stream from its arrival until the consumer takes it or lets the stream go.
 Items of a repeated attempt that are known already are discarded.
+
+A *paced* generator pauses while too many items are not taken: so its worker is told how many are, at each that is taken
+and again at each item that comes twice. Let go, it runs to its end unpaced, and its items are discarded.
 """
 
 from __future__ import annotations
@@ -10,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Ownership, Waiter, Wake
+from raynb.runtime.core.task import Task
 from raynb.runtime.messages.ids import index_of, object_id, task_of
+from raynb.runtime.messages.tasks import StreamAck
 from raynb.runtime.messages.values import Failed, Value
 
 FIRST_ITEM_INDEX = 2
@@ -20,10 +26,11 @@ FIRST_ITEM_INDEX = 2
 class Stream:
     """One generator. ``total`` is None until it has ended; then it counts the items, an error included."""
 
-    __slots__ = ("closed", "received", "strays", "taken", "task_id", "total", "waiters")
+    __slots__ = ("closed", "paced", "received", "strays", "taken", "task_id", "total", "waiters")
 
-    def __init__(self, task_id: bytes) -> None:
+    def __init__(self, task_id: bytes, paced: bool = False) -> None:
         self.task_id = task_id
+        self.paced = paced
         self.received = 0
         self.strays: dict[int, str] = {}
         """Items that have not come, of which a copy may lie in a node's memory (`Entry.stray`)."""
@@ -39,8 +46,9 @@ class Stream:
 class Streams:
     """All generators whose refs this process owns."""
 
-    def __init__(self, objects: Ownership) -> None:
+    def __init__(self, objects: Ownership, unfinished: dict[bytes, Task]) -> None:
         self._objects = objects
+        self._unfinished = unfinished
         self.streams: dict[bytes, Stream] = {}
 
     def open(self, stream: Stream) -> None:
@@ -49,16 +57,26 @@ class Streams:
     def on_items(self, task_id: bytes, first: int, values: Sequence[Value]) -> list[Any]:
         """Items arrived, in order."""
         stream = self.streams.get(task_id)
+        again = False
         for index, value in enumerate(values, first):
             if stream is None or stream.closed or index != stream.received:
                 self._objects.discard([value])
+                again = True
                 continue
             oid = stream.item(index)
             entry = self._objects.create(oid, 0)
             entry.pins, entry.stray = 1, stream.strays.pop(index, "")
             self._objects.settle(oid, value)
             stream.received += 1
-        return self._wake(stream) if stream is not None else []
+        if stream is None:
+            return []
+        return self._wake(stream) + self._pace(stream) if again else self._wake(stream)
+
+    def _pace(self, stream: Stream) -> list[Any]:
+        task = self._unfinished.get(stream.task_id) if stream.paced else None
+        if task is None or not task.worker:
+            return []
+        return [Send(task.worker, StreamAck(task.seq, len(stream.taken), stream.closed))]
 
     def ended(self, task_id: bytes, failure: Failed | None) -> list[Any]:
         """The generator's task is over; a failure is one more item, so that the consumer meets it in its place."""
@@ -76,8 +94,8 @@ class Streams:
     def wait(self, waiter: Waiter, task_id: bytes, index: int) -> list[Any]:
         stream = self.streams.get(task_id)
         if stream is None:
-            waiter.needed = 0
-            return [Wake(waiter)]
+            waiter.needed -= waiter.needed > 0
+            return [Wake(waiter)] if waiter.needed == 0 else []
         stream.waiters.append((waiter, index))
         return self._wake(stream)
 
@@ -94,14 +112,17 @@ class Streams:
             stay = []
             for waiter, index in stream.waiters:
                 if index < stream.received or stream.total is not None or stream.closed:
-                    waiter.needed = 0
-                    effects.append(Wake(waiter))
+                    # It may wait for others, too.
+                    if waiter.needed > 0:
+                        waiter.needed -= 1
+                        if waiter.needed == 0:
+                            effects.append(Wake(waiter))
                 else:
                     stay.append((waiter, index))
             stream.waiters = stay
         return effects
 
-    def take(self, task_id: bytes, index: int) -> None:
+    def take(self, task_id: bytes, index: int) -> list[Any]:
         """The consumer made an ``ObjectRef`` of an item: its reference replaces the stream's pin."""
         stream = self.streams[task_id]
         oid = stream.item(index)
@@ -112,6 +133,7 @@ class Streams:
         if stream.total is not None and len(stream.taken) == stream.total:
             stream.closed = True
             del self.streams[task_id]
+        return self._pace(stream) if stream.paced else []
 
     def left_behind(self, node: str, oids: Iterable[bytes]) -> None:
         """Copies of objects that nobody will tell of: of items that are still to come, perhaps."""
@@ -129,17 +151,16 @@ class Streams:
         for index, node in strays.items():
             self._objects.left_behind(node, stream.item(index))
 
-    def close(self, task_id: bytes) -> bool:
-        """The consumer has let the generator go: what it did not take is freed. True if the task still runs."""
+    def close(self, task_id: bytes) -> list[Any]:
+        """The consumer has let the generator go: what it did not take is freed."""
         stream = self.streams.get(task_id)
         if stream is None or stream.closed:
-            return False
+            return []
         stream.closed = True
         for index in range(stream.received):
             if index not in stream.taken:
                 self._objects.unpin(stream.item(index))
         self._free_strays(stream)
-        running = stream.total is None
-        if not running:
+        if stream.total is not None:
             del self.streams[task_id]
-        return running
+        return self._pace(stream)

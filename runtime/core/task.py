@@ -48,6 +48,9 @@ NEXT: dict[tuple[str, str], str] = {
 #: ``num_returns`` of a streaming generator.
 STREAMING = -1
 
+#: ``num_returns`` of a generator whose result are the references of its items.
+DYNAMIC = -2
+
 #: What a function that was not measured yet counts as, in seconds: enough to be alone in a worker's queue.
 UNMEASURED_S = 3600.0
 
@@ -117,9 +120,18 @@ class Task(Struct, gc=False):
 
     def return_ids(self) -> list[bytes]:
         """Ids of its return values; a generator has one, which settles when it ends."""
-        if self.num_returns == 1 or self.num_returns == STREAMING:
+        if self.num_returns == 1 or self.num_returns < 0:
             return [self.id + FIRST_RETURN]
         return [object_id(self.id, index) for index in range(1, self.num_returns + 1)]
+
+    @property
+    def worker(self) -> str:
+        """Address of the process that it was pushed to; empty if it is not there."""
+        if self.state is not PUSHED:
+            return ""
+        if self.actor is not None:
+            return self.actor.connection.worker if self.actor.connection is not None else ""
+        return self.lease.worker if self.lease is not None else ""
 
     def __repr__(self) -> str:
         return f"<Task {self.name or self.function.name} {self.id.hex()[:16]} {self.state} attempt={self.attempt}>"

@@ -27,6 +27,8 @@ class FunctionDef(Struct, array_like=True, frozen=True, gc=False):
     max_calls: int = 0
     resources: dict[str, float] = {}
     """What a call holds while it runs."""
+    backpressure: int = 0
+    """A generator pauses while so many of its items are not consumed; 0: never."""
 
 
 class ContextDef(Struct, array_like=True, frozen=True, gc=False):
@@ -61,7 +63,7 @@ class TaskSpec(Struct, array_like=True, gc=False):
     args, buffers
         Pickle of ``(args, kwargs)``, whose i-th dependency stands as a placeholder, and its out-of-band buffers.
     num_returns
-        -1: a streaming generator.
+        -1: a streaming generator; -2: a generator whose result is the references of its items.
     """
 
     seq: int
@@ -150,7 +152,8 @@ class StreamItems(Struct, array_like=True, gc=False, tag=16):
 
 
 class StreamAck(Struct, array_like=True, gc=False, tag=17):
-    """Submitter -> worker: so many items were consumed (back-pressure), or the consumer has closed the stream."""
+    """Submitter -> worker: so many items were consumed (back-pressure); or the consumer has let the generator go,
+    and need not be waited for any more."""
 
     seq: int
     consumed: int

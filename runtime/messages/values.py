@@ -79,4 +79,8 @@ class Local(Struct, array_like=True, frozen=True, gc=False, tag=3):
 
 
 Value = Inline | Stored | Failed
+
+NOTHING = Inline(b"\x80\x05N.")
+"""The value None."""
+
 Dependency = Inline | Stored | Failed | Local

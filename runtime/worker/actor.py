@@ -20,6 +20,7 @@ from raynb.runtime.messages.gcs import ActorProcess, ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Value
+from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.runner import MissingDependency, Run, Runner
 
 ASYNC_CONCURRENCY = 1000
@@ -146,7 +147,7 @@ class ActorRunner:
                 args, kwargs = runner.arguments(job, guard)
                 runner.begin(thread, Run(job, started))
                 value = method(*args, **kwargs)
-                values = runner.outcome.of_value(job, value) if spec.num_returns == STREAMING else None
+                values = runner.outcome.of_value(job, value) if runs_late(spec.num_returns, value) else None
             finally:
                 runner.running.pop(thread, None)
             if values is None:
@@ -275,8 +276,8 @@ class ActorRunner:
             value = method(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value
-            if inspect.isasyncgen(value):
-                values = await runner.outcome.of_async_generator(job, value)
+            if inspect.isasyncgen(value) and spec.num_returns == STREAMING:
+                values = await runner.outcome.generators.stream_async(job, value)
             else:
                 values = runner.outcome.of_value(job, value)
             retryable = False

@@ -33,13 +33,14 @@ from raynb.runtime.core.executor import (
     refusal,
 )
 from raynb.runtime.core.inbox import Outgoing
-from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerUnblocked
-from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, TasksDone, TasksReturned
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, StreamAck, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Inline, Local, Value
 from raynb.runtime.messages.why import WhatRuns
 from raynb.runtime.worker.breakpoints import Breakpoints
+from raynb.runtime.worker.consumption import Consumption
+from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
@@ -69,6 +70,7 @@ class Runner:
         self.config = config
         self.page = page
         self.machine = ExecutorMachine()
+        self.consumption = Consumption()
         self.client: Client
         self.output: OutputRouter
         self.outcome: Outcome
@@ -118,6 +120,8 @@ class Runner:
         """A message that is not for the client machine."""
         if isinstance(message, WhatRuns):
             self.client.host.transport.send(sender, what_runs(self, message))
+        elif isinstance(message, StreamAck):
+            self.consumption.told(sender, message)
         elif ExecutorMachine.concerns(message):
             self._perform(self.machine.handle(Received(sender, message), time.monotonic()))
 
@@ -130,6 +134,7 @@ class Runner:
 
     def on_process_died(self, address: str) -> None:
         self.machine.forget(address)
+        self.consumption.forget(address)
 
     def _perform(self, effects: list[Any]) -> None:
         for effect in effects:
@@ -171,6 +176,7 @@ class Runner:
         if len(self.cancelled) >= CANCELLED_MAX:
             self.cancelled.clear()  # of tasks that are long over
         self.cancelled.add(effect.task_id)
+        self.consumption.wake()
         if effect.recursive:
             self.client.machine.cancel_children(effect.task_id, time.monotonic())
         stop = self.interrupts.get(effect.task_id)
@@ -187,12 +193,14 @@ class Runner:
 
     def _turn_limit_s(self) -> float | None:
         """While a batch runs, its first results must not wait for its last."""
-        if self._results or self.output.pending:
+        if self._results or self.output.pending or self.outcome.generators.unsent:
             return self.config.result_flush_ms / 1000
         return 0.005 if self.machine.queue else None
 
     def _on_turn(self) -> None:
         self.client.on_turn()
+        if self.outcome.generators.unsent:
+            self.outcome.generators.flush()
         if self._results:
             self.flush()
         elif self.running or self.output.pending:
@@ -277,7 +285,7 @@ class Runner:
                 self.begin(thread, Run(job, started))
                 value = function(*args, **kwargs)
                 # A generator's code runs only now.
-                values = self.outcome.of_value(job, value) if spec.num_returns == STREAMING else None
+                values = self.outcome.of_value(job, value) if runs_late(spec.num_returns, value) else None
             finally:
                 self.running.pop(thread, None)
             if values is None:

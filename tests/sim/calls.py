@@ -30,7 +30,7 @@ from raynb.runtime.messages.ids import FIRST_RETURN, PUT_INDEX_BASE, actor_id_of
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
-from raynb.runtime.messages.values import Failed, Inline, Stored, Value
+from raynb.runtime.messages.values import NOTHING, Failed, Inline, Stored, Value
 from tests.sim.client import Pin, SimClient
 from tests.sim.show import name_id
 from tests.sim.threads import Lock, Pause, Steps
@@ -208,6 +208,10 @@ def _allocate(client: SimClient, size: int) -> Steps:
 
 def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None, *, judge: bool = True) -> Loaded:
     """Read a value that has arrived; raises `RemoteError` for a failed one. ``judge``: it must have a cause."""
+    if value == NOTHING:
+        # A generator's own: its code has raised, which is its last item.
+        client.oracle.observed(client, oid, Failed("RayTaskError", "UserError"))
+        return Loaded(0, [], None)
     if judge:
         client.oracle.observed(client, oid, value)
     if isinstance(value, Failed):
@@ -356,12 +360,13 @@ class Generator:
         return Ref(self.client, oid, self.client.address)
 
     def close(self) -> None:
-        """Let it go; what still runs is cancelled."""
+        """Let it go; what still runs of every second one is cancelled."""
         if not self.closed:
             self.closed = True
-            if not self.is_over():
+            cancel = sum(self.task_id) % 2 == 0
+            if cancel and not self.is_over():
                 self.client.oracle.cancel_asked(self.ref.oid, recursive=True, force=False)
-            self.client.post(CloseStream(self.task_id))
+            self.client.post(CloseStream(self.task_id, cancel))
 
 
 def next_item(client: SimClient, generator: Generator) -> Steps:
