@@ -34,7 +34,7 @@ def streams() -> Streams:
     return streams
 
 
-def told(effects: list[Any]) -> list[StreamAck]:
+def told(effects: list[Any]) -> list[Any]:
     return [effect.message for effect in effects if isinstance(effect, Send) and effect.to == "worker"]
 
 
