@@ -13,9 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from raynb._version import __version__
 from raynb.runtime.adapters.registry import ClusterEntry, clusters
@@ -30,6 +30,10 @@ STOP_S_MAX: Final = 30.0
 SCALE_S_MAX: Final = 10.0
 WORDS_MAX: Final = 2000
 
+Cpus = Annotated[float, Meta(ge=0, le=4096)]
+Name = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9 ._-]{0,63})?$")]
+"""It is a part of command lines and an address."""
+
 
 class NoSuchCluster(LookupError):
     """There is no cluster with this id."""
@@ -42,13 +46,13 @@ class OtherProtocol(RuntimeError):
 class StartRequest(Struct, forbid_unknown_fields=True):
     """How a cluster is to be. ``kernel``: the name of a kernel spec, whose interpreter it gets."""
 
-    num_cpus: float | None = None
-    name: str = ""
+    num_cpus: Cpus | None = None
+    name: Name = ""
     kernel: str = ""
 
 
 class ScaleRequest(Struct, forbid_unknown_fields=True):
-    num_cpus: float
+    num_cpus: Cpus
 
 
 def problem(entry: ClusterEntry) -> str:

@@ -1,0 +1,172 @@
+"""The websocket of views, from a browser's side: a real Jupyter server, a real cluster, a driver that may be gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from raynb.runtime.messages import screen
+from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_ARGS_AVAIL, RUNNING
+from tests.server_extension.conftest import Driven
+from tests.server_extension.jupyter import Screen
+
+GRAPH, TASKS, SUMMARY, OBJECTS = 1, 2, 3, 4
+RUN = "answer = ray.get(total.remote(*[square.remote(i) for i in range(10)]))"
+
+
+def nodes_of(window: Screen) -> dict[str, screen.GraphNode]:
+    return {node.label: node for node in window.states[GRAPH].nodes}
+
+
+def counted(window: Screen, label: str, state: int) -> int:
+    node = nodes_of(window).get(label)
+    return node.counts[state] if node else 0
+
+
+def gcs_pid(cluster: Driven) -> int:
+    return int(cluster.run("from raynb.runtime.api.session import session; answer = session().info.pids['gcs']"))
+
+
+def test_a_run_arrives_as_a_welcome_a_snapshot_and_deltas(cluster: Driven) -> None:
+    window = cluster.screen()
+    assert window.subscribe(screen.GraphView(), GRAPH).nodes == []
+    welcome = window.told[0]
+    assert isinstance(welcome, screen.Welcome)
+    assert (welcome.protocol, welcome.cluster) == (screen.SCREEN_PROTOCOL, cluster.id)
+    assert cluster.run(RUN) == 285
+    window.until(lambda: counted(window, "total", FINISHED) == 1 and counted(window, "square", FINISHED) == 10)
+    (edge,) = window.states[GRAPH].edges
+    assert (edge.source, edge.target, edge.kind, edge.count) == ("NORMAL_TASK:square", "NORMAL_TASK:total", "data", 10)
+    assert len(window.told_of(screen.Snapshot)) == 1 and window.told_of(screen.Delta)
+
+
+def test_single_tasks_say_why_they_wait_and_go_on_when_they_do_not(cluster: Driven, gate: Path) -> None:
+    window = cluster.screen()
+    cluster.run(f"held = hold.remote({str(gate)!r}); after = total.remote(held)")
+    window.subscribe(screen.GraphView(by="task"), GRAPH)
+    window.until(lambda: counted(window, "wait_for", RUNNING) and counted(window, "total", PENDING_ARGS_AVAIL))
+    assert nodes_of(window)["total"].why == "It waits for the result of wait_for, which is RUNNING."
+    gate.touch()
+    window.until(lambda: counted(window, "wait_for", FINISHED) and counted(window, "total", FAILED))
+    assert "TypeError" in nodes_of(window)["total"].error  # sum() of None
+
+
+def test_a_page_of_a_table_follows_the_run(cluster: Driven) -> None:
+    window = cluster.screen()
+    window.subscribe(screen.TableView("tasks", filters=(("name", "=", "square"),), limit=5), TASKS)
+    cluster.run(RUN)
+    window.until(lambda: window.states[TASKS].total == 10)
+    window.until(lambda: {row["state"] for row in window.states[TASKS].rows} == {"FINISHED"})
+    assert len(window.states[TASKS].rows) == 5
+    for table in ("actors", "nodes", "workers", "jobs", "objects"):
+        window.subscribe(screen.TableView(table), 9)  # type: ignore[arg-type]
+    cluster.run("counter = Counter.remote(); ray.get(counter.add.remote())")
+    assert [row["class_name"] for row in window.subscribe(screen.TableView("actors"), 9).rows] == ["Counter"]
+    cluster.run("import numpy; kept = ray.put(numpy.zeros(1_000_000))")
+    window.subscribe(screen.TableView("objects"), OBJECTS)
+    window.until(lambda: window.states[OBJECTS].total >= 1)
+    assert window.states[OBJECTS].rows[0]["object_size"] > 8_000_000
+
+
+def test_what_can_not_be_served_is_refused_and_costs_nothing_else(cluster: Driven) -> None:
+    window = cluster.screen()
+    window.subscribe(screen.SummaryView(), SUMMARY)
+    window.send(screen.Subscribe(7, screen.TableView("tasks", sort="colour")))
+    window.send('{"type":"subscribe","id":8,"view":{"view":"secrets"}}')
+    window.send("no json at all")
+    window.until(lambda: len(window.told_of(screen.Refused)) == 3)
+    assert [refused.id for refused in window.told_of(screen.Refused)] == [7, 8, 0]
+    cluster.run(RUN)
+    window.until(lambda: window.states[SUMMARY].tasks_finished == 11)
+
+
+def test_two_windows_are_told_the_same_and_one_that_closes_takes_nothing_along(cluster: Driven) -> None:
+    first, second = cluster.screen(), cluster.screen()
+    first.subscribe(screen.GraphView(), GRAPH)
+    second.subscribe(screen.GraphView(), GRAPH)
+    cluster.run(RUN)
+    for window in (first, second):
+        window.until(lambda window=window: counted(window, "total", FINISHED) == 1)
+    first.close()
+    cluster.run(RUN)
+    second.until(lambda: counted(second, "total", FINISHED) == 2)
+
+
+def test_what_is_known_of_a_run_is_shown_while_its_driver_stands_still(cluster: Driven, gate: Path) -> None:
+    early = cluster.screen()
+    early.subscribe(screen.GraphView(), GRAPH)
+    cluster.run(f"{RUN}; held = hold.remote({str(gate)!r})")
+    early.until(lambda: counted(early, "wait_for", RUNNING) == 1)
+    cluster.program.stop()
+    window = cluster.screen()
+    window.subscribe(screen.GraphView(), GRAPH)
+    assert (counted(window, "square", FINISHED), counted(window, "wait_for", RUNNING)) == (10, 1)
+    assert window.subscribe(screen.TableView("tasks"), TASKS).total == 12
+    window.subscribe(screen.TableView("objects"), OBJECTS)
+    window.until(lambda: window.states[OBJECTS].unanswered == 1, 10)  # who owns them is silent, and that is said
+    assert cluster.get("tasks?limit=100")["total"] == 12
+    cluster.program.go_on()
+    gate.touch()
+    window.until(lambda: counted(window, "wait_for", FINISHED) == 1)
+    window.until(lambda: window.states[OBJECTS].unanswered == 0)
+
+
+def test_a_window_that_does_not_read_is_told_little_and_then_the_newest(cluster: Driven) -> None:
+    slow, quick = cluster.screen(), cluster.screen()
+    for window in (slow, quick):
+        window.subscribe(screen.TableView("tasks", limit=1000), TASKS)
+    done = 0
+
+    def newest(window: Screen) -> bool:
+        return bool(window.states[TASKS].total == done)
+
+    while quick.bytes < 20_000_000:  # a page has some 800 KB
+        cluster.run("ray.get([square.remote(i) for i in range(500)])")
+        done += 500
+        quick.until(lambda: newest(quick))
+    before = slow.bytes
+    slow.until(lambda: newest(slow))
+    assert slow.bytes - before < quick.bytes / 2, "what it had no room for was queued"
+    assert len(slow.told_of(screen.Snapshot)) >= 2, "there was no gap"
+
+
+def test_a_window_is_told_when_its_cluster_has_ended(cluster: Driven) -> None:
+    window = cluster.screen()
+    window.subscribe(screen.SummaryView(), SUMMARY)
+    cluster.run("ray.shutdown()")
+    ended = window.until_ended(15)
+    assert (ended.code, ended.words) == (4404, "the cluster has ended")
+
+
+def test_a_gcs_that_was_killed_says_welcome_again_and_can_be_asked_again(cluster: Driven) -> None:
+    window = cluster.screen()
+    window.subscribe(screen.SummaryView(), SUMMARY)
+    os.kill(gcs_pid(cluster), signal.SIGKILL)
+    window.until(lambda: len(window.told_of(screen.Welcome)) == 2)
+    window.subscribe(screen.GraphView(), GRAPH)
+    cluster.run(RUN)
+    window.until(lambda: counted(window, "total", FINISHED) == 1)
+
+
+def test_what_was_recorded_can_be_read_when_the_driver_is_dead(cluster: Driven, gate: Path) -> None:
+    window = cluster.screen()
+    cluster.run(f"{RUN}; held = hold.remote({str(gate)!r})")
+    window.subscribe(screen.GraphView(), GRAPH)
+    window.until(lambda: counted(window, "wait_for", RUNNING) == 1)
+    cluster.program.kill()
+    window.until(lambda: counted(window, "wait_for", FAILED) == 1)
+    assert counted(window, "square", FINISHED) == 10
+    page = window.subscribe(screen.TableView("tasks", filters=(("state", "=", "FAILED"),)), TASKS)
+    assert [row["error_type"] for row in page.rows] == ["OWNER_DIED"]
+
+
+@pytest.mark.parametrize("cluster_id", ["none", "0" * 64])
+def test_a_websocket_to_no_cluster_is_a_404(server: object, cluster: Driven, cluster_id: str) -> None:
+    import websocket
+
+    with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+        cluster.server.screen(cluster_id)
+    assert caught.value.status_code == 404
