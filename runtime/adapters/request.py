@@ -18,7 +18,7 @@ import msgspec
 
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.messages import Message
-from raynb.runtime.messages.errors import RpcError, error_class
+from raynb.runtime.messages.errors import RpcError, make_error
 from raynb.runtime.messages.gcs import Query, Reply
 from raynb.runtime.messages.node import LeaveNode
 from raynb.runtime.messages.values import Failed
@@ -170,4 +170,4 @@ class Requester:
 
 def failure(failed: Failed) -> Exception:
     """The exception that a refusal stands for. Nothing is unpickled."""
-    return error_class(failed.kind)(failed.message)
+    return make_error(failed.kind, failed.message)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from raynb.runtime.codec.pickling import ByValuePickler, dump
-from raynb.runtime.messages.errors import GetTimeoutError, RayTaskError, error_class
+from raynb.runtime.messages.errors import GetTimeoutError, RayTaskError, make_error
 from raynb.runtime.messages.values import Failed
 
 _MACHINERY = f"{Path(__file__).parents[1]}{os.sep}"
@@ -29,7 +29,7 @@ def to_exception(failed: Failed) -> Exception:
             if isinstance(error, Exception):
                 return error
         return RayTaskError("a task", failed.message)
-    return error_class(failed.kind)(failed.message)
+    return make_error(failed.kind, failed.message)
 
 
 def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutError:
@@ -41,14 +41,14 @@ def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutErro
 def from_exception(error: BaseException, function_name: str, pid: int) -> Failed:
     """The outcome of a task that raised."""
     text = format_remote(error)
-    carried = RayTaskError(function_name, text, error, pid)
+    carried = RayTaskError(function_name, text, error, pid=pid)
     try:
         blob = dump(ByValuePickler, carried)[0]
         pickle.loads(blob)
     except Exception as problem:
         # It can't be pickled, or not be made again from its pickle: its text and its type's name go instead.
         note = f"{text}\n(the exception could not be pickled: {type(problem).__name__}: {problem})"
-        blob = dump(ByValuePickler, RayTaskError(function_name, note, None, pid))[0]
+        blob = dump(ByValuePickler, RayTaskError(function_name, note, None, pid=pid))[0]
         text = note
     return Failed("RayTaskError", text, blob)
 

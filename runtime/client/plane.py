@@ -179,7 +179,7 @@ class ObjectPlane:
             self._guarded.add(pin)
         # The pin is known before the owner is looked at: whoever sees the owner die sees the pin, or this sees it.
         if value.owner in self._dead_owners and value.oid not in self._known:
-            raise OwnerDiedError(f"the process that owned object {value.oid.hex()} died, and its memory with it")
+            raise OwnerDiedError.told(f"the process that owned object {value.oid.hex()} died, and its memory with it")
         view = self.segments.read_view(value.segment, value.offset, value.size, pin)
         return read_object(view, value.oid)
 

@@ -1,153 +1,101 @@
 """The exceptions that users see, under Ray's names (``raynb.exceptions``).
 
 Names, bases and the behaviour that programs rely on are Ray's: an error of a task is an instance of `RayTaskError`
-*and* of the type that the task raised, `GetTimeoutError` is a `TimeoutError`, and so on.
+*and* of the type that the task raised, `GetTimeoutError` is a `TimeoutError`, and so on. Each can be pickled, with what
+was set on it.
+
+Some of Ray's constructors take an id, a code or a cause first. What raynb itself has to say is a sentence:
+`RayError.told` makes an instance that says it, whatever the constructor asks for.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from functools import lru_cache
-from types import BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any
+from typing import Any, Self
 
-
-class RayError(Exception):
-    """Base of everything that raynb raises about remote work."""
+from raynb.runtime.messages.task_error import RayError as RayError
+from raynb.runtime.messages.task_error import RayTaskError as RayTaskError
 
 
 class RaySystemError(RayError):
-    """The runtime itself failed, not the user's code."""
+    """The runtime itself failed, not the user's code.
+
+    Attributes
+    ----------
+    client_exc
+        What failed: an exception or a sentence.
+    traceback_str : str or None
+    """
+
+    def __init__(self, client_exc: Any = "", traceback_str: str | None = None) -> None:
+        super().__init__(client_exc)
+        self.client_exc = client_exc
+        self.traceback_str = traceback_str
+
+    def __str__(self) -> str:
+        trace = f"\ntraceback: {self.traceback_str}" if self.traceback_str else ""
+        return f"System error: {self.client_exc}{trace}"
 
 
 class RpcError(RayError):
-    """A process of the cluster did not answer."""
+    """A process of the cluster did not answer.
+
+    Attributes
+    ----------
+    message : str
+    rpc_code : int or None
+        The transport's own number for the failure; raynb has none.
+    """
+
+    def __init__(self, message: str, rpc_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.rpc_code = rpc_code
 
 
 class AuthenticationError(RayError):
-    """The cluster refused the key that was presented."""
+    """The cluster refused the key that was presented.
+
+    Attributes
+    ----------
+    message : str
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class CrossLanguageError(RayError):
     """A call into another language: raynb is Python only."""
+
+    def __init__(self, ray_exception: Any) -> None:
+        super().__init__(f"an exception of another language: {ray_exception}")
 
 
 class UserCodeException(RayError):
     """Code that the user gave to the runtime (a hook, a callback) raised."""
 
 
-class RayTaskError(RayError):
-    """A task raised. Raised by ``get`` as an instance of this class and of the type of the cause.
+class TaskCancelledError(RayError):
+    """The task was cancelled.
 
     Attributes
     ----------
-    function_name : str
-        What raised.
-    traceback_str : str
-        The remote traceback, as text.
-    cause : BaseException or None
-        The exception itself, where it could be pickled.
-    pid, ip
-        Where the task ran.
+    task_id : str or None
+        In hex.
+    error_message : str or None
     """
 
-    def __init__(
-        self,
-        function_name: str,
-        traceback_str: str,
-        cause: BaseException | None = None,
-        pid: int = 0,
-        ip: str = "127.0.0.1",
-    ) -> None:
-        super().__init__(function_name, traceback_str, cause, pid, ip)
-        self.function_name = function_name
-        self.traceback_str = traceback_str
-        self.cause = cause
-        self.pid = pid
-        self.ip = ip
-
-    def __str__(self) -> str:
-        return f"{self.function_name} (pid={self.pid}, ip={self.ip})\n{self.traceback_str}".rstrip()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_task_error, (self.function_name, self.traceback_str, self.cause, self.pid, self.ip)
-
-    def as_instanceof_cause(self) -> RayTaskError:
-        """This error as an instance of its cause's type too (itself, where that can't be)."""
-        cause = self.cause
-        if cause is None or isinstance(cause, RayTaskError) or type(self) is not RayTaskError:
-            return cause if isinstance(cause, RayTaskError) else self
-        cause_type: Any = type(cause)
-        both = _both(cause_type)
-        if both is None:
-            return self
-        error = both.__new__(both, *cause.args)
-        error.args = cause.args
-        _copy_state(cause, error)
-        for name in ("function_name", "traceback_str", "cause", "pid", "ip"):
-            setattr(error, name, getattr(self, name))
-        return error
-
-
-def _rebuild_task_error(
-    function_name: str, traceback_str: str, cause: BaseException | None, pid: int, ip: str
-) -> RayTaskError:
-    return RayTaskError(function_name, traceback_str, cause, pid, ip).as_instanceof_cause()
-
-
-@lru_cache(maxsize=256)
-def _both(cause_type: type[Any]) -> type[RayTaskError] | None:
-    """A class that is `RayTaskError` and ``cause_type``, None where Python can't build one (a layout conflict, say)."""
-    if issubclass(RayTaskError, cause_type):
-        return RayTaskError
-
-    try:
-        # The base's own __init__ may ask for arguments that nobody has here: it is left out, the state is copied.
-        return type(
-            f"RayTaskError({cause_type.__name__})",
-            (RayTaskError, cause_type),
-            {
-                "__module__": RayTaskError.__module__,
-                "__init__": lambda self, *args: None,
-                "__new__": _new_exception,
-                "__str__": RayTaskError.__str__,
-                "__reduce__": RayTaskError.__reduce__,
-            },
-        )
-    except TypeError:
-        return None
-
-
-def _new_exception(cls: type[BaseException], *args: object) -> BaseException:
-    """Skip the ``__new__`` of users' classes; C-level bases (OSError, ...) need theirs."""
-    for base in cls.__mro__:
-        new = base.__dict__.get("__new__")
-        if isinstance(new, BuiltinFunctionType):
-            try:
-                made = new(cls, *args)
-            except TypeError:
-                made = new(cls)
-            assert isinstance(made, BaseException)
-            return made
-    return BaseException.__new__(cls)
-
-
-def _copy_state(source: BaseException, target: BaseException) -> None:
-    """Copy attributes, also those that C-level exceptions keep outside ``__dict__`` (errno, filename, name, value)."""
-    target.__dict__.update(getattr(source, "__dict__", {}))
-    for base in type(source).__mro__:
-        for name, member in base.__dict__.items():
-            if isinstance(member, MemberDescriptorType | GetSetDescriptorType) and not name.startswith("_"):
-                with suppress(AttributeError, TypeError):
-                    setattr(target, name, getattr(source, name))
-
-
-class TaskCancelledError(RayError):
-    """The task was cancelled."""
-
-    def __init__(self, message: str | None = None, task_id: bytes | None = None) -> None:
-        super().__init__(message or "This task or its dependency was cancelled.")
+    def __init__(self, task_id: Any = None, error_message: str | None = None) -> None:
+        which = f"Task {task_id}" if task_id else "This task or its dependency"
+        super().__init__(error_message or f"{which} was cancelled.")
         self.task_id = task_id
+        self.error_message = error_message
+
+    @classmethod
+    def told(cls, message: str) -> Self:
+        """An instance whose text is ``message``."""
+        return cls(error_message=message)
 
 
 class GetTimeoutError(RayError, TimeoutError):
@@ -159,29 +107,68 @@ class DeadlockError(RayError):
 
 
 class TaskUnschedulableError(RayError):
-    """The task can't be scheduled any more."""
+    """The task can't be scheduled any more.
+
+    Attributes
+    ----------
+    error_message : str
+        Why not.
+    """
+
+    def __init__(self, error_message: str) -> None:
+        super().__init__(error_message)
+        self.error_message = error_message
+
+    def __str__(self) -> str:
+        return f"The task is not schedulable: {self.error_message}"
 
 
 class ActorUnschedulableError(RayError):
-    """The actor can't be scheduled any more."""
+    """The actor can't be scheduled any more.
+
+    Attributes
+    ----------
+    error_message : str
+        Why not.
+    """
+
+    def __init__(self, error_message: str) -> None:
+        super().__init__(error_message)
+        self.error_message = error_message
+
+    def __str__(self) -> str:
+        return f"The actor is not schedulable: {self.error_message}"
+
+
+class _Told(RayError):
+    """An error whose only attribute is its ``message``."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class WorkerCrashedError(RayError):
     """The worker process died while it ran the task."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or "The worker died unexpectedly while it ran this task.")
+        super().__init__(
+            message or "The worker died unexpectedly while it ran this task. `raynb logs` shows its last lines."
+        )
 
 
-class NodeDiedError(RayError):
+class NodeDiedError(_Told):
     """The node that the task ran on is gone."""
 
 
 class LocalRayletDiedError(RayError):
     """This node's manager is gone, and with it the node."""
 
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or "This node's manager is gone, and with it the node. Call init() again.")
 
-class OutOfMemoryError(RayError):
+
+class OutOfMemoryError(_Told):
     """The task was stopped because the node was running out of memory."""
 
 
@@ -190,7 +177,20 @@ class OutOfDiskError(RayError):
 
 
 class RuntimeEnvSetupError(RayError):
-    """The task's or actor's ``runtime_env`` could not be set up."""
+    """The task's or actor's ``runtime_env`` could not be set up.
+
+    Attributes
+    ----------
+    error_message : str or None
+        Why not, and the log of what was tried.
+    """
+
+    def __init__(self, error_message: str | None = None) -> None:
+        super().__init__(error_message or "")
+        self.error_message = error_message
+
+    def __str__(self) -> str:
+        return f"Failed to set up runtime environment.\n{self.error_message or ''}".rstrip()
 
 
 class PendingCallsLimitExceeded(RayError):
@@ -198,7 +198,23 @@ class PendingCallsLimitExceeded(RayError):
 
 
 class UnserializableException(RayError):
-    """A task raised an exception that could not be pickled; this is its text."""
+    """A task raised an exception that can't be made again here from its pickle.
+
+    Attributes
+    ----------
+    original_stack_trace : str
+        What it said where it was raised.
+    """
+
+    def __init__(self, original_stack_trace: str) -> None:
+        super().__init__(original_stack_trace)
+        self.original_stack_trace = original_stack_trace
+
+    def __str__(self) -> str:
+        return (
+            "The exception of a task can't be unpickled here (give its class a __reduce__ that says how it is made).\n"
+            f"Original exception:\n{self.original_stack_trace}"
+        )
 
 
 class OufOfBandObjectRefSerializationException(RayError):
@@ -208,9 +224,15 @@ class OufOfBandObjectRefSerializationException(RayError):
 class TaskPlacementGroupRemoved(RayError):
     """The placement group of the task was removed."""
 
+    def __str__(self) -> str:
+        return super().__str__() or "The placement group of this task has been removed."
+
 
 class ActorPlacementGroupRemoved(RayError):
     """The placement group of the actor was removed."""
+
+    def __str__(self) -> str:
+        return super().__str__() or "The placement group of this actor has been removed."
 
 
 class RayActorError(RayError):
@@ -220,27 +242,91 @@ class RayActorError(RayError):
     ----------
     actor_id : str or None
         In hex.
+    error_msg : str
+    actor_init_failed : bool
+        It died because its constructor raised.
+    preempted : bool
+        It died because its node was taken away.
     """
 
-    def __init__(self, message: str | None = None, actor_id: str | None = None) -> None:
-        super().__init__(message or "The actor died unexpectedly before it finished this call.")
+    BASE_ERROR_MSG = "The actor experienced an error before it finished this call."
+
+    def __init__(
+        self,
+        actor_id: str | None = None,
+        error_msg: str = BASE_ERROR_MSG,
+        actor_init_failed: bool = False,
+        preempted: bool = False,
+    ) -> None:
+        super().__init__(error_msg)
         self.actor_id = actor_id
+        self.error_msg = error_msg
+        self.actor_init_failed = actor_init_failed
+        self.preempted = preempted
+
+    def __str__(self) -> str:
+        return self.error_msg
+
+    @classmethod
+    def told(cls, message: str) -> Self:
+        """An instance whose text is ``message``."""
+        error = cls.__new__(cls, message)
+        RayActorError.__init__(error, error_msg=message)
+        return error
 
 
 class ActorDiedError(RayActorError):
     """The actor is dead and won't be restarted. The message says whether this call may have run."""
 
+    BASE_ERROR_MSG = "The actor died unexpectedly before it finished this call."
+
+    def __init__(self, cause: Any = None) -> None:
+        failed_init = isinstance(cause, RayTaskError)
+        why = f"The actor died because its constructor raised.\n{cause}" if failed_init else self.BASE_ERROR_MSG
+        if cause is not None and not failed_init:
+            why = f"{why}\n{cause}"
+        super().__init__(cause.actor_id if failed_init else None, why, actor_init_failed=failed_init)
+
+    @classmethod
+    def from_task_error(cls, task_error: RayTaskError) -> Self:
+        """The death of an actor whose constructor raised this."""
+        return cls(task_error)
+
 
 class ActorUnavailableError(RayActorError):
     """The actor can't be reached now; it may come back. This call may have run."""
 
+    def __init__(self, error_message: str, actor_id: bytes | None = None) -> None:
+        hex_id = actor_id.hex() if actor_id else None
+        super().__init__(
+            hex_id, f"The actor {hex_id or ''} is unavailable: {error_message}. The call may or may not have run on it."
+        )
+
 
 class ActorAlreadyExistsError(ValueError, RayError):
-    """The name is taken in this namespace."""
+    """The name is taken in this namespace.
+
+    Attributes
+    ----------
+    error_message : str
+    """
+
+    def __init__(self, error_message: str) -> None:
+        super().__init__(error_message)
+        self.error_message = error_message
 
 
 class ActorHandleNotFoundError(ValueError, RayError):
-    """No living actor has this name."""
+    """The handle is of an actor that this cluster has never had: of an earlier one, say.
+
+    Attributes
+    ----------
+    error_message : str
+    """
+
+    def __init__(self, error_message: str) -> None:
+        super().__init__(error_message)
+        self.error_message = error_message
 
 
 class AsyncioActorExit(RayError):
@@ -253,31 +339,79 @@ class ObjectLostError(RayError):
     Attributes
     ----------
     object_ref_hex : str
+    owner_address : str
+        Of the process that owns it, as far as it is known.
+    call_site : str
+        The line that made the reference, as far as it is known.
     """
 
-    def __init__(self, message: str | None = None, object_ref_hex: str = "") -> None:
-        super().__init__(message or f"The value of object {object_ref_hex} is lost.")
+    WHY = "All copies of it are gone with their nodes, and it can't be computed again."
+
+    def __init__(self, object_ref_hex: str, owner_address: Any = None, call_site: str = "") -> None:
+        where = f" Its reference was created at: {call_site}" if call_site else ""
+        super().__init__(f"Failed to retrieve object {object_ref_hex}.{where}\n\n{self.WHY}")
         self.object_ref_hex = object_ref_hex
+        self.owner_address = owner_address
+        self.call_site = call_site
+
+    @classmethod
+    def told(cls, message: str) -> Self:
+        """An instance whose text is ``message``."""
+        error = cls("")
+        error.args = (message,)
+        return error
 
 
 class ObjectFreedError(ObjectLostError):
     """The object was freed by hand."""
 
+    WHY = "It was freed by hand, while this reference to it was still in use."
+
 
 class ObjectFetchTimedOutError(ObjectLostError):
     """The object could not be fetched in time."""
+
+    WHY = "No node that has it answered in time."
 
 
 class OwnerDiedError(ObjectLostError):
     """The process that owned the object is dead."""
 
+    WHY = "The process that owned it, which called .remote() or put(), has ended, and its objects with it."
+
 
 class ObjectReconstructionFailedError(ObjectLostError):
-    """The object was lost and could not be computed again."""
+    """The object was lost and could not be computed again.
+
+    Attributes
+    ----------
+    reason
+        A word for why not.
+    reason_message : str or None
+        The same as a sentence.
+    """
+
+    WHY = "It was lost and could not be computed again."
+
+    def __init__(
+        self,
+        object_ref_hex: str,
+        reason: Any = None,
+        reason_message: str | None = None,
+        owner_address: Any = None,
+        call_site: str = "",
+    ) -> None:
+        super().__init__(object_ref_hex, owner_address, call_site)
+        self.reason = reason
+        self.reason_message = reason_message
+        if reason_message:
+            self.args = (f"{self.args[0]} [{reason or 'UNKNOWN'}] {reason_message}",)
 
 
 class ReferenceCountingAssertionError(ObjectLostError, AssertionError):
     """The object was freed while a reference to it was still in use: an error of raynb's."""
+
+    WHY = "It was freed while a reference to it was still in use, which is an error of raynb's: please report it."
 
 
 class ObjectStoreFullError(RayError):
@@ -313,9 +447,15 @@ class RayDirectTransportError(RaySystemError):
 
 
 def error_class(kind: str) -> type[Exception]:
-    """The class that a `Failed` names; `RaySystemError` for a name that is not known."""
+    """The class of this name; `RaySystemError` for a name that is not known."""
     found = globals().get(kind)
     if isinstance(found, type) and issubclass(found, Exception):
         return found
     builtin = {"KeyError": KeyError, "ValueError": ValueError, "TypeError": TypeError, "RuntimeError": RuntimeError}
     return builtin.get(kind, RaySystemError)
+
+
+def make_error(kind: str, message: str) -> Exception:
+    """The exception that a `Failed` stands for."""
+    found = error_class(kind)
+    return found.told(message) if issubclass(found, RayError) else found(message)
