@@ -376,3 +376,8 @@ def handle_from_reply(data: bytes) -> ActorHandle:
         None,
         known.get("max_task_retries", 0),
     )
+
+
+def unkept(handle: ActorHandle) -> ActorHandle:
+    """Another handle to the same actor, which does not keep it alive."""
+    return ActorHandle(handle._actor_id, handle._class_name, handle._methods, None, handle._max_task_retries)

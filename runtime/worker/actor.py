@@ -214,6 +214,8 @@ class ActorRunner:
                 return
             self._ended = True
         client = self.runner.client
+        # The results of earlier calls go first: a caller that hears of the end before them takes those calls for lost.
+        self.runner.flush()
         client.post(Outgoing(client.gcs, KillActor(self.start.actor_id, True, "exited")))
         self.runner.leaving = True
 

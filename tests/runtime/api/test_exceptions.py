@@ -159,7 +159,7 @@ def test_an_exception_made_without_a_word_still_says_something(errors: Any, name
 
 
 def test_the_error_of_a_task_is_of_its_causes_type_too(errors: Any) -> None:
-    error = errors.RayTaskError("f", "line 1", KeyError("missing"), pid=7, ip="10.0.0.1").as_instanceof_cause()
+    error: Any = errors.RayTaskError("f", "line 1", KeyError("missing"), pid=7, ip="10.0.0.1").as_instanceof_cause()
     assert isinstance(error, KeyError)
     assert isinstance(error, errors.RayTaskError)
     assert error.args == ("missing",)
