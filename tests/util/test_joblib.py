@@ -8,7 +8,6 @@ import os
 import time
 from typing import Any
 
-import joblib
 import numpy
 import pytest
 from sklearn.datasets import load_iris
@@ -19,6 +18,8 @@ from sklearn.svm import SVC
 from tests.support import module
 from tests.support.cluster import CPUS
 from tests.support.module import Ray
+
+joblib: Any = importlib.import_module("joblib")  # says nothing about its types
 
 
 @pytest.fixture(autouse=True)

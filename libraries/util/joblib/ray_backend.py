@@ -34,7 +34,7 @@ class RayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] 
         self._options = dict(ray_remote_args or {})
         self._executor: RayExecutor | None = None
 
-    def effective_n_jobs(self, n_jobs: int | None) -> int:
+    def effective_n_jobs(self, n_jobs: int | None) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         """How many batches run at once: ``n_jobs``, or with -1 as many as the cluster has CPUs, with -2 one less."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
@@ -45,7 +45,9 @@ class RayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] 
         connect()
         return max(1, int(cluster_resources().get("CPU", 1)) + 1 + n_jobs)
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **kwargs: Any) -> int:
+    def configure(  # pyright: ignore[reportIncompatibleMethodOverride]  # joblib's has no types
+        self, n_jobs: int = 1, parallel: Any = None, **kwargs: Any
+    ) -> int:
         """Get ready for one `joblib.Parallel`."""
         self.parallel = parallel
         self._executor = RayExecutor(**self._options)

@@ -163,7 +163,7 @@ def test_the_error_of_a_task_is_of_its_causes_type_too(errors: Any) -> None:
     assert isinstance(error, KeyError)
     assert isinstance(error, errors.RayTaskError)
     assert error.args == ("missing",)
-    assert isinstance(error.cause, KeyError)
+    assert isinstance(error.cause, KeyError)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_an_actors_death_in_its_constructor_tells_what_the_constructor_raised(errors: Any) -> None:
