@@ -109,6 +109,7 @@ class ClusterInfo(Struct, kw_only=True, frozen=True):
     redis_address: str = ""
     state_store: str = ""
     store_prefix: str = ""
+    spill_prefix: str = ""
     resources: dict[str, float] = {}
     driver_pid: int = 0
     hostname: str = ""

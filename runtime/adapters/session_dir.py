@@ -158,7 +158,7 @@ def create_session(tempdir: str | None = None, *, shared_memory: Path = SHARED_M
     root = private_directory(_root_with_short_paths(tempdir))
     for _ in range(_TRIES):
         path = root / secrets.token_hex(6)
-        lock_fd = _make_locked(path)
+        lock_fd = make_locked(path)
         if lock_fd is None:
             continue
         session = Session(path, [lock_fd], shared_memory)
@@ -262,7 +262,7 @@ def _root_with_short_paths(tempdir: str | None) -> Path:
     )
 
 
-def _make_locked(path: Path) -> int | None:
+def make_locked(path: Path) -> int | None:
     """Make a directory and lock it; None if a sweeper came between the two."""
     try:
         os.mkdir(path, 0o700)

@@ -20,6 +20,7 @@ import threading
 from typing import NamedTuple
 
 from raynb.runtime.codec.pinned import address_of, pinned_view
+from raynb.runtime.messages.objects import is_spilled
 from raynb.runtime.messages.sizes import size_text
 
 SHM_DIR = "/dev/shm"
@@ -164,11 +165,14 @@ class SegmentMap:
     Parameters
     ----------
     prefix : str
-        As in `segment_path`.
+        As in `segment_path`, of the segments in memory.
+    spill_prefix : str
+        Of those on disk.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, spill_prefix: str = "") -> None:
         self._prefix = prefix
+        self._spill_prefix = spill_prefix
         self._lock = threading.Lock()
         self._readers: dict[str, Mapping] = {}
         self._writers: dict[str, Mapping] = {}
@@ -227,7 +231,8 @@ class SegmentMap:
         with self._lock:
             mapping = mappings.get(segment)
             if mapping is None:
-                mapping = mappings[segment] = Mapping(segment_path(self._prefix, segment), writable)
+                prefix = self._spill_prefix if is_spilled(segment) else self._prefix
+                mapping = mappings[segment] = Mapping(segment_path(prefix, segment), writable)
             return mapping
 
     def sweep(self) -> int:

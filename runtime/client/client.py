@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from raynb.runtime.adapters.shared_memory import SegmentMap
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.client import futures
 from raynb.runtime.client.arguments import LargeArguments
@@ -117,7 +118,7 @@ class Client:
         self.plane = ObjectPlane(
             config,
             node_manager,
-            joined.store_prefix,
+            SegmentMap(joined.store_prefix, joined.spill_prefix),
             self.host.inbox,
             lambda to, message, late: self.ask(to, message, on_late=late),
             self.drop,

@@ -88,7 +88,7 @@ class ObjectPlane:
         self,
         config: Config,
         node_manager: str,
-        store_prefix: str,
+        segments: SegmentMap,
         inbox: deque[object],
         ask: Callable[[str, Message, Callable[[Message], None]], Message],
         drop: Callable[[bytes], object],
@@ -100,7 +100,7 @@ class ObjectPlane:
         self._drop = drop
         self._lock = threading.Lock()
         self._store = ClientStore(config)
-        self.segments = SegmentMap(store_prefix)
+        self.segments = segments
         self._known = known
         self._guarded: weakref.WeakSet[Pin] = weakref.WeakSet()
         self._dead_owners: set[str] = set()

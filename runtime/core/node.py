@@ -182,7 +182,7 @@ class NodeMachine:
             effects += self.store.handle(ClientJoined(sender, message.pid, f"{message.kind} {message.token}"), now)
         reply = NodeJoined(
             me.node_id, worker_id, me.gcs, me.session, me.store_prefix, to_amounts(self.leases.total),
-            self._config.inline_limit_bytes, error,
+            self._config.inline_limit_bytes, error, me.spill_prefix,
         )  # fmt: skip
         return [*effects, Send(sender, reply)]
 
@@ -447,7 +447,8 @@ class NodeMachine:
     @property
     def idle(self) -> bool:
         """Nothing waits for anything: ticks may come less often."""
-        return self.reports.registered and self.pool.settled and not self.leases.any_waiting
+        anybody = self.leases.any_waiting or self.store.waiting(0.0)
+        return self.reports.registered and self.pool.settled and not anybody
 
     def _stop(self, reason: str) -> list[Any]:
         """Nothing is handled after this."""

@@ -26,6 +26,7 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     gcs: str
     session: str
     store_prefix: str
+    spill_prefix: str = ""
     pid: int
     hostname: str
     ip: str

@@ -18,8 +18,9 @@ them may be lost, and nobody else would ever free what only those told of.
 
 **A dead owner.** See `raynb.runtime.core.store_orphans`.
 
-**A full store.** Requests wait up to ``Config.store_full_timeout_s`` and are served in order of arrival. One that can't
-be met is passed by others that can, but not for longer than `PASSING_S`: from then on what is freed is kept for it.
+**A full store.** What memory has no room for goes to disk, where there is one (`raynb.runtime.core.store_spill`). Else
+requests wait up to ``Config.store_full_timeout_s`` and are served in order of arrival. One that can't be met is passed
+by others that can, but not for longer than `PASSING_S`: from then on what is freed is kept for it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from raynb.runtime.core.store_effects import (
 from raynb.runtime.core.store_growth import Growth, pages
 from raynb.runtime.core.store_index import BadSealError, Grant, StoreIndex
 from raynb.runtime.core.store_orphans import Orphans
+from raynb.runtime.core.store_spill import Spill
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.objects import (
     AddBorrowers,
@@ -59,6 +61,7 @@ from raynb.runtime.messages.objects import (
     SealedObject,
     SealObjects,
     StillHeld,
+    is_spilled,
 )
 from raynb.runtime.messages.sizes import size_text
 
@@ -114,12 +117,15 @@ class StoreMachine:
         All segments together are never larger.
     config : Config
         The cluster's limits.
+    spills : bool
+        Whether there is a disk for what does not fit.
     """
 
-    def __init__(self, capacity_bytes: int, config: Config) -> None:
+    def __init__(self, capacity_bytes: int, config: Config, *, spills: bool = False) -> None:
         self._timeout_s = config.store_full_timeout_s
         self.index = StoreIndex()
         self.growth = Growth(self.index.allocator, capacity_bytes, config)
+        self.spill = Spill(self.index.disk, config, enabled=spills)
         self.orphans = Orphans()
         self._clients: dict[str, _Client] = {}
         self._waiting: dict[tuple[str, int], _Waiting] = {}
@@ -212,7 +218,7 @@ class StoreMachine:
         if client is None or message.size <= 0:
             why = "only processes of this node can store here" if client is None else "a size must be positive"
             self._effects.append(Send(sender, ExtentRefused(message.request, why)))
-        elif pages(size) > self.growth.capacity_bytes:
+        elif self._is_too_large(size) and not self.spill.enabled:
             self._effects.append(Send(sender, ExtentRefused(message.request, self._too_large(size))))
         elif message.request in client.grants.values():
             # Asked again: the answer must have been lost.
@@ -225,20 +231,39 @@ class StoreMachine:
         """Meet what can be met of the requests that wait."""
         served = []
         for key, waiting in self._waiting.items():
-            grant = self.index.grant(waiting.client, waiting.size)
+            grant = self._grant(waiting, now)
             if grant is not None:
                 served.append(key)
                 self._clients[waiting.client].grants[grant.number] = waiting.request
-                self.growth.used(grant.segment, grant.size)
                 self._tell_grant(grant, waiting.request)
                 continue
-            self._effects += self.growth.for_request(waiting.size, now)
             if now - waiting.since >= PASSING_S:
                 break
         for key in served:
             del self._waiting[key]
         if served:
             self._effects += self.growth.ahead()
+
+    def _is_too_large(self, size: int) -> bool:
+        return pages(size) > self.growth.capacity_bytes
+
+    def _grant(self, waiting: _Waiting, now: float) -> Grant | None:
+        """Memory if there is some, else disk; else more of that is on its way."""
+        grant = self.index.grant(waiting.client, waiting.size)
+        if grant is not None:
+            self.growth.used(grant.segment, grant.size)
+            return grant
+        more = self.growth.for_request(waiting.size, now)
+        self._effects += more
+        coming = more or self.growth.making is not None
+        if coming or not self.spill.may_take(now - waiting.since, too_large=self._is_too_large(waiting.size)):
+            return None
+        grant = self.index.grant(waiting.client, waiting.size, on_disk=True)
+        if grant is not None:
+            self.spill.used(grant.segment)
+        else:
+            self._effects += self.spill.for_request(waiting.size, now)
+        return grant
 
     def _tell_grant(self, grant: Grant, request: int) -> None:
         granted = ExtentGranted(request, grant.number, grant.segment, grant.offset, grant.size)
@@ -265,12 +290,16 @@ class StoreMachine:
                 self._effects.append(Send(waiting.client, refused))
         if not self._waiting:
             self._effects += self.growth.give_back(now)
+            self._effects += self.spill.give_back(now)
+
+    def _maker(self, segment: str) -> Growth | Spill:
+        return self.spill if is_spilled(segment) else self.growth
 
     def _segment_ready(self, event: SegmentReady, now: float) -> None:
-        self.growth.ready(event.name, event.size)
+        self._maker(event.name).ready(event.name, event.size)
 
     def _segment_failed(self, event: SegmentFailed, now: float) -> None:
-        self.growth.failed(event.name, event.reason, now)
+        self._maker(event.name).failed(event.name, event.reason, now)
 
     # -- objects
 
@@ -353,9 +382,11 @@ class StoreMachine:
     # -- what people see
 
     def usage(self) -> dict[str, int]:
-        """Counts and bytes. ``used_bytes``: objects and what clients hold to make more."""
+        """Counts and bytes. ``used_bytes``: memory of objects and of what clients hold to make more; ``spilled_bytes``:
+        the same on disk."""
         return {
             "used_bytes": self.index.used_bytes,
+            "spilled_bytes": self.index.spilled_bytes,
             "capacity_bytes": self.growth.capacity_bytes,
             "segment_bytes": self.index.allocator.total_bytes,
             "objects": self.index.object_count,
@@ -411,6 +442,8 @@ class StoreMachine:
         ]
         if self.growth.failure:
             lines.append(f"It could not grow: {self.growth.failure}.")
+        elif self.spill.failure:
+            lines.append(f"Nothing could be put on disk: {self.spill.failure}.")
         elif room >= size:
             lines.append(f"{size_text(room)} are free, but not in one piece.")
         lines.append("Who holds most:")

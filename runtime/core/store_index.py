@@ -21,7 +21,7 @@ from itertools import count
 from msgspec import Struct
 
 from raynb.runtime.core.store_allocator import Allocator, aligned
-from raynb.runtime.messages.objects import SealedObject
+from raynb.runtime.messages.objects import SealedObject, is_spilled
 
 
 class BadSealError(ValueError):
@@ -77,6 +77,8 @@ class StoreIndex:
 
     def __init__(self) -> None:
         self.allocator = Allocator()
+        """Of what is in memory."""
+        self.disk = Allocator()
         self.grants: dict[int, Grant] = {}
         """Open ones, the oldest first."""
         self.objects: dict[bytes, Entry] = {}
@@ -92,12 +94,20 @@ class StoreIndex:
 
     @property
     def used_bytes(self) -> int:
-        """Of objects and of the rests of open grants."""
+        """Memory of objects and of the rests of open grants."""
         return self.allocator.total_bytes - self.allocator.free_bytes
 
-    def grant(self, client: str, size: int) -> Grant | None:
-        """Grant ``size`` bytes in a row; None if there are none."""
-        found = self.allocator.allocate(size)
+    @property
+    def spilled_bytes(self) -> int:
+        """The same, of what is on disk."""
+        return self.disk.total_bytes - self.disk.free_bytes
+
+    def _allocator_of(self, segment: str) -> Allocator:
+        return self.disk if is_spilled(segment) else self.allocator
+
+    def grant(self, client: str, size: int, *, on_disk: bool = False) -> Grant | None:
+        """Grant ``size`` bytes in a row, in memory or on disk; None if there are none."""
+        found = (self.disk if on_disk else self.allocator).allocate(size)
         if found is None:
             return None
         self.last_grant = self._next_grant()
@@ -148,7 +158,7 @@ class StoreIndex:
                 owned.pop(oid, None)
                 if not owned:
                     del self.by_owner[entry.owner]
-            self.allocator.release(entry.segment, entry.offset, entry.size)
+            self._allocator_of(entry.segment).release(entry.segment, entry.offset, entry.size)
             freed += entry.size
             self._count(entry, -1)
             entry = entry.twin
@@ -158,8 +168,9 @@ class StoreIndex:
         """Close a grant. Returns how many bytes are free again: all in which no object was made."""
         grant = self.grants.pop(number)
         at = grant.offset
+        allocator = self._allocator_of(grant.segment)
         for begin, end in [*grant.taken, (grant.offset + grant.size,) * 2]:
-            self.allocator.release(grant.segment, at, begin - at)
+            allocator.release(grant.segment, at, begin - at)
             at = end
         return grant.rest_bytes
 
@@ -189,8 +200,11 @@ class StoreIndex:
 
     def check(self) -> None:
         """Assert that every byte is accounted for once."""
-        self.allocator.check()
-        ranges = [(found.segment, found.offset, found.size) for found in self.allocator.free_ranges()]
+        ranges: list[tuple[str, int, int]] = []
+        for allocator in (self.allocator, self.disk):
+            allocator.check()
+            ranges += [(found.segment, found.offset, found.size) for found in allocator.free_ranges()]
+        segments = self.allocator.segments | self.disk.segments
         ranges += [(entry.segment, entry.offset, entry.size) for entry in self.entries()]
         for number, grant in self.grants.items():
             assert number == grant.number <= self.last_grant
@@ -202,11 +216,11 @@ class StoreIndex:
                     ranges.append((grant.segment, at, begin - at))
                 at = end
         ranges.sort()
-        covered = dict.fromkeys(self.allocator.segments, 0)
+        covered = dict.fromkeys(segments, 0)
         for segment, offset, size in ranges:
             assert covered[segment] == offset, f"{segment}: {covered[segment]}..{offset} is lost or used twice"
             covered[segment] = offset + size
-        assert covered == self.allocator.segments
+        assert covered == segments
         sizes = [entry.size for entry in self.entries()]
         assert (self.object_bytes, self.object_count) == (sum(sizes), len(sizes))
         assert sum(group.size for group in self._groups.values()) == self.object_bytes

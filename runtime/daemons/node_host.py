@@ -22,6 +22,7 @@ from raynb.runtime.adapters.launch import ClusterInfo, LaunchReport, read_cluste
 from raynb.runtime.adapters.processes import Process, reap_orphans
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.shared_memory import store_capacity
+from raynb.runtime.adapters.spill_place import spill_place
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.node import NodeMachine
@@ -78,9 +79,13 @@ class NodeHost:
             parts.address, options.config.message_limit_bytes, lambda peer, why: say("warning", f"{peer}: {why}")
         )
         parts.watch(self._transport, self._transport.wake)
+        self._disk = spill_place(parts.session, options.config)
+        if self._disk.note:
+            self._say_to_all(self._disk.note)
         self._identity = me = self._describe()
-        store = StoreMachine(int(me.resources["object_store_memory"]), options.config)
-        self._store = StoreHost(me.store_prefix, parts.post)
+        capacity = int(me.resources["object_store_memory"])
+        store = StoreMachine(capacity, options.config, spills=bool(self._disk.prefix))
+        self._store = StoreHost(me.store_prefix, self._disk, parts.post)
         self.machine = NodeMachine(me, options.config, store)
         self._meter = machine_limits.CpuMeter()
         self._look_at_memory = 0.0
@@ -99,8 +104,7 @@ class NodeHost:
             wanted, fraction = options.object_store_memory, 1.0
         home = store_capacity(fraction, wanted, str(self._parts.session.path))
         if home.note:
-            say("warning", home.note)
-            self._notes.append(home.note)
+            self._say_to_all(home.note)
         prefix = self._parts.session.segment_prefix
         if home.directory != "/dev/shm":
             prefix = f"{home.directory}/{prefix}"
@@ -122,6 +126,7 @@ class NodeHost:
             gcs=self._parts.head.address,
             session=self._parts.session.name,
             store_prefix=prefix,
+            spill_prefix=self._disk.prefix,
             pid=os.getpid(),
             hostname=socket.gethostname(),
             ip=NODE_IP,
@@ -134,6 +139,11 @@ class NodeHost:
             started=time.time(),
             started_at=time.monotonic(),
         )
+
+    def _say_to_all(self, note: str) -> None:
+        """To the log, and to whoever starts the cluster."""
+        say("warning", note)
+        self._notes.append(note)
 
     # -- the loop
 
@@ -323,6 +333,7 @@ class NodeHost:
             redis_address=self._parts.head.store_address,
             state_store=self._parts.head.store_kind,
             store_prefix=me.store_prefix,
+            spill_prefix=me.spill_prefix,
             resources=me.resources,
             driver_pid=options.driver_pid,
             hostname=me.hostname,

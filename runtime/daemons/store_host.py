@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from raynb.runtime.adapters.shared_memory import Segment, SegmentMap
+from raynb.runtime.adapters.spill_place import SpillPlace
 from raynb.runtime.core.store_effects import (
     DropSegment,
     ExtentWalked,
@@ -20,6 +21,7 @@ from raynb.runtime.core.store_effects import (
     SegmentReady,
     WalkExtent,
 )
+from raynb.runtime.messages.objects import is_spilled
 
 StoreWork = GrowStore | DropSegment | WalkExtent
 
@@ -31,12 +33,15 @@ class StoreHost:
     ----------
     prefix : str
         Of the segments' names.
+    disk : SpillPlace
+        For those on disk.
     post
         Takes the events that happen; called from the thread.
     """
 
-    def __init__(self, prefix: str, post: Callable[[Any], None]) -> None:
+    def __init__(self, prefix: str, disk: SpillPlace, post: Callable[[Any], None]) -> None:
         self._prefix = prefix
+        self._disk = disk
         self._post = post
         self._segments: dict[str, Segment] = {}
         self._work: SimpleQueue[StoreWork | None] = SimpleQueue()
@@ -60,6 +65,7 @@ class StoreHost:
         for segment in list(self._segments.values()):
             segment.unlink()
         self._segments.clear()
+        self._disk.remove()
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
@@ -71,10 +77,14 @@ class StoreHost:
                 self._post(self._walk(work))
 
     def _grow(self, work: GrowStore) -> None:
+        prefix = self._prefix
         try:
-            self._segments[work.name] = Segment.create(self._prefix, work.name, work.size)
+            if is_spilled(work.name):
+                prefix = self._disk.prefix
+                self._disk.prepare(work.size)
+            self._segments[work.name] = Segment.create(prefix, work.name, work.size)
         except OSError as error:
-            self._post(SegmentFailed(work.name, f"{error.strerror or error} ({self._prefix})"))
+            self._post(SegmentFailed(work.name, f"{error.strerror or error} ({prefix})"))
         else:
             self._post(SegmentReady(work.name, work.size))
 
@@ -82,7 +92,7 @@ class StoreHost:
         # Seldom needed, and it loads the codec.
         from raynb.runtime.codec.layout import walk_extent
 
-        segments = SegmentMap(self._prefix)
+        segments = SegmentMap(self._prefix, self._disk.prefix)
         try:
             view = segments.read_view(work.segment, work.offset, work.size)
             return ExtentWalked(work.grant, list(walk_extent(view, work.grant, base=work.offset)))

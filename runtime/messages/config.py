@@ -44,6 +44,11 @@ class Config(Struct, frozen=True, kw_only=True):
     own_extent_bytes: int = 1024 * 1024
     """An object of this size or larger gets a grant of its own."""
     store_full_timeout_s: float = 10.0
+    spill_directory: str = ""
+    """Where objects go that memory has no room for; empty: to the session's folder, if that is on a disk; ``off``:
+    nowhere, so that a full store is an error."""
+    spill_disk_fraction: float = 0.95
+    """The disk is filled no further than this (Ray's local_fs_capacity_threshold)."""
 
     # Memory
     memory_usage_threshold: float = 0.9

@@ -71,6 +71,8 @@ class NodeJoined(Struct, array_like=True, gc=False, tag=51):
     inline_limit_bytes: int
     error: str = ""
     """Not empty: joining is refused, and why (versions of Python or of the protocol that differ, say)."""
+    spill_prefix: str = ""
+    """The path at which those on disk begin; empty: there are none."""
 
 
 class LeaveNode(Struct, array_like=True, gc=False, tag=52):

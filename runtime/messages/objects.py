@@ -15,6 +15,14 @@ from msgspec import Struct
 
 from raynb.runtime.messages.values import Value
 
+SPILL_PREFIX = "spill-"
+"""How the names of segments begin that are on disk."""
+
+
+def is_spilled(segment: str) -> bool:
+    """Whether this segment is on disk."""
+    return segment.startswith(SPILL_PREFIX)
+
 
 class PullObjects(Struct, array_like=True, gc=False, tag=30):
     """Borrower -> owner: send these values, now or once they are there. Idempotent; repeated while the wait lasts."""

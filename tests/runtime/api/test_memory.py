@@ -27,8 +27,9 @@ pytestmark = pytest.mark.usefixtures("raynb_only")
 
 @pytest.fixture(scope="module")
 def cluster(bare_ray: Ray) -> Iterator[Any]:
-    """A cluster with little memory for objects."""
-    with cluster_of(bare_ray, num_cpus=2, object_store_memory=CAPACITY) as context:
+    """A cluster with little memory for objects, and no disk for them."""
+    off = {"spill_directory": "off"}
+    with cluster_of(bare_ray, num_cpus=2, object_store_memory=CAPACITY, _system_config=off) as context:
         yield context
 
 

@@ -25,8 +25,9 @@ STORE_BYTES = 64 * 1024 * 1024
 
 @pytest.fixture(scope="module")
 def cluster(bare_ray: Ray) -> Iterator[Any]:
-    """Two CPUs, one `special`, a small store."""
-    with cluster_of(bare_ray, num_cpus=2, resources={"special": 1}, object_store_memory=STORE_BYTES) as context:
+    """Two CPUs, one `special`, a small store without a disk."""
+    store = {"object_store_memory": STORE_BYTES, "_system_config": {"spill_directory": "off"}}
+    with cluster_of(bare_ray, num_cpus=2, resources={"special": 1}, **store) as context:
         yield context
 
 
