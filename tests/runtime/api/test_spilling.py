@@ -41,9 +41,9 @@ def test_more_than_memory_holds_is_put_and_read_again(ray: Any) -> None:
     refs = [ray.put(array(number)) for number in range(20)]
     assert spilled() >= 130 * MB
     assert files() and all(path.stat().st_mode & 0o777 == 0o600 for path in files())
-    for number, ref in enumerate(refs):
-        assert (ray.get(ref) == number).all()
-    del refs, ref
+    for number in range(20):
+        assert (ray.get(refs[number]) == number).all()
+    del refs
     wait_until(lambda: spilled() == 0 and not files(), 20, "disk is free again")
 
 
