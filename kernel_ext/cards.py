@@ -17,6 +17,7 @@ from raynb.runtime.api.functions import RemoteFunction
 from raynb.runtime.client import refs
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.client.why import Why
+from raynb.runtime.codec.kinds import kind_of
 from raynb.runtime.messages.errors import RayError
 from raynb.runtime.messages.ids import PUT_INDEX_BASE, index_of
 from raynb.runtime.messages.values import Failed, Stored
@@ -118,26 +119,18 @@ def _of_ref(ref: ObjectRef[Any]) -> Card:
         ("in shared memory", value.size) if isinstance(value, Stored) else ("in this process", len(value.data))
     )
     facts = [f"{amounts.size(size)} {place}"]
-    if size <= LOOKED_INTO_BYTES_MAX or (entry is not None and "array" in entry.note):
+    if isinstance(value, Stored) and value.kind is not None:
+        facts.insert(0, str(value.kind))
+    elif size <= LOOKED_INTO_BYTES_MAX:
         with suppress(Exception):  # a value that can't be unpickled here is still there
             facts.insert(0, _shape(client.load(value)))
-    elif entry is not None and entry.note:
-        facts.insert(0, entry.note)
     return Card(title, READY, "ready", facts)
 
 
 def _shape(value: Any) -> str:
-    kind = type(value)
-    name = kind.__name__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__name__}"
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        dtype = getattr(value, "dtype", "")
-        return f"{name} {tuple(shape)} {dtype}".rstrip()
     if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
-        return f"{name}: {_short(repr(value))}"
-    with suppress(TypeError):
-        return f"{name} of {len(value):,}"
-    return name
+        return f"{type(value).__name__}: {_short(repr(value))}"
+    return str(kind_of(value))
 
 
 def _of_actor(handle: ActorHandle) -> Card:

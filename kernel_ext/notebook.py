@@ -22,7 +22,7 @@ from raynb.reprs import LiveCards, install, uninstall
 from raynb.runtime.api import failures, session
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
-from raynb.runtime.core.inbox import CancelCell
+from raynb.runtime.core.inbox import CancelCell, HeldBy
 from raynb.runtime.messages.tasks import OutputLine
 from raynb.stops import Stops
 from raynb.traceback import SHOWN_HERE, show_error
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 CELLS_MAX = 1000
 """Cell runs whose output can still be placed; what comes for older ones goes to the cell that runs now."""
+
+NAMED_ITEMS_MAX = 20_000
+"""So many variables and items of containers are looked at after each cell; that takes some milliseconds."""
 
 _UNUSED_SIGNAL = signal.SIGURG
 """One that nobody sends, and that does nothing by default."""
@@ -95,6 +98,19 @@ class CellLink:
         interrupted = result is None or isinstance(result.error_in_exec, KeyboardInterrupt | asyncio.CancelledError)
         if interrupted and refs.connected() and self._setting("cancel_on_interrupt"):
             refs.current().post(CancelCell(self.token))
+        if refs.connected():
+            self._tell_names(refs.current())
+
+    def _tell_names(self, client: Client) -> None:
+        """Say which names hold which objects: panels show that also while the next cell keeps the kernel busy."""
+        if not client.machine.objects.entries:
+            return
+        from raynb.magics.history import History
+        from raynb.magics.holders import held_by
+
+        with contextlib.suppress(Exception):  # of a user's object: a proxy's `__class__` may do anything
+            names = held_by(self.shell.user_ns, client, History(self.shell), items_max=NAMED_ITEMS_MAX)
+            client.post(HeldBy(names))
 
     def _moved_on(self) -> int:
         """As the cell shows that loads the extension, if one does."""

@@ -20,6 +20,7 @@ from traitlets import Bool
 
 if TYPE_CHECKING:
     from raynb.magics.cluster import ClusterCommands
+    from raynb.magics.history import History
     from raynb.magics.remote import RemoteCells
     from raynb.magics.screen import Screen
     from raynb.magics.source import CellSource
@@ -112,6 +113,12 @@ class IPythonSession:
     def namespace(self) -> dict[str, Any]:
         namespace: dict[str, Any] = self._shell.user_ns
         return namespace
+
+    @property
+    def history(self) -> History:
+        from raynb.magics.history import History
+
+        return History(self._shell)
 
     @property
     def key(self) -> str:

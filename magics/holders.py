@@ -10,9 +10,13 @@ import re
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import FunctionType
 from typing import Any
 
-from raynb.runtime.api.actors import ActorHandle
+from raynb.magics.history import History
+from raynb.runtime.api.actors import ActorClass, ActorHandle
+from raynb.runtime.api.functions import RemoteFunction
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.refs import ObjectRef
@@ -23,6 +27,7 @@ ITEMS_MAX = 10_000
 
 COLUMNS_MAX = 1000
 _SEQUENCES = (list, tuple, deque, set, frozenset)
+_CONTAINERS = (dict, *_SEQUENCES)
 _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[ido]h|__\w+__|In|Out|exit|quit|get_ipython")
 
 
@@ -49,15 +54,63 @@ def with_items(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield (f"{name}[{place}]" if ordered else name), item
 
 
-def held_by(namespace: Mapping[str, Any], client: Client) -> dict[bytes, list[str]]:
-    """By object: the names that hold it, in the order of the namespace."""
-    places = _Places(client)
-    found: dict[bytes, dict[str, None]] = {}
-    for name, value in users_names(namespace):
+class Holdings:
+    """Tells which objects a value of the notebook holds, as of now."""
+
+    def __init__(self, client: Client) -> None:
+        self._places = _Places(client)
+
+    def itself(self, value: Any) -> list[bytes]:
+        """The objects that a value stands for: one for a reference or an array, none for a container."""
+        return list(_objects_of(value, self._places))
+
+    def of(self, value: Any) -> list[bytes]:
+        """Also what is in it, if it is a container, or what goes with it, if it is a function."""
+        return [oid for _, oid in self.named("", value)]
+
+    def named(self, name: str, value: Any) -> Iterator[tuple[str, bytes]]:
+        """The same, by name."""
         for full, item in with_items(name, value):
-            for oid in _objects_of(item, places):
-                found.setdefault(oid, {})[full] = None
+            for oid in _objects_of(item, self._places):
+                yield full, oid
+        for item in _enclosed(value):
+            for oid in _objects_of(item, self._places):
+                yield f"{name} (its closure)", oid
+
+
+def held_by(
+    namespace: Mapping[str, Any], client: Client, history: History | None = None, *, items_max: int = 1_000_000
+) -> dict[bytes, list[str]]:
+    """By object: the names that hold it, in the order of the namespace; of ``history`` only what has no other name.
+
+    Looks at ``items_max`` values at most.
+    """
+    holdings = Holdings(client)
+    found: dict[bytes, dict[str, None]] = {}
+    left = items_max
+    for name, value in users_names(namespace):
+        left -= 1 + (len(value) if isinstance(value, _CONTAINERS) else 0)
+        if left < 0:
+            break
+        for full, oid in holdings.named(name, value):
+            found.setdefault(oid, {})[full] = None
+    for name, value in history.held() if history is not None else ():
+        for _, oid in holdings.named(name, value):
+            if found.setdefault(oid, {name: None}).keys() <= {name}:
+                found[oid][name] = None
     return {oid: list(names) for oid, names in found.items()}
+
+
+def _enclosed(value: Any) -> Iterator[Any]:
+    """What a function keeps for its calls: variables of the function around it, defaults, what was packed with it."""
+    if isinstance(value, RemoteFunction | ActorClass):
+        yield from value._held
+        value = value._function if isinstance(value, RemoteFunction) else None
+    if isinstance(value, FunctionType):
+        yield from value.__defaults__ or ()
+        for cell in value.__closure__ or ():
+            with suppress(ValueError):  # not assigned yet
+                yield cell.cell_contents
 
 
 def stored_sizes(client: Client) -> dict[bytes, int]:

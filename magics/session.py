@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
+from raynb.magics.history import History
 from raynb.magics.screen import Screen
 from raynb.magics.source import CellSource
 
@@ -16,6 +17,11 @@ class Session(Protocol):
     @property
     def namespace(self) -> dict[str, Any]:
         """The notebook's globals."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What the notebook keeps beside its variables."""
         ...
 
     @property

@@ -24,6 +24,7 @@ HOMES = {
     "tasks": "raynb.magics.commands.tasks",
     "actors": "raynb.magics.commands.actors",
     "objects": "raynb.magics.commands.objects",
+    "free": "raynb.magics.commands.free",
     "why": "raynb.magics.commands.why",
     "graph": "raynb.magics.commands.graph",
     "timeline": "raynb.magics.commands.timeline",

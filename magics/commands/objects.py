@@ -16,6 +16,7 @@ from raynb.runtime.api.cluster import object_store_usage, query
 from raynb.runtime.client.client import Client
 from raynb.runtime.messages.ids import PUT_INDEX_BASE, TASK_ID_BYTES, index_of
 from raynb.runtime.messages.sizes import size_text
+from raynb.runtime.messages.values import ValueKind
 
 LIMIT_MAX = 10_000
 NAMES_SHOWN = 4
@@ -46,7 +47,7 @@ def objects(options: ObjectsOptions, session: Session) -> Table:
     if options.limit > LIMIT_MAX:
         raise OptionError(f"--limit is at most {LIMIT_MAX}")
     client = need_cluster()
-    names = held_by(session.namespace, client)
+    names = held_by(session.namespace, client, session.history)
     page = query("objects", limit=LIMIT_MAX if options.unnamed else options.limit, detail=True)
     found: list[dict[str, Any]] = page["rows"]
     if options.unnamed:
@@ -85,7 +86,7 @@ def _row(
     return [
         ", ".join(holders[:NAMES_SHOWN]) + more,
         short_task(row["object_id"]) + (f".{index}" if not put and index > 1 else ""),
-        "(an actor)" if actor else row["value_type"] or (row["call_site"] if put else ""),
+        "(an actor)" if actor else _kind(row),
         size(row["object_size"]),
         "" if actor else row["state"],
         "put" if put else _site(task),
@@ -94,6 +95,11 @@ def _row(
         row["borrowers"] or "",
         owner,
     ]
+
+
+def _kind(row: dict[str, Any]) -> str:
+    shape = row["value_shape"]
+    return str(ValueKind(row["value_type"], None if shape is None else tuple(shape), row["value_dtype"]))
 
 
 def _site(task: dict[str, Any] | None) -> str:

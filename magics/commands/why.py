@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from raynb.magics.amounts import size
 from raynb.magics.arguments import Options, option
 from raynb.magics.connected import has_value, need_cluster
+from raynb.magics.history import History
 from raynb.magics.holders import held_by, stored_sizes
 from raynb.magics.session import Session
 from raynb.magics.table import Table
@@ -36,12 +37,12 @@ class WhyOptions(Options):
     )
 
 
-def with_names(found: Why, client: Client, namespace: Mapping[str, Any]) -> Why:
+def with_names(found: Why, client: Client, namespace: Mapping[str, Any], history: History | None = None) -> Why:
     """Where the store is full: which names of the notebook hold most of it."""
     if found.kind != "store":
         return found
     sizes = stored_sizes(client)
-    names = held_by(namespace, client)
+    names = held_by(namespace, client, history)
     held = sorted(((sizes[oid], holders) for oid, holders in names.items() if oid in sizes), reverse=True)
     shown = [f"{', '.join(holders[:NAMES_SHOWN])} ({size(bytes)})" for bytes, holders in held[:NAMES_SHOWN]]
     return replace(found, fix=f"Here {'; '.join(shown)} hold most. {found.fix}") if shown else found
@@ -56,7 +57,7 @@ def why(options: WhyOptions, session: Session) -> Why | Table:
         oid, owner = target.objects[0] if target.objects else (b"", "")
         return inquiry.actor(target.actor_id, oid, owner)
     if len(target.objects) == 1:
-        return with_names(inquiry.object(*target.objects[0]), client, session.namespace)
+        return with_names(inquiry.object(*target.objects[0]), client, session.namespace, session.history)
     settled = {oid for oid, _ in target.objects if has_value(client, oid)}
     asked = [place for place in target.objects if place[0] not in settled][:EACH_MAX]
     reasons: dict[str, list[Why]] = {}

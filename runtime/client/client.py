@@ -26,6 +26,7 @@ from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.project import ProjectWatch
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import pack_call
+from raynb.runtime.codec.kinds import kind_of, kind_of_packed
 from raynb.runtime.codec.values import PICKLE, Packed, pack
 from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.inbox import Answer, Ask, CancelObject, Outgoing, PutValue, StopWaiting, WaitFor
@@ -46,7 +47,7 @@ from raynb.runtime.messages.ids import (
 from raynb.runtime.messages.node import NodeJoined
 from raynb.runtime.messages.objects import OwnerGone
 from raynb.runtime.messages.tasks import ContextDef
-from raynb.runtime.messages.values import Failed, Inline, Value
+from raynb.runtime.messages.values import Failed, Inline, Value, ValueKind
 
 if TYPE_CHECKING:
     import asyncio
@@ -101,6 +102,7 @@ class Client:
             config, self.address, node_manager, joined.gcs, wall_offset_s=time.time() - time.monotonic()
         )
         self.machine.recorder.node_id = joined.node_id
+        self.machine.rows.kind_of = kind_of_packed
         self.host = ClientHost(
             transport,
             self.machine,
@@ -234,15 +236,17 @@ class Client:
 
     def put(self, value: object, note: str = "") -> ObjectRef[Any]:
         """Make an object of a value."""
-        return self.put_packed(pack(value), note or type(value).__name__)
+        packed = pack(value)
+        kind = kind_of(value) if packed.nbytes > self._inline_limit else None
+        return self.put_packed(packed, note or type(value).__name__, kind)
 
-    def put_packed(self, packed: Packed, note: str) -> ObjectRef[Any]:
+    def put_packed(self, packed: Packed, note: str, kind: ValueKind | None = None) -> ObjectRef[Any]:
         oid = self.next_task_id() + _PUT_SUFFIX
         stored: Value
         if packed.nbytes <= self._inline_limit:
             stored = packed.inline()
         else:
-            stored = self.plane.write(packed, oid, self.address, note)
+            stored = self.plane.write(packed, oid, self.address, note, kind)
         self.post(PutValue(oid, stored, note))
         return ObjectRef(oid, self.address, self.drop)
 

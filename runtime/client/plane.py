@@ -23,7 +23,7 @@ from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import ObjectStoreFullError, OwnerDiedError
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
-from raynb.runtime.messages.values import Inline, Stored
+from raynb.runtime.messages.values import Inline, Stored, ValueKind
 
 
 class Pin:
@@ -105,7 +105,7 @@ class ObjectPlane:
         self._guarded: weakref.WeakSet[Pin] = weakref.WeakSet()
         self._dead_owners: set[str] = set()
 
-    def write(self, packed: Packed, oid: bytes, owner: str, note: str = "") -> Stored:
+    def write(self, packed: Packed, oid: bytes, owner: str, note: str = "", kind: ValueKind | None = None) -> Stored:
         """Put a packed value into shared memory.
 
         Raises
@@ -129,7 +129,7 @@ class ObjectPlane:
         with self._lock:
             self._store.written(place, oid, owner, note)
             self._tell()
-        return Stored(oid, owner, self._node_manager, place.segment, place.offset, size, packed.refs)
+        return Stored(oid, owner, self._node_manager, place.segment, place.offset, size, packed.refs, kind)
 
     def _allocate(self, size: int, note: str) -> Place:
         with self._lock:

@@ -45,7 +45,7 @@ from raynb.runtime.core.inbox import (
     WaitFor,
     WaitForItem,
 )
-from raynb.runtime.core.object_rows import report
+from raynb.runtime.core.object_rows import OwnRows
 from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.requests import Requests
@@ -81,6 +81,7 @@ class ClientMachine:
         self.gcs = gcs_address
         self.objects = Ownership(address, node_manager)
         self.failed = FailedTasks(self.objects)
+        self.rows = OwnRows(self.objects.entries, self.failed.uses)
         self.story = Story()
         self.recorder = Recorder(config, wall_offset_s)
         self.scheduler = Scheduler(
@@ -127,7 +128,7 @@ class ClientMachine:
             Ask: self._ask,
             AskWhy: lambda item, now: self._effects.append(answer_here(self, item, now)),
             StopAsking: lambda item, now: self.requests.forget(item.answer),
-            **self.failed.handlers,
+            **(self.failed.handlers | self.recorder.names.handlers),
         }
 
     def _message_handlers(self) -> dict[type, Callable[[str, Any, float], None]]:
@@ -156,9 +157,7 @@ class ClientMachine:
             node.ProcessDied: self._on_process_died,
             gcs.ActorState: lambda sender, message, now: self._effects.extend(self.creations.on_state(message, now)),
             gcs.Reply: self._on_answer,
-            events.ReportObjects: lambda sender, message, now: self._effects.append(
-                report(sender, message, self.objects.entries, self.failed.uses)
-            ),
+            events.ReportObjects: lambda sender, message, now: self._effects.append(self.rows.report(sender, message)),
             why.WhyObject: lambda sender, message, now: self._effects.append(
                 Send(sender, answer(self, message.request, message.oid, now))
             ),
@@ -433,9 +432,9 @@ class ClientMachine:
     def flush_events(self, now: float) -> None:
         """Send the rows that have gathered to the event hub, with the next effects."""
         self._flushed_at = now
-        rows = self.recorder.flush(running(self.scheduler, self.actors))
-        if rows is not None and not self.lost:
-            self._effects.append(Send(self.gcs, rows))
+        for message in self.recorder.flush(running(self.scheduler, self.actors)):
+            if not self.lost:
+                self._effects.append(Send(self.gcs, message))
 
     @property
     def idle(self) -> bool:

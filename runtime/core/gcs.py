@@ -49,6 +49,7 @@ from raynb.runtime.core.gcs_queries import Queries
 from raynb.runtime.core.gcs_requests import Requests
 from raynb.runtime.core.live_view import LiveView
 from raynb.runtime.core.membership import Membership, Node
+from raynb.runtime.core.notebook_names import NotebookNames
 from raynb.runtime.core.screen_views import make_view
 from raynb.runtime.core.screens import ScreenKey, Screens
 from raynb.runtime.core.views import Page
@@ -113,6 +114,7 @@ class GcsMachine:
         world = _World(self.members, self.jobs)
         self.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
         self.events = EventTable(config.hub_tasks_max)
+        self.names = NotebookNames()
         self.queries = Queries(self, self.requests)
         self.screens = Screens(self._view, self._act, cluster, version)
         self._changes = 0
@@ -146,6 +148,7 @@ class GcsMachine:
             gcs.ScreenRequest: self._on_screen,
             gcs.Shutdown: self._on_shutdown,
             events.TaskRows: self._on_task_rows,
+            events.ObjectNames: lambda sender, m, _: self.names.take(sender, m),
             events.ObjectRows: lambda sender, m, _: self.queries.report(sender, m),
         }
 
@@ -410,6 +413,7 @@ class GcsMachine:
                 break
             del self._dying[address]
             self.events.client_died(address, reason, self._wall(now))
+            self.names.client_died(address)
             if gone:
                 effects.append(ForgetPeer(address))
         return effects

@@ -22,6 +22,7 @@ from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.gcs_journal import Effects
 from raynb.runtime.core.gcs_requests import Requests, refusal
 from raynb.runtime.core.membership import Membership
+from raynb.runtime.core.notebook_names import NotebookNames
 from raynb.runtime.core.task_views import OBJECT_FIELDS, object_row, summary_page, task_page
 from raynb.runtime.core.timeline import timeline_page
 from raynb.runtime.core.views import (
@@ -65,6 +66,7 @@ class Tables(Protocol):
     jobs: JobTable
     actors: ActorTable
     events: EventTable
+    names: NotebookNames
 
 
 @dataclass(slots=True)
@@ -153,7 +155,17 @@ class Queries:
 
     @staticmethod
     def object_fields() -> tuple[str, ...]:
-        more = ("state", "value_type", "local_references", "pending_tasks", "borrowers", "failed_tasks")
+        more = (
+            "state",
+            "value_type",
+            "value_shape",
+            "value_dtype",
+            "held_by",
+            "local_references",
+            "pending_tasks",
+            "borrowers",
+            "failed_tasks",
+        )
         return (*OBJECT_FIELDS, *more)
 
     def table_rows(self, table: str) -> tuple[list[Row], tuple[str, ...]]:
@@ -192,8 +204,8 @@ class Queries:
         kind = "DRIVER" if driver is not None else "WORKER"
         pid = message.pid or (driver.pid if driver is not None else self._tables.members.pid_of(sender))
         ip = self._tables.members.ip_of(sender)
-        events = self._tables.events
-        entry.rows += [object_row(row, events, pid, kind, ip) for row in message.rows]
+        events, names = self._tables.events, self._tables.names.of
+        entry.rows += [object_row(row, events, pid, kind, ip, names(row.oid)) for row in message.rows]
         entry.total += message.total
         return [] if entry.waiting else self._finish(message.request)
 

@@ -36,6 +36,12 @@ class PutValue(Struct, frozen=True, gc=False):
     note: str = ""
 
 
+class HeldBy(Struct, frozen=True, gc=False):
+    """By object: the names of this process's notebook that hold it, as of the end of a cell."""
+
+    names: dict[bytes, list[str]]
+
+
 class WaitFor(Struct, frozen=True, gc=False):
     """Wake the waiter when enough of these have settled."""
 
@@ -159,6 +165,7 @@ __all__ = [
     "CancelObject",
     "CloseStream",
     "HandOff",
+    "HeldBy",
     "Inbox",
     "KillByHandle",
     "NodeManagerDied",

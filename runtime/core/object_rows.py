@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import nlargest
 
 from raynb.runtime.core.effects import Send
+from raynb.runtime.core.failed_tasks import size_of
 from raynb.runtime.core.ownership import Entry
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
-from raynb.runtime.messages.values import Inline, Stored
+from raynb.runtime.messages.values import Inline, Stored, ValueKind
 
 Failures = Callable[[bytes], int]
 """How many failed tasks an object is kept for (`FailedTasks.uses`)."""
 
 
-def report(sender: str, message: ReportObjects, entries: dict[bytes, Entry], failures: Failures) -> Send:
-    """The answer to the GCS."""
-    rows, total = largest(entries, message.limit, failures)
-    return Send(sender, ObjectRows(message.request, rows, total, 0))
+class OwnRows:
+    """Makes the rows of one process."""
 
+    def __init__(self, entries: dict[bytes, Entry], failures: Failures) -> None:
+        self._entries = entries
+        self._failures = failures
+        self.kind_of: Callable[[Inline], ValueKind | None] = lambda value: None
+        """Tells what a small value is; the core itself reads no pickles."""
 
-def largest(entries: dict[bytes, Entry], limit: int, failures: Failures) -> tuple[list[ObjectRow], int]:
-    """Rows of the largest objects that this process owns, and how many it owns in all."""
-    rows = [row_of(oid, entry, failures(oid)) for oid, entry in entries.items() if not entry.owner]
-    rows.sort(key=lambda row: -row.size)
-    return rows[:limit], len(rows)
+    def report(self, sender: str, message: ReportObjects) -> Send:
+        """The answer to the GCS: the largest objects that this process owns, and how many it owns in all."""
+        owned = [(oid, entry) for oid, entry in self._entries.items() if not entry.owner]
+        largest = nlargest(message.limit, owned, key=lambda each: size_of(each[1].value))
+        return Send(sender, ObjectRows(message.request, [self.row(*each) for each in largest], len(owned), 0))
 
-
-def row_of(oid: bytes, entry: Entry, failures: int) -> ObjectRow:
-    """An owned object as the state API shows it."""
-    value = entry.value
-    size = 0
-    state = "PENDING"
-    if type(value) is Inline:
-        size, state = len(value.data) + sum(map(len, value.buffers or ())), "READY"
-    elif type(value) is Stored:
-        size, state = value.size, "STORED"
-    elif value is not None:
-        state = "FAILED"
-    # All failures that keep an object share one pin.
-    tasks = entry.pins - (failures > 0)
-    return ObjectRow(oid, size, state, entry.local, tasks, len(entry.borrowers or ()), entry.note, failures=failures)
+    def row(self, oid: bytes, entry: Entry) -> ObjectRow:
+        """An owned object as the state API shows it."""
+        value, kind, state = entry.value, None, "PENDING"
+        if type(value) is Inline:
+            state, kind = "READY", self.kind_of(value)
+        elif type(value) is Stored:
+            state, kind = "STORED", value.kind
+        elif value is not None:
+            state = "FAILED"
+        failures = self._failures(oid)
+        return ObjectRow(
+            oid,
+            size_of(value),
+            state,
+            entry.local,
+            entry.pins - (failures > 0),  # all failures that keep an object share one pin
+            len(entry.borrowers or ()),
+            entry.function.call_site if entry.function is not None else "",
+            kind or (ValueKind(entry.note) if entry.note else None),
+            failures,
+        )

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from raynb.runtime.core.notebook_names import ToldNames
 from raynb.runtime.core.task import DONE, QUEUED, Function, Task
 from raynb.runtime.messages import events
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.events import NameDef, TaskRows, WorkerDef
+from raynb.runtime.messages.events import NameDef, ObjectNames, TaskRows, WorkerDef
 from raynb.runtime.messages.gcs import ActorProcess
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Inline, Stored
@@ -66,13 +67,14 @@ class Recorder:
         self._new_workers: list[WorkerDef] = []
         self._new_names: list[NameDef] = []
         self._reported_running: set[tuple[bytes, int]] = set()
+        self.names = ToldNames()
         self.dropped = 0
         self.node_id = b""
 
     @property
     def pending(self) -> bool:
         """Whether there is something to flush."""
-        return bool(self._touched or self._rows or self._fresh)
+        return bool(self._touched or self._rows or self._fresh or self.names.pending)
 
     def _calls_of(self, task: Task) -> Calls:
         function, cell = task.function, task.context.cell
@@ -177,6 +179,7 @@ class Recorder:
         """The hub was restarted: it knows no names and no workers any more."""
         self._new_names = [calls.definition() for calls in self._calls.values()]
         self._workers.clear()
+        self.names.again()
         self._touched.update((calls.number, calls) for calls in self._calls.values())
 
     def _snapshot(self, task: Task, state: int) -> None:
@@ -201,8 +204,12 @@ class Recorder:
             )
         )
 
-    def flush(self, runs: Iterable[Task]) -> TaskRows | None:
-        """What has changed since the last flush, None if nothing has; ``runs`` is what runs just now."""
+    def flush(self, runs: Iterable[Task]) -> list[TaskRows | ObjectNames]:
+        """What is to be told of what has changed since the last flush; ``runs`` is what runs just now."""
+        told: tuple[TaskRows | ObjectNames | None, ...] = (self._task_rows(runs), self.names.take())
+        return [message for message in told if message is not None]
+
+    def _task_rows(self, runs: Iterable[Task]) -> TaskRows | None:
         for task in self._fresh:
             if task.state is not DONE:
                 waiting = events.PENDING_ARGS_AVAIL if task.missing else events.PENDING_NODE_ASSIGNMENT

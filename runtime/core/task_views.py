@@ -290,8 +290,8 @@ OBJECT_FIELDS: Final = (
 )
 
 
-def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip: str) -> Row:
-    """Ray's ObjectState of an object in its owner's table."""
+def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip: str, held_by: list[str]) -> Row:
+    """Ray's ObjectState of an object in its owner's table; ``held_by`` are the notebook's names of it."""
     if row.local:
         reference = "LOCAL_REFERENCE"
     elif row.tasks:
@@ -309,7 +309,10 @@ def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip
         "pid": pid,
         "ip": ip,
         "state": row.state,
-        "value_type": row.type,
+        "value_type": row.kind.type if row.kind is not None else "",
+        "value_shape": row.kind.shape if row.kind is not None else None,
+        "value_dtype": row.kind.dtype if row.kind is not None else "",
+        "held_by": held_by,
         "local_references": row.local,
         "pending_tasks": row.tasks,
         "borrowers": row.borrowers,

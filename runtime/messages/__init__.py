@@ -80,6 +80,7 @@ Message = (
     | gcs.ScreenTold
     | events.TaskRows
     | events.ObjectRows
+    | events.ObjectNames
     | events.ReportObjects
     | events.SendNames
     | why.WhyObject

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from raynb.runtime.messages.values import ValueKind
+
 #: Values of ``TaskRows.state``; the names are those of Ray's state API.
 TASK_STATES = (
     "PENDING_ARGS_AVAIL",
@@ -107,7 +109,7 @@ class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
     tasks: int
     borrowers: int
     call_site: str = ""
-    type: str = ""
+    kind: ValueKind | None = None
     failures: int = 0
 
 
@@ -118,6 +120,21 @@ class ObjectRows(Struct, array_like=True, gc=False, tag=111):
     rows: list[ObjectRow]
     total: int
     pid: int
+
+
+class ObjectNames(Struct, array_like=True, gc=False, tag=114):
+    """Driver -> GCS's event hub, after a cell: which names of its notebook hold an object.
+
+    Attributes
+    ----------
+    changed
+        (object, its names from now on); no names: nothing of the notebook holds it any more.
+    reset
+        Everything that was told before is void.
+    """
+
+    changed: list[tuple[bytes, list[str]]]
+    reset: bool = False
 
 
 class SendNames(Struct, array_like=True, gc=False, tag=113):

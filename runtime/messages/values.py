@@ -16,6 +16,33 @@ class RefInfo(Struct, array_like=True, frozen=True, gc=False):
     owner: str
 
 
+class ValueKind(Struct, array_like=True, frozen=True, gc=False):
+    """What a value is, for people.
+
+    Attributes
+    ----------
+    type
+        With its package, but for builtins: ``numpy.ndarray``, ``list``.
+    shape
+        Of an array or a table (rows, columns); (length,) of a container or a text. None where there is none, or it
+        isn't known.
+    dtype
+        Of an array.
+    """
+
+    type: str
+    shape: tuple[int, ...] | None = None
+    dtype: str = ""
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return self.type
+        if len(self.shape) == 1 and not self.dtype:
+            return f"{self.type} of {self.shape[0]:,}"
+        shown = f"({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"
+        return f"{self.type} {shown} {self.dtype}".rstrip()
+
+
 class Inline(Struct, array_like=True, frozen=True, gc=False, tag=0):
     """A small value, complete.
 
@@ -40,6 +67,8 @@ class Stored(Struct, array_like=True, frozen=True, gc=False, tag=1):
         Name of the segment, without the session's prefix.
     offset, size
         Where the extent lies in the segment, in bytes, header included.
+    kind
+        What it is, as its writer saw it; None where nobody said.
     """
 
     oid: bytes
@@ -49,6 +78,7 @@ class Stored(Struct, array_like=True, frozen=True, gc=False, tag=1):
     offset: int
     size: int
     refs: list[RefInfo] | None = None
+    kind: ValueKind | None = None
 
 
 class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.failures import from_exception
+from raynb.runtime.codec.kinds import kind_of
 from raynb.runtime.codec.values import Packed, pack
 from raynb.runtime.core.executor import Job
 from raynb.runtime.core.inbox import HandOff
@@ -63,11 +64,12 @@ class Outcome:
             self._client.post(HandOff(job.sender, job.spec.seq, packed.refs))
         if packed.nbytes <= self._inline_limit:
             return packed.inline()
-        return self._store(job, index, packed, type(value).__name__)
+        return self._store(job, index, packed, value)
 
-    def _store(self, job: Job, index: int, packed: Packed, note: str) -> Value:
+    def _store(self, job: Job, index: int, packed: Packed, value: Any) -> Value:
         oid = object_id(job.spec.task_id, index)
-        return self._client.plane.write(packed, oid, job.sender, f"{note} from {job.spec.name or job.function.name}")
+        note = f"{type(value).__name__} from {job.spec.name or job.function.name}"
+        return self._client.plane.write(packed, oid, job.sender, note, kind_of(value))
 
     def pack_own(self, job: Job, index: int, value: Any) -> Value:
         """A value whose references are all to the submitter's own objects."""

@@ -33,8 +33,8 @@ class Source:
         return task
 
     def flush(self, *runs: Task) -> TaskRows:
-        rows = self.recorder.flush(runs)
-        assert rows is not None
+        (rows,) = self.recorder.flush(runs)
+        assert isinstance(rows, TaskRows)
         return rows
 
 
@@ -71,7 +71,7 @@ def test_what_runs_is_told_once(source: Source) -> None:
     rows = source.flush(first)
     running = [at for at, state in enumerate(rows.states) if TASK_STATES[state] == TASK_STATES[RUNNING]]
     assert [rows.ids[24 * at : 24 * at + 24] for at in running] == [first.id]
-    assert source.recorder.flush([first]) is None
+    assert source.recorder.flush([first]) == []
 
 
 def test_an_actors_calls_and_its_creation_are_in_the_lane_of_its_process(source: Source) -> None:

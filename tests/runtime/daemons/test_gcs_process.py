@@ -31,6 +31,7 @@ from raynb.runtime.messages.gcs import (
     WatchActor,
 )
 from raynb.runtime.messages.node import AreAlive, KillWorker, ProcessDied, StartActor
+from raynb.runtime.messages.values import ValueKind
 from tests.runtime.daemons.gcs_stand_ins import JOB, NODE, PATIENCE_S, Cluster, actor_id, running
 from tests.support.waiting import wait_until
 
@@ -323,7 +324,9 @@ def test_objects_come_from_their_owners_and_a_silent_one_delays_nobody_for_long(
     asker.send(query)
     report = driver.wait(ReportObjects)
     oid = bytes(20) + JOB + (1).to_bytes(4, "little")
-    driver.send(ObjectRows(report.request, [ObjectRow(oid, 800, "STORED", 1, 0, 0, "x.py:1", "ndarray")], 1, 99))
+    driver.send(
+        ObjectRows(report.request, [ObjectRow(oid, 800, "STORED", 1, 0, 0, "x.py:1", ValueKind("ndarray"))], 1, 99)
+    )
     reply = asker.wait(Reply, timeout_s=4)
     page = msgspec.msgpack.decode(reply.data)
     assert page["unanswered"] == 1 and page["total"] == 1

@@ -1,0 +1,93 @@
+"""Which names of a notebook hold which objects: what its kernel tells after each cell, and what the event hub keeps.
+
+Rules
+-----
+1. A kernel says what it has found as a whole (`HeldBy`); only what differs from what was sent before goes to the hub.
+2. At most `OBJECTS_MAX` objects of one notebook have names, those that were found first, and each `NAMES_MAX`.
+3. A hub that was restarted asks for names again, and gets all of them.
+4. Names of a process that has ended are forgotten: a kernel that is gone holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from raynb.runtime.core.inbox import HeldBy
+from raynb.runtime.messages.events import ObjectNames
+
+OBJECTS_MAX: Final = 5_000
+NAMES_MAX: Final = 8
+NAME_CHARS_MAX: Final = 100
+
+
+class ToldNames:
+    """The kernel's side: what the hub knows, and what it has to be told."""
+
+    def __init__(self) -> None:
+        self._held: dict[bytes, list[str]] = {}
+        self._told = self._held
+        self._reset = False
+        self.handlers: dict[type, Callable[[Any, float], None]] = {HeldBy: lambda item, now: self.set(item)}
+
+    def set(self, found: HeldBy) -> None:
+        """What the notebook holds by now."""
+        self._held = {oid: _bounded(names) for oid, names in islice(found.names.items(), OBJECTS_MAX)}
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to tell."""
+        return self._reset or self._held is not self._told
+
+    def take(self) -> ObjectNames | None:
+        """What is to be told; the hub is taken to know it from now on."""
+        reset, self._reset = self._reset, False
+        before = {} if reset else self._told
+        after = self._held
+        self._told = after
+        changed = [(oid, names) for oid, names in after.items() if before.get(oid) != names]
+        changed += [(oid, []) for oid in before if oid not in after]
+        return ObjectNames(changed, reset) if changed or reset else None
+
+    def again(self) -> None:
+        """The hub knows nothing any more."""
+        self._reset = bool(self._held)
+
+
+def _bounded(names: list[str]) -> list[str]:
+    shown = [name if len(name) <= NAME_CHARS_MAX else f"{name[: NAME_CHARS_MAX - 1]}…" for name in names[:NAMES_MAX]]
+    return [*shown, f"{len(names) - NAMES_MAX} more"] if len(names) > NAMES_MAX else shown
+
+
+class NotebookNames:
+    """The event hub's side: the names of all notebooks."""
+
+    def __init__(self) -> None:
+        self._by_client: dict[str, dict[bytes, list[str]]] = {}
+
+    def take(self, sender: str, message: ObjectNames) -> list[Any]:
+        """A kernel tells what has changed; no effects follow."""
+        mine = self._by_client.setdefault(sender, {})
+        if message.reset:
+            mine.clear()
+        for oid, names in message.changed:
+            if not names:
+                mine.pop(oid, None)
+            elif oid in mine or len(mine) < OBJECTS_MAX:
+                mine[oid] = _bounded(names)
+        if not mine:
+            del self._by_client[sender]
+        return []
+
+    def of(self, oid: bytes) -> list[str]:
+        """Who holds an object, as of each notebook's last cell."""
+        return [name for mine in self._by_client.values() for name in mine.get(oid, ())]
+
+    def client_died(self, sender: str) -> None:
+        """See rule 4."""
+        self._by_client.pop(sender, None)
+
+    def statistics(self) -> Mapping[str, int]:
+        """Counts for tests."""
+        return {"notebooks": len(self._by_client), "named": sum(map(len, self._by_client.values()))}

@@ -1,0 +1,68 @@
+"""Which names of a notebook hold an object: what its kernel tells, and what the hub keeps of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from raynb.runtime.core.inbox import HeldBy
+from raynb.runtime.core.notebook_names import NAMES_MAX, OBJECTS_MAX, NotebookNames, ToldNames
+from raynb.runtime.messages.events import ObjectNames
+
+X, Y = b"x" * 28, b"y" * 28
+
+
+@pytest.fixture
+def told() -> ToldNames:
+    return ToldNames()
+
+
+def take(told: ToldNames) -> ObjectNames:
+    message = told.take()
+    assert message is not None
+    return message
+
+
+def test_only_what_has_changed_is_told(told: ToldNames) -> None:
+    assert not told.pending and told.take() is None
+    told.set(HeldBy({X: ["df"], Y: ["parts[0]"]}))
+    assert told.pending
+    assert take(told) == ObjectNames([(X, ["df"]), (Y, ["parts[0]"])])
+    told.set(HeldBy({X: ["df"], Y: ["parts[0]"]}))
+    assert told.take() is None and not told.pending
+    told.set(HeldBy({X: ["df", "Out[7]"]}))
+    assert take(told) == ObjectNames([(X, ["df", "Out[7]"]), (Y, [])])
+
+
+def test_a_hub_that_was_restarted_is_told_everything(told: ToldNames) -> None:
+    told.set(HeldBy({X: ["df"]}))
+    take(told)
+    told.again()
+    assert told.pending
+    assert take(told) == ObjectNames([(X, ["df"])], reset=True)
+    assert told.take() is None
+
+
+def test_it_is_bounded(told: ToldNames) -> None:
+    many = [f"parts[{n}]" for n in range(NAMES_MAX + 3)]
+    told.set(HeldBy({n.to_bytes(28, "big"): many for n in range(OBJECTS_MAX + 1)}))
+    message = take(told)
+    assert len(message.changed) == OBJECTS_MAX
+    assert message.changed[0][1] == [*many[:NAMES_MAX], "3 more"]
+    told.set(HeldBy({X: ["v" * 1000]}))
+    ((_, (name,)),) = [each for each in take(told).changed if each[1]]
+    assert len(name) <= 100
+
+
+def test_the_hub_knows_names_of_all_notebooks_until_they_end() -> None:
+    names = NotebookNames()
+    names.take("one", ObjectNames([(X, ["df"]), (Y, ["other"])]))
+    names.take("two", ObjectNames([(X, ["mine"])]))
+    assert names.of(X) == ["df", "mine"]
+    names.take("one", ObjectNames([(X, ["df", "Out[1]"]), (Y, [])]))
+    assert names.of(X) == ["df", "Out[1]", "mine"] and names.of(Y) == []
+    names.client_died("one")
+    assert names.of(X) == ["mine"]
+    names.take("two", ObjectNames([(Y, ["new"])], reset=True))
+    assert names.of(X) == [] and names.of(Y) == ["new"]
+    names.take("two", ObjectNames([(Y, [])]))
+    assert names.statistics() == {"notebooks": 0, "named": 0}
