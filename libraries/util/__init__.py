@@ -7,33 +7,70 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raynb.runtime.api.named_objects import list_named_objects
-    from raynb.util import actor_group, joblib, multiprocessing, queue, state
+    from raynb.util import (
+        actor_group,
+        actor_pool,
+        check_serialize,
+        debug,
+        joblib,
+        multiprocessing,
+        queue,
+        scheduling_strategies,
+        state,
+    )
     from raynb.util.actor_pool import ActorPool
+    from raynb.util.check_serialize import inspect_serializability
+    from raynb.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
     from raynb.util.executor import RayExecutor
     from raynb.util.helpers import as_completed, map_unordered
     from raynb.util.named_actors import list_named_actors
+    from raynb.util.node_address import get_node_ip_address
 
 _HOMES = {
     "ActorPool": "raynb.util.actor_pool",
     "RayExecutor": "raynb.util.executor",
     "as_completed": "raynb.util.helpers",
+    "disable_log_once_globally": "raynb.util.debug",
+    "enable_periodic_logging": "raynb.util.debug",
+    "get_node_ip_address": "raynb.util.node_address",
+    "inspect_serializability": "raynb.util.check_serialize",
     "list_named_actors": "raynb.util.named_actors",
     "list_named_objects": "raynb.runtime.api.named_objects",
+    "log_once": "raynb.util.debug",
     "map_unordered": "raynb.util.helpers",
 }
-_MODULES = {name: f"raynb.util.{name}" for name in ("actor_group", "joblib", "multiprocessing", "queue", "state")}
+_MODULES = (
+    "actor_group",
+    "actor_pool",
+    "check_serialize",
+    "debug",
+    "joblib",
+    "multiprocessing",
+    "queue",
+    "scheduling_strategies",
+    "state",
+)
 
 __all__ = [
     "ActorPool",
     "RayExecutor",
     "actor_group",
+    "actor_pool",
     "as_completed",
+    "check_serialize",
+    "debug",
+    "disable_log_once_globally",
+    "enable_periodic_logging",
+    "get_node_ip_address",
+    "inspect_serializability",
     "joblib",
     "list_named_actors",
     "list_named_objects",
+    "log_once",
     "map_unordered",
     "multiprocessing",
     "queue",
+    "scheduling_strategies",
     "state",
 ]
 
@@ -42,5 +79,5 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
+        return importlib.import_module(f"raynb.util.{name}")
     raise AttributeError(f"module 'raynb.util' has no attribute {name!r}")

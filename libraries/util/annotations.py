@@ -1,0 +1,52 @@
+"""Decorators by which Ray's own libraries mark what is public: they note it, and change nothing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+
+class RayDeprecationWarning(DeprecationWarning):
+    """Something that was marked as deprecated is used."""
+
+
+def _marking(kind: str) -> Callable[..., Any]:
+    def decorator(*args: Any, **options: Any) -> Any:
+        if len(args) == 1 and not options and callable(args[0]):
+            return _mark(args[0], kind)
+        return lambda thing: _mark(thing, kind)
+
+    return decorator
+
+
+def _mark(thing: Any, kind: str) -> Any:
+    thing._annotated, thing._annotated_type = thing.__name__, kind
+    return thing
+
+
+PublicAPI = _marking("PublicAPI")
+DeveloperAPI = _marking("DeveloperAPI")
+
+
+def Deprecated(*args: Any, message: str = "", warning: bool = False) -> Any:
+    """Mark as deprecated; with ``warning`` each call warns with the message."""
+
+    def decorate(thing: Any) -> Any:
+        if not warning:
+            return _mark(thing, "Deprecated")
+        text = f"{thing.__name__} is deprecated. {message}".rstrip()
+        target = thing.__init__ if isinstance(thing, type) else thing
+
+        @wraps(target)
+        def warned(*call_args: Any, **kwargs: Any) -> Any:
+            warnings.warn(text, RayDeprecationWarning, stacklevel=2)
+            return target(*call_args, **kwargs)
+
+        if isinstance(thing, type):
+            thing.__init__ = warned  # type: ignore[misc]
+            return _mark(thing, "Deprecated")
+        return _mark(warned, "Deprecated")
+
+    return decorate(args[0]) if len(args) == 1 and callable(args[0]) else decorate
