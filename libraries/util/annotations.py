@@ -37,7 +37,8 @@ def Deprecated(*args: Any, message: str = "", warning: bool = False) -> Any:
         if not warning:
             return _mark(thing, "Deprecated")
         text = f"{thing.__name__} is deprecated. {message}".rstrip()
-        target = thing.__init__ if isinstance(thing, type) else thing
+        kind = isinstance(thing, type)
+        target: Any = getattr(thing, "__init__") if kind else thing  # noqa: B009 - some class's, not that of `type`
 
         @wraps(target)
         def warned(*call_args: Any, **kwargs: Any) -> Any:
@@ -45,7 +46,7 @@ def Deprecated(*args: Any, message: str = "", warning: bool = False) -> Any:
             return target(*call_args, **kwargs)
 
         if isinstance(thing, type):
-            thing.__init__ = warned  # type: ignore[misc]
+            setattr(thing, "__init__", warned)  # noqa: B010 - see above
             return _mark(thing, "Deprecated")
         return _mark(warned, "Deprecated")
 

@@ -60,6 +60,8 @@ class _Search:
             for step, part in islice(parts(value), PARTS_MAX):
                 if id(part) in self.seen or failure(part) is None:
                     continue
+                if culpable and not _QUOTED.search(step):
+                    continue  # the same by another way: an object's state has its attributes once more
                 culpable = True
                 if len(self.failures) >= FAILURES_MAX:
                     break
