@@ -62,6 +62,10 @@ class PretendedHub:
     subscribed: dict[int, dict[str, Any]] = field(default_factory=dict)
     seqs: dict[int, int] = field(default_factory=dict)
     refusing: str = ""
+    silent: bool = False
+    """Nothing has happened yet."""
+    span_ms: float = 120.0
+    """The shortest span of the timeline."""
     functions: list[tuple[str, str, int, float, tuple[str, ...]]] = field(default_factory=lambda: list(FUNCTIONS))
 
     def attach(self, page: Page) -> None:
@@ -191,11 +195,13 @@ class PretendedHub:
         spans: dict[str, list[Any]] = {
             key: [] for key in ("lane", "start", "duration_ms", "name", "state", "count", "task")
         }
+        if self.silent:
+            lanes = []
         for lane in range(len(lanes)):
             at, k = BEGAN_MS + 37 * lane, 0
             while at < last:
                 name = (k * 7 + lane * 3) % len(names) if lane < 6 else 5
-                long = 120 + 260 * abs(math.sin(k * 1.7 + lane))
+                long = self.span_ms * (1 + 2.2 * abs(math.sin(k * 1.7 + lane)))
                 if at + long > start and at < end:
                     for key, value in zip(
                         spans,
@@ -205,7 +211,7 @@ class PretendedHub:
                             long,
                             name,
                             5 if (k + lane) % 61 == 7 else 4,
-                            1 + (k % 5) * 3,
+                            1 + (k + lane) % 3 // 2 * 6,
                             f"{k:040x}{lane:08x}",
                         ),
                         strict=True,

@@ -3,10 +3,11 @@ import type { ILayoutRestorer } from '@jupyterlab/application';
 import { WidgetTracker, type ICommandPalette } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
 import type { LabIcon } from '@jupyterlab/ui-components';
-import { graphIcon } from '../icons';
+import { graphIcon, timelineIcon } from '../icons';
 import { CATEGORY, type Shared } from '../shared';
 import type { Panel, PanelOptions } from './panel';
 import { TaskGraphPanel, type GraphOutside } from './taskGraph';
+import { TimelinePanel, type TimelineOutside } from './timeline';
 
 interface Places {
   palette: ICommandPalette | null;
@@ -19,8 +20,10 @@ interface Kind {
   title: string;
   caption: string;
   icon: LabIcon;
-  make: (options: PanelOptions, outside: GraphOutside, shared: Shared) => Panel;
+  make: (options: PanelOptions, outside: PanelOutside, shared: Shared) => Panel;
 }
+
+type PanelOutside = GraphOutside & TimelineOutside;
 
 const KINDS: Kind[] = [
   {
@@ -30,6 +33,14 @@ const KINDS: Kind[] = [
     icon: graphIcon,
     make: (options, outside, { clusters, selection, settings }) =>
       new TaskGraphPanel(options, outside, clusters, selection, settings.grouping)
+  },
+  {
+    name: 'timeline',
+    title: 'Timeline',
+    caption: 'What ran when, a lane for each worker and actor',
+    icon: timelineIcon,
+    make: (options, outside, { clusters, selection }) =>
+      new TimelinePanel(options, outside, clusters, selection)
   }
 ];
 
@@ -41,13 +52,16 @@ const ARGUMENTS = {
 } as const;
 
 export function addPanels(shared: Shared, places: Places): void {
-  const { app, door } = shared;
-  const outside: GraphOutside = {
+  const { api, app, door } = shared;
+  const outside: PanelOutside = {
     execute: (command, args) => app.commands.execute(command, args),
     reveal: cell =>
       door.reveal(cell, id => {
         app.shell.activateById(id);
-      })
+      }),
+    saveTrace: cluster => {
+      download(api.traceUrl(cluster), `raynb-${cluster}.json`);
+    }
   };
   KINDS.forEach((kind, rank) => {
     const command = `raynb:open-${kind.name}`;
@@ -78,4 +92,12 @@ export function addPanels(shared: Shared, places: Places): void {
     places.launcher?.add({ command, category: CATEGORY, rank });
     void places.restorer?.restore(tracker, { command, name: () => id });
   });
+}
+
+/** Have the browser save what is at a URL of the server. */
+function download(url: string, name: string): void {
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
 }
