@@ -58,10 +58,10 @@ class GetWatch:
         try:
             while not cell.ended.wait(LOOK_S):
                 client = references._current
-                refs = None if client is None or self._main is None else client.waits.get(self._main)
+                wait = None if client is None or self._main is None else client.waits.by_thread.get(self._main)
                 with self._lock:
                     if not cell.ended.is_set():
-                        cell.look(refs if refs is None or self._enabled() else None, time.monotonic())
+                        cell.look(wait.refs if wait is not None and self._enabled() else None, time.monotonic())
         except Exception:
             log.exception("raynb: the progress of a get can't be shown")
 

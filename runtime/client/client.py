@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from _thread import allocate_lock, get_ident
+from _thread import allocate_lock
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pickle import loads
@@ -25,6 +25,7 @@ from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.project import ProjectWatch
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.client.waits import Waits
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.kinds import kind_of, kind_of_packed
 from raynb.runtime.codec.values import PICKLE, Packed, pack
@@ -141,8 +142,7 @@ class Client:
         self.functions: dict[tuple[bytes, bytes], Function] = {}
         self.gives_way = on_blocked is not None
         """Whether others may use this process's CPUs while it waits: so it is in a worker."""
-        self.waits: dict[int, Sequence[ObjectRef[Any]]] = {}
-        """What each thread that stands still in `get` waits for."""
+        self.waits = Waits(self)
         self.actor_name = ""
         self.actor_restarts = 0
 
@@ -301,11 +301,8 @@ class Client:
 
     def _wait_all(self, refs: Sequence[ObjectRef[Any]], missing: list[bytes], timeout_s: float | None) -> None:
         __tracebackhide__ = True
-        self.waits[get_ident()] = refs
-        try:
+        with self.waits.of(refs, timeout_s):
             settled = self.wait_for(missing, len(missing), timeout_s)
-        finally:
-            self.waits.pop(get_ident(), None)
         if not settled and (late := [ref for ref in refs if not self.is_ready(ref)]):
             raise timed_out(late, timeout_s)
 
@@ -318,7 +315,8 @@ class Client:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self.host.inbox.append(WaitFor(waiter, oids, self.gives_way))
         try:
-            if self.host.drive(lambda: waiter.needed <= 0 or self.summoned, deadline) and waiter.needed <= 0:
+            enough = self.host.drive(lambda: waiter.needed <= 0 or self.summoned or self.waits.broken, deadline)
+            if enough and waiter.needed <= 0:
                 return True
             # Another thread drives, and wakes this one.
             self.host.nudge()
@@ -326,6 +324,7 @@ class Client:
                 if self.summoned and threading.current_thread() is threading.main_thread():
                     self.summoned = False
                     self.interlude()
+                self.waits.check()
                 left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
                 if lock.acquire(timeout=left):
                     return True

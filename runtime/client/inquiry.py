@@ -78,6 +78,12 @@ class Inquiry:
             steps = self._follow(oid, owner)
         return said(steps)
 
+    def circle(self, oid: bytes) -> Why | None:
+        """Why an object of this process's never has a value: what makes it waits for it. None where that is not so."""
+        steps = self._follow(oid, "")
+        root = steps[-1]
+        return said(steps) if root.kind == "deadlock" and root.follow is not None and root.follow[0] == oid else None
+
     def actor(self, actor_id: bytes, oid: bytes, owner: str) -> Why:
         """Why an actor does not run. ``oid``: the object that stands for it; empty where there is none here."""
         return self.object(oid, owner) if oid else said(of_actor(self, actor_id))
@@ -91,7 +97,8 @@ class Inquiry:
             if oid in asked:
                 last = steps[-1]
                 fix = "Let one of them not wait: pass the reference on as an argument, or return it."
-                steps[-1] = replace(last, kind="deadlock", words=f"{last.words} {asked[oid]}, so neither ends", fix=fix)
+                words = f"{last.words} {asked[oid]}, so neither ends"
+                steps[-1] = replace(last, kind="deadlock", words=words, fix=fix, follow=place)
                 break
             if len(steps) >= CHAIN_MAX:
                 steps[-1] = replace(steps[-1], words=f"{steps[-1].words} yet another; the chain is longer than this")

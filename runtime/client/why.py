@@ -71,7 +71,8 @@ class Step:
         What is to be said of it, without a full stop. Where another step follows: the words that lead to that one's
         subject (``waits for its input``).
     follow
-        The next object to ask about, and its owner; None: this is the root, or the next step is known already.
+        The next object to ask about, and its owner; None: this is the root, or the next step is known already. Of a
+        root that is a deadlock: the object to which the chain has come back.
     """
 
     kind: str
