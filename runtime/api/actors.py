@@ -6,20 +6,25 @@ import inspect
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Struct
-
 from raynb.runtime.api.functions import definition_site, packed_exceptions
-from raynb.runtime.api.options import ACTOR_OPTIONS, METHOD_OPTIONS, checked, resources_of
-from raynb.runtime.api.returns import is_generator, number_of_returns, returned
+from raynb.runtime.api.handles import (
+    ActorHandle,
+    ActorMethod,
+    ClassInfo,
+    MethodInfo,
+    encode_info,
+    handle_from_reply,
+    unkept,
+)
+from raynb.runtime.api.options import ACTOR_OPTIONS, checked, resources_of
+from raynb.runtime.api.returns import is_generator, number_of_returns
 from raynb.runtime.api.session import connect
-from raynb.runtime.api.signatures import CallSignature, signature_of
+from raynb.runtime.api.signatures import signature_of
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.functions import pack_function
-from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.inbox import Answer
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import Function, Task
@@ -28,27 +33,13 @@ from raynb.runtime.messages.events import TASK_KINDS
 from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import FunctionDef
+from raynb.runtime.worker.actor import is_async
 
 if TYPE_CHECKING:
-    from raynb.runtime.client.why import Why
+    pass
 
 ACTOR_CREATION = TASK_KINDS.index("ACTOR_CREATION_TASK")
-ACTOR_CALL = TASK_KINDS.index("ACTOR_TASK")
-
-
-class MethodInfo(Struct, array_like=True, frozen=True):
-    """What a handle knows of one method."""
-
-    signature: CallSignature | None
-    num_returns: int = 1
-    max_task_retries: int | None = None
-    retry_exceptions: bool | bytes = False
-    backpressure: int = 0
-    generator: bool = False
-
-
-_methods_encoder = msgspec.msgpack.Encoder()
-_methods_decoder = msgspec.msgpack.Decoder(dict[str, MethodInfo])
+__all__ = ["ActorClass", "ActorHandle", "ActorMethod", "handle_from_reply", "unkept"]
 
 
 def methods_of(cls: type) -> dict[str, MethodInfo]:
@@ -68,6 +59,7 @@ def methods_of(cls: type) -> dict[str, MethodInfo]:
             packed_exceptions(options.get("retry_exceptions", False)),
             options.get("_generator_backpressure_num_objects") or 0,
             generator,
+            options.get("concurrency_group") or "",
         )
     for name in ("__ray_terminate__", "__ray_ready__", "__ray_call__"):
         found[name] = MethodInfo(None)
@@ -82,7 +74,8 @@ class ActorClass:
         self._options = checked(options, ACTOR_OPTIONS, "actors")
         if self._options.get("get_if_exists") and not self._options.get("name"):
             raise ValueError("The actor name must be specified to use `get_if_exists`.")
-        self._methods = methods_of(cls)
+        self._info = self._info_of(cls)
+        self._methods = self._info.methods
         self._client: Client | None = None
         self._definition: FunctionDef
         self._held: list[object] = []
@@ -90,6 +83,23 @@ class ActorClass:
         self.__qualname__ = cls.__qualname__
         self.__module__ = cls.__module__
         self.__doc__ = cls.__doc__
+
+    def _info_of(self, cls: type) -> ClassInfo:
+        options = self._options
+        pending = options.get("max_pending_calls")
+        at_once = is_async(cls) or (options.get("max_concurrency") or 1) > 1
+        out_of_order = options.get("allow_out_of_order_execution")
+        if at_once and out_of_order is False:
+            raise ValueError(
+                f"{cls.__name__} runs several calls at once (it is async, or has max_concurrency > 1): they have no "
+                "order that could be kept. Leave allow_out_of_order_execution=False out."
+            )
+        return ClassInfo(
+            methods_of(cls),
+            pending or -1,
+            not (at_once if out_of_order is None else out_of_order),
+            list(options.get("concurrency_groups") or ()),
+        )
 
     def __repr__(self) -> str:
         return f"<actor class {self._cls.__qualname__}>"
@@ -116,6 +126,8 @@ class ActorClass:
         ValueError
             The name is taken in this namespace.
         """
+        if self._options.get("name") == "":
+            raise ValueError("Actor name cannot be an empty string.")
         client = connect()
         signature = self._methods["__init__"].signature
         if inspect.getattr_static(self._cls, "__init__") is object.__init__:
@@ -158,7 +170,9 @@ class ActorClass:
                 "" if detached else client.address,
                 name,
                 options.get("max_concurrency") or 0,
+                dict(options.get("concurrency_groups") or {}),
                 task_id=task_id,
+                in_order=self._info.in_order,
                 restarts=options.get("max_restarts", 0) != 0,
             ),
             name,
@@ -167,7 +181,7 @@ class ActorClass:
             options.get("max_restarts", 0),
             options.get("max_task_retries", 0),
             self._cls.__name__,
-            _methods_encoder.encode(self._methods),
+            encode_info(self._info),
             definition_site(self._cls),
             bool(options.get("get_if_exists")),
         )
@@ -194,7 +208,7 @@ class ActorClass:
             if existing is not None:
                 return existing
         keep = None if detached else ref
-        return ActorHandle(actor_id, self._cls.__name__, self._methods, keep, options.get("max_task_retries", 0))
+        return ActorHandle(actor_id, self._cls.__name__, self._info, keep, options.get("max_task_retries", 0))
 
     def _await_name(self, client: Client, answer: Answer, lock: Any, actor_id: bytes) -> ActorHandle | None:
         """A name is taken or granted by the GCS: the caller learns it at once. The actor that has it, if one may."""
@@ -219,165 +233,3 @@ class ActorClass:
                 job=client.root.context.job,
             )
         return function
-
-
-class ActorMethod:
-    """A method of an actor: call it with ``.remote(...)``."""
-
-    def __init__(self, handle: ActorHandle, name: str, info: MethodInfo, options: dict[str, Any] | None = None) -> None:
-        self._handle = handle
-        self._name = name
-        self._info = info
-        options = options or {}
-        given = options.get("num_returns")
-        self._num_returns = info.num_returns if given is None else number_of_returns(given, info.generator)
-        self._retry_exceptions = info.retry_exceptions
-        if "retry_exceptions" in options:
-            self._retry_exceptions = packed_exceptions(options["retry_exceptions"])
-        self._backpressure = max(options.get("_generator_backpressure_num_objects") or info.backpressure, 0)
-        self._task_name = options.get("name") or ""
-        retries = options.get("max_task_retries")
-        if retries is None:
-            retries = info.max_task_retries
-        self._retries = handle._max_task_retries if retries is None else retries
-
-    def __repr__(self) -> str:
-        return f"<method {self._name} of {self._handle!r}>"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
-            f"Actor methods cannot be called directly. Instead of running 'object.{self._name}()', "
-            f"try 'object.{self._name}.remote()'."
-        )
-
-    def options(self, **options: Any) -> ActorMethod:
-        """This method with other options."""
-        return ActorMethod(self._handle, self._name, self._info, checked(options, METHOD_OPTIONS, "actor methods"))
-
-    def remote(self, *args: Any, **kwargs: Any) -> Any:
-        """Submit a call. Returns as `RemoteFunction.remote` does."""
-        handle = self._handle
-        client = connect()
-        if self._info.signature is not None:
-            self._info.signature.check(args, kwargs)
-        refs = client.submit(
-            self._function(client),
-            args,
-            kwargs,
-            num_returns=self._num_returns,
-            retries=self._retries,
-            name=self._task_name,
-            actor=client.machine.actors.of(handle._actor_id, "" if handle._ref is None else handle._ref._owner),
-            also=handle._keep,
-        )
-        return returned(refs, self._num_returns)
-
-    def _function(self, client: Client) -> Function:
-        handle, name = self._handle, self._name
-        how = f"{name} {self._backpressure} {self._task_name}".encode()
-        if self._retry_exceptions:
-            how += bytes(self._retry_exceptions)
-        key = (handle._actor_id, how)
-        function = client.functions.get(key)
-        if function is None:
-            definition = FunctionDef(
-                client.next_number(), b"", name, b"", self._retry_exceptions, backpressure=self._backpressure
-            )
-            function = client.functions.setdefault(
-                key,
-                Function(
-                    definition,
-                    self._task_name or f"{handle._class_name}.{name}",
-                    {},
-                    kind=ACTOR_CALL,
-                    job=client.root.context.job,
-                    actor_id=handle._actor_id,
-                ),
-            )
-        return function
-
-
-class ActorHandle:
-    """A handle to an actor. It may be passed to tasks and other actors; the actor ends when the last one is gone.
-
-    Methods are attributes: ``handle.method.remote(...)``.
-    """
-
-    def __init__(
-        self,
-        actor_id: bytes,
-        class_name: str,
-        methods: dict[str, MethodInfo],
-        ref: ObjectRef[Any] | None,
-        max_task_retries: int = 0,
-    ) -> None:
-        self._actor_id = actor_id
-        self._class_name = class_name
-        self._methods = methods
-        self._ref = ref
-        self._keep = () if ref is None else (ref,)
-        self._max_task_retries = max_task_retries
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") and name not in self.__dict__.get("_methods", ()):
-            raise AttributeError(name)
-        info = self._methods.get(name)
-        if info is None and name == "why":
-            return self._why  # a method of the class's own would have gone before
-        if info is None:
-            raise AttributeError(f"'{self._class_name}' object has no attribute '{name}'")
-        return ActorMethod(self, name, info)
-
-    def __dir__(self) -> list[str]:
-        return sorted(name for name in self._methods if not name.startswith("__"))
-
-    def __repr__(self) -> str:
-        return f"Actor({self._class_name}, {self._actor_id.hex()})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ActorHandle) and other._actor_id == self._actor_id
-
-    def __hash__(self) -> int:
-        return hash(self._actor_id)
-
-    def _why(self) -> Why:
-        """``handle.why()``: why it does not take calls, or what it does, in one sentence."""
-        # Imported here: few programs ask.
-        from raynb.runtime.client.inquiry import Inquiry
-
-        oid, owner = (b"", "") if self._ref is None else (self._ref._id, self._ref._owner)
-        return Inquiry(connect()).actor(self._actor_id, oid, owner)
-
-    @property
-    def _ray_actor_id(self) -> bytes:
-        return self._actor_id
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        methods = _methods_encoder.encode(self._methods)
-        return _rebuild_handle, (self._actor_id, self._class_name, methods, self._ref, self._max_task_retries)
-
-
-def _rebuild_handle(
-    actor_id: bytes, class_name: str, methods: bytes, ref: ObjectRef[Any] | None, max_task_retries: int
-) -> ActorHandle:
-    return ActorHandle(actor_id, class_name, _methods_decoder.decode(methods), ref, max_task_retries)
-
-
-SAFE_TYPES.add(ActorHandle)
-
-
-def handle_from_reply(data: bytes) -> ActorHandle:
-    """A handle to a named actor, from what the GCS knows of it. It does not keep the actor alive, as in Ray."""
-    known = msgspec.msgpack.decode(data)
-    return ActorHandle(
-        known["actor_id"],
-        known["class_name"],
-        _methods_decoder.decode(known["methods"]),
-        None,
-        known.get("max_task_retries", 0),
-    )
-
-
-def unkept(handle: ActorHandle) -> ActorHandle:
-    """Another handle to the same actor, which does not keep it alive."""
-    return ActorHandle(handle._actor_id, handle._class_name, handle._methods, None, handle._max_task_retries)

@@ -95,7 +95,15 @@ class RuntimeContext:
         return self._client.session_dir
 
     def is_canceled(self) -> bool:
-        """Whether the running task has been cancelled (for code that can't be interrupted)."""
+        """Whether the running task has been cancelled (for code that can't be interrupted).
+
+        Raises
+        ------
+        RuntimeError
+            In a driver.
+        """
+        if not self._client.gives_way:
+            raise RuntimeError("This method is only available when the process is a worker.")
         return self._execution.cancelled
 
     @property

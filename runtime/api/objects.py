@@ -124,13 +124,23 @@ def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) ->
     """Cancel the task that makes a reference, and (``recursive``) those that it started.
 
     A task that has not started never will; one that runs gets ``KeyboardInterrupt`` (an async call of an actor
-    ``CancelledError``), with ``force`` its process is ended. ``get`` then raises `TaskCancelledError`. A finished
-    task is not affected.
+    ``CancelledError``), with ``force`` its process is ended. Another call of an actor is told, and runs on:
+    ``get_runtime_context().is_canceled()``. ``get`` then raises `TaskCancelledError`. A finished task is not affected.
+
+    Raises
+    ------
+    TypeError
+        It is no reference.
+    ValueError
+        ``force`` for a call of an actor: nothing of it would be left.
     """
     ref = ray_waitable.completed() if isinstance(ray_waitable, ObjectRefGenerator) else ray_waitable
     if not isinstance(ref, ObjectRef):
-        raise TypeError(f"ray.cancel() only supported for object refs. Got: {type(ref)}.")
-    connect().cancel(ref, force=force, recursive=recursive)
+        raise TypeError(f"ray.cancel() only supported for object refs. For actors, try ray.kill(). Got: {type(ref)}.")
+    client = connect()
+    if force and client.is_actor_call(ref):
+        raise ValueError("force=True is not supported for actor tasks.")
+    client.cancel(ref, force=force, recursive=recursive)
 
 
 def kill(actor: Any, *, no_restart: bool = True) -> None:

@@ -96,6 +96,13 @@ def _lifetime(name: str, value: Any) -> str:
     return ""
 
 
+def _groups(name: str, value: Any) -> str:
+    for group, size in (value or {}).items():
+        if not isinstance(group, str) or not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            return f"a concurrency group is a name and how many calls run at once, from 1 on, not {group!r}: {size!r}"
+    return ""
+
+
 STRATEGIES: Final = (None, "DEFAULT", "SPREAD")
 
 
@@ -132,6 +139,9 @@ ACTOR_OPTIONS: Final[dict[str, Option]] = {
     "max_concurrency": Option((int, NoneType), None, _count),
     "max_restarts": Option((int, NoneType), 0, _count_or_endless),
     "max_task_retries": Option((int, NoneType), 0, _count_or_endless),
+    "max_pending_calls": Option((int, NoneType), -1, _count_or_endless),
+    "concurrency_groups": Option((dict, NoneType), None, _groups),
+    "allow_out_of_order_execution": Option((bool, NoneType)),
     "namespace": _TEXT,
     "get_if_exists": Option((bool,), False),
 }
@@ -140,6 +150,7 @@ METHOD_OPTIONS: Final[dict[str, Option]] = {
     "num_returns": TASK_OPTIONS["num_returns"],
     "name": _TEXT,
     "max_task_retries": Option((int, NoneType), None, _count_or_endless),
+    "concurrency_group": _TEXT,
     "retry_exceptions": TASK_OPTIONS["retry_exceptions"],
     "enable_task_events": COMMON["enable_task_events"],
     "_generator_backpressure_num_objects": TASK_OPTIONS["_generator_backpressure_num_objects"],
@@ -148,13 +159,9 @@ METHOD_OPTIONS: Final[dict[str, Option]] = {
 #: Options that Ray has and raynb has not, with the value that says nothing.
 REFUSED: Final[dict[str, Any]] = {
     "accelerator_type": None,
-    "allow_out_of_order_execution": None,
-    "concurrency_group": None,
-    "concurrency_groups": None,
     "enable_tensor_transport": None,
     "fallback_strategy": None,
     "label_selector": None,
-    "max_pending_calls": -1,
     "object_store_memory": None,
     "placement_group": "default",
     "placement_group_bundle_index": -1,

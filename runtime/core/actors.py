@@ -38,12 +38,14 @@ class ActorClient:
     __slots__ = (
         "actor_id",
         "asked_at",
+        "concluded",
         "connection",
         "doomed",
         "endings",
         "failure",
         "in_order",
         "incarnation",
+        "limited",
         "max_task_retries",
         "owner",
         "process",
@@ -72,6 +74,10 @@ class ActorClient:
         self.asked_at = -1.0
         self.registered = True
         """False while its creation has not been acknowledged: nothing is asked about it before."""
+        self.limited = 0
+        """Calls made from here under a limit of how many may be pending. Belongs to the threads that call."""
+        self.concluded = 0
+        """Calls made from here that have an outcome."""
         self.wanted = False
         """This process has created it, and keeps its inputs until it is dead: so it wants to know, calls or not."""
 
@@ -99,12 +105,14 @@ class Actors:
         self._lingering: dict[str, tuple[float, list[bytes]]] = {}
         """Rule 5: by worker, since when it is awaited (or was asked about), and what is held."""
 
-    def of(self, actor_id: bytes, owner: str = "") -> ActorClient:
+    def of(self, actor_id: bytes, owner: str = "", in_order: bool = True) -> ActorClient:
         """The record of an actor; ``owner`` is the address of its creator, where the caller knows it."""
         actor = self.actors.get(actor_id)
         if actor is None:
             # In one step: threads that call look here, too.
             actor = self.actors.setdefault(actor_id, ActorClient(actor_id))
+        if not in_order:
+            actor.in_order = False
         if owner:
             actor.owner = owner
         return actor

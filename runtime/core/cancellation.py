@@ -60,24 +60,25 @@ class Cancellation:
 
     def cell(self, cell: str, now: float) -> list[Any]:
         """Cancel the tasks of one run of a notebook cell."""
-        effects = self._all([task for task in self._unfinished.values() if task.context.cell == cell], now)
+        found = [task for task in self._unfinished.values() if task.context.cell == cell]
+        effects = self._all(found, now, told_only=False)
         running = [task.id for task in self._unfinished.values() if task.context.cell == cell and task.cancelled]
         self._interrupted.update(dict.fromkeys(running, (now, False)))
         return effects
 
     def children(self, parent: bytes, now: float) -> list[Any]:
         """Cancel the tasks that the task ``parent`` submitted from this process."""
-        return self._all([task for task in self._unfinished.values() if task.parent == parent], now)
+        return self._all([task for task in self._unfinished.values() if task.parent == parent], now, told_only=True)
 
-    def _all(self, tasks: list[Task], now: float) -> list[Any]:
+    def _all(self, tasks: list[Task], now: float, *, told_only: bool) -> list[Any]:
         effects: list[Any] = []
         for task in reversed(tasks):
             # The last first: so none is started because one before it was cancelled.
-            effects += self.task(task.id, now, force=False, recursive=True)
+            effects += self.task(task.id, now, force=False, recursive=True, told_only=told_only)
         return effects
 
-    def task(self, task_id: bytes, now: float, *, force: bool, recursive: bool) -> list[Any]:
-        """Cancel one task, if it has no outcome yet."""
+    def task(self, task_id: bytes, now: float, *, force: bool, recursive: bool, told_only: bool = True) -> list[Any]:
+        """Cancel one task, if it has no outcome yet. ``told_only`` as in `CancelTask`."""
         task = self._unfinished.get(task_id)
         if task is None or task.creation is not None:
             return []
@@ -90,14 +91,12 @@ class Cancellation:
             name = task.name or task.function.name
             self._fail(task, Failed("TaskCancelledError", f"{name} was cancelled before it started"))
             return []
-        worker = task.lease.worker if task.lease is not None else ""
-        if task.actor is not None and task.actor.connection is not None:
-            worker = task.actor.connection.worker
+        worker = task.worker
         if not worker:
             return []
         if force:
             self._forced[task_id] = (worker, now)
-        return [Send(worker, CancelTask(task_id, force, recursive))]
+        return [Send(worker, CancelTask(task_id, force, recursive, told_only and task.actor is not None))]
 
     def tick(self, now: float) -> list[Any]:
         """End the workers of forced tasks that did not listen (one holds the interpreter lock, say)."""

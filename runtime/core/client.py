@@ -273,6 +273,8 @@ class ClientMachine:
     ) -> None:
         """Give the outcome to whoever waits for it, and let go of what the task held."""
         self.unfinished.pop(task.id, None)
+        if task.actor is not None:
+            task.actor.concluded += 1
         self.recorder.ended(task, result, failure, now)
         if failure is not None and result is not None:
             self.failed.add(task, failure)

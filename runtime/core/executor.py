@@ -58,6 +58,8 @@ class Interrupt(Struct, frozen=True, gc=False):
     task_id: bytes
     recursive: bool
     force: bool
+    told_only: bool = False
+    """Of an actor's thread: it runs on, and may ask."""
 
 
 class BecomeActor(Struct, frozen=True, gc=False):
@@ -187,7 +189,7 @@ class ExecutorMachine:
                     break
                 self.refused.discard(message.task_id)
                 return [Send(job.sender, TasksDone([refusal(job)]))]
-        return [Interrupt(message.task_id, message.recursive, message.force)]
+        return [Interrupt(message.task_id, message.recursive, message.force, message.told_only)]
 
     def forget(self, sender: str) -> None:
         """A submitter is dead: what it sent and has not started is dropped."""

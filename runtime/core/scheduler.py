@@ -385,6 +385,9 @@ class Scheduler:
             self._requeue(task, "return", now)
         if not lease.inflight:
             lease.idle_since = now
+        if reason == "exiting":
+            lease.reclaimed = True  # nothing more is sent there
+            self._drained = True
         if reason == "blocked":
             # It waits in `get`: nothing goes behind it until it says that it goes on, by a result.
             lease.work_s = max(lease.work_s, 8 * self._budget_s)

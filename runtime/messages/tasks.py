@@ -135,12 +135,14 @@ class CancelTask(Struct, array_like=True, gc=False, tag=15):
     """Submitter -> worker (or a client -> the task's owner, which passes it on).
 
     A queued task is refused, a running one gets KeyboardInterrupt (``CancelledError`` in an async actor). ``recursive``
-    extends it to the tasks that it submitted. A worker that has finished the task ignores it.
+    extends it to the tasks that it submitted. A worker that has finished the task ignores it. ``told_only``: a call of
+    an actor's thread runs on, and may ask whether it is cancelled.
     """
 
     task_id: bytes
     force: bool = False
     recursive: bool = True
+    told_only: bool = False
 
 
 class StreamItems(Struct, array_like=True, gc=False, tag=16):

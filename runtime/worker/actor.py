@@ -21,10 +21,15 @@ from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Value
 from raynb.runtime.worker.generators import runs_late
+from raynb.runtime.worker.groups import ThreadGroups
 from raynb.runtime.worker.runner import MissingDependency, Run, Runner
 
 ASYNC_CONCURRENCY = 1000
 """Calls that an async actor runs at once, unless it says otherwise (Ray's default)."""
+
+
+ASYNC_CALLS_MAX = 10_000
+"""Calls that it has begun or keeps for their group's turn; the rest stays in the queue."""
 
 
 class ActorExit(BaseException):
@@ -68,6 +73,8 @@ class ActorRunner:
         runner._become = None
         if runs_async:
             asyncio.run(self._serve_async(at_once))
+        elif start.groups:
+            ThreadGroups(runner, at_once, start.groups, self.call).serve()
         else:
             self._serve_threads(at_once)
 
@@ -145,7 +152,7 @@ class ActorRunner:
             try:
                 method = self._method(job)
                 args, kwargs = runner.arguments(job, guard)
-                runner.begin(thread, Run(job, started))
+                runner.begin(thread, Run(job, started, execution))
                 value = method(*args, **kwargs)
                 values = runner.outcome.of_value(job, value) if runs_late(spec.num_returns, value) else None
             finally:
@@ -154,6 +161,8 @@ class ActorRunner:
                 values = runner.outcome.of_value(job, value)
             retryable = False
             value = args = kwargs = None  # type: ignore[assignment]
+            if execution.cancelled:
+                raise KeyboardInterrupt
         except BaseException as error:
             args = kwargs = None  # type: ignore[assignment]
             values, retryable = self._of_error(job, error)
@@ -223,7 +232,7 @@ class ActorRunner:
 
     async def _serve_async(self, concurrency: int) -> None:
         loop = asyncio.get_running_loop()
-        limit = asyncio.Semaphore(concurrency)
+        limits = {group: asyncio.Semaphore(size) for group, size in {"": concurrency, **self.start.groups}.items()}
         arrived = asyncio.Event()
 
         def notify() -> None:
@@ -236,37 +245,51 @@ class ActorRunner:
         while not self.runner.leaving:
             arrived.clear()
             while queue and not self.runner.leaving:
-                await limit.acquire()
-                if not queue:
-                    limit.release()
-                    break
-                call = loop.create_task(self._call_async(queue.popleft(), limit))
+                while len(calls) >= ASYNC_CALLS_MAX:
+                    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+                job = queue.popleft()
+                call = loop.create_task(self._in_turn(job, limits.get(job.spec.group, limits[""])))
                 calls.add(call)
                 call.add_done_callback(calls.discard)
             await arrived.wait()
         if calls:
             await asyncio.wait(calls, timeout=1.0)
 
-    async def _call_async(self, job: Job, limit: asyncio.Semaphore) -> None:
+    async def _in_turn(self, job: Job, limit: asyncio.Semaphore) -> None:
+        """Run a call when others of its group leave it room; one that is cancelled before does not wait for that."""
+        runner, task_id = self.runner, job.spec.task_id
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        runner.interrupts[task_id] = stop
+        try:
+            if task_id in runner.cancelled:
+                raise asyncio.CancelledError
+            await limit.acquire()
+        except asyncio.CancelledError:
+            runner.interrupts.pop(task_id, None)
+            runner.note(job.sender, refusal(job))
+            return
+        try:
+            await self._call_async(job)
+        finally:
+            runner.interrupts.pop(task_id, None)
+            limit.release()
+
+    async def _call_async(self, job: Job) -> None:
         runner, spec = self.runner, job.spec
         runner.page.mark(0, spec.seq, spec.task_id, spec.attempt)
         if self._refused(job):
-            limit.release()
             return
         started, begin = time.time(), time.perf_counter()
         guard = Guard() if spec.deps else None
         execution = self._execution(job)
         EXECUTION.set(execution)
         runner.output.begin(execution)
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(task.cancel)
-
-        runner.interrupts[spec.task_id] = stop
-        runner.awaited[spec.task_id] = Run(job, started)
+        runner.awaited[spec.task_id] = Run(job, started, execution)
         args: Any = None
         kwargs: Any = None
         values: list[Value]
@@ -284,6 +307,8 @@ class ActorRunner:
                 values = runner.outcome.of_value(job, value)
             retryable = False
             value = args = kwargs = None
+            if execution.cancelled:
+                raise asyncio.CancelledError
         except asyncio.CancelledError:
             values = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")]
             retryable = False
@@ -291,9 +316,7 @@ class ActorRunner:
             args = kwargs = None
             values, retryable = self._of_error(job, error)
         finally:
-            runner.interrupts.pop(spec.task_id, None)
             runner.awaited.pop(spec.task_id, None)
-            limit.release()
         self._conclude(job, guard, values, retryable, started, begin)
         if self._ended:
             runner.wake()

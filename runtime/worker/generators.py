@@ -119,6 +119,8 @@ class Sending:
         try:
             for item in iterator:
                 self.make(item)
+                if runner.cancelled and job.spec.task_id in runner.cancelled:
+                    raise KeyboardInterrupt
                 if paced:
                     self.flush()
                     consumption.wait(job, self.sent, lambda: job.spec.task_id in runner.cancelled)

@@ -34,7 +34,7 @@ from raynb.runtime.core.executor import (
 )
 from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.messages import Config, Message
-from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerUnblocked
+from raynb.runtime.messages.node import ExitWorker, StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, StreamAck, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Inline, Local, Value
 from raynb.runtime.messages.why import WhatRuns
@@ -56,6 +56,7 @@ class Run(NamedTuple):
 
     job: Job
     started: float
+    execution: Execution
 
 
 class MissingDependency(Exception):
@@ -92,6 +93,8 @@ class Runner:
         self._contexts_seen: set[tuple[bytes, str, int]] = set()
         self._modules = ProjectModules()
         self._interrupt = b""
+        self._calls: dict[bytes, int] = {}
+        """How often each function with a limit of calls has run here."""
         self.cancelled: set[bytes] = set()
         """Tasks that were not waiting any more when they were to be interrupted. One that has been taken, and runs none
         of the user's code yet, looks here."""
@@ -179,9 +182,14 @@ class Runner:
         self.consumption.wake()
         if effect.recursive:
             self.client.machine.cancel_children(effect.task_id, time.monotonic())
+        for run in [*list(self.running.values()), *list(self.awaited.values())]:
+            if run.job.spec.task_id == effect.task_id:
+                run.execution.cancelled = True
         stop = self.interrupts.get(effect.task_id)
         if stop is not None:
             stop()
+        elif effect.told_only:
+            pass
         elif effect.force and any(run.job.spec.task_id == effect.task_id for run in list(self.running.values())):
             # Results of earlier tasks are not lost with it.
             self.flush()
@@ -282,7 +290,7 @@ class Runner:
             try:
                 function = self.function(job.function)
                 args, kwargs = self.arguments(job, guard)
-                self.begin(thread, Run(job, started))
+                self.begin(thread, Run(job, started, execution))
                 value = function(*args, **kwargs)
                 # A generator's code runs only now.
                 values = self.outcome.of_value(job, value) if runs_late(spec.num_returns, value) else None
@@ -308,6 +316,18 @@ class Runner:
         if self.machine.queue:
             self._remember(spec.task_id, values)
         self.note(job.sender, Result(spec.seq, started, duration, values, retryable))
+        if job.function.max_calls:
+            self._count_call(job)
+
+    def _count_call(self, job: Job) -> None:
+        """A process runs a function ``max_calls`` times, and ends; what it owns is waited for, though."""
+        definition = job.function
+        count = self._calls[definition.function_id] = self._calls.get(definition.function_id, 0) + 1
+        if count < definition.max_calls or self.client.machine.statistics()["owned"] > 0:
+            return
+        effects = self.machine.handle(Received(job.sender, ExitWorker()), time.monotonic())
+        # Also where nothing is given back: so that nothing more is sent here.
+        self._perform([Send(job.sender, TasksReturned([], "exiting")), *effects])
 
     def begin(self, thread: int, run: Run) -> None:
         """A thread is about to run a task's code.

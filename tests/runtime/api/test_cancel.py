@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,73 @@ def test_a_running_call_of_an_async_actor_can_be_cancelled(ray: Ray) -> None:
 def test_only_a_ref_can_be_cancelled(ray: Ray, wrong: object) -> None:
     with pytest.raises(TypeError):
         ray.cancel(wrong)
+
+
+class Patient:
+    """An actor whose call can't be interrupted, and asks."""
+
+    def __init__(self) -> None:
+        self.saw = 0
+
+    def work(self, started: Any, through: Any) -> str:
+        started()
+        while not get_context(through).is_canceled():
+            time.sleep(0.01)
+        self.saw += 1
+        return "stopped by itself"
+
+    def times(self) -> int:
+        return self.saw
+
+
+def get_context(module: str) -> Any:
+    import importlib
+
+    return importlib.import_module(module).get_runtime_context()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_running_call_of_an_actors_thread_is_told_and_ends_by_itself(ray: Ray, gate: Gate, threads: int) -> None:
+    started = gate.through
+    gate.open()
+    actor = ray.remote(Patient).options(max_concurrency=threads).remote()
+    ref = actor.work.remote(started, ray.__name__)
+    gate.wait_for(1)
+    ray.cancel(ref)
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(ref, timeout=30)
+    assert ray.get(actor.times.remote(), timeout=30) == 1
+
+
+def test_a_call_of_an_actor_can_not_be_cancelled_by_force(ray: Ray, gate: Gate) -> None:
+    actor = ray.remote(Patient).remote()
+    ref = actor.work.remote(gate.through, ray.__name__)
+    with pytest.raises(ValueError, match="force=True is not supported for actor tasks"):
+        ray.cancel(ref, force=True)
+    gate.open()
+    ray.cancel(ref)
+    assert ray.get(actor.times.remote(), timeout=30) in (0, 1)
+
+
+def test_a_task_that_catches_its_interrupt_gives_what_it_returns(ray: Ray, gate: Gate) -> None:
+    through = gate.through
+
+    @ray.remote
+    def stubborn() -> str:
+        try:
+            through()
+        except KeyboardInterrupt:
+            return "done all the same"
+        return "never interrupted"
+
+    ref = stubborn.remote()
+    gate.wait_for(1)
+    ray.cancel(ref)
+    assert ray.get(ref, timeout=30) == "done all the same"
+
+
+def test_only_what_runs_in_a_worker_can_ask_whether_it_is_cancelled(ray: Ray) -> None:
+    with pytest.raises(RuntimeError):
+        ray.get_runtime_context().is_canceled()
+    with pytest.raises(TypeError, match=r"ray\.kill"):
+        ray.cancel(3)

@@ -1,0 +1,153 @@
+"""How many calls of an actor run at once, in which order, and how many may wait."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from tests.support.gate import Gate
+from tests.support.module import Ray
+from tests.support.waiting import wait_until
+
+
+def grouped(ray: Ray, through: Any) -> Any:
+    class Server:
+        def __init__(self) -> None:
+            self.log: list[str] = []
+
+        @ray.method(concurrency_group="io")
+        def read(self) -> str:
+            through()
+            return threading.current_thread().name
+
+        @ray.method(concurrency_group="compute")
+        def compute(self, what: str = "") -> str:
+            self.log.append(what)
+            return "computed"
+
+        def other(self) -> list[str]:
+            return self.log
+
+    return ray.remote(concurrency_groups={"io": 2, "compute": 1})(Server)
+
+
+def test_groups_of_calls_do_not_wait_for_each_other(ray: Ray, gate: Gate) -> None:
+    server = grouped(ray, gate.through).remote()
+    reads = [server.read.remote() for _ in range(3)]
+    gate.wait_for(2)
+    assert ray.get(server.compute.remote(), timeout=30) == "computed"
+    assert ray.get(server.other.remote(), timeout=30) == [""]
+    assert gate.arrived() == 2, "no more than two of its group at once"
+    gate.open()
+    assert len(set(ray.get(reads, timeout=30))) <= 2
+
+
+def test_a_group_can_be_chosen_for_one_call(ray: Ray, gate: Gate) -> None:
+    server = grouped(ray, gate.through).remote()
+    reads = [server.read.remote() for _ in range(2)]
+    gate.wait_for(2)
+    stuck = server.other.options(concurrency_group="io").remote()
+    assert ray.wait([stuck], timeout=0.2) == ([], [stuck])
+    gate.open()
+    assert ray.get(stuck, timeout=30) == []
+    ray.get(reads)
+
+
+def test_a_group_of_one_keeps_the_order_of_calls(ray: Ray, gate: Gate) -> None:
+    server = grouped(ray, gate.through).remote()
+    ray.get([server.compute.remote(str(i)) for i in range(50)], timeout=30)
+    assert ray.get(server.other.remote()) == [str(i) for i in range(50)]
+
+
+def test_groups_of_an_async_actor_do_not_wait_for_each_other(ray: Ray) -> None:
+    class Server:
+        def __init__(self) -> None:
+            self.running = 0
+            self.opened = False
+
+        @ray.method(concurrency_group="io")
+        async def read(self) -> int:
+            self.running += 1
+            while not self.opened:
+                await asyncio.sleep(0.005)
+            return self.running
+
+        async def count(self) -> int:
+            return self.running
+
+        @ray.method(concurrency_group="compute")
+        async def open(self) -> None:
+            self.opened = True
+
+    server = ray.remote(concurrency_groups={"io": 2, "compute": 4})(Server).remote()
+    reads = [server.read.remote() for _ in range(5)]
+    wait_until(lambda: ray.get(server.count.remote(), timeout=30) == 2)
+    assert ray.wait(reads, timeout=0.2)[0] == []
+    ray.get(server.open.remote(), timeout=30)
+    assert sorted(ray.get(reads, timeout=30))[-1] == 5
+
+
+def test_an_unknown_group_is_named_at_the_call(ray: Ray, gate: Gate, raynb_only: None) -> None:
+    server = grouped(ray, gate.through).remote()
+    with pytest.raises(ValueError, match=r"no concurrency group 'disk'.*io, compute"):
+        server.other.options(concurrency_group="disk").remote()
+    with pytest.raises(ValueError, match="concurrency_groups"):
+        grouped(ray, gate.through).options(concurrency_groups={"io": 3})
+    with pytest.raises((ValueError, TypeError)):
+        ray.remote(concurrency_groups={"io": 0})(type("Empty", (), {}))
+
+
+def test_calls_beyond_the_limit_of_pending_ones_are_refused(ray: Ray, gate: Gate) -> None:
+    class Slow:
+        def __init__(self, through: Any) -> None:
+            self._through = through
+
+        def call(self) -> int:
+            self._through()
+            return os.getpid()
+
+    slow = ray.remote(max_pending_calls=3)(Slow).remote(gate.through)
+    calls = [slow.call.remote() for _ in range(3)]
+    with pytest.raises(ray.exceptions.PendingCallsLimitExceeded, match="call"):
+        slow.call.remote()
+    gate.open()
+    ray.get(calls, timeout=30)
+    assert ray.get(slow.call.remote(), timeout=30) == ray.get(calls[0])
+
+
+class Log:
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def add(self, item: Any) -> list[Any]:
+        self.seen.append(item)
+        return list(self.seen)
+
+
+def test_a_call_whose_input_is_late_holds_up_those_behind_it(ray: Ray, gate: Gate) -> None:
+    log = ray.remote(Log).remote()
+    late = log.add.remote(ray.remote(gate.through).remote("late"))
+    soon = log.add.remote("soon")
+    assert ray.wait([soon], timeout=0.3)[0] == []
+    gate.open()
+    assert ray.get([late, soon], timeout=30) == [["late"], ["late", "soon"]]
+
+
+@pytest.mark.parametrize("options", [{"allow_out_of_order_execution": True}, {"max_concurrency": 2}])
+def test_a_call_whose_input_is_late_holds_up_nobody_where_order_is_not_asked_for(
+    ray: Ray, gate: Gate, options: dict[str, Any]
+) -> None:
+    log = ray.remote(**options)(Log).remote()
+    late = log.add.remote(ray.remote(gate.through).remote("late"))
+    assert ray.get(log.add.remote("soon"), timeout=30) == ["soon"]
+    gate.open()
+    assert ray.get(late, timeout=30) == ["soon", "late"]
+
+
+def test_calls_that_run_at_once_have_no_order_to_keep(ray: Ray) -> None:
+    with pytest.raises(ValueError, match="allow_out_of_order_execution"):
+        ray.remote(max_concurrency=2, allow_out_of_order_execution=False)(Log).remote()
