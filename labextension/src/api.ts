@@ -13,8 +13,16 @@ export interface ClusterInfo {
   name: string;
   /** Who started it: a notebook, a script or the command line. */
   origin: string;
-  /** Whether it answers. */
+  /** The kernel that started it; empty: none did. */
+  notebook: string;
+  /** The interpreter of its processes. */
+  python: string;
+  raynb_version: string;
+  /** Seconds since the epoch. */
+  started_at: number;
+  /** Whether the server can talk to it; where not, `problem` says why. */
   alive: boolean;
+  problem: string;
 }
 
 export class Api {

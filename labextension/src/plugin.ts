@@ -36,6 +36,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const door = new NotebookDoor(notebooks);
     const settings = new Settings(registry, ID);
     const shared = { app, api, clusters, door, settings, selection: new Selection() };
+    door.onKernel(kernel => {
+      clusters.near(kernel);
+    });
+    // Its first task may just have started a cluster.
+    door.onExecuted(() => {
+      clusters.refreshSoon();
+    });
     addPanels(shared, { palette, launcher, restorer });
     addClusterCommands(shared, palette);
   }

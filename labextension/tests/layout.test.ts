@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {
-  edgeKey,
-  EMPTY,
-  layout,
-  layoutNow,
-  NODE_HEIGHT,
-  NODE_WIDTH,
-  runSliced
-} from '../src/graph/layout';
+import { edgeKey } from '../src/graph/layering';
+import { EMPTY, layout, layoutNow, NODE_HEIGHT, NODE_WIDTH, runSliced } from '../src/graph/layout';
 import type { Direction, Layout, LayoutInput } from '../src/graph/layout';
 
 function graph(text: string, direction: Direction = 'right'): LayoutInput {

@@ -53,7 +53,12 @@ class PretendedHub:
                 "address": "/tmp/raynb-c0ffee",
                 "name": "analysis.ipynb",
                 "origin": "notebook",
+                "notebook": "",
+                "python": "/opt/conda/bin/python",
+                "raynb_version": "9.9.9",
+                "started_at": BEGAN_MS / 1000,
                 "alive": True,
+                "problem": "",
             },
         ]
     )
@@ -69,9 +74,14 @@ class PretendedHub:
     functions: list[tuple[str, str, int, float, tuple[str, ...]]] = field(default_factory=lambda: list(FUNCTIONS))
 
     def attach(self, page: Page) -> None:
+        """Before the page is opened: what it has opened a websocket with can't be replaced afterwards."""
         page.route("**/raynb/api/clusters?*", self.list_clusters)
         page.route("**/raynb/api/clusters", self.list_clusters)
         page.route_web_socket("**/raynb/api/clusters/*/views*", self.connect)
+
+    def reset(self) -> None:
+        """As if nothing had happened yet."""
+        vars(self).update(vars(type(self)()))
 
     def list_clusters(self, route: Route) -> None:
         route.fulfill(json={"clusters": self.clusters})

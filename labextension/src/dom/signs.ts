@@ -1,5 +1,5 @@
 /** The signs of the states as DOM: for legends, tables and badges. */
-import { count } from './words';
+import { count, verb } from './words';
 import { element } from './elements';
 import { STATES, type Shape } from './theme';
 
@@ -44,7 +44,15 @@ export function countList(counts: readonly number[]): HTMLElement {
   STATES.forEach((look, state) => {
     if (counts[state] > 0) {
       const number = element('b', { text: count(counts[state]) });
-      list.append(element('li', {}, sign(state), number, element('span', { text: look.label })));
+      list.append(
+        element(
+          'li',
+          {},
+          sign(state),
+          number,
+          element('span', { text: verb(look.label, counts[state]) })
+        )
+      );
     }
   });
   return list;

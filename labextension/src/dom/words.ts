@@ -55,7 +55,8 @@ export function describeCounts(counts: readonly number[]): string {
     : 'no tasks';
 }
 
-function verb(label: string, number: number): string {
+/** A state's label as it goes with a number of tasks. */
+export function verb(label: string, number: number): string {
   return number === 1
     ? label
     : label

@@ -1,6 +1,7 @@
 /** Where the nodes of a graph are to one another: what the pointer meets and where the arrow keys lead. */
 import type { Box } from './camera';
-import { NODE_HEIGHT, NODE_WIDTH, type Point } from './layout';
+import type { Way } from './gestures';
+import { NODE_HEIGHT, NODE_WIDTH, type Layout, type Point } from './layout';
 
 type Places = ReadonlyMap<string, Point>;
 
@@ -25,14 +26,39 @@ export function nodeAt(places: Places, at: Point): string {
   return '';
 }
 
-/** Leftmost, then topmost. */
-export function first(places: Places): string {
+/** Where an arrow key leads: with and against the edges along the layers, and to whom stands beside. */
+export function neighbour(
+  layout: Layout,
+  lines: { predecessors: (id: string) => Set<string>; successors: (id: string) => Set<string> },
+  id: string,
+  way: Way
+): string {
+  const turn = layout.direction === 'down';
+  const places = new Map(
+    [...layout.places].map(([key, at]) => [key, turn ? { x: at.y, y: at.x } : at] as const)
+  );
+  const from = places.get(id);
+  if (!from || way === 'first') {
+    return first(places) || id;
+  }
+  const [before, after, above] = turn ? ['up', 'down', 'left'] : ['left', 'right', 'up'];
+  if (way === before) {
+    return along(places, from, lines.predecessors(id));
+  }
+  if (way === after) {
+    return along(places, from, lines.successors(id));
+  }
+  return beside(places, from, way === above ? -1 : 1);
+}
+
+/** At the beginning of the layers, then the first beside. */
+function first(places: Places): string {
   const found = [...places].sort(([, a], [, b]) => a.x - b.x || a.y - b.y).at(0);
   return found ? found[0] : '';
 }
 
 /** Of the ends of edges, the one at the most similar height. */
-export function along(places: Places, from: Point, ends: Iterable<string>): string {
+function along(places: Places, from: Point, ends: Iterable<string>): string {
   const nearest = [...ends]
     .map(id => ({ id, away: Math.abs((places.get(id)?.y ?? Infinity) - from.y) }))
     .sort((a, b) => a.away - b.away)
@@ -41,7 +67,7 @@ export function along(places: Places, from: Point, ends: Iterable<string>): stri
 }
 
 /** The next above (-1) or below (1); columns matter, but not at any price. */
-export function beside(places: Places, from: Point, side: -1 | 1): string {
+function beside(places: Places, from: Point, side: -1 | 1): string {
   let best = '';
   let least = Infinity;
   for (const [id, at] of places) {

@@ -1,20 +1,26 @@
 /** Draws a graph on a canvas: cards for nodes, curves for edges. Knows nothing of where events or data come from. */
 import type { GraphEdge, GraphNode } from '../generated/screen';
 import { drawShape, FAILED, FINISHED, RUNNING, STATES, type Theme } from '../dom/theme';
-import { count, duration, shortCount, total } from '../dom/words';
+import { duration, shortCount, total } from '../dom/words';
 import type { Camera } from './camera';
-import { edgeKey, NODE_HEIGHT, NODE_WIDTH, type Point } from './layout';
+import { drawEdge, isCritical } from './edges';
+import { FADED, fitted, roundRect, ZOOM_TEXT } from './shapes';
+import { NODE_HEIGHT, NODE_WIDTH, type Direction, type Point } from './layout';
 
 const HALF_W = NODE_WIDTH / 2;
 const HALF_H = NODE_HEIGHT / 2;
 const RADIUS = 9;
-/** Below this zoom text can't be read: cards become blocks of colour. */
-const ZOOM_TEXT = 0.42;
-const FADED = 0.16;
+/** Below this not even names can: blocks of colour. */
+const ZOOM_NAME = 0.2;
+/** How large a name is on screen where there is room for nothing else. */
+const NAME_PX = 10;
 
 export interface Scene {
+  direction: Direction;
   nodes: Iterable<GraphNode>;
   edges: Iterable<GraphEdge>;
+  /** See `bothWays`. */
+  bothWays: ReadonlySet<string>;
   places: Map<string, Point>;
   routes: Map<string, Point[]>;
   selected: string;
@@ -78,10 +84,6 @@ export function drawScene(
   context.globalAlpha = 1;
 }
 
-function isCritical(scene: Scene, edge: GraphEdge): boolean {
-  return (scene.critical?.has(edge.source) ?? false) && (scene.critical?.has(edge.target) ?? false);
-}
-
 function drawNode(
   context: CanvasRenderingContext2D,
   scene: Scene,
@@ -108,15 +110,39 @@ function drawNode(
       ? [theme.text, 2.5]
       : [node.id === scene.hovered ? theme.strong : theme.line, 1.2];
   card(context, left, top, theme.card, border, width);
-  if (zoom < ZOOM_TEXT) {
+  if (zoom < ZOOM_NAME) {
     context.fillStyle = color;
     roundRect(context, left + 4, top + 4, NODE_WIDTH - 8, NODE_HEIGHT - 8, RADIUS - 3);
     context.fill();
     return;
   }
+  if (zoom < ZOOM_TEXT) {
+    drawName(context, node, left, top, zoom, theme);
+    drawBar(context, node.counts, left + 10, top + NODE_HEIGHT - 19, NODE_WIDTH - 20, 11, theme);
+    return;
+  }
   drawShape(context, STATES[state].shape, left + 17, top + 18, 12, color);
   drawTexts(context, node, left, top, theme);
   drawBar(context, node.counts, left + 12, top + NODE_HEIGHT - 13, NODE_WIDTH - 24, 6, theme);
+}
+
+/** What can be read from afar: the sign and the name, as large on screen as elsewhere. */
+function drawName(
+  context: CanvasRenderingContext2D,
+  node: GraphNode,
+  left: number,
+  top: number,
+  zoom: number,
+  theme: Theme
+): void {
+  const state = mainState(node.counts);
+  const size = Math.min(30, NAME_PX / zoom);
+  drawShape(context, STATES[state].shape, left + 19, top + 22, 18, theme.states[state]);
+  context.textAlign = 'left';
+  context.textBaseline = 'middle';
+  context.fillStyle = theme.text;
+  context.font = `600 ${size.toFixed(1)}px ${theme.font}`;
+  context.fillText(fitted(context, node.label, NODE_WIDTH - 44), left + 36, top + 22.5);
 }
 
 function drawTexts(
@@ -235,142 +261,4 @@ function card(
   context.strokeStyle = border;
   context.lineWidth = width;
   context.stroke();
-}
-
-function roundRect(
-  context: CanvasRenderingContext2D,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-  radius: number
-): void {
-  context.beginPath();
-  context.roundRect(left, top, width, height, radius);
-}
-
-/** As much of a text as there is room for: measured in steps, for that is what takes time. */
-const widths = new Map<string, string>();
-function fitted(context: CanvasRenderingContext2D, text: string, room: number): string {
-  const key = `${context.font}|${Math.round(room)}|${text}`;
-  const known = widths.get(key);
-  if (known !== undefined) {
-    return known;
-  }
-  let shown = text;
-  for (let end = text.length - 1; end > 0 && context.measureText(shown).width > room; end--) {
-    shown = `${text.slice(0, end)}…`;
-  }
-  if (widths.size > 5000) {
-    widths.clear();
-  }
-  widths.set(key, shown);
-  return shown;
-}
-
-function drawEdge(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  edge: GraphEdge,
-  camera: Camera,
-  theme: Theme
-): void {
-  const [from, to] = [scene.places.get(edge.source), scene.places.get(edge.target)];
-  if (!from || !to) {
-    return;
-  }
-  const lit = scene.lit === null || (scene.lit.has(edge.source) && scene.lit.has(edge.target));
-  const critical = isCritical(scene, edge);
-  const color = critical ? theme.text : scene.lit && lit ? theme.accent : theme.strong;
-  context.globalAlpha = lit ? (critical || scene.lit ? 1 : 0.75) : FADED;
-  context.strokeStyle = context.fillStyle = color;
-  context.lineWidth = (critical ? 1.5 : 0) + 1.2 + 0.7 * Math.log10(Math.max(1, edge.count));
-  context.setLineDash(edge.kind === 'child' ? [5, 4] : []);
-  if (from === to) {
-    drawLoop(context, from);
-    return;
-  }
-  const forward = to.x > from.x;
-  const side = forward ? 1 : -1;
-  const route = scene.routes.get(edgeKey(edge)) ?? [];
-  const end = { x: to.x - side * (HALF_W + 7), y: to.y };
-  const points = [
-    { x: from.x + side * HALF_W, y: from.y },
-    ...(forward ? route : [...route].reverse()),
-    end
-  ];
-  const sameColumn = to.x === from.x;
-  if (sameColumn) {
-    points[0] = { x: from.x + HALF_W, y: from.y };
-    points[points.length - 1] = { x: to.x + HALF_W + 7, y: to.y };
-  }
-  context.beginPath();
-  context.moveTo(points[0].x, points[0].y);
-  for (let i = 1; i < points.length; i++) {
-    const [a, b] = [points[i - 1], points[i]];
-    const bend = sameColumn ? 60 : Math.max(30, Math.abs(b.x - a.x) / 2) * side;
-    context.bezierCurveTo(a.x + bend, a.y, b.x + (sameColumn ? bend : -bend), b.y, b.x, b.y);
-  }
-  context.stroke();
-  context.setLineDash([]);
-  const tip = points[points.length - 1];
-  drawArrow(context, tip, sameColumn ? -1 : side, context.lineWidth);
-  if (edge.count > 1 && camera.zoom >= ZOOM_TEXT) {
-    drawEdgeCount(context, edge.count, points, color, theme);
-  }
-}
-
-function drawArrow(
-  context: CanvasRenderingContext2D,
-  tip: Point,
-  side: number,
-  width: number
-): void {
-  const size = 5 + width;
-  context.beginPath();
-  context.moveTo(tip.x + side * 6, tip.y);
-  context.lineTo(tip.x - side * (size - 5), tip.y - size * 0.6);
-  context.lineTo(tip.x - side * (size - 5), tip.y + size * 0.6);
-  context.closePath();
-  context.fill();
-}
-
-function drawLoop(context: CanvasRenderingContext2D, at: Point): void {
-  const top = at.y - HALF_H;
-  context.beginPath();
-  context.moveTo(at.x + 50, top);
-  context.bezierCurveTo(at.x + 50, top - 32, at.x + 10, top - 32, at.x + 10, top - 6);
-  context.stroke();
-  context.setLineDash([]);
-  context.beginPath();
-  context.moveTo(at.x + 10, top - 1);
-  context.lineTo(at.x + 6, top - 9);
-  context.lineTo(at.x + 14, top - 9);
-  context.closePath();
-  context.fill();
-}
-
-function drawEdgeCount(
-  context: CanvasRenderingContext2D,
-  number: number,
-  points: readonly Point[],
-  color: string,
-  theme: Theme
-): void {
-  const k = Math.floor((points.length - 1) / 2);
-  const [a, b] = [points[k], points[k + 1]];
-  const [x, y] = [(a.x + b.x) / 2, (a.y + b.y) / 2];
-  const text = number < 100_000 ? count(number) : shortCount(number);
-  context.font = `10px ${theme.font}`;
-  context.textAlign = 'center';
-  context.textBaseline = 'middle';
-  const width = context.measureText(text).width + 10;
-  context.fillStyle = theme.ground;
-  roundRect(context, x - width / 2, y - 8, width, 16, 8);
-  context.fill();
-  context.lineWidth = 0.8;
-  context.strokeStyle = color;
-  context.stroke();
-  context.fillStyle = theme.dim;
-  context.fillText(text, x, y + 0.5);
 }

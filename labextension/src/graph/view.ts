@@ -7,12 +7,14 @@
  */
 import { element } from '../dom/elements';
 import { onThemeChange, readTheme, RUNNING, wantsStillness, type Theme } from '../dom/theme';
-import { count, describeCounts, duration } from '../dom/words';
-import type { GraphNode } from '../generated/screen';
 import type { GraphModel } from '../model/graph';
 import { Camera } from './camera';
-import { EMPTY, layout, runSliced, type Layout, type Point } from './layout';
-import { along, beside, bounds, first, nodeAt } from './places';
+import { betterDirection } from './direction';
+import { bothWays } from './edges';
+import { listenToKeys, listenToPointer, type Gestures, type Way } from './gestures';
+import { EMPTY, layout, runSliced, type Direction, type Layout, type Point } from './layout';
+import { GraphList } from './listbox';
+import { bounds, neighbour, nodeAt } from './places';
 import { drawScene } from './scene';
 
 export interface GraphEvents {
@@ -26,10 +28,12 @@ export interface GraphEvents {
 const MOVE_MS = 350;
 const PULSE_MS = 1600;
 const PULSE_FRAME_MS = 60;
-let instances = 0;
+/** How much larger a graph must become for it to turn: the first time, and when it is known already. */
+const TURN_GAIN = { first: 1.1, later: 1.35 };
 
 export class GraphView {
   readonly list: HTMLElement;
+  private words: GraphList;
   /** How often it has drawn, for measurements. */
   frames = 0;
   private canvas: HTMLCanvasElement;
@@ -40,9 +44,9 @@ export class GraphView {
   private shown = new Map<string, Point>();
   private moving: { from: Map<string, Point>; start: number } | null = null;
   private structure = -1;
+  private pairs = new Set<string>();
+  private arranging = false;
   private giveUp: () => void = () => undefined;
-  private options = new Map<string, HTMLElement>();
-  private prefix = `raynb-graph-${++instances}-`;
   private selection = '';
   private hovered = '';
   private critical = false;
@@ -62,8 +66,8 @@ export class GraphView {
       throw new Error('raynb: this browser has no canvas to draw on');
     }
     this.context = context;
-    this.list = element('div', { class: 'raynb-Graph-list', role: 'listbox', label: 'Task graph' });
-    this.list.tabIndex = 0;
+    this.words = new GraphList(model);
+    this.list = this.words.node;
     host.classList.add('raynb-Graph');
     host.append(this.canvas, this.list);
     this.theme = readTheme(host);
@@ -76,9 +80,13 @@ export class GraphView {
 
   /** Call after the model has changed. */
   update(): void {
-    this.describe();
+    this.words.update();
+    if (this.selection && !this.model.nodes.has(this.selection)) {
+      this.select('');
+    }
     if (this.structure !== this.model.structure) {
       this.structure = this.model.structure;
+      this.pairs = bothWays(this.model.edges.values());
       this.arrange(this.layout);
     }
     this.invalidate();
@@ -86,8 +94,8 @@ export class GraphView {
 
   /** A layout from scratch: what has grown in bit by bit is set in order again. */
   tidy(): void {
-    this.arrange(EMPTY);
     this.userMoved = false;
+    this.arrange(EMPTY);
   }
 
   /** Forget all places: another graph comes. */
@@ -105,15 +113,8 @@ export class GraphView {
     if (id === this.selection) {
       return;
     }
-    this.options.get(this.selection)?.setAttribute('aria-selected', 'false');
     this.selection = id;
-    const option = this.options.get(id);
-    option?.setAttribute('aria-selected', 'true');
-    if (option) {
-      this.list.setAttribute('aria-activedescendant', option.id);
-    } else {
-      this.list.removeAttribute('aria-activedescendant');
-    }
+    this.words.select(id);
     const at = this.layout.places.get(id);
     if (at && reveal) {
       this.camera.reveal(bounds([at]));
@@ -133,9 +134,9 @@ export class GraphView {
     this.invalidate();
   }
 
-  zoomBy(factor: number): void {
+  zoomBy(factor: number, at?: Point): void {
     this.userMoved = true;
-    this.camera.zoomAt(factor);
+    this.camera.zoomAt(factor, at);
     this.invalidate();
   }
 
@@ -143,6 +144,11 @@ export class GraphView {
     this.userMoved = true;
     this.camera.pan(dx, dy);
     this.invalidate();
+  }
+
+  /** Whether all is where it is to be: no layout is under way, and nothing glides. */
+  get resting(): boolean {
+    return !this.arranging && !this.moving && this.shown.size > 0;
   }
 
   /** Where a node is in the canvas, in CSS pixels: for tests and for whoever puts something beside it. */
@@ -162,13 +168,30 @@ export class GraphView {
     this.list.remove();
   }
 
-  private arrange(before: Layout): void {
+  private arrange(before: Layout, direction: Direction = before.direction, turned = false): void {
     this.giveUp();
-    const input = { nodes: [...this.model.nodes.keys()], edges: [...this.model.edges.values()] };
+    this.arranging = true;
+    const nodes = [...this.model.nodes.keys()];
+    const input = { direction, nodes, edges: [...this.model.edges.values()] };
     this.giveUp = runSliced(layout(input, before), found => {
-      this.layout = found;
-      this.move();
+      const better = turned ? direction : this.better(found, before === EMPTY);
+      if (better === direction) {
+        this.arranging = false;
+        this.layout = found;
+        this.move();
+      } else {
+        this.arrange(EMPTY, better, true);
+      }
     });
+  }
+
+  /** Which way a graph had better run; whoever has moved it keeps it as it is. */
+  private better(found: Layout, first: boolean): Direction {
+    if (this.userMoved || found.places.size === 0 || this.camera.width <= 1) {
+      return found.direction;
+    }
+    const gain = first ? TURN_GAIN.first : TURN_GAIN.later;
+    return betterDirection(bounds(found.places.values()), found.direction, this.camera, gain);
   }
 
   /** Glide to the new places; what is new fades in where it belongs. */
@@ -214,6 +237,8 @@ export class GraphView {
       {
         nodes: this.model.nodes.values(),
         edges: this.model.edges.values(),
+        bothWays: this.pairs,
+        direction: this.layout.direction,
         places: this.shown,
         routes: this.moving ? EMPTY.routes : this.layout.routes,
         selected: this.selection,
@@ -264,44 +289,6 @@ export class GraphView {
     return false;
   }
 
-  /** Keeps the list box as the canvas is. */
-  private describe(): void {
-    for (const [id, option] of this.options) {
-      if (!this.model.nodes.has(id)) {
-        option.remove();
-        this.options.delete(id);
-        if (id === this.selection) {
-          this.select('');
-        }
-      }
-    }
-    let number = this.options.size;
-    for (const node of this.model.nodes.values()) {
-      let option = this.options.get(node.id);
-      if (!option) {
-        option = element('div', { role: 'option', 'aria-selected': 'false' });
-        option.id = `${this.prefix}${++number}-${node.id}`;
-        option.dataset.node = node.id;
-        this.options.set(node.id, option);
-        this.list.append(option);
-      }
-      const words = this.words(node);
-      if (option.textContent !== words) {
-        option.textContent = words;
-      }
-    }
-  }
-
-  private words(node: GraphNode): string {
-    const time = node.duration_ms > 0 ? `, ${duration(node.duration_ms)}` : '';
-    const before = this.model.predecessors(node.id).size;
-    const after = this.model.successors(node.id).size;
-    return (
-      `${node.label}, ${node.kind}: ${describeCounts(node.counts)}${time}. ` +
-      `${count(before)} before, ${count(after)} after it.`
-    );
-  }
-
   private listen(): void {
     const resize = new ResizeObserver(() => {
       this.resize();
@@ -316,76 +303,39 @@ export class GraphView {
         this.invalidate();
       })
     );
-    this.listenToPointer();
-    this.list.addEventListener('keydown', event => {
-      if (!event.ctrlKey && !event.metaKey && !event.altKey && this.key(event)) {
-        event.preventDefault();
-        event.stopPropagation();
-      }
-    });
-    this.list.addEventListener('focus', () => {
-      if (!this.selection && this.list.matches(':focus-visible')) {
-        this.selectFirst();
-      }
-    });
+    const gestures = this.gestures();
+    listenToPointer(this.canvas, gestures);
+    listenToKeys(this.list, gestures);
   }
 
-  private listenToPointer(): void {
-    const canvas = this.canvas;
-    let pressed: Point | null = null;
-    let dragged = false;
-    canvas.addEventListener('pointerdown', event => {
-      if (event.button === 0) {
-        pressed = { x: event.clientX, y: event.clientY };
-        dragged = false;
-        canvas.setPointerCapture(event.pointerId);
-        this.list.focus({ preventScroll: true });
-        event.preventDefault();
-      }
-    });
-    canvas.addEventListener('pointermove', event => {
-      if (pressed && event.buttons & 1) {
-        const [dx, dy] = [event.clientX - pressed.x, event.clientY - pressed.y];
-        dragged ||= Math.hypot(dx, dy) > 4;
-        if (dragged) {
-          this.panBy(dx, dy);
-          pressed = { x: event.clientX, y: event.clientY };
-        }
-      } else {
-        this.hover(this.hit(event));
-      }
-    });
-    canvas.addEventListener('pointerup', event => {
-      if (pressed && !dragged) {
-        const id = this.hit(event);
-        this.select(id);
-        if (id && event.shiftKey) {
-          this.events.expanded(id);
-        }
-      }
-      pressed = null;
-    });
-    canvas.addEventListener('pointerleave', () => {
-      this.hover('');
-    });
-    canvas.addEventListener('dblclick', event => {
-      const id = this.hit(event);
-      if (id) {
-        this.events.opened(id);
-      }
-    });
-    canvas.addEventListener(
-      'wheel',
-      event => {
-        event.preventDefault();
-        this.userMoved = true;
-        const step = event.deltaMode === 1 ? 30 : 1;
-        const factor = Math.exp(-event.deltaY * step * (event.ctrlKey ? 0.01 : 0.0015));
-        this.camera.zoomAt(factor, { x: event.offsetX, y: event.offsetY });
-        this.invalidate();
+  private gestures(): Gestures {
+    return {
+      hit: at => nodeAt(this.shown, this.camera.toWorld(at)),
+      hover: id => {
+        this.hover(id);
       },
-      { passive: false }
-    );
+      select: id => {
+        this.select(id);
+      },
+      expand: this.events.expanded,
+      open: this.events.opened,
+      panBy: (dx, dy) => {
+        this.panBy(dx, dy);
+      },
+      zoomBy: (factor, at) => {
+        this.zoomBy(factor, at);
+      },
+      fit: () => {
+        this.fit();
+      },
+      go: way => {
+        this.go(way);
+      },
+      focus: () => {
+        this.list.focus({ preventScroll: true });
+      },
+      selected: () => this.selection
+    };
   }
 
   private hover(id: string): void {
@@ -396,77 +346,11 @@ export class GraphView {
     }
   }
 
-  private hit(event: MouseEvent): string {
-    const at = this.camera.toWorld({ x: event.offsetX, y: event.offsetY });
-    return nodeAt(this.shown, at);
-  }
-
-  private key(event: KeyboardEvent): boolean {
-    if (event.shiftKey && event.key.startsWith('Arrow')) {
-      const [dx, dy] = {
-        ArrowLeft: [60, 0],
-        ArrowRight: [-60, 0],
-        ArrowUp: [0, 60],
-        ArrowDown: [0, -60]
-      }[event.key] ?? [0, 0];
-      this.panBy(dx, dy);
-      return true;
-    }
-    switch (event.key) {
-      case 'ArrowLeft':
-        return this.go(from =>
-          along(this.layout.places, from, this.model.predecessors(this.selection))
-        );
-      case 'ArrowRight':
-        return this.go(from =>
-          along(this.layout.places, from, this.model.successors(this.selection))
-        );
-      case 'ArrowUp':
-        return this.go(from => beside(this.layout.places, from, -1));
-      case 'ArrowDown':
-        return this.go(from => beside(this.layout.places, from, 1));
-      case 'Home':
-        return this.selectFirst();
-      case '+':
-      case '=':
-        this.zoomBy(1.25);
-        return true;
-      case '-':
-        this.zoomBy(0.8);
-        return true;
-      case '0':
-        this.fit();
-        return true;
-      case 'Escape':
-        this.select('');
-        return true;
-      case 'Enter':
-      case 'e':
-        if (this.selection) {
-          this.events[event.key === 'e' ? 'expanded' : 'opened'](this.selection);
-        }
-        return true;
-      default:
-        return false;
-    }
-  }
-
-  /** Select what a key leads to; without a selection the first. */
-  private go(to: (from: Point) => string): boolean {
-    const from = this.layout.places.get(this.selection);
-    if (!from) {
-      return this.selectFirst();
-    }
-    const next = to(from);
+  private go(way: Way): void {
+    const next = neighbour(this.layout, this.model, this.selection, way);
     if (next) {
       this.select(next, true);
     }
-    return true;
-  }
-
-  private selectFirst(): boolean {
-    this.select(first(this.layout.places) || this.selection, true);
-    return true;
   }
 
   private resize(): void {
@@ -477,6 +361,9 @@ export class GraphView {
     this.canvas.height = Math.round(this.camera.height * ratio);
     if (!this.userMoved) {
       this.fitNow();
+      if (this.better(this.layout, false) !== this.layout.direction) {
+        this.arrange(EMPTY);
+      }
     }
     this.draw(performance.now());
   }

@@ -10,16 +10,21 @@ export interface ClusterSource {
 }
 
 const REFRESH_MS = 3000;
+const REFRESH_SOON_MS = 300;
 /** While nobody watches the list, only whether there is a cluster at all matters, and that can wait. */
 const REFRESH_IDLE_MS = 15_000;
 
 export class Clusters {
   private known: ClusterInfo[] = [];
   private chosen = '';
+  /** The kernel that the user works with: its own cluster is the one to look at. */
+  private kernel = '';
+  private kernelTaken = false;
   private loadedOnce = false;
   private failure = '';
   private watchers = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private soon: ReturnType<typeof setTimeout> | undefined;
   private sockets = new Map<string, { socket: ViewsSocket; users: number }>();
   private listSignal = new Signal<this, void>(this);
   private choiceSignal = new Signal<this, string>(this);
@@ -58,9 +63,17 @@ export class Clusters {
 
   choose(id: string): void {
     if (id !== this.chosen) {
-      this.chosen = id;
-      this.choiceSignal.emit(id);
+      this.become(id);
       this.listSignal.emit();
+    }
+  }
+
+  /** The user turns to a notebook: look at its cluster, if it has one, now or as soon as it has. */
+  near(kernel: string): void {
+    if (kernel && kernel !== this.kernel) {
+      this.kernel = kernel;
+      this.kernelTaken = false;
+      this.takeNear();
     }
   }
 
@@ -93,6 +106,16 @@ export class Clusters {
     );
   }
 
+  /** Refresh within a moment, however often this is asked for meanwhile; only while somebody watches. */
+  refreshSoon(): void {
+    if (this.watchers && !this.soon) {
+      this.soon = setTimeout(() => {
+        this.soon = undefined;
+        void this.refresh();
+      }, REFRESH_SOON_MS);
+    }
+  }
+
   /** The websocket of a cluster, shared: give it back with `release`. */
   acquire(id: string): ViewsSocket {
     const held = this.sockets.get(id);
@@ -115,6 +138,7 @@ export class Clusters {
 
   dispose(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.soon);
     for (const { socket } of this.sockets.values()) {
       socket.dispose();
     }
@@ -130,12 +154,29 @@ export class Clusters {
     this.known = list;
     this.failure = '';
     this.loadedOnce = true;
+    this.takeNear();
     if (!list.some(cluster => cluster.id === this.chosen)) {
-      this.chosen = (list.find(cluster => cluster.alive) ?? list.at(0))?.id ?? '';
-      this.choiceSignal.emit(this.chosen);
+      this.kernelTaken = false;
+      this.become((list.find(cluster => cluster.alive) ?? list.at(0))?.id ?? '');
     }
     if (changed) {
       this.listSignal.emit();
+    }
+  }
+
+  /** Once for each turn to a notebook: what the user chooses afterwards stays. */
+  private takeNear(): void {
+    const own = this.known.find(({ alive, notebook }) => alive && notebook === this.kernel);
+    if (this.kernel && own && !this.kernelTaken) {
+      this.kernelTaken = true;
+      this.choose(own.id);
+    }
+  }
+
+  private become(id: string): void {
+    if (id !== this.chosen) {
+      this.chosen = id;
+      this.choiceSignal.emit(id);
     }
   }
 }

@@ -4,6 +4,30 @@ import { NotebookActions, type INotebookTracker, type NotebookPanel } from '@jup
 export class NotebookDoor {
   constructor(readonly tracker: INotebookTracker | null) {}
 
+  /** Calls back with the kernel's id when the user turns to a notebook, or when that has got another kernel. */
+  onKernel(work: (kernel: string) => void): void {
+    const tell = (panel: NotebookPanel | null): void => {
+      if (panel !== null && panel === this.tracker?.currentWidget) {
+        work(panel.sessionContext.session?.kernel?.id ?? '');
+      }
+    };
+    this.tracker?.currentChanged.connect((_, panel) => {
+      tell(panel);
+    });
+    this.tracker?.widgetAdded.connect((_, panel) => {
+      panel.sessionContext.kernelChanged.connect(() => {
+        tell(panel);
+      });
+    });
+  }
+
+  /** Calls back when a cell of any notebook has run. */
+  onExecuted(work: () => void): void {
+    NotebookActions.executed.connect(() => {
+      work();
+    });
+  }
+
   /** Scrolls to the cell with this id in whichever open notebook has it. */
   reveal(cell: string, activate: (id: string) => void): boolean {
     const found = this.find(cell);

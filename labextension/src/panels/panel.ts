@@ -1,7 +1,10 @@
 /** What all panels have in common: a toolbar, the content, and something to say while there is nothing to show. */
+import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { button, element } from '../dom/elements';
+import type { Clusters } from '../model/clusters';
 import type { Condition, Followed } from '../model/follow';
+import { ClusterChooser } from './chooser';
 
 export interface PanelOptions {
   id: string;
@@ -16,6 +19,7 @@ export interface Outside {
 
 export abstract class Panel extends Widget {
   protected readonly toolbar = element('div', { class: 'raynb-Toolbar', role: 'toolbar' });
+  private chooser: ClusterChooser | null = null;
   protected readonly body = element('div', { class: 'raynb-Panel-body' });
   private notice = element('div', { class: 'raynb-Notice', role: 'status' });
   private strip = element('div', { class: 'raynb-Strip', role: 'status' });
@@ -32,10 +36,17 @@ export abstract class Panel extends Widget {
     this.title.closable = true;
     this.addClass('raynb-Panel');
     this.toolbar.setAttribute('aria-label', `${options.title}: tools`);
+    this.node.tabIndex = -1;
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', `raynb: ${options.title}`);
     this.node.append(this.toolbar, this.strip, this.body, this.notice);
     this.strip.hidden = true;
+  }
+
+  /** Lets the user choose the cluster, where there are several. */
+  addChooser(clusters: Clusters): void {
+    this.chooser = new ClusterChooser(clusters);
+    this.toolbar.prepend(this.chooser.node);
   }
 
   protected abstract followed: Followed;
@@ -68,14 +79,30 @@ export abstract class Panel extends Widget {
   }
 
   protected onActivateRequest(): void {
-    const first = this.node.querySelector<HTMLElement>(
-      '[data-first-focus], button, [tabindex="0"]'
-    );
+    if (this.body.inert) {
+      // What is covered takes no focus: it goes on to the content as soon as that is there.
+      this.node.focus();
+    } else {
+      this.focusFirst();
+    }
+  }
+
+  /** Closed is gone, or the layout would bring it back after a reload. */
+  protected onCloseRequest(message: Message): void {
+    super.onCloseRequest(message);
+    this.dispose();
+  }
+
+  private focusFirst(): void {
+    const first =
+      this.body.querySelector<HTMLElement>('[data-first-focus]') ??
+      this.node.querySelector<HTMLElement>('button, [tabindex="0"]');
     first?.focus();
   }
 
   dispose(): void {
     if (!this.isDisposed) {
+      this.chooser?.dispose();
       this.followed.dispose();
       super.dispose();
     }
@@ -90,6 +117,9 @@ export abstract class Panel extends Widget {
     const covers = say !== null && !(this.hasContent && condition.kind !== 'refused');
     this.notice.hidden = !covers;
     this.body.inert = covers;
+    if (!covers && document.activeElement === this.node) {
+      this.focusFirst();
+    }
     this.strip.hidden = live || covers || say === null || condition.kind === 'loading';
     if (covers) {
       this.fillNotice(say, condition);

@@ -76,6 +76,7 @@ export function addPanels(shared: Shared, places: Places): void {
       execute: args => {
         if (!panel || panel.isDisposed) {
           panel = kind.make({ id, title: kind.title, icon: kind.icon }, outside, shared);
+          panel.addChooser(shared.clusters);
           void tracker.add(panel);
         }
         if (!panel.isAttached) {

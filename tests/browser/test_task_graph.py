@@ -1,0 +1,116 @@
+"""The task graph against a cluster of the imagination: 100,000 tasks, and whatever goes wrong on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+
+from tests.browser.conftest import SHOTS, START_S_MAX, Lab
+from tests.browser.pretended_hub import FUNCTIONS, TASKS, PretendedHub
+
+ENDS_ARE = """(() => {{
+    const view = document.querySelector('#raynb-task-graph').raynbView;
+    const [a, b] = ['fload_shard', 'freport'].map(id => view.position(id));
+    return view.resting && a && b && {};
+}})()"""
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
+VIEW = "document.querySelector('#raynb-task-graph').raynbView"
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, lab: Lab) -> Iterator[Page]:
+    """One JupyterLab for all; what a test opens, it closes."""
+    page = browser.new_page(viewport=VIEWPORT)
+    hub = PretendedHub()
+    hub.attach(page)
+    vars(page)["raynb_hub"] = hub
+    page.goto(lab.address)
+    page.locator(".jp-Launcher").first.wait_for(timeout=1000 * START_S_MAX)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def hub(page: Page) -> PretendedHub:
+    hub: PretendedHub = vars(page)["raynb_hub"]
+    hub.reset()
+    return hub
+
+
+@pytest.fixture
+def graph(page: Page, hub: PretendedHub) -> Iterator[Locator]:
+    """The panel, alone on the page."""
+    page.evaluate("jupyterapp.commands.execute('raynb:open-task-graph')")
+    panel = page.locator("#raynb-task-graph")
+    expect(nodes(panel)).to_have_count(len(FUNCTIONS))
+    yield panel
+    page.evaluate("[...jupyterapp.shell.widgets('main')].find(each => each.id === 'raynb-task-graph').close()")
+    expect(panel).to_have_count(0)
+
+
+def nodes(panel: Locator) -> Locator:
+    return panel.get_by_role("listbox").get_by_role("option")
+
+
+def node(panel: Locator, name: str) -> Locator:
+    """What the list box says of a node."""
+    return panel.locator(f"[role=option][data-node='{name}']")
+
+
+def click_node(panel: Locator, name: str, **how: Any) -> None:
+    """A click on the picture of a node."""
+    panel.page.wait_for_function(f"{VIEW}.resting")
+    panel.locator("canvas").click(position=panel.page.evaluate(f"{VIEW}.position({name!r})"), **how)
+
+
+def test_functions_are_shown_with_exact_counts_and_a_legend(graph: Locator, hub: PretendedHub) -> None:
+    expect(graph.locator(".raynb-Tally")).to_have_text(f"{TASKS:,} tasks")
+    expect(node(graph, "ftrain_step")).to_contain_text("17 failed")
+    expect(graph.get_by_role("list", name="States of tasks").get_by_role("listitem")).to_have_count(6)
+    hub.progress = 1.0
+    hub.tell()
+    expect(node(graph, "fembed")).to_contain_text("24,000 finished")
+
+
+def test_a_click_tells_about_a_node_and_its_tasks_can_be_looked_at(graph: Locator, hub: PretendedHub) -> None:
+    click_node(graph, "ftrain_step")
+    details = graph.get_by_role("complementary", name="The selected node")
+    expect(details.get_by_role("heading", name="train_step")).to_be_visible()
+    expect(details.get_by_role("listitem").filter(has_text="failed")).to_have_text("17failed")
+    expect(details.get_by_label("Error")).to_have_text("ValueError: <b>batch 17</b> has no labels")
+    details.get_by_role("button", name="Single tasks").click()
+    expect(graph.get_by_text("around train_step")).to_be_visible()
+    expect(nodes(graph)).to_have_count(24)
+    assert hub.asked[-1]["view"]["focus"] == "ftrain_step"
+    graph.get_by_role("button", name="All tasks").click()
+    expect(nodes(graph)).to_have_count(len(FUNCTIONS))
+
+
+def test_keys_lead_along_the_edges_and_do_what_the_pointer_does(graph: Locator) -> None:
+    page = graph.page
+    listbox = graph.get_by_role("listbox")
+    expect(listbox).to_be_focused()
+    page.wait_for_function(f"{VIEW}.resting")
+    page.keyboard.press("Home")
+    expect(node(graph, "fload_shard")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    selected = graph.locator("[role=option][aria-selected=true]")
+    expect(selected).to_have_count(1)
+    expect(selected).not_to_have_attribute("data-node", "fload_shard")
+    page.keyboard.press("e")
+    expect(graph.get_by_text("around")).to_be_visible()
+
+
+def test_the_graph_runs_the_way_that_there_is_room_for(graph: Locator) -> None:
+    page = graph.page
+    page.set_viewport_size({"width": 1280, "height": 460})
+    page.wait_for_function(ENDS_ARE.format("b.x - a.x > b.y - a.y"))
+    graph.screenshot(path=SHOTS / "task_graph_wide.png")
+    page.set_viewport_size({"width": 620, "height": 800})
+    page.wait_for_function(ENDS_ARE.format("b.y - a.y > b.x - a.x"))
+    graph.screenshot(path=SHOTS / "task_graph_narrow.png")
+    page.set_viewport_size(VIEWPORT)
