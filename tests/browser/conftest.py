@@ -79,7 +79,7 @@ def wait_for_server(server: subprocess.Popen[bytes], home: Path) -> dict[str, st
     pytest.fail(f"JupyterLab did not start:\n{(home / 'lab.log').read_text()}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab on a free port, with its own configuration."""
     home = tmp_path_factory.mktemp("lab")
@@ -105,7 +105,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             server.wait()
 
 
-@pytest.fixture(scope="module")  # Playwright runs an event loop in this thread as long as it lives
+@pytest.fixture(scope="package")  # Playwright runs an event loop in this thread as long as it lives
 def browser() -> Iterator[Browser]:
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if chromium is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ class NotebookPage:
         self.start(number)
         self.expect_done(number)
         return self.output(number)
+
+    def run_all(self) -> None:
+        """Have all cells run, from the menu."""
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+
+    def stop(self) -> None:
+        """Press the stop button, once the kernel is busy."""
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=busy]").first.wait_for(timeout=PATIENCE_MS)
+        self.page.locator("[data-command='notebook:interrupt-kernel']").first.click()
 
     def expect_done(self, number: int) -> None:
         expect(self.cells.nth(number).locator(".jp-InputPrompt").first).to_have_text(
