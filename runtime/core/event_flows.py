@@ -23,6 +23,12 @@ GROUPS_MAX: Final = 5_000
 EDGES_MAX: Final = 50_000
 EARLY_MAX: Final = 10_000
 
+PAIR_BITS: Final = 32
+"""Two positions of names in one number: dicts of numbers are quicker than those of tuples."""
+_POSITION: Final = (1 << PAIR_BITS) - 1
+NOBODY: Final = bytes(TASK_ID_BYTES)
+"""The parent of what a driver submits."""
+
 DATA, CHILD = 0, 1
 EDGE_KINDS: Final = ("data", "child")
 
@@ -104,50 +110,76 @@ class EventFlows:
     def _at(self, position: int) -> tuple[int, int]:
         return self.groups_of(self._names.name(position))
 
-    def born(self, tasks: Iterable[tuple[int, bytes]], index: Mapping[bytes, int], names: Sequence[int]) -> None:
-        """New tasks: (position of the name, parent). ``index`` and ``names`` are the table's, these tasks included."""
+    def born(
+        self,
+        links: Mapping[int, int],
+        orphans: Iterable[tuple[int, bytes]],
+        index: Mapping[bytes, int],
+        names: Sequence[int],
+    ) -> None:
+        """New tasks.
+
+        Parameters
+        ----------
+        links
+            Pairs of names (the parent's << `PAIR_BITS` | the task's) -> tasks.
+        orphans
+            (the task's name, parent), where the parent had no row yet.
+        index, names
+            The table's, these tasks included.
+        """
         if self._early:
             self._settle(index, names)
-        self._link(Counter(tasks), CHILD, index, names)
+        pairs = dict(links)
+        for position, parent in orphans:
+            self._link(pairs, position, parent, CHILD, index, names)
+        self._count_pairs(pairs, CHILD)
 
     def fed(self, tasks: Iterable[tuple[int, bytes]], index: Mapping[bytes, int], names: Sequence[int]) -> None:
         """Tasks that use objects: (position of the name, object ids joined)."""
-        uses: list[tuple[int, bytes]] = []
-        puts: Counter[int] = Counter()
+        pairs: dict[int, int] = {}
+        puts: dict[int, int] = {}
         for position, oids in tasks:
             for at in range(0, len(oids), OBJECT_ID_BYTES):
                 if oids[at + _PUT_BYTE_AT] >= _PUT_BYTE:
-                    puts[position] += 1
+                    puts[position] = puts.get(position, 0) + 1
                 else:
-                    uses.append((position, oids[at : at + TASK_ID_BYTES]))
+                    self._link(pairs, position, oids[at : at + TASK_ID_BYTES], DATA, index, names)
         for position, count in puts.items():
             for group in self._at(position):
                 self._count(PUT, group, DATA, count)
-        self._link(Counter(uses), DATA, index, names)
+        self._count_pairs(pairs, DATA)
 
     def _link(
-        self, links: Counter[tuple[int, bytes]], kind: int, index: Mapping[bytes, int], names: Sequence[int]
+        self,
+        pairs: dict[int, int],
+        position: int,
+        source: bytes,
+        kind: int,
+        index: Mapping[bytes, int],
+        names: Sequence[int],
     ) -> None:
-        """Count edges to names from tasks."""
-        pairs: dict[tuple[int, int], int] = {}
-        for (position, source), count in links.items():
-            slot = index.get(source)
-            if slot is not None:
-                pair = names[slot], position
-                pairs[pair] = pairs.get(pair, 0) + count
-            elif source.strip(b"\0"):  # else a driver is the parent
-                self._wait(source, position, kind, count)
-        for (origin, position), count in pairs.items():
+        """Note an edge to a name from a task."""
+        slot = index.get(source)
+        if slot is not None:
+            pair = names[slot] << PAIR_BITS | position
+            pairs[pair] = pairs.get(pair, 0) + 1
+        elif source != NOBODY:
+            self._wait(source, position, kind)
+
+    def _count_pairs(self, pairs: Mapping[int, int], kind: int) -> None:
+        for pair, count in pairs.items():
+            origin, position = pair >> PAIR_BITS, pair & _POSITION
             for source_group, group in zip(self._at(origin), self._at(position), strict=True):
                 self._count(source_group, group, kind, count)
 
-    def _wait(self, source: bytes, position: int, kind: int, count: int) -> None:
+    def _wait(self, source: bytes, position: int, kind: int) -> None:
         waiting = self._early.get(source)
         if waiting is None:
             if len(self._early) >= EARLY_MAX:
                 del self._early[next(iter(self._early))]
             waiting = self._early[source] = Counter()
-        waiting[(*self._at(position), kind)] += count
+        waiting[(*self._at(position), kind)] += 1
 
     def _count(self, source: int, target: int, kind: int, count: int) -> None:
         key = (source, target, kind)

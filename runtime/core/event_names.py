@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, NameDef, WorkerDef
+from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, NameDef, TaskRows, WorkerDef
 
 NO_WORKER: Final = -1
 GONE_TOTALS_MAX: Final = 20_000
@@ -41,6 +41,10 @@ class Name:
     """How long the tasks took that rows said have finished, ..."""
     timed: int = 0
     """... and how many those were."""
+    began: float = 0.0
+    """When the first of its tasks was submitted, as far as rows tell, in wall-clock seconds; ..."""
+    ended: float = 0.0
+    """... and when the last that has ended did."""
     groups: tuple[int, int] | None = None
     """Numbers of its function's and its cell's `Group`, once asked for."""
 
@@ -92,6 +96,8 @@ class Totals:
     states: list[int] = field(default_factory=lambda: [0] * len(TASK_STATES))
     spent_s: float = 0.0
     timed: int = 0
+    began: float = 0.0
+    ended: float = 0.0
     groups: tuple[int, int] | None = None
 
     def add(self, name: Name | Totals) -> None:
@@ -101,9 +107,42 @@ class Totals:
         self.running += name.running
         self.spent_s += name.spent_s
         self.timed += name.timed
+        self.began = min(self.began or name.began, name.began or self.began)
+        self.ended = max(self.ended, name.ended)
         self.call_site = name.call_site or self.call_site
         for state, rows in enumerate(name.states):
             self.states[state] += rows
+
+
+class RowSums:
+    """What the rows of one message add to a name."""
+
+    __slots__ = ("_ended", "_name", "_spent_s", "_timed", "states")
+
+    def __init__(self, name: Name) -> None:
+        self._name = name
+        self.states = name.states
+        self._spent_s = self._ended = 0.0
+        self._timed = 0
+
+    def add(self, started: float, ended: float) -> None:
+        """One has ended."""
+        if started:
+            self._spent_s += ended - started
+            self._timed += 1
+        if ended > self._ended:
+            self._ended = ended
+
+    def store(self, rows: TaskRows) -> None:
+        """All have been added."""
+        name = self._name
+        name.spent_s += self._spent_s
+        name.timed += self._timed
+        name.ended = max(name.ended, self._ended)
+        if not name.began:
+            number = name.number
+            own = (when for of, when in zip(rows.names, rows.submitted, strict=True) if of == number)
+            name.began = min(own, default=0.0)
 
 
 @dataclass(slots=True)

@@ -20,16 +20,20 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sized
+from itertools import islice
 from typing import Final
 
-from raynb.runtime.core.event_flows import EventFlows
-from raynb.runtime.core.event_names import NO_WORKER, Client, EventNames
+from raynb.runtime.core.event_flows import PAIR_BITS, EventFlows
+from raynb.runtime.core.event_names import NO_WORKER, Client, EventNames, RowSums
 from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, TaskRows
 from raynb.runtime.messages.ids import TASK_ID_BYTES
 
 TEXT_BYTES_MAX: Final = 64 * 1024 * 1024
 ERROR_CHARS_MAX: Final = 4000
 DEPENDENCY_BYTES_MAX: Final = 28 * 100
+GROWTH_ROWS: Final = 1024
+NEW: Final = -1
+"""In place of the state before."""
 
 
 class MalformedRows(ValueError):
@@ -68,6 +72,8 @@ class EventTable:
         self.dependencies: dict[int, bytes] = {}
         self._over: deque[int] = deque()
         """Rows in a terminal state, the longest finished first."""
+        self.let_go = 0
+        """Rows that were dropped: with the length of `over`, how many have ended ever."""
         self._free: list[int] = []
         self._text_bytes = 0
 
@@ -103,20 +109,24 @@ class EventTable:
         client.dropped = rows.dropped
         self.names.define(sender, client, rows.new_names, rows.new_workers)
         self.names.set_totals(sender, client, rows.totals)
-        defined = self._merge(sender, client, rows)
-        self._attach_texts(rows)
+        placed: list[int] | None = [] if rows.errors or rows.dependencies else None
+        defined = self._merge(sender, client, rows, placed)
+        if placed is not None:
+            self._attach_texts(rows, placed)
         return not defined or self.names.nameless(client)
 
-    def _merge(self, sender: str, client: Client, rows: TaskRows) -> bool:
-        """The hot loop. False if a worker's number was not known."""
+    def _merge(self, sender: str, client: Client, rows: TaskRows, placed: list[int] | None) -> bool:
+        """The hot loop. ``placed`` takes the slot of each row, -1 without. False if a worker's number was not known."""
         positions = {n: self.names.position(sender, client, n) for n in set(rows.names)}
-        counts = {p: self.names.name(p).states for p in positions.values()}
+        sums = {p: RowSums(self.names.name(p)) for p in positions.values()}
         workers = {n: client.workers.get(n, NO_WORKER) for n in set(rows.workers)}
-        ids, index, over = rows.ids, self.index, self._over
-        born: list[tuple[int, bytes]] = []
-        spent = dict.fromkeys(counts, 0.0)
-        timed = dict.fromkeys(counts, 0)
-        states, attempts, names, at = self.state, self.attempt, self.name, 0
+        ids, index, over, at = rows.ids, self.index, self._over, 0
+        states, attempts, names, parents = self.state, self.attempt, self.name, self.parents
+        at_worker, submissions, readies, pushes = self.worker, self.submitted, self.ready, self.pushed
+        starts, ends, sizes = self.started, self.ended, self.size
+        links: dict[int, int] = {}
+        orphans: list[tuple[int, bytes]] = []
+        last_up, origin = b"", -1
         columns = zip(
             rows.states,
             rows.attempts,
@@ -135,74 +145,73 @@ class EventTable:
             task_id = ids[at : at + TASK_ID_BYTES]
             at += TASK_ID_BYTES
             slot = index.get(task_id)
-            if slot is not None and tries != attempts[slot]:
-                if tries < attempts[slot]:
-                    continue  # late news of an earlier attempt
+            if slot is not None and tries > attempts[slot]:
                 self._retire(slot)
                 slot = None
             if slot is None:
                 slot = self._take_slot(task_id)
-                if slot < 0:
-                    continue
-                if up and not tries:
-                    born.append((name, up))
-                states[slot], attempts[slot], names[slot] = state, tries, name
-                self.parents[slot] = up
-                counts[name][state] += 1
-                if state >= FINISHED:
-                    over.append(slot)
-                    if started:
-                        spent[name] += ended - started
-                        timed[name] += 1
-            elif (before := states[slot]) != state:
-                if before >= FINISHED:
-                    continue
+                if slot >= 0:
+                    before = NEW
+                    states[slot], attempts[slot], names[slot], parents[slot] = state, tries, name, up
+                    sums[name].states[state] += 1
+                    if up and not tries:
+                        if up is not last_up:
+                            last_up, parent = up, index.get(up)
+                            origin = -1 if parent is None else names[parent]
+                        if origin < 0:
+                            orphans.append((name, up))
+                        else:
+                            pair = origin << PAIR_BITS | name
+                            links[pair] = links.get(pair, 0) + 1
+            elif tries < attempts[slot] or ((before := states[slot]) >= FINISHED and before != state):
+                slot = -1  # late news
+            elif before != state:
                 states[slot] = state
-                held = counts.get(names[slot])
-                held = held if held is not None else self.names.name(names[slot]).states
+                held = self.names.name(names[slot]).states
                 held[before] -= 1
                 held[state] += 1
-                if state >= FINISHED:
-                    over.append(slot)
-                    if started:
-                        spent[name] += ended - started
-                        timed[name] += 1
-            self.worker[slot] = worker
-            self.submitted[slot], self.ready[slot], self.pushed[slot] = submitted, ready, pushed
-            self.started[slot], self.ended[slot], self.size[slot] = started, ended, size
-        for position, seconds in spent.items():
-            counted = self.names.name(position)
-            counted.spent_s += seconds
-            counted.timed += timed[position]
-        self.flows.born(born, index, names)
+            if placed is not None:
+                placed.append(slot)
+            if slot < 0:
+                continue
+            at_worker[slot], sizes[slot] = worker, size
+            submissions[slot], readies[slot], pushes[slot] = submitted, ready, pushed
+            starts[slot], ends[slot] = started, ended
+            if state >= FINISHED and before != state:
+                over.append(slot)
+                sums[name].add(started, ended)
+        for total in sums.values():
+            total.store(rows)
+        self.flows.born(links, orphans, index, names)
         return all(n < 0 or n in client.workers for n in workers)
 
     def _take_slot(self, task_id: bytes) -> int:
         """A row for a new task; -1 if there is no room."""
-        if self._free:
-            slot = self._free.pop()
-            self.ids[slot] = task_id
-        elif len(self.ids) < self.tasks_max:
-            slot = len(self.ids)
-            self._append(task_id)
-        elif self._over:
-            self._drop(self._over.popleft())
-            slot = self._free.pop()
-            self.ids[slot] = task_id
-        else:
-            return -1
+        if not self._free:
+            if len(self.ids) < self.tasks_max:
+                self._grow(min(GROWTH_ROWS, self.tasks_max - len(self.ids)))
+            elif self._over:
+                self.let_go += 1
+                self._drop(self._over.popleft())
+            else:
+                return -1
+        slot = self._free.pop()
+        self.ids[slot] = task_id
         self.index[task_id] = slot
         return slot
 
-    def _append(self, task_id: bytes) -> None:
-        self.ids.append(task_id)
-        self.parents.append(b"")
-        self.state.append(0)
-        self.attempt.append(0)
+    def _grow(self, count: int) -> None:
+        """More empty rows: many at once, for each column costs a call."""
+        first = len(self.ids)
+        self.ids += [b""] * count
+        self.parents += [b""] * count
+        self.state += bytes(count)
+        self.attempt += bytes(count)
         for numbers in (self.name, self.worker, self.size):
-            numbers.append(0)
+            numbers.frombytes(bytes(count * numbers.itemsize))
         for times in (self.submitted, self.ready, self.pushed, self.started, self.ended):
-            times.append(0.0)
+            times.frombytes(bytes(count * times.itemsize))
+        self._free += range(first + count - 1, first - 1, -1)
 
     def _drop(self, slot: int) -> None:
         """Empty a row that is over."""
@@ -235,24 +244,31 @@ class EventTable:
 
     # -- texts
 
-    def _attach_texts(self, rows: TaskRows) -> None:
-        ids = rows.ids
-        flows: list[tuple[int, bytes]] = []
+    def _attach_texts(self, rows: TaskRows, placed: list[int]) -> None:
+        """``placed``: the slots of the rows; what has been dropped again meanwhile is another's by now."""
+        if self._full:
+            ids = [rows.ids[at : at + TASK_ID_BYTES] for at in range(0, len(rows.ids), TASK_ID_BYTES)]
+            placed = [s if s >= 0 and self.ids[s] == i else -1 for s, i in zip(placed, ids, strict=True)]
         for row, kind, message in rows.errors:
-            slot = self.index.get(ids[row * TASK_ID_BYTES : (row + 1) * TASK_ID_BYTES])
-            if slot is not None:
-                self._set_error(slot, kind, message)
+            if placed[row] >= 0:
+                self._set_error(placed[row], kind, message)
+        flows: list[tuple[int, bytes]] = []
+        known, room = self.dependencies, TEXT_BYTES_MAX
         for row, oids in rows.dependencies:
-            slot = self.index.get(ids[row * TASK_ID_BYTES : (row + 1) * TASK_ID_BYTES])
-            if slot is not None and slot not in self.dependencies:
-                kept = oids[:DEPENDENCY_BYTES_MAX]
+            slot = placed[row]
+            if slot >= 0 and slot not in known:
+                kept = oids if len(oids) <= DEPENDENCY_BYTES_MAX else oids[:DEPENDENCY_BYTES_MAX]
                 if not self.attempt[slot]:
                     flows.append((self.name[slot], kept))
-                if self._text_bytes + len(kept) > TEXT_BYTES_MAX:
+                if self._text_bytes + len(kept) > room:
                     kept = b""
-                self.dependencies[slot] = kept
+                known[slot] = kept
                 self._text_bytes += len(kept)
         self.flows.fed(flows, self.index, self.name)
+
+    @property
+    def _full(self) -> bool:
+        return len(self.ids) >= self.tasks_max and not self._free
 
     def _set_error(self, slot: int, kind: str, message: str) -> None:
         text = message[:ERROR_CHARS_MAX]
@@ -285,6 +301,15 @@ class EventTable:
         self.names.sweep()
 
     # -- questions
+
+    @property
+    def ended_ever(self) -> int:
+        """Rows that have come into a terminal state."""
+        return self.let_go + len(self._over)
+
+    def ended_last(self, count: int) -> Iterator[int]:
+        """Numbers of the rows that ended last, the last first; fewer, where they are gone."""
+        return islice(reversed(self._over), count)
 
     def slots(self) -> Iterator[int]:
         """Numbers of all rows."""
