@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, NameDef, TaskRows, WorkerDef
+from raynb.runtime.messages.events import FAILED, FINISHED, TASK_KINDS, TASK_STATES, NameDef, TaskRows, WorkerDef
+from raynb.runtime.messages.ids import actor_id_of
 
 NO_WORKER: Final = -1
 GONE_TOTALS_MAX: Final = 20_000
@@ -69,6 +70,12 @@ class Name:
     @property
     def call_site(self) -> str:
         return self.definition.call_site if self.definition else ""
+
+    def actor_of(self, task_id: bytes) -> bytes:
+        """The actor that a task of this name is a call of, or makes; empty for another."""
+        if TASK_KINDS[self.kind] == "ACTOR_CREATION_TASK":
+            return actor_id_of(task_id)
+        return self.definition.actor_id if self.definition else b""
 
     @property
     def unfinished(self) -> int:
@@ -275,6 +282,11 @@ class EventNames:
     def submitted(self) -> int:
         """Tasks of all clients ever."""
         return sum(n.submitted for n in self.living()) + sum(t.submitted for t in self._gone.values())
+
+    @property
+    def unfinished(self) -> int:
+        """Tasks of the living clients that are not over."""
+        return sum(name.unfinished for name in self.living())
 
     def check(self) -> None:
         """The invariants."""

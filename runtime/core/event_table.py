@@ -307,6 +307,11 @@ class EventTable:
         """Rows that have come into a terminal state."""
         return self.let_go + len(self._over)
 
+    @property
+    def ended_kept(self) -> int:
+        """How many of those are here still."""
+        return len(self._over)
+
     def ended_last(self, count: int) -> Iterator[int]:
         """Numbers of the rows that ended last, the last first; fewer, where they are gone."""
         return islice(reversed(self._over), count)

@@ -50,7 +50,8 @@ from raynb.runtime.core.gcs_requests import Requests
 from raynb.runtime.core.live_view import LiveView
 from raynb.runtime.core.membership import Membership, Node
 from raynb.runtime.core.notebook_names import NotebookNames
-from raynb.runtime.core.screen_views import make_view
+from raynb.runtime.core.run_history import RunHistory
+from raynb.runtime.core.screen_views import make_view, summary_now
 from raynb.runtime.core.screens import ScreenKey, Screens
 from raynb.runtime.core.views import Page
 from raynb.runtime.messages import events, gcs, node
@@ -116,6 +117,7 @@ class GcsMachine:
         self.events = EventTable(config.hub_tasks_max)
         self.names = NotebookNames()
         self.queries = Queries(self, self.requests)
+        self.history = RunHistory()
         self.screens = Screens(self._view, self._act, cluster, version)
         self._changes = 0
         """Grows with each event that may change a table."""
@@ -399,6 +401,7 @@ class GcsMachine:
         effects += self.journal.tick(now)
         effects += self.actors.tick(now)
         effects += self.queries.tick(now)
+        self.history.tick(self._wall(now), self._changes, lambda: summary_now(self))
         effects += self._gathered(self.screens.tick(now, self._wall(now)))
         effects += self._bury(now)
         for guest in [g for g, heard in self._guests.items() if now - heard > GUEST_IDLE_S]:

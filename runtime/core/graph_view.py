@@ -4,7 +4,8 @@ Rules
 -----
 * Counts are those of the state API. Edges are counted as the rows come (`event_flows`).
 * The nodes with the most tasks are shown; of the rest it is said how many there are.
-* At a past moment the counts are those of the rows that are kept; edges are as they are now, between what was there.
+* At a past moment, or in a window of time, the counts are those of the rows that are kept; edges are as they are now,
+  between what was there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from raynb.runtime.core.event_names import Name, Totals
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.graph_parts import GraphKeeper, longest_path
 from raynb.runtime.core.live_view import Tables, ms
-from raynb.runtime.core.task_moment import state_at
+from raynb.runtime.core.task_moment import Lens
 from raynb.runtime.core.task_views import state_counts
 from raynb.runtime.messages.events import RUNNING, TASK_KINDS, TASK_STATES
 from raynb.runtime.messages.screen import GraphEdge, GraphNode, GraphState, GraphView
@@ -43,12 +44,12 @@ class GroupGraph:
         self._table: EventTable = tables.events
         self._level = 1 if view.by == "cell" else 0
         self._limit = max(1, min(view.limit, NODES_MAX))
-        self._at_s = None if view.at is None else view.at / 1000
+        self._lens = Lens(tables.events, view.at, view.between)
         self._keeper = GraphKeeper()
         self.cost = 0
 
     def stamp(self) -> object:
-        return self._table.changes if self._at_s is None else None
+        return self._table.changes if self._lens.at_s is None else None
 
     def whole(self) -> GraphState:
         return self._keeper.whole()
@@ -91,8 +92,8 @@ class GroupGraph:
             found.totals.add(part)
             if part.cell:
                 found.run = max(found.run, cell_parts(part.cell))
-        if self._at_s is not None:
-            self._rewind(sums, self._at_s)
+        if not self._lens.plain:
+            self._count_rows(sums)
             return sums
         for found in sums.values():
             found.totals.states = state_counts(found.totals)
@@ -118,13 +119,13 @@ class GroupGraph:
         name: Name = self._table.names.name(self._table.name[slot])
         return self._table.flows.groups_of(name)[self._level]
 
-    def _rewind(self, sums: dict[int, _Sum], at_s: float) -> None:
-        """Count the rows as they were then."""
-        table = self._table
+    def _count_rows(self, sums: dict[int, _Sum]) -> None:
+        """Count what the lens shows."""
+        table, state_of = self._table, self._lens.state
         for found in sums.values():
             found.totals.states = [0] * len(TASK_STATES)
         for slot in table.slots():
-            state = state_at(table, slot, at_s)
+            state = state_of(slot)
             if state >= 0:
                 found = sums[self._number(slot)]
                 found.totals.states[state] += 1

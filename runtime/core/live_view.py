@@ -8,6 +8,7 @@ from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actors import ActorTable
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.membership import Membership
+from raynb.runtime.core.run_history import RunHistory
 from raynb.runtime.messages.screen import ViewState
 
 
@@ -18,6 +19,7 @@ class Tables(Protocol):
     jobs: JobTable
     actors: ActorTable
     events: EventTable
+    history: RunHistory
 
 
 class LiveView(Protocol):

@@ -6,8 +6,8 @@ the same view shares it: it is looked at and encoded once.
 Rules
 -----
 1. A view is looked at when something may have changed, at most every `PAUSE_S`, and less often the more rows that
-   takes (`ROW_PAUSE_S` a row): all views together take a bounded share of the GCS. In one tick at most `ROWS_A_TICK`
-   rows are looked at.
+   takes (`ROW_PAUSE_S` a row) and the more it then has to say (`BYTES_S`): all views together take a bounded share of
+   the GCS and of the line. In one tick at most `ROWS_A_TICK` rows are looked at.
 2. Nobody waits for a screen. What it has not taken in yet is bounded by `WINDOW_BYTES`; then it is sent nothing, and
    once it has taken that in, a whole snapshot of each view that has changed meanwhile.
 3. A screen that was silent for `SCREEN_SILENCE_S` is gone, and so are all of a guest that has left.
@@ -31,6 +31,8 @@ from raynb.runtime.messages.gcs import SCREEN_SILENCE_S, ScreenRequest, ScreenTo
 
 PAUSE_S: Final = 0.2
 ROW_PAUSE_S: Final = 10e-6
+BYTES_S: Final = 1_000_000
+"""Of one view."""
 ROWS_A_TICK: Final = 200_000
 WINDOW_BYTES: Final = 2 * 1024 * 1024
 REQUEST_BYTES_MAX: Final = 64 * 1024
@@ -221,6 +223,8 @@ class Screens:
             return []
         shared.whole = b""
         encoded = None if delta is None else msgspec.json.encode(delta)
+        if encoded is not None:
+            shared.due = max(shared.due, now + len(encoded) / BYTES_S)
         effects: Effects = []
         for who in shared.seqs:
             effects += self._tell_state(shared, who, encoded)

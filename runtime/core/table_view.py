@@ -16,6 +16,8 @@ from typing import Any, Final, Protocol
 
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.live_view import Tables
+from raynb.runtime.core.past_rows import rows_then
+from raynb.runtime.core.task_moment import NOT_YET, Lens
 from raynb.runtime.core.task_views import (
     ERROR_TYPES,
     MORE_TASK_FIELDS,
@@ -25,9 +27,10 @@ from raynb.runtime.core.task_views import (
     column_test,
     name_text,
     task_row,
+    task_row_then,
     worker_text,
 )
-from raynb.runtime.core.views import Page, Row, compile_filters
+from raynb.runtime.core.views import Page, Row, compile_filters, matcher
 from raynb.runtime.messages.events import TASK_STATES
 from raynb.runtime.messages.screen import TablePage, TableView
 
@@ -50,7 +53,8 @@ class RowSource(Protocol):
 class ShortTable:
     """A `TableView` of nodes, workers, actors or jobs."""
 
-    def __init__(self, source: RowSource, view: TableView, changes: Callable[[], int]) -> None:
+    def __init__(self, tables: Tables, source: RowSource, view: TableView, changes: Callable[[], int]) -> None:
+        self._members = tables.members
         self._source = source
         self._view = view
         self._changes = changes
@@ -61,7 +65,7 @@ class ShortTable:
         check_sort(view.sort, fields)
 
     def stamp(self) -> object:
-        return self._changes()
+        return self._changes() if self._view.at is None else None
 
     def whole(self) -> TablePage:
         return self._page
@@ -69,6 +73,8 @@ class ShortTable:
     def refresh(self, wall: float) -> TablePage | None:
         rows, fields = self._source.table_rows(self._view.table)
         self.cost = len(rows)
+        if self._view.at is not None:
+            rows = rows_then(self._view.table, rows, self._view.at, self._members)
         page = page_of(rows, fields, self._view)
         before, self._page = self._page, page
         return None if page == before else page
@@ -139,10 +145,11 @@ class TaskTable:
         self._page = TablePage([], 0)
         self.cost = 0
         self._passes = compile_filters(view.filters, (*TASK_FIELDS, *MORE_TASK_FIELDS))
+        self._lens = Lens(tables.events, view.at, view.between)
         check_sort(view.sort, TASK_SORTS)
 
     def stamp(self) -> object:
-        return self._table.changes
+        return self._table.changes if self._lens.at_s is None else None
 
     def whole(self) -> TablePage:
         return self._page
@@ -152,25 +159,39 @@ class TaskTable:
         slots: Iterable[int] = table.slots()
         total = len(table)
         self.cost = total
-        if view.filters or view.search:
+        if view.filters or view.search or not self._lens.plain:
             slots = self._matching()
             total = len(slots)
         limit = clamp(view.limit)
         best = nlargest if view.descending else nsmallest
         chosen = best(max(0, view.offset) + limit, slots, key=self._key())[max(0, view.offset) :]
-        page = TablePage([task_row(table, slot) for slot in chosen], total, table.dropped)
+        page = TablePage([self._row(slot) for slot in chosen], total, table.dropped)
         before, self._page = self._page, page
         return None if page == before else page
 
     def _matching(self) -> list[int]:
-        test, whole = column_test(self._table, self._view.filters)
-        found = [slot for slot in self._table.slots() if test(slot)]
+        slots: Iterable[int] = self._table.slots()
+        filters = self._view.filters
+        if not self._lens.plain:
+            state_of = self._lens.state
+            slots = [slot for slot in slots if state_of(slot) != NOT_YET]
+        if self._lens.at_s is not None:  # columns tell of now
+            tests = [matcher(operator, value) for field, operator, value in filters if field == "state"]
+            slots = [slot for slot in slots if all(matches(TASK_STATES[state_of(slot)]) for matches in tests)]
+            filters = tuple(entry for entry in filters if entry[0] != "state")
+        test, whole = column_test(self._table, filters)
+        found = [slot for slot in slots if test(slot)]
         if not whole:
-            found = [slot for slot in found if self._passes(task_row(self._table, slot))]
+            found = [slot for slot in found if self._passes(self._row(slot))]
         if self._view.search:
             contains = self._search_test(self._view.search.lower())
             found = [slot for slot in found if contains(slot)]
         return found
+
+    def _row(self, slot: int) -> Row:
+        row = task_row(self._table, slot)
+        at_s = self._lens.at_s
+        return row if at_s is None else task_row_then(row, TASK_STATES[self._lens.state(slot)], at_s * 1000)
 
     def _search_test(self, text: str) -> Callable[[int], bool]:
         table = self._table
@@ -208,7 +229,7 @@ class TaskTable:
             "duration_ms": lambda slot: table.ended[slot] - table.started[slot] if table.ended[slot] else 0.0,
             "result_size": table.size.__getitem__,
             "attempt_number": table.attempt.__getitem__,
-            "state": table.state.__getitem__,
+            "state": self._lens.state,
         }
         sort = self._view.sort
         if sort in columns:
@@ -233,6 +254,8 @@ class ObjectTable:
         self._view = view
         self._fields = fields
         self._gather = gather
+        if view.at is not None:
+            raise ValueError("which objects there were is not recorded: this table tells of now only")
         self._gathered: Page | None = None
         self._asked_at = float("-inf")
         self._waits = False

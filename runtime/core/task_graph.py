@@ -20,7 +20,7 @@ from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.graph_parts import GraphKeeper, longest_path
 from raynb.runtime.core.graph_view import node_id
 from raynb.runtime.core.live_view import Tables, ms
-from raynb.runtime.core.task_moment import NOT_YET, state_at
+from raynb.runtime.core.task_moment import NOT_YET, Lens
 from raynb.runtime.core.waiting_reason import waiting_reason
 from raynb.runtime.messages.events import FINISHED, RUNNING, TASK_STATES
 from raynb.runtime.messages.ids import OBJECT_ID_BYTES, PUT_INDEX_BASE, TASK_ID_BYTES, index_of
@@ -42,12 +42,13 @@ class TaskGraph:
         self._focus = view.focus
         self._depth = max(0, min(view.depth, DEPTH_MAX))
         self._limit = max(1, min(view.limit, NODES_MAX))
-        self._at_s = None if view.at is None else view.at / 1000
+        self._lens = Lens(tables.events, view.at, view.between)
+        self._state = self._lens.state
         self._keeper = GraphKeeper()
         self.cost = 0
 
     def stamp(self) -> object:
-        return self._table.changes if self._at_s is None else None
+        return self._table.changes if self._lens.at_s is None else None
 
     def whole(self) -> GraphState:
         return self._keeper.whole()
@@ -150,9 +151,6 @@ class TaskGraph:
 
     # -- what is said of each
 
-    def _state(self, slot: int) -> int:
-        return self._table.state[slot] if self._at_s is None else state_at(self._table, slot, self._at_s)
-
     def _node(self, slot: int) -> GraphNode:
         table = self._table
         name = table.names.name(table.name[slot])
@@ -171,7 +169,7 @@ class TaskGraph:
             cell=cell_parts(name.cell)[2],
             running_since=ms(started) if state == RUNNING else 0.0,
             duration_ms=round((ended - started) * 1000, 3) if over and started else 0.0,
-            why=waiting_reason(self._tables, slot) if state < RUNNING and self._at_s is None else "",
+            why=waiting_reason(self._tables, slot) if state < RUNNING and self._lens.at_s is None else "",
             error=f"{kind}: {text[-ERROR_CHARS_MAX:]}" if kind else "",
         )
 

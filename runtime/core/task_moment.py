@@ -33,3 +33,32 @@ def state_at(table: EventTable, slot: int, wall: float) -> int:
     if state >= PENDING_NODE_ASSIGNMENT and 0 < table.ready[slot] <= wall:
         return PENDING_NODE_ASSIGNMENT
     return PENDING_ARGS_AVAIL
+
+
+class Lens:
+    """Which rows a view sees, and in which states.
+
+    Parameters
+    ----------
+    at
+        As they were at this moment (milliseconds since the epoch); None: as they are.
+    between
+        Only tasks that ran in this window; None: all.
+    """
+
+    def __init__(self, table: EventTable, at: float | None, between: tuple[float, float] | None) -> None:
+        self._table = table
+        self.at_s = None if at is None else at / 1000
+        self._between = None if between is None else (between[0] / 1000, between[1] / 1000)
+        self.plain = at is None and between is None
+        """It sees all, as they are."""
+
+    def state(self, slot: int) -> int:
+        """Which of `TASK_STATES`, or `NOT_YET`: it is not to be seen."""
+        table = self._table
+        if self._between is not None:
+            start, end = self._between
+            began, ended = table.started[slot], table.ended[slot]
+            if not began or began >= end or (ended and ended < start):
+                return NOT_YET
+        return table.state[slot] if self.at_s is None else state_at(table, slot, self.at_s)

@@ -12,8 +12,9 @@ from typing import Final
 
 from raynb.runtime.core.event_names import NO_WORKER, Totals
 from raynb.runtime.core.event_table import EventTable
-from raynb.runtime.core.views import Filter, Page, Row, compile_filters, ms, strip, text_of
+from raynb.runtime.core.views import Filter, Page, Row, compile_filters, matcher, ms, strip, text_of
 from raynb.runtime.messages.events import (
+    FAILED,
     FINISHED,
     PENDING_ARGS_AVAIL,
     PENDING_NODE_ASSIGNMENT,
@@ -128,6 +129,17 @@ def task_row(table: EventTable, slot: int) -> Row:
     }
 
 
+def task_row_then(row: Row, state: str, at_ms: float) -> Row:
+    """A row as it was at a moment, in this state then."""
+    then = dict(row, state=state, events=[step for step in row["events"] if step["created_ms"] <= at_ms])
+    for field in ("start_time_ms", "end_time_ms"):
+        if row[field] and row[field] > at_ms:
+            then[field] = None
+    if state not in (TASK_STATES[FINISHED], TASK_STATES[FAILED]):
+        then |= {"error_type": None, "error_message": None, "result_size": 0}
+    return then
+
+
 def _events(table: EventTable, slot: int) -> list[Row]:
     """The states that it went through, as far as their times are known."""
     steps = (
@@ -177,18 +189,18 @@ def column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable[
     states = set(range(len(TASK_STATES)))
     names = {p for p, name in enumerate(table.names.names) if name is not None}
     workers = set(range(-1, len(table.names.workers)))
-    errors: list[tuple[bool, str]] = []
+    errors: list[Callable[[str], bool]] = []
     whole = True
     for field, operator, value in filters:
-        equal = operator == "="
+        matches = matcher(operator, value)
         if field == "state":
-            states = {s for s in states if (TASK_STATES[s] == value) == equal}
+            states = {s for s in states if matches(TASK_STATES[s])}
         elif field in NAME_FIELDS:
-            names = {p for p in names if (name_text(table, p, field) == value) == equal}
+            names = {p for p in names if matches(name_text(table, p, field))}
         elif field in WORKER_FIELDS:
-            workers = {n for n in workers if (worker_text(table, n, field) == value) == equal}
+            workers = {n for n in workers if matches(worker_text(table, n, field))}
         elif field == "error_type":
-            errors.append((equal, value))
+            errors.append(matches)
         else:
             whole = False
     name, worker, state = table.name, table.worker, table.state
@@ -199,7 +211,7 @@ def column_test(table: EventTable, filters: Sequence[Filter]) -> tuple[Callable[
     def test_errors_too(slot: int) -> bool:
         kind = table.errors.get(slot, ("None",))[0]
         shown = ERROR_TYPES.get(kind, kind)
-        return test(slot) and all((shown == value) == equal for equal, value in errors)
+        return test(slot) and all(matches(shown) for matches in errors)
 
     return test_errors_too if errors else test, whole
 

@@ -3,7 +3,8 @@
 Rules
 -----
 * A view reads tables and changes none. It gives plain maps: ids in hex, times in milliseconds since the epoch.
-* Filters compare text, as Ray's do: (field, "=" or "!=", value). An unknown field or operator is a `ValueError`.
+* Filters compare text, as Ray's do: (field, "=" or "!=", value); with "in" the value is several lines. An unknown
+  field or operator is a `ValueError`.
 * `Page.total` is what matched before the limit; nothing is cut off silently.
 * Fields beyond Ray's stand at the end of each row, and only with ``detail``.
 """
@@ -26,7 +27,7 @@ from raynb.runtime.messages.node import WorkerListing
 Row = dict[str, Any]
 Filter = tuple[str, str, str]
 
-OPERATORS: Final = ("=", "!=")
+OPERATORS: Final = ("=", "!=", "in")
 
 
 @dataclass(slots=True)
@@ -62,18 +63,30 @@ def compile_filters(filters: Sequence[Filter], fields: Sequence[str]) -> Callabl
     ValueError
         A field or an operator that does not exist; the message names those that do.
     """
-    tests: list[tuple[str, bool, str]] = []
+    tests: list[tuple[str, Callable[[str], bool]]] = []
     for name, operator, value in filters:
         if name not in fields:
             raise ValueError(f"there is no field {name!r}; there are: {', '.join(fields)}")
-        if operator not in OPERATORS:
-            raise ValueError(f"there is no operator {operator!r}; there are: = and !=")
-        tests.append((name, operator == "=", text_of(value)))
+        tests.append((name, matcher(operator, value)))
 
     def passes(row: Row) -> bool:
-        return all((text_of(row[name]) == value) == equal for name, equal, value in tests)
+        return all(matches(text_of(row[name])) for name, matches in tests)
 
     return passes
+
+
+def matcher(operator: str, value: str) -> Callable[[str], bool]:
+    """Whether a text passes. ``in``: it is one of the lines of ``value``.
+
+    Raises
+    ------
+    ValueError
+        There is no such operator.
+    """
+    if operator not in OPERATORS:
+        raise ValueError(f"there is no operator {operator!r}; there are: = and !=, and `in` with a value in each line")
+    wanted = frozenset(map(text_of, value.split("\n") if operator == "in" else [value]))
+    return (lambda text: text not in wanted) if operator == "!=" else wanted.__contains__
 
 
 def text_of(value: object) -> str:

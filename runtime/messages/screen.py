@@ -39,6 +39,8 @@ class GraphView(Struct, frozen=True, tag="graph", tag_field="view"):
         Most nodes; what is beyond is told as one number.
     at
         As it was at this moment; None: now, and live.
+    between
+        Only tasks that ran in this window (start, end).
     """
 
     by: Literal["function", "cell", "task"] = "function"
@@ -46,6 +48,7 @@ class GraphView(Struct, frozen=True, tag="graph", tag_field="view"):
     depth: int = 2
     limit: int = 300
     at: float | None = None
+    between: tuple[float, float] | None = None
 
 
 class TimelineView(Struct, frozen=True, tag="timeline", tag_field="view"):
@@ -76,11 +79,15 @@ class TableView(Struct, frozen=True, tag="table", tag_field="view"):
     Attributes
     ----------
     filters
-        (field, "=" or "!=", value).
+        (field, "=" or "!=", value), or (field, "in", values, one a line).
     search
         Text that one of a row's shown fields contains, whatever the case.
     sort
         A field; empty: the newest first.
+    at
+        The table as it was at this moment; None: now, and live. Of objects only now is known.
+    between
+        Of tasks: only those that ran in this window (start, end).
     """
 
     table: Literal["tasks", "actors", "objects", "nodes", "workers", "jobs"]
@@ -90,10 +97,14 @@ class TableView(Struct, frozen=True, tag="table", tag_field="view"):
     descending: bool = True
     offset: int = 0
     limit: int = 100
+    at: float | None = None
+    between: tuple[float, float] | None = None
 
 
 class SummaryView(Struct, frozen=True, tag="summary", tag_field="view"):
-    """The cluster in a few numbers: for the sidebar and the status bar."""
+    """The cluster in a few numbers: for the sidebar and the status bar. ``at``: as of this moment; None: live."""
+
+    at: float | None = None
 
 
 class CellsView(Struct, frozen=True, tag="cells", tag_field="view"):

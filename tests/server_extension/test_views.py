@@ -13,7 +13,8 @@ from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_ARGS_AVAIL, 
 from tests.server_extension.conftest import Driven
 from tests.server_extension.jupyter import Screen
 
-GRAPH, TASKS, SUMMARY, OBJECTS = 1, 2, 3, 4
+GRAPH, TASKS, SUMMARY, OBJECTS, CELLS, TIMELINE = 1, 2, 3, 4, 5, 6
+IN_CELL = 'from raynb.runtime.api.session import enter_cell, session; enter_cell(session().client, "1:3:abc")'
 RUN = "answer = ray.get(total.remote(*[square.remote(i) for i in range(10)]))"
 
 
@@ -170,3 +171,47 @@ def test_a_websocket_to_no_cluster_is_a_404(server: object, cluster: Driven, clu
     with pytest.raises(websocket.WebSocketBadStatusException) as caught:
         cluster.server.screen(cluster_id)
     assert caught.value.status_code == 404
+
+
+def test_a_cells_tasks_are_counted_under_its_id(cluster: Driven, gate: Path) -> None:
+    window = cluster.screen()
+    window.subscribe(screen.CellsView(), CELLS)
+    cluster.run(f"{IN_CELL}; {RUN}; held = hold.remote({str(gate)!r})")
+    window.until(lambda: [cell.counts for cell in window.states[CELLS].cells] == [[0, 0, 0, 1, 11, 0]])
+    (cell,) = window.states[CELLS].cells
+    assert (cell.cell, cell.execution_count, cell.ended) == ("abc", 3, 0)
+    gate.touch()
+    window.until(lambda: window.states[CELLS].cells[0].ended > cell.began)
+
+
+def test_the_timeline_has_a_lane_for_each_worker_and_actor_and_all_that_ran(cluster: Driven) -> None:
+    window = cluster.screen()
+    window.subscribe(screen.TimelineView(), TIMELINE)
+    cluster.run(f"{RUN}; counter = Counter.remote(); answer = ray.get([counter.add.remote() for _ in range(5)])")
+    window.until(lambda: sum(window.states[TIMELINE].spans.count) == 17)
+    state: screen.TimelineState = window.states[TIMELINE]
+    by_lane: dict[str, int] = {}
+    for lane, count in zip(state.spans.lane, state.spans.count, strict=True):
+        by_lane[state.lanes[lane].kind] = by_lane.get(state.lanes[lane].kind, 0) + count
+    assert by_lane == {"worker": 11, "actor": 6}
+    assert {lane.label for lane in state.lanes if lane.kind == "actor"} == {"Counter"}
+    assert all(lane.alive and lane.id and lane.node for lane in state.lanes)
+    assert state.first <= min(state.spans.start) and state.left_out == 0
+
+
+def test_every_view_can_be_moved_back_to_a_moment_of_the_run(cluster: Driven, gate: Path) -> None:
+    window = cluster.screen()
+    window.subscribe(screen.GraphView(), GRAPH)
+    cluster.run(f"held = [hold.remote({str(gate)!r}) for _ in range(3)]")
+    window.until(lambda: counted(window, "wait_for", RUNNING) == 2)
+    then = 1000 * cluster.run(f"answer = time.time(); open({str(gate)!r}, 'w'); ray.get(held)")
+    window.until(lambda: counted(window, "wait_for", FINISHED) == 3)
+    page = window.subscribe(screen.TableView("tasks", at=then), TASKS)
+    states = sorted(row["state"] for row in page.rows)
+    assert states[-2:] == ["RUNNING", "RUNNING"] and len(states) == 3
+    (node,) = window.subscribe(screen.GraphView(at=then), 7).nodes
+    assert node.counts[RUNNING] == 2 and node.counts[FINISHED] == 0
+    summary = window.subscribe(screen.SummaryView(at=then), SUMMARY)
+    assert summary.tasks_running + summary.tasks_waiting == 3
+    assert window.subscribe(screen.TableView("nodes", at=then), 8).rows[0]["state"] == "ALIVE"
+    assert window.subscribe(screen.TableView("nodes", at=then - 3_600_000), 8).rows == []

@@ -42,6 +42,8 @@ export interface GraphView {
   limit?: number;
   /** As it was at this moment; None: now, and live. */
   at?: number | null;
+  /** Only tasks that ran in this window (start, end). */
+  between?: [number, number] | null;
 }
 
 /** What ran when, a lane for each worker and actor. */
@@ -64,7 +66,7 @@ export interface TimelineView {
 export interface TableView {
   view: 'table';
   table: 'tasks' | 'actors' | 'objects' | 'nodes' | 'workers' | 'jobs';
-  /** (field, "=" or "!=", value). */
+  /** (field, "=" or "!=", value), or (field, "in", values, one a line). */
   filters?: [string, string, string][];
   /** Text that one of a row's shown fields contains, whatever the case. */
   search?: string;
@@ -73,11 +75,18 @@ export interface TableView {
   descending?: boolean;
   offset?: number;
   limit?: number;
+  /** The table as it was at this moment; None: now, and live. Of objects only now is known. */
+  at?: number | null;
+  /** Of tasks: only those that ran in this window (start, end). */
+  between?: [number, number] | null;
 }
 
-/** The cluster in a few numbers: for the sidebar and the status bar. */
+/**
+ * The cluster in a few numbers: for the sidebar and the status bar. `at`: as of this moment; None: live.
+ */
 export interface SummaryView {
   view: 'summary';
+  at?: number | null;
 }
 
 /**

@@ -1,0 +1,71 @@
+"""How far the cells of a notebook are, as its badges show it."""
+
+from __future__ import annotations
+
+import pytest
+
+from raynb.runtime.messages import gcs, screen
+from raynb.runtime.messages.events import FINISHED, RUNNING
+from tests.runtime.core.screen_client import DRIVER, Hub, Window
+from tests.runtime.core.task_rows import JOB, Row, name_def, rows, wall, worker_def
+
+KERNEL = "0b1e2c3d"
+
+
+@pytest.fixture
+def hub() -> Hub:
+    hub = Hub()
+    hub.receive(DRIVER, gcs.RegisterJob(0, JOB, DRIVER, 1, "", "", 1.0, KERNEL))
+    return hub
+
+
+@pytest.fixture
+def window(hub: Hub) -> Window:
+    return Window(hub)
+
+
+def submit(hub: Hub, name: int, token: str, *tasks: Row, finished: int = 0, submitted: int = 0) -> None:
+    names = [name_def(name, cell=token)]
+    for task in tasks:
+        task.name = name
+    totals = [(name, submitted or len(tasks), finished, 0, 0)]
+    hub.receive(DRIVER, rows(*tasks, new_names=names, new_workers=[worker_def(0)], totals=totals))
+
+
+def test_a_cell_has_the_counts_of_its_tasks_and_ends_with_the_last(hub: Hub, window: Window) -> None:
+    submit(hub, 1, "5:3:abc", Row(1), Row(2, RUNNING, submitted=1.5, ended=0), finished=1)
+    (cell,) = window.subscribe(screen.CellsView(KERNEL)).cells
+    assert (cell.cell, cell.notebook, cell.execution_count) == ("abc", KERNEL, 3)
+    assert cell.counts == [0, 0, 0, 1, 1, 0]
+    assert (cell.began, cell.ended) == (wall(1) * 1000, 0)
+    submit(hub, 1, "5:3:abc", Row(2, submitted=1.5, ended=8), submitted=2, finished=2)
+    window.tick()
+    (cell,) = window.states[1].cells
+    assert (cell.counts, cell.ended) == ([0, 0, 0, 0, 2, 0], wall(8) * 1000)
+
+
+def test_only_the_newest_run_of_a_cell_counts(hub: Hub, window: Window) -> None:
+    submit(hub, 1, "5:3:abc", Row(1), Row(2), finished=2)
+    submit(hub, 2, "6:4:abc", Row(3), finished=1)
+    submit(hub, 3, "4:2:other", Row(4), finished=1)
+    cells = {cell.cell: cell for cell in window.subscribe(screen.CellsView()).cells}
+    assert (cells["abc"].execution_count, cells["abc"].counts[FINISHED]) == (4, 1)
+    assert cells["other"].execution_count == 2
+
+
+def test_functions_of_one_run_are_added_up_and_a_delta_has_what_changed(hub: Hub, window: Window) -> None:
+    submit(hub, 1, "5:3:abc", Row(1), finished=1)
+    submit(hub, 2, "5:3:abc", Row(2), finished=1)
+    submit(hub, 3, "6:4:other", Row(3), finished=1)
+    state = window.subscribe(screen.CellsView(KERNEL))
+    assert {cell.cell: cell.counts[FINISHED] for cell in state.cells} == {"abc": 2, "other": 1}
+    submit(hub, 3, "6:4:other", Row(4), submitted=2, finished=2)
+    (delta,) = window.tick()
+    assert [cell.cell for cell in delta.state.cells] == ["other"]
+
+
+def test_tasks_of_other_notebooks_and_of_no_cell_are_left_out(hub: Hub, window: Window) -> None:
+    submit(hub, 1, "", Row(1), finished=1)
+    submit(hub, 2, "5:3:abc", Row(2), finished=1)
+    assert window.subscribe(screen.CellsView("another")).cells == []
+    assert [cell.cell for cell in window.subscribe(screen.CellsView(), 2).cells] == ["abc"]
