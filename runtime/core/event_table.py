@@ -144,14 +144,13 @@ class EventTable:
         for state, tries, name, worker, submitted, ready, pushed, started, ended, size, up in columns:
             task_id = ids[at : at + TASK_ID_BYTES]
             at += TASK_ID_BYTES
-            slot = index.get(task_id)
+            slot, before = index.get(task_id), NEW
             if slot is not None and tries > attempts[slot]:
                 self._retire(slot)
                 slot = None
             if slot is None:
                 slot = self._take_slot(task_id)
                 if slot >= 0:
-                    before = NEW
                     states[slot], attempts[slot], names[slot], parents[slot] = state, tries, name, up
                     sums[name].states[state] += 1
                     if up and not tries:

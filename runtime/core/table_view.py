@@ -171,9 +171,8 @@ class TaskTable:
 
     def _matching(self) -> list[int]:
         slots: Iterable[int] = self._table.slots()
-        filters = self._view.filters
+        filters, state_of = self._view.filters, self._lens.state
         if not self._lens.plain:
-            state_of = self._lens.state
             slots = [slot for slot in slots if state_of(slot) != NOT_YET]
         if self._lens.at_s is not None:  # columns tell of now
             tests = [matcher(operator, value) for field, operator, value in filters if field == "state"]
