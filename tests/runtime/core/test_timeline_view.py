@@ -143,7 +143,8 @@ def test_what_has_begun_is_named_after_what_took_longest() -> None:
 
 def test_the_overview_and_the_summary_tell_of_all_the_run(hub: Hub, window: Window) -> None:
     for number in range(1, 6):
-        waits = [Row(n, PENDING_NODE_ASSIGNMENT, submitted=n + 0.5, started=0, ended=0) for n in range(100, 100 + number)]
+        numbers = range(100, 100 + number)
+        waits = [Row(n, PENDING_NODE_ASSIGNMENT, submitted=n + 0.5, started=0, ended=0) for n in numbers]
         submit(hub, *waits, finished=0)
         hub.tick(1.0)
     state = window.subscribe(screen.TimelineView())
