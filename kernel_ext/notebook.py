@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import sys
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,8 @@ class CellLink:
     def post_run_cell(self, result: ExecutionResult | None) -> None:
         """A cell has ended; if it was interrupted, so are its tasks (unless a setting leaves them running)."""
         self.get_watch.cell_ends()
+        if (shown := sys.modules.get("raynb.widgets.output")) is not None:  # else no widget was ever displayed
+            shown.cell_ends()
         self.outputs.settle(self.token)
         if result is not None and result.info is not None and result.info.store_history and result.execution_count:
             self._ahead = self._begun_at - result.execution_count

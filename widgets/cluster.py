@@ -125,7 +125,13 @@ class Cluster:
             output = Output(kernel_here())
             self._outputs.append(output)
             output.show(widget=self._view, html=as_html(self._last), text=as_text(self._last))
+            output.draw_at_the_end(lambda: self._draw_again(output))
         self._resume()
+
+    def _draw_again(self, output: Output) -> None:
+        with self._lock:
+            self._look()
+            output.show(widget=self._view, html=as_html(self._last), text=as_text(self._last))
 
     def _resume(self) -> None:
         if not self._closed:

@@ -7,7 +7,7 @@ runs by then.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,21 @@ def kernel_here() -> Any:
     return getattr(get_ipython(), "kernel", None)
 
 
+_at_the_end: list[Callable[[], object]] = []
+
+
+def cell_ends() -> None:
+    """A cell has ended: what it shows where nobody sits is drawn for the last time."""
+    drawn, _at_the_end[:] = list(_at_the_end), []
+    for draw in drawn:
+        draw()
+
+
 class Output:
     """One output of a cell: shown once, then replaced.
+
+    Where nobody sits, as in a notebook that nbclient or papermill executes (they say that they can't ask for input),
+    nothing is live: what is shown is a picture from the start, and what comes after the cell's end would be lost.
 
     Parameters
     ----------
@@ -41,6 +54,12 @@ class Output:
         self._parent = parent or kernel.get_parent("shell")
         self._id = uuid.uuid4().hex
         self._is_shown = False
+        self._is_attended = bool(self._parent.get("content", {}).get("allow_stdin", True))
+
+    def draw_at_the_end(self, draw: Callable[[], object]) -> None:
+        """Have it drawn once more at the end of the cell that runs, where nothing is live."""
+        if not self._is_attended:
+            _at_the_end.append(draw)
 
     def show(self, *, widget: Any = None, html: str, text: str) -> None:
         """Show this, in the place of what was shown before.
@@ -53,7 +72,7 @@ class Output:
         """
         data: dict[str, Any] = {"text/plain": text, "text/html": html}
         metadata: Mapping[str, Any] = {}
-        if widget is not None:
+        if widget is not None and self._is_attended:
             view, metadata = widget._repr_mimebundle_()
             data = {**view, **data}
         content = {"data": data, "metadata": metadata, "transient": {"display_id": self._id}}

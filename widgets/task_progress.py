@@ -160,6 +160,12 @@ class Progress:
             self._write(output)
         if self._status == RUNNING:
             sampler.add(self._sample, SAMPLE_S)
+            output.draw_at_the_end(lambda: self._draw_again(output))
+
+    def _draw_again(self, output: Output) -> None:
+        with self._lock:
+            self._look()
+            self._write(output)
 
     def _write(self, output: Output) -> None:
         said = _with_cells(self._last)

@@ -30,12 +30,12 @@ test('durations go from tenths to hours', () => {
   assert.deepEqual([4.21, 42, 187, 7500].map(duration), ['4.2 s', '42 s', '3:07 min', '2:05 h']);
 });
 
-test('sizes are in binary units', () => {
+test('sizes are in powers of a thousand', () => {
   assert.deepEqual([0, 2048, 3 * 2 ** 20, 1.5 * 2 ** 30].map(size), [
-    '0',
-    '2 KiB',
-    '3.0 MiB',
-    '1.5 GiB'
+    '0 B',
+    '2.0 kB',
+    '3.1 MB',
+    '1.6 GB'
   ]);
 });
 
@@ -75,8 +75,8 @@ test('a cluster that has not answered has no gauges, one that has shows what it 
     [
       [0.75, '1.5 of 2 in use'],
       [0.374, '37 % busy'],
-      [0.25, '1.0 GiB of 4.0 GiB'],
-      [0, '0 of 0, 0 objects']
+      [0.25, '1.1 GB of 4.3 GB'],
+      [0, '0 B of 0 B, 0 objects']
     ]
   );
   assert.equal(tasksInWords(sums), '1 running, 2 waiting, 3 done');

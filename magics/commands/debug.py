@@ -176,12 +176,12 @@ def rerun(failure: Failure, inputs: Inputs, session: Session) -> None:
         value = _call(function, inputs)
     except (Exception, SystemExit) as error:
         frames = _users(error.__traceback__)
-        print(f"{type(error).__name__}: {error}")
         if session.asks:
+            print(f"{type(error).__name__}: {error}")
             session.post_mortem(frames)
             return
-        print("".join(traceback.format_exception(type(error), error, frames)))
-        print(f"This front end can't ask for commands. The inputs, which --args binds to names:\n{inputs}")
+        print(session.readable("".join(traceback.format_exception(type(error), error, frames))))
+        print(f"\nThis front end can't ask for commands. The inputs, which --args binds to names:\n{inputs}")
         return
     print(f"{failure.name} did not fail this time. What it gave:")
     sys.displayhook(_outputs(inputs, value))

@@ -26,7 +26,12 @@ def broken(number):
 
 
 class WidgetKernel(Kernel):
-    """Knows the widgets that its cells have made."""
+    """Knows the widgets that its cells have made. Somebody sits there, unless ``attended`` is off."""
+
+    attended = True
+
+    def send(self, cell: str, cell_id: str = "", *, stdin: bool | None = None) -> str:
+        return super().send(cell, cell_id, stdin=self.attended if stdin is None else stdin)
 
     @property
     def all(self) -> list[dict[str, Any]]:
@@ -233,3 +238,22 @@ def test_loading_the_extension_loads_no_widgets_and_is_quick() -> None:
         assert kernel.printed(loaded).strip() == "[]"
     finally:
         kernel.close()
+
+
+def test_where_nobody_sits_a_picture_is_shown_and_brought_up_to_date_when_the_cell_ends(
+    kernel: WidgetKernel, gate: Path
+) -> None:
+    kernel.attended = False
+    try:
+        request = kernel.run(
+            "refs = [held.remote(n, gate) for n in range(3)]\ndisplay(ray.widgets.progress(refs))\n"
+            "open(gate, 'w').close()\nray.wait(refs, num_returns=3)\ndisplay(ray.widgets.Cluster())"
+        )
+    finally:
+        kernel.attended = True
+    shown = kernel.of(request, "display_data", "update_display_data")
+    assert not any(VIEW in content["data"] for content in shown)
+    idle = [m["msg_type"] for m in kernel.messages[request]].index("update_display_data")
+    assert idle < len(kernel.messages[request]) - 1, "the last picture comes before the cell's end"
+    progress, cluster = kernel.shown(request)
+    assert progress.startswith("Done: 3 of 3") and "CPU slots" in cluster
