@@ -111,7 +111,7 @@ def cluster(cluster_id: str) -> ClusterEntry:
 
 
 def interpreter(argv: Sequence[str]) -> str:
-    """The Python that a kernel spec runs.
+    """The Python that a kernel spec runs. As for Jupyter, a bare ``python`` is the server's own, not PATH's.
 
     Raises
     ------
@@ -119,6 +119,8 @@ def interpreter(argv: Sequence[str]) -> str:
         It runs something else.
     """
     program = argv[0] if argv else ""
+    if program in ("python", "python{}".format(*sys.version_info), "python{}.{}".format(*sys.version_info)):
+        return sys.executable
     found = program if os.path.isabs(program) else shutil.which(program)
     if not found or "python" not in os.path.basename(found):
         raise ValueError(f"this kernel is not run by Python itself ({program!r}), so no cluster can be started with it")

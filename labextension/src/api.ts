@@ -25,6 +25,15 @@ export interface ClusterInfo {
   problem: string;
 }
 
+/** What a cluster that is to be started shall be like. */
+export interface NewCluster {
+  name: string;
+  /** null: all of the machine. */
+  num_cpus: number | null;
+  /** Name of a kernel spec, whose interpreter it gets; empty: the Jupyter server's. */
+  kernel: string;
+}
+
 export class Api {
   constructor(private settings: ServerConnection.ISettings = ServerConnection.makeSettings()) {}
 
@@ -37,11 +46,13 @@ export class Api {
     return (await this.request<{ clusters: ClusterInfo[] }>(['clusters'])).clusters;
   }
 
-  async start(cpus: number | null): Promise<ClusterInfo> {
-    return this.request(['clusters'], {
-      method: 'POST',
-      body: JSON.stringify(cpus === null ? {} : { num_cpus: cpus })
-    });
+  async start(wanted: NewCluster): Promise<ClusterInfo> {
+    return this.request(['clusters'], { method: 'POST', body: JSON.stringify(wanted) });
+  }
+
+  async scale(id: string, cpus: number): Promise<void> {
+    const body = JSON.stringify({ num_cpus: cpus });
+    await this.request(['clusters', id, 'scale'], { method: 'POST', body });
   }
 
   async stop(id: string): Promise<void> {

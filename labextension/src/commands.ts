@@ -4,6 +4,7 @@ import { Dialog, InputDialog, showDialog, showErrorMessage } from '@jupyterlab/a
 import type { CommandRegistry } from '@lumino/commands';
 import type { Api, ClusterInfo } from './api';
 import { CATEGORY, type Shared } from './shared';
+import { askForCluster } from './sidebar/newCluster';
 
 const CPUS_MAX = 4096;
 const ARGUMENTS = {
@@ -21,9 +22,7 @@ export function connectCode(cluster: ClusterInfo): string {
 export function addClusterCommands(shared: Shared, palette: ICommandPalette | null): void {
   const { app, api, clusters, door } = shared;
   const meant = (args: { cluster?: unknown }): ClusterInfo | undefined =>
-    clusters.get(
-      typeof args.cluster === 'string' ? args.cluster : (clickedCluster(app) ?? clusters.current)
-    );
+    clusters.get(typeof args.cluster === 'string' ? args.cluster : clusters.current);
   const add = (id: string, options: CommandRegistry.ICommandOptions): void => {
     app.commands.addCommand(id, { describedBy: { args: ARGUMENTS }, ...options });
     palette?.addItem({ command: id, category: CATEGORY });
@@ -60,7 +59,7 @@ export function addClusterCommands(shared: Shared, palette: ICommandPalette | nu
     'Shut Down the Cluster…',
     'End a cluster and all that runs on it',
     async cluster => {
-      await stopCluster(api, cluster);
+      await stopCluster(shared, cluster);
     }
   );
   onCluster(
@@ -98,12 +97,6 @@ export function addClusterCommands(shared: Shared, palette: ICommandPalette | nu
   });
 }
 
-/** The cluster whose context menu is open. */
-function clickedCluster(app: Shared['app']): string | undefined {
-  const node = app.contextMenuHitTest(item => item.dataset.cluster !== undefined);
-  return node?.dataset.cluster;
-}
-
 async function orError(title: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -112,34 +105,27 @@ async function orError(title: string, work: () => Promise<void>): Promise<void> 
   }
 }
 
-async function newCluster({ api, clusters }: Shared): Promise<void> {
-  const answer = await InputDialog.getText({
-    title: 'Start a cluster',
-    label: 'CPUs that it may use; leave it empty for all of this machine',
-    placeholder: 'all',
-    pattern: '\\s*[0-9]*\\s*',
-    okLabel: 'Start'
-  });
-  if (answer.button.accept) {
-    const text = answer.value?.trim() ?? '';
-    const cluster = await api.start(text ? Number(text) : null);
-    await clusters.refresh();
-    clusters.choose(cluster.id);
+async function newCluster({ app, api, clusters, door }: Shared): Promise<void> {
+  const { kernelspecs } = app.serviceManager;
+  await kernelspecs.ready;
+  const wanted = await askForCluster(kernelspecs.specs, door.kernelSpec);
+  if (wanted) {
+    await clusters.whileStarting(() => api.start(wanted));
   }
 }
 
-async function stopCluster(api: Api, cluster: ClusterInfo): Promise<void> {
+async function stopCluster({ api, clusters }: Shared, cluster: ClusterInfo): Promise<void> {
   const answer = await showDialog({
     title: `Shut down ${cluster.name}?`,
     body: 'Its tasks are cancelled and its objects are gone. Notebooks that use it have to connect to another.',
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Shut Down' })]
   });
   if (answer.button.accept) {
-    await api.stop(cluster.id);
+    await clusters.whileStopping(cluster.id, () => api.stop(cluster.id));
   }
 }
 
-async function scaleCluster({ clusters }: Shared, cluster: ClusterInfo): Promise<void> {
+async function scaleCluster({ api }: Shared, cluster: ClusterInfo): Promise<void> {
   const answer = await InputDialog.getNumber({
     title: `Scale ${cluster.name}`,
     label: 'CPUs',
@@ -152,13 +138,7 @@ async function scaleCluster({ clusters }: Shared, cluster: ClusterInfo): Promise
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > CPUS_MAX) {
     throw new Error(`The number of CPUs is a whole number from 1 to ${CPUS_MAX}, not ${cpus}.`);
   }
-  const socket = clusters.acquire(cluster.id);
-  try {
-    await socket.whenLive();
-    await socket.act('scale', String(cpus));
-  } finally {
-    clusters.release(cluster.id);
-  }
+  await api.scale(cluster.id, cpus);
 }
 
 /** A server without the extension is worth telling apart from one that has it. */

@@ -13,8 +13,9 @@ import { addClusterCommands } from './commands';
 import { Clusters } from './model/clusters';
 import { Selection } from './model/selection';
 import { NotebookDoor } from './notebook/door';
-import { addPanels } from './panels/registry';
+import { addPanels, WAYS } from './panels/registry';
 import { Settings } from './settings';
+import { Sidebar } from './sidebar/sidebar';
 
 const ID = 'raynb:plugin';
 
@@ -45,6 +46,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     addPanels(shared, { palette, launcher, restorer });
     addClusterCommands(shared, palette);
+    const sidebar = new Sidebar(shared, WAYS);
+    app.shell.add(sidebar, 'left', { rank: 350 });
+    restorer?.add(sidebar, sidebar.id);
   }
 };
 

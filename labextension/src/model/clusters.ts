@@ -22,6 +22,8 @@ export class Clusters {
   private kernelTaken = false;
   private loadedOnce = false;
   private failure = '';
+  private begun = 0;
+  private ending = new Set<string>();
   private watchers = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private soon: ReturnType<typeof setTimeout> | undefined;
@@ -47,6 +49,42 @@ export class Clusters {
   /** Why the list could not be had; empty: it could. */
   get error(): string {
     return this.failure;
+  }
+
+  /** How many are being started from here. */
+  get starting(): number {
+    return this.begun;
+  }
+
+  isStopping(id: string): boolean {
+    return this.ending.has(id);
+  }
+
+  /** Wait for the start of a cluster, and look at it. */
+  async whileStarting(work: () => Promise<ClusterInfo>): Promise<void> {
+    this.begun += 1;
+    this.listSignal.emit();
+    try {
+      const cluster = await work();
+      await this.refresh();
+      this.choose(cluster.id);
+    } finally {
+      this.begun -= 1;
+      this.listSignal.emit();
+    }
+  }
+
+  /** Wait for the end of a cluster. */
+  async whileStopping(id: string, work: () => Promise<void>): Promise<void> {
+    this.ending.add(id);
+    this.listSignal.emit();
+    try {
+      await work();
+      await this.refresh();
+    } finally {
+      this.ending.delete(id);
+      this.listSignal.emit();
+    }
   }
 
   get listChanged(): ISignal<this, void> {

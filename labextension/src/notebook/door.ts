@@ -21,6 +21,17 @@ export class NotebookDoor {
     });
   }
 
+  /** The file name of the open notebook that a kernel belongs to; empty: none is open. */
+  nameOf(kernel: string): string {
+    const found = this.tracker?.find(panel => panel.sessionContext.session?.kernel?.id === kernel);
+    return found?.title.label ?? '';
+  }
+
+  /** Name of the current notebook's kernel spec; empty where there is none. */
+  get kernelSpec(): string {
+    return this.tracker?.currentWidget?.sessionContext.session?.kernel?.name ?? '';
+  }
+
   /** Calls back when a cell of any notebook has run. */
   onExecuted(work: () => void): void {
     NotebookActions.executed.connect(() => {

@@ -44,6 +44,13 @@ const KINDS: Kind[] = [
   }
 ];
 
+/** The panels' commands, as buttons are made of them. */
+export const WAYS = KINDS.map(({ name, title, icon }) => ({
+  command: `raynb:open-${name}`,
+  title,
+  icon
+}));
+
 const ARGUMENTS = {
   type: 'object',
   properties: {
@@ -80,8 +87,7 @@ export function addPanels(shared: Shared, places: Places): void {
           void tracker.add(panel);
         }
         if (!panel.isAttached) {
-          const besides = door.tracker?.currentWidget?.isVisible ?? false;
-          app.shell.add(panel, 'main', { mode: besides ? 'split-right' : 'tab-after' });
+          app.shell.add(panel, 'main', place(shared));
         }
         app.shell.activateById(id);
         if (panel instanceof TaskGraphPanel && typeof args.cell === 'string') {
@@ -93,6 +99,17 @@ export function addPanels(shared: Shared, places: Places): void {
     places.launcher?.add({ command, category: CATEGORY, rank });
     void places.restorer?.restore(tracker, { command, name: () => id });
   });
+}
+
+/** Beside the other panels; the first one beside the notebook. */
+function place({ app, door }: Shared): { mode: 'split-right' | 'tab-after'; ref?: string } {
+  const ids = new Set(KINDS.map(({ name }) => `raynb-${name}`));
+  for (const { id } of app.shell.widgets('main')) {
+    if (ids.has(id)) {
+      return { mode: 'tab-after', ref: id };
+    }
+  }
+  return { mode: door.tracker?.currentWidget?.isVisible ? 'split-right' : 'tab-after' };
 }
 
 /** Have the browser save what is at a URL of the server. */
