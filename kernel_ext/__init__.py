@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from jupyter_server.serverapp import ServerApp
 
-    from raynb import exceptions, util, widgets
+    from raynb import exceptions, runtime_env, util, widgets
     from raynb.runtime.api import actor
     from raynb.runtime.api.actors import ActorClass, ActorHandle
     from raynb.runtime.api.cluster import (
@@ -64,6 +64,7 @@ _HOMES = {
 _MODULES = {
     "actor": "raynb.runtime.api.actor",
     "exceptions": "raynb.exceptions",
+    "runtime_env": "raynb.runtime_env",
     "util": "raynb.util",
     "widgets": "raynb.widgets",
 }
@@ -94,6 +95,7 @@ __all__ = [
     "object_store_usage",
     "put",
     "remote",
+    "runtime_env",
     "shutdown",
     "timeline",
     "util",

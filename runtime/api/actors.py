@@ -18,6 +18,7 @@ from raynb.runtime.api.handles import (
 )
 from raynb.runtime.api.options import ACTOR_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns
+from raynb.runtime.api.runtime_env import resolved
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import signature_of
 from raynb.runtime.client.client import Client
@@ -171,6 +172,7 @@ class ActorClass:
                 name,
                 options.get("max_concurrency") or 0,
                 dict(options.get("concurrency_groups") or {}),
+                runtime_env=resolved(options.get("runtime_env"), client),
                 task_id=task_id,
                 in_order=self._info.in_order,
                 restarts=options.get("max_restarts", 0) != 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
+from raynb.runtime.api.runtime_env import RuntimeEnv
 from raynb.runtime.api.session import connect
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
@@ -89,7 +90,13 @@ class RuntimeContext:
         return None
 
     def get_runtime_env_string(self) -> str:
-        return "{}"
+        """The calling process's ``runtime_env`` as JSON."""
+        return self._client.runtime_env or "{}"
+
+    @property
+    def runtime_env(self) -> RuntimeEnv:
+        """What the calling process runs in: its job's ``runtime_env``, with its task's or actor's over it."""
+        return RuntimeEnv.deserialize(self.get_runtime_env_string())
 
     def get_temp_dir(self) -> str:
         return self._client.session_dir

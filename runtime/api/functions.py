@@ -11,6 +11,7 @@ from typing import Any
 
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
+from raynb.runtime.api.runtime_env import resolved
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import signature_of
 from raynb.runtime.client.client import Client
@@ -92,6 +93,7 @@ class RemoteFunction:
         """Pickle the function, once for each cluster; what it refers to is what it was then."""
         held: list[object] = []
         function_id, blob = pack_function(self._function, held)
+        environment = resolved(self._options.get("runtime_env"), client)
         definition = FunctionDef(
             client.next_number(),
             function_id,
@@ -101,17 +103,20 @@ class RemoteFunction:
             max_calls=self._options.get("max_calls") or 0,
             resources=resources_of(self._options, 1),
             backpressure=max(self._options.get("_generator_backpressure_num_objects") or 0, 0),
+            runtime_env=environment,
         )
         registered = Function(
             definition,
             self._name or self._qualified_name().rsplit(".", 1)[-1],
             definition.resources,
             max_retries=max_retries(self._options),
+            runtime_env=environment,
             call_site=definition_site(self._function),
             job=client.root.context.job,
         )
         # Functions that arrive again and again in arguments are registered once.
-        key = (function_id, pickle.dumps(sorted(self._options.items(), key=str)) if self._options else b"")
+        options = sorted((item for item in self._options.items() if item[0] != "runtime_env"), key=str)
+        key = (function_id, pickle.dumps((options, environment)) if options or environment else b"")
         self._registered = client.functions.setdefault(key, registered)
         self._held = held
         self._client = client

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from raynb.runtime.api.runtime_env import check_fields
+
 NoneType = type(None)
 
 
@@ -103,6 +105,11 @@ def _groups(name: str, value: Any) -> str:
     return ""
 
 
+def _runtime_env(name: str, value: Any) -> str:
+    check_fields(value or {})
+    return ""
+
+
 STRATEGIES: Final = (None, "DEFAULT", "SPREAD")
 
 
@@ -121,6 +128,7 @@ COMMON: Final[dict[str, Option]] = {
     "resources": Option((dict, NoneType), None, _amounts),
     "scheduling_strategy": Option((str, NoneType), None, _strategy),
     "enable_task_events": Option((bool,), True),
+    "runtime_env": Option((dict, NoneType), None, _runtime_env),
 }
 
 TASK_OPTIONS: Final[dict[str, Option]] = {
@@ -166,7 +174,6 @@ REFUSED: Final[dict[str, Any]] = {
     "placement_group": "default",
     "placement_group_bundle_index": -1,
     "placement_group_capture_child_tasks": None,
-    "runtime_env": None,
     "tensor_transport": None,
 }
 

@@ -21,6 +21,7 @@ from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.api import breakpoints
 from raynb.runtime.api.options import COMMON, check_option
+from raynb.runtime.api.runtime_env import check_fields, resolved
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
@@ -142,6 +143,7 @@ def init(
     object_store_memory: int | None = None,
     ignore_reinit_error: bool = False,
     namespace: str | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
     redis: str = "",
     name: str = "",
     _system_config: dict[str, Any] | None = None,
@@ -162,6 +164,8 @@ def init(
         Return the present connection instead of raising.
     namespace
         Where named actors are looked for; by default one of this process's own.
+    runtime_env
+        What the processes of this job find (`raynb.runtime_env.RuntimeEnv`); its tasks and actors may add to it.
     redis
         URL of a Redis to keep the cluster's state in, instead of a private one.
     name
@@ -183,6 +187,7 @@ def init(
                 return ClusterContext(_session.info, _session.client.joined.node_id)
             raise RuntimeError(TWICE)
         _refuse_unknown(kwargs)
+        check_fields(runtime_env or {})
         _check_amounts(object_store_memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources)
         config = _config(_system_config)
         options = ClusterOptions(
@@ -201,6 +206,11 @@ def init(
         )
         info, owns = _find_or_launch(address, options)
         _session = _connect(info, namespace or "", config, owns)
+        try:
+            _session.client.runtime_env = resolved(runtime_env, _session.client)
+        except BaseException:
+            shutdown()
+            raise
         return ClusterContext(info, _session.client.joined.node_id)
 
 

@@ -243,6 +243,9 @@ class Inquiry:
         mine = next((run for run in runs.running if run.id == task.id), None)
         if mine is not None:
             return [self._running(found.worker, runs, task.name, mine.started)]
+        if runs.setting_up:
+            words = f"waits for its runtime_env, which is being set up in a worker{_pid(pid)} ({runs.setting_up})"
+            return [Step("runtime env", task.name, words)]
         if runs.ahead < 0:
             return self._as_the_submitter_sees_it(found, pid)
         waits = self._behind(found, pid, runs.ahead + bool(runs.running))

@@ -29,6 +29,8 @@ class FunctionDef(Struct, array_like=True, frozen=True, gc=False):
     """What a call holds while it runs."""
     backpressure: int = 0
     """A generator pauses while so many of its items are not consumed; 0: never."""
+    runtime_env: str = ""
+    """What the worker is to set up before, as JSON of one form; empty: nothing."""
 
 
 class ContextDef(Struct, array_like=True, frozen=True, gc=False):

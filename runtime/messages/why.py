@@ -189,6 +189,8 @@ class WorkerRuns(Struct, array_like=True, frozen=True, gc=False):
     queued: int
     ahead: int
     waits_for: list[RefInfo] = []
+    setting_up: str = ""
+    """Not empty: its ``runtime_env`` is being set up, and this is what is done for it."""
 
 
 decode_worker_runs = msgspec.msgpack.Decoder(WorkerRuns).decode

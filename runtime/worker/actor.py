@@ -81,6 +81,8 @@ class ActorRunner:
     def _construct(self) -> Failed | None:
         runner, start = self.runner, self.start
         runner.enter_context(start.context)
+        if start.runtime_env and (problem := runner.set_up(start.runtime_env)):
+            return problem
         runner.client.actor_name = start.name
         runner.client.actor_restarts = start.incarnation
         context = runner.client.adopt_context(start.context)

@@ -34,12 +34,14 @@ from raynb.runtime.core.executor import (
 )
 from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.messages import Config, Message
+from raynb.runtime.messages.errors import RuntimeEnvSetupError
 from raynb.runtime.messages.node import ExitWorker, StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, StreamAck, TasksDone, TasksReturned
-from raynb.runtime.messages.values import Inline, Local, Value
+from raynb.runtime.messages.values import Failed, Inline, Local, Value
 from raynb.runtime.messages.why import WhatRuns
 from raynb.runtime.worker.breakpoints import Breakpoints
 from raynb.runtime.worker.consumption import Consumption
+from raynb.runtime.worker.environment import Environment
 from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.outcome import Outcome
@@ -92,6 +94,7 @@ class Runner:
         self._context: ContextDef | None = None
         self._contexts_seen: set[tuple[bytes, str, int]] = set()
         self._modules = ProjectModules()
+        self.environment = Environment()
         self._interrupt = b""
         self._calls: dict[bytes, int] = {}
         """How often each function with a limit of calls has run here."""
@@ -277,6 +280,9 @@ class Runner:
             return
         if job.context is not self._context:
             self.enter_context(job.context)
+        if job.function.runtime_env != self.environment.text and (problem := self.set_up(job.function.runtime_env)):
+            self.note(job.sender, Result(spec.seq, time.time(), 0.0, [problem]))
+            return
         name = spec.name or job.function.name
         context = self.client.adopt_context(job.context)
         execution = execution_of(job, context, name)
@@ -401,11 +407,22 @@ class Runner:
                     values.append(self.client.load(dependency, guard))
         return unpack_call(spec.args, spec.buffers, values)
 
+    def set_up(self, runtime_env: str) -> Failed | None:
+        """Set up what a task is to find. Gives why it can't be; this worker then leaves, another may have more luck."""
+        try:
+            self.environment.enter(runtime_env)
+        except RuntimeEnvSetupError as error:
+            if not self.machine.queue:
+                self.leaving = True
+            return Failed("RuntimeEnvSetupError", error.error_message or "")
+        self.client.runtime_env = runtime_env
+        return None
+
     def enter_context(self, context: ContextDef) -> None:
         """Work for this context from now on: in the driver's folder, and with its modules, as they are now if this is
         new here."""
         self._context = context
-        if context.cwd != self._cwd:
+        if context.cwd != self._cwd and not self.environment.folder:
             self._enter_folder(context.cwd)
         key = (context.job, context.cell, context.code)
         if key in self._contexts_seen:
@@ -418,6 +435,7 @@ class Runner:
         for path in reversed(context.sys_path):
             if path and path not in sys.path:
                 sys.path.insert(0, path)
+        self.environment.first_on_path()
         if self._modules.refresh():
             # They refer to what was in the modules that are gone.
             self._functions.clear()

@@ -30,6 +30,7 @@ def what_runs(runner: Runner, message: WhatRuns) -> Reply:
         len(queue),
         next((ahead for ahead, job in enumerate(queue) if job.spec.task_id == message.task_id), -1),
         awaited_by_threads(runner.client.machine),
+        runner.environment.being_set_up,
     )
     return Reply(message.request, msgspec.msgpack.encode(found))
 

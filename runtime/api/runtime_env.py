@@ -1,0 +1,302 @@
+"""``runtime_env``: what the processes of a job, a task or an actor are to find - variables, folders, packages.
+
+What the user writes is checked here, completed by what the caller's own process has (children inherit), and written as
+JSON of one form: workers are shared only where that text is the same (`raynb.runtime.core.worker_pool`). What a worker
+does with it stands in `raynb.runtime.worker.environment`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, Final
+
+from raynb.runtime.api.env_packages import snapshot
+from raynb.runtime.client.client import Client
+from raynb.runtime.codec.pickling import ByValuePickler, dump
+
+PIP_FIELDS: Final = ("packages", "pip_check", "pip_install_options", "pip_version")
+UV_FIELDS: Final = ("packages", "uv_check", "uv_pip_install_options", "uv_version")
+
+UNSUPPORTED: Final = {
+    "conda": "use pip or uv",
+    "container": "start the cluster in the container",
+    "image_uri": "start the cluster in the container",
+    "java_jars": "raynb is for Python",
+    "nsight": "start the cluster under the profiler",
+    "py_executable": "workers run in the driver's Python",
+    "rocprof_sys": "start the cluster under the profiler",
+}
+"""Fields that Ray has and raynb has not, and what to do instead."""
+
+HOOK_PREFIX: Final = "pickle:"
+
+
+class RuntimeEnvConfig(dict[str, Any]):
+    """How an environment is set up.
+
+    Parameters
+    ----------
+    setup_timeout_seconds
+        After this it has failed; -1: never.
+    eager_install
+        Without effect: an environment is set up when it is first needed.
+    log_files
+        Without effect.
+    """
+
+    def __init__(
+        self, setup_timeout_seconds: int = 600, eager_install: bool = True, log_files: list[str] | None = None
+    ) -> None:
+        if not isinstance(setup_timeout_seconds, int):
+            raise TypeError(f"setup_timeout_seconds must be of type int, got: {type(setup_timeout_seconds)}")
+        if setup_timeout_seconds != -1 and setup_timeout_seconds <= 0:
+            raise ValueError(
+                f"setup_timeout_seconds must be greater than zero or equals to -1, got: {setup_timeout_seconds}"
+            )
+        if not isinstance(eager_install, bool):
+            raise TypeError(f"eager_install must be a boolean. got {type(eager_install)}")
+        if log_files is not None and not (isinstance(log_files, list) and all(isinstance(f, str) for f in log_files)):
+            raise TypeError(f"log_files must be a list of strings or None, got {log_files!r}")
+        super().__init__(
+            setup_timeout_seconds=setup_timeout_seconds, eager_install=eager_install, log_files=log_files or []
+        )
+
+
+class RuntimeEnv(dict[str, Any]):
+    """A checked ``runtime_env``: a dictionary with the fields that were given.
+
+    Parameters
+    ----------
+    env_vars
+        Environment variables; ``${NAME}`` in a value is replaced by what the worker has there.
+    working_dir
+        A local folder (or zip file): a copy of it is where tasks run, and on their import path.
+    py_modules
+        Local packages (folders, modules or wheels) that tasks can import.
+    pip, uv
+        Packages to install: a list, a file of requirements, or a dictionary with ``packages`` and options.
+    worker_process_setup_hook
+        A function without arguments, or the name of one (``"module.function"``), called when a process starts.
+    excludes
+        Patterns, as in .gitignore, of what is not copied.
+    config
+        A `RuntimeEnvConfig`.
+
+    Raises
+    ------
+    ValueError
+        An unknown field, or one that raynb does not have; or a value that makes no sense.
+    TypeError
+        A value of the wrong type.
+    """
+
+    def __init__(self, *, _validate: bool = True, **fields: Any) -> None:
+        super().__init__(check_fields(fields) if _validate else fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return dict(self)
+
+    def serialize(self) -> str:
+        """As JSON."""
+        return json.dumps(self, sort_keys=True, default=_unserializable)
+
+    @classmethod
+    def deserialize(cls, serialized_runtime_env: str) -> RuntimeEnv:
+        """From JSON."""
+        return cls(_validate=False, **json.loads(serialized_runtime_env))
+
+    def env_vars(self) -> dict[str, str]:
+        """The variables."""
+        return dict(self.get("env_vars", {}))
+
+    def working_dir(self) -> str | None:
+        """The folder."""
+        return self.get("working_dir")
+
+    def py_modules(self) -> list[Any]:
+        """The packages that are copied."""
+        return list(self.get("py_modules", []))
+
+    def has_pip(self) -> bool:
+        return "pip" in self
+
+    def has_uv(self) -> bool:
+        return "uv" in self
+
+    def has_working_dir(self) -> bool:
+        return "working_dir" in self
+
+    def has_conda(self) -> bool:
+        return False
+
+    def pip_config(self) -> dict[str, Any]:
+        """What is installed by pip."""
+        return dict(self.get("pip", {}))
+
+    def uv_config(self) -> dict[str, Any]:
+        """What is installed by uv."""
+        return dict(self.get("uv", {}))
+
+
+def _unserializable(value: Any) -> Any:
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def check_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that were given, each in its longest form.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `RuntimeEnv` says.
+    """
+    if isinstance(given, RuntimeEnv):
+        return dict(given)
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        check = CHECKS.get(name)
+        if check is not None:
+            found[name] = check(name, value)
+        elif name in UNSUPPORTED:
+            raise ValueError(f"raynb does not support runtime_env[{name!r}]: {UNSUPPORTED[name]}")
+        else:
+            raise ValueError(f"runtime_env has no field {name!r}: there are {', '.join(sorted(CHECKS))}")
+    if "pip" in found and "uv" in found:
+        raise ValueError("The 'pip' field and 'uv' field of runtime_env cannot be specified at the same time.")
+    return found
+
+
+def _check_env_vars(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"runtime_env['env_vars'] must be of type Dict[str, str], got {type(value)}")
+    for key, text in value.items():
+        for what, part in (("key", key), ("value", text)):
+            if not isinstance(part, str):
+                raise TypeError(
+                    f"runtime_env['env_vars'] must be of type Dict[str, str], but the {what} {part} is of type "
+                    f"{type(part)}"
+                )
+        if not key or "=" in key or "\0" in key + text:
+            raise ValueError(f"runtime_env['env_vars']: {key!r} can't be a variable with the value {text!r}")
+    return dict(value)
+
+
+def _check_working_dir(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"`working_dir` must be a string, got {type(value)}.")
+    return value
+
+
+def _check_py_modules(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"`py_modules` must be a list of strings, got {type(value)}.")
+    for module in value:
+        if not isinstance(module, str | ModuleType):
+            raise TypeError(f"`py_modules` must be a list of strings or imported modules, got {type(module)} in it.")
+    return list(value)
+
+
+def _check_packages(name: str, value: Any) -> dict[str, Any]:
+    fields = PIP_FIELDS if name == "pip" else UV_FIELDS
+    if isinstance(value, str):
+        try:
+            with open(value) as file:
+                lines = [line.partition(" #")[0].strip() for line in file]
+        except OSError:
+            raise ValueError(f"{value} is not a valid file") from None
+        value = [line for line in lines if line and not line.startswith("#")]
+    if isinstance(value, list | tuple):
+        value = {"packages": list(value)}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"runtime_env[{name!r}] must be of type str or List[str], got {type(value)}")
+    if unknown := sorted(set(value) - set(fields)):
+        raise ValueError(
+            f"runtime_env[{name!r}] can only have these fields: {', '.join(fields[:-1])} and {fields[-1]}, but got: "
+            f"{unknown}"
+        )
+    packages = value.get("packages")
+    if not isinstance(packages, list | tuple) or not all(isinstance(package, str) for package in packages):
+        raise ValueError(f"runtime_env[{name!r}] must include the field 'packages', a list of requirements")
+    return {f"{name}_check": False, **value, "packages": list(packages)}
+
+
+def _check_hook(name: str, value: Any) -> Any:
+    if not callable(value) and not isinstance(value, str):
+        raise TypeError(f"worker_process_setup_hook must be a function or the name of one, got {type(value)}.")
+    return value
+
+
+def _check_excludes(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
+        raise TypeError(f"runtime_env['excludes'] must be of type List[str], got {type(value)}")
+    return value
+
+
+def _check_config(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"runtime_env['config'] must be of type dict or RuntimeEnvConfig, got: {type(value)}")
+    return RuntimeEnvConfig(**value)
+
+
+CHECKS: Final = {
+    "config": _check_config,
+    "env_vars": _check_env_vars,
+    "excludes": _check_excludes,
+    "pip": _check_packages,
+    "py_modules": _check_py_modules,
+    "uv": _check_packages,
+    "working_dir": _check_working_dir,
+    "worker_process_setup_hook": _check_hook,
+}
+
+
+def resolved(given: Mapping[str, Any] | None, client: Client) -> str:
+    """The environment of a task or an actor that this process submits: JSON, empty where there is nothing to do.
+
+    Parameters
+    ----------
+    given
+        Its own, over what this process runs in: fields replace that one's, variables are added to it.
+    """
+    inherited = client.runtime_env
+    if not given:
+        return inherited
+    whole = merged(json.loads(inherited or "{}"), packed(given, client))
+    return json.dumps(whole, sort_keys=True, separators=(",", ":")) if whole else ""
+
+
+def merged(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
+    """Ray's rule: the child's fields, over the parent's; of variables both."""
+    whole = {**parent, **child}
+    if "pip" in child:
+        whole.pop("uv", None)
+    if "uv" in child:
+        whole.pop("pip", None)
+    variables = {**parent.get("env_vars", {}), **child.get("env_vars", {})}
+    if variables:
+        whole["env_vars"] = variables
+    return whole
+
+
+def packed(given: Mapping[str, Any], client: Client) -> dict[str, Any]:
+    """Checked, and with what lies in folders or in this process replaced by what every worker can reach."""
+    env = check_fields(given)
+    excludes = env.pop("excludes", [])
+    where = client.session_dir
+    if "working_dir" in env:
+        env["working_dir"] = snapshot(env["working_dir"], where, excludes, "working_dir")
+    if "py_modules" in env:
+        env["py_modules"] = [snapshot(module, where, excludes, "py_modules") for module in env["py_modules"]]
+    hook = env.get("worker_process_setup_hook")
+    if callable(hook):
+        env["worker_process_setup_hook"] = HOOK_PREFIX + base64.b64encode(dump(ByValuePickler, hook)[0]).decode()
+    elif hook is not None and not re.fullmatch(r"\w+(\.\w+)+", hook) and not hook.startswith(HOOK_PREFIX):
+        raise ValueError(f"worker_process_setup_hook must be the name of a function, 'module.function', not {hook!r}")
+    return env
