@@ -191,27 +191,22 @@ def init(
         _check_amounts(object_store_memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources)
         config = _config(_system_config)
         options = ClusterOptions(
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            resources=dict(resources or {}),
-            labels=dict(labels or {}),
-            object_store_memory=object_store_memory,
-            namespace=namespace or "",
-            redis=redis,
-            name=name,
-            notebook=notebook,
-            driver_pid=os.getpid(),
-            config=config,
-            temp_dir=_temp_dir,
-        )
+            num_cpus=num_cpus, num_gpus=num_gpus, resources=dict(resources or {}), labels=dict(labels or {}),
+            object_store_memory=object_store_memory, namespace=namespace or "", redis=redis, name=name,
+            notebook=notebook, driver_pid=os.getpid(), config=config, temp_dir=_temp_dir,
+        )  # fmt: skip
         info, owns = _find_or_launch(address, options)
         _session = _connect(info, namespace or "", config, owns)
-        try:
-            _session.client.runtime_env = resolved(runtime_env, _session.client)
-        except BaseException:
-            shutdown()
-            raise
+        _set_runtime_env(_session.client, runtime_env)
         return ClusterContext(info, _session.client.joined.node_id)
+
+
+def _set_runtime_env(client: Client, given: Mapping[str, Any] | None) -> None:
+    try:
+        client.runtime_env = resolved(given, client)
+    except BaseException:
+        shutdown()
+        raise
 
 
 def _find_or_launch(address: str | None, options: ClusterOptions) -> tuple[ClusterInfo, bool]:

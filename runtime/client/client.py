@@ -77,6 +77,9 @@ class Client:
         What threads work for that run no task.
     """
 
+    runtime_env = ""
+    """What this process runs in, and its tasks and actors inherit: JSON; empty: nothing of its own."""
+
     def __init__(
         self,
         transport: Transport,
@@ -145,8 +148,6 @@ class Client:
         self.waits = Waits(self)
         self.actor_name = ""
         self.actor_restarts = 0
-        self.runtime_env = ""
-        """What this process runs in, and its tasks and actors inherit: JSON; empty: nothing of its own."""
 
     def __repr__(self) -> str:
         return f"<Client {self.address}{'' if self.host.alive else ' stopped'}>"
