@@ -77,9 +77,6 @@ class Client:
         What threads work for that run no task.
     """
 
-    runtime_env = ""
-    """What this process runs in, and its tasks and actors inherit: JSON; empty: nothing of its own."""
-
     def __init__(
         self,
         transport: Transport,
@@ -146,8 +143,8 @@ class Client:
         self.gives_way = on_blocked is not None
         """Whether others may use this process's CPUs while it waits: so it is in a worker."""
         self.waits = Waits(self)
-        self.actor_name = ""
-        self.actor_restarts = 0
+        self.actor_name, self.actor_restarts = "", 0
+        self.runtime_env = ""  # of this process, as JSON: what its tasks and actors inherit
 
     def __repr__(self) -> str:
         return f"<Client {self.address}{'' if self.host.alive else ' stopped'}>"
