@@ -36,7 +36,7 @@ from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.errors import GetTimeoutError, RaySystemError
+from raynb.runtime.messages.errors import GetTimeoutError, ObjectFreedError, RaySystemError
 from raynb.runtime.messages.ids import (
     FIRST_RETURN,
     ORIGIN_BYTES,
@@ -124,8 +124,8 @@ class Client:
             SegmentMap(joined.store_prefix, joined.spill_prefix),
             self.host.inbox,
             lambda to, message, late: self.ask(to, message, on_late=late),
-            self.drop,
             self._entries,
+            self.machine.objects.freed.values,
         )
         self._inline_limit = config.inline_limit_bytes
         # Large arguments go through the store, so that a batch of tasks isn't held up by their copies.
@@ -296,6 +296,8 @@ class Client:
             raise to_exception(value)
         try:
             return self.plane.read(value, guard)
+        except ObjectFreedError:
+            raise
         except Exception as error:
             raise RaySystemError(f"the value can't be unpickled here: {type(error).__name__}: {error}") from error
 

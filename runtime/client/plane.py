@@ -17,10 +17,11 @@ from raynb.runtime.client.failures import to_exception
 from raynb.runtime.codec.layout import object_size, read_object, write_object
 from raynb.runtime.codec.values import Packed, unpack
 from raynb.runtime.core.client_store import ClientStore, Place
+from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.inbox import Outgoing, Retain
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.errors import ObjectStoreFullError, OwnerDiedError
+from raynb.runtime.messages.errors import ObjectFreedError, ObjectStoreFullError, OwnerDiedError
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.values import Inline, Stored, ValueKind
@@ -35,7 +36,7 @@ class Pin:
 
     __slots__ = ("__weakref__", "_counted", "_drop", "oid", "owner")
 
-    def __init__(self, stored: Stored, drop: Callable[[bytes], object]) -> None:
+    def __init__(self, stored: Stored, drop: Callable[[LetViewGo], object]) -> None:
         self.oid = stored.oid
         self.owner = stored.owner
         self._drop = drop
@@ -46,11 +47,11 @@ class Pin:
         if self._counted:
             return
         self._counted = True
-        inbox.append(Retain(self.oid, self.owner))
+        inbox.append(Retain(self.oid, self.owner, view=True))
 
     def __del__(self) -> None:
         if self._counted:
-            self._drop(self.oid)
+            self._drop(LetViewGo(self.oid))
 
 
 class Guard:
@@ -80,8 +81,8 @@ class ObjectPlane:
         the callback.
     inbox
         The client machine's.
-    known
-        The objects that the client machine has entries for.
+    known, freed
+        The objects that the client machine has entries for; those whose values it has given up.
     """
 
     def __init__(
@@ -91,13 +92,13 @@ class ObjectPlane:
         segments: SegmentMap,
         inbox: deque[object],
         ask: Callable[[str, Message, Callable[[Message], None]], Message],
-        drop: Callable[[bytes], object],
         known: Container[bytes],
+        freed: Container[bytes],
     ) -> None:
         self._node_manager = node_manager
         self._inbox = inbox
         self._ask = ask
-        self._drop = drop
+        self._freed = freed
         self._lock = threading.Lock()
         self._store = ClientStore(config)
         self.segments = segments
@@ -171,12 +172,15 @@ class ObjectPlane:
         if type(value) is Inline:
             return unpack(value.data, value.buffers)
         assert isinstance(value, Stored)
-        pin = Pin(value, self._drop)
+        pin = Pin(value, self._inbox.append)
         if guard is None:
             pin.count(self._inbox)
         else:
             guard.add(pin)
             self._guarded.add(pin)
+        if value.oid in self._freed:
+            # It was looked up before, and is counted too late.
+            raise ObjectFreedError(f"object {value.oid.hex()} was freed by hand: its value is gone.")
         # The pin is known before the owner is looked at: whoever sees the owner die sees the pin, or this sees it.
         if value.owner in self._dead_owners and value.oid not in self._known:
             raise OwnerDiedError.told(f"the process that owned object {value.oid.hex()} died, and its memory with it")

@@ -20,11 +20,13 @@ from typing import Any
 from raynb.runtime.core import client_streams
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
+from raynb.runtime.core.client_acts import ClientActs
 from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
 from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.failed_tasks import FailedTasks
+from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.handoffs import Handoffs
 from raynb.runtime.core.inbox import (
     Ask,
@@ -96,6 +98,7 @@ class ClientMachine:
         self.cancellation = Cancellation(
             config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail, self._settle_early
         )
+        self.acts = ClientActs(self)
         self.requests = Requests(gcs_address, config.retry_request_s)
         self.lost = ""
         """Why the cluster is gone, once it is."""
@@ -112,7 +115,8 @@ class ClientMachine:
     def _inbox_handlers(self) -> dict[type, Callable[[Any, float], None]]:
         return {
             Task: self._submit,
-            Retain: lambda item, now: self.objects.retain(item.oid, item.owner),
+            Retain: lambda item, now: self.objects.retain(item.oid, item.owner, item.view),
+            LetViewGo: lambda item, now: self.objects.let_view_go(item.oid),
             Stream: lambda item, now: self.streams.open(item),
             PutValue: self._put,
             WaitFor: lambda item, now: self._effects.extend(self.waiting.begin(item, now)),
@@ -206,10 +210,12 @@ class ClientMachine:
 
     def _on_message(self, sender: str, message: Message, now: float) -> None:
         handler = self._messages.get(type(message))
-        if handler is None:
-            self._effects.append(Foreign(sender, message))
-        else:
+        if handler is not None:
             handler(sender, message, now)
+        elif (act := self.acts.handlers.get(type(message))) is not None:
+            self._effects += act(sender, message, now)
+        else:
+            self._effects.append(Foreign(sender, message))
 
     def _settle_dependents(self, now: float) -> None:
         ready = self.objects.ready_dependents
@@ -236,6 +242,11 @@ class ClientMachine:
         else:
             for oid in task.return_ids():
                 entries[oid] = Entry(local=1, task=task, function=task.function)
+        self.recorder.submitted(task)
+        self.take_on(task, now)
+
+    def take_on(self, task: Task, now: float) -> None:
+        """Run a task whose return values have their entries."""
         if task.deps:
             missing = 0
             for oid in task.deps:
@@ -243,8 +254,7 @@ class ClientMachine:
             task.missing = missing
         if task.refs:
             for oid in task.refs:
-                entries[oid].pins += 1
-        self.recorder.submitted(task)
+                self.objects.entries[oid].pins += 1
         self.unfinished[task.id] = task
         if self.lost and task.creation is None:
             self.fail(task, Failed("LocalRayletDiedError", self.lost))
@@ -427,6 +437,7 @@ class ClientMachine:
         self._effects += self.scheduler.tick(now)
         self._effects += self.actors.tick(now)
         self._effects += self.requests.tick(now)
+        self.objects.freed.tick(now)
         self._effects += self.cancellation.tick(now)
         if now - self._flushed_at >= config.event_flush_s:
             self.flush_events(now)
@@ -449,6 +460,7 @@ class ClientMachine:
             or self.recorder.pending
             or self.objects.holds_back
             or self.actors.more
+            or self.objects.freed.values
         )
 
     @property

@@ -10,6 +10,7 @@ Rules
 4. Asked to start the actor that it has become already, it repeats the answer to that.
 5. A cancelled task that has not started is answered with ``TaskCancelledError``; one that runs is for the host to
    interrupt, which checks that it still is that task.
+6. A task with a tombstone is refused, whoever pushes it, as if it had been cancelled in the queue.
 
 What it never knows: values, functions' code, threads. Its host carries out the effects in order.
 """
@@ -23,6 +24,7 @@ from msgspec import Struct
 
 from raynb.runtime.core.effects import Received, Send
 from raynb.runtime.messages import Message
+from raynb.runtime.messages.acts import Tombstones
 from raynb.runtime.messages.node import ExitWorker, LeaseGranted, StartActor
 from raynb.runtime.messages.tasks import (
     CancelTask,
@@ -36,6 +38,8 @@ from raynb.runtime.messages.tasks import (
     TasksReturned,
 )
 from raynb.runtime.messages.values import Failed
+
+TOMBSTONES_MAX = 10_000
 
 
 class Job(Struct, frozen=True, gc=False):
@@ -60,6 +64,13 @@ class Interrupt(Struct, frozen=True, gc=False):
     force: bool
     told_only: bool = False
     """Of an actor's thread: it runs on, and may ask."""
+
+
+class TellRunning(Struct, frozen=True, gc=False):
+    """Effect: say by `TombstonesSeen` which of these run."""
+
+    to: str
+    task_ids: list[bytes]
 
 
 class BecomeActor(Struct, frozen=True, gc=False):
@@ -95,6 +106,7 @@ class ExecutorMachine:
         """Who pushes tasks here now."""
         self.refused: set[bytes] = set()
         """Tasks cancelled while they were queued: the running thread looks here, should it have taken one already."""
+        self.tombstones: dict[bytes, None] = {}
         self._functions: dict[str, dict[int, FunctionDef]] = {}
         self._contexts: dict[str, dict[int, ContextDef]] = {}
 
@@ -109,6 +121,8 @@ class ExecutorMachine:
             return self._on_steal(sender, message)
         if isinstance(message, CancelTask):
             return self._on_cancel(sender, message)
+        if isinstance(message, Tombstones):
+            return self._on_tombstones(sender, message)
         if isinstance(message, StartActor):
             return self._on_start(message)
         if isinstance(message, ExitWorker):
@@ -128,7 +142,9 @@ class ExecutorMachine:
     @staticmethod
     def concerns(message: Message) -> bool:
         """Whether a message is for an executor."""
-        return isinstance(message, PushTasks | StealTasks | CancelTask | StartActor | ExitWorker | LeaseGranted)
+        return isinstance(
+            message, PushTasks | StealTasks | CancelTask | Tombstones | StartActor | ExitWorker | LeaseGranted
+        )
 
     def _on_push(self, sender: str, message: PushTasks) -> list[Any]:
         functions = self._functions.setdefault(sender, {})
@@ -147,10 +163,14 @@ class ExecutorMachine:
         if self.exiting:
             return [Send(sender, TasksReturned([spec.seq for spec in message.tasks], "exiting"))]
         lease = message.lease
-        self.queue.extend(
-            [Job(sender, lease, spec, functions[spec.function], contexts[spec.context]) for spec in message.tasks]
-        )
-        return [Work()]
+        jobs = [Job(sender, lease, spec, functions[spec.function], contexts[spec.context]) for spec in message.tasks]
+        refused: list[Result] = []
+        if self.tombstones:
+            refused = [refusal(job) for job in jobs if job.spec.task_id in self.tombstones]
+            jobs = [job for job in jobs if job.spec.task_id not in self.tombstones]
+        self.queue.extend(jobs)
+        effects: list[Any] = [Work()] if jobs else []
+        return [*effects, Send(sender, TasksDone(refused))] if refused else effects
 
     def _on_steal(self, sender: str, message: StealTasks) -> list[Any]:
         seqs: list[int] = []
@@ -180,16 +200,37 @@ class ExecutorMachine:
         return self._give_back("blocked") or ([Send(self.lessee, TasksReturned([], "blocked"))] if self.lessee else [])
 
     def _on_cancel(self, sender: str, message: CancelTask) -> list[Any]:
+        job = self._unqueue(message.task_id)
+        if job is not None:
+            return [Send(job.sender, TasksDone([refusal(job)]))]
+        return [Interrupt(message.task_id, message.recursive, message.force, message.told_only)]
+
+    def _unqueue(self, task_id: bytes) -> Job | None:
+        """Take a task that must not run out of the queue. None: it isn't there (any more)."""
         for job in list(self.queue):
-            if job.spec.task_id == message.task_id:
-                self.refused.add(message.task_id)
+            if job.spec.task_id == task_id:
+                self.refused.add(task_id)
                 try:
                     self.queue.remove(job)
                 except ValueError:  # the running thread was faster, and will look at `refused`
-                    break
-                self.refused.discard(message.task_id)
-                return [Send(job.sender, TasksDone([refusal(job)]))]
-        return [Interrupt(message.task_id, message.recursive, message.force, message.told_only)]
+                    return None
+                self.refused.discard(task_id)
+                return job
+        return None
+
+    def _on_tombstones(self, sender: str, message: Tombstones) -> list[Any]:
+        """Rule 6."""
+        self.tombstones.update(dict.fromkeys(message.task_ids))
+        while len(self.tombstones) > TOMBSTONES_MAX:
+            del self.tombstones[next(iter(self.tombstones))]
+        effects: list[Any] = []
+        for task_id in message.task_ids:
+            job = self._unqueue(task_id)
+            if job is not None:
+                effects.append(Send(job.sender, TasksDone([refusal(job)])))
+            elif message.force or not message.again:
+                effects.append(Interrupt(task_id, recursive=not message.again, force=message.force))
+        return [*effects, TellRunning(sender, message.task_ids)]
 
     def forget(self, sender: str) -> None:
         """A submitter is dead: what it sent and has not started is dropped."""

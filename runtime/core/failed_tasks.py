@@ -105,6 +105,15 @@ class FailedTasks:
                 self._pin(oid, entry)
         self._trim()
 
+    def task(self, task_id: bytes) -> Task | None:
+        """A failed task that is kept."""
+        kept = self._kept.get(task_id)
+        return None if kept is None else kept.task
+
+    def forget(self, task_id: bytes) -> None:
+        """A failed task is tried again: it isn't one that has failed."""
+        self._forget(task_id)
+
     def _pin(self, oid: bytes, entry: Entry) -> None:
         used = self._inputs.get(oid)
         if used is None:

@@ -31,6 +31,7 @@ from raynb.runtime.core import gcs_actor_life, gcs_jobs, gcs_keys, membership
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.event_table import EventTable, MalformedRows
 from raynb.runtime.core.gcs_actors import ActorTable
+from raynb.runtime.core.gcs_acts import Acts
 from raynb.runtime.core.gcs_effects import (
     ForgetPeer,
     Loaded,
@@ -55,9 +56,11 @@ from raynb.runtime.core.screen_views import make_view, summary_now
 from raynb.runtime.core.screens import ScreenKey, Screens
 from raynb.runtime.core.views import Page
 from raynb.runtime.messages import events, gcs, node
+from raynb.runtime.messages.acts import ActRequest
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.screen import Act, View
+from raynb.runtime.messages.values import Failed
 
 TABLES: Final = (
     membership.TABLE,
@@ -118,6 +121,7 @@ class GcsMachine:
         self.names = NotebookNames()
         self.queries = Queries(self, self.requests)
         self.history = RunHistory()
+        self.acts = Acts(self)
         self.screens = Screens(self._view, self._act, cluster, version)
         self._changes = 0
         """Grows with each event that may change a table."""
@@ -148,6 +152,8 @@ class GcsMachine:
             gcs.KvDelete: self.keys.delete,
             gcs.Query: lambda s, m, now: self.queries.ask(s, m, now, self._wall(now)),
             gcs.ScreenRequest: self._on_screen,
+            ActRequest: self._on_act,
+            Reply: self.acts.answered,
             gcs.Shutdown: self._on_shutdown,
             events.TaskRows: self._on_task_rows,
             events.ObjectNames: lambda sender, m, _: self.names.take(sender, m),
@@ -198,7 +204,7 @@ class GcsMachine:
             self._guests[sender] = now
         # Requests have a number; that of one that may go without an answer is 0 then.
         request = getattr(message, "request", 0)
-        if request and kind is not events.ObjectRows:
+        if request and kind is not events.ObjectRows and kind is not Reply:
             admitted = self.requests.admit(sender, request)
             if admitted is not True:
                 return [admitted] if isinstance(admitted, Send) else []
@@ -272,6 +278,7 @@ class GcsMachine:
             status = gcs_jobs.SUCCEEDED if death.intended else gcs_jobs.FAILED
             effects += self._finish(job.job, status, death.reason, now)
         effects += self.queries.process_died(death.address)
+        effects += self.acts.process_died(death.address)
         self.requests.forget(death.address)
         self._asked_names.pop(death.address, None)
         self._guests.pop(death.address, None)
@@ -355,7 +362,16 @@ class GcsMachine:
         return make_view(view, self, self.queries, lambda: self._changes, self._gather)
 
     def _act(self, who: ScreenKey, act: Act, now: float) -> Effects:
-        return self.screens.done(who, act.id, f"{act.action} is not supported here")
+        def done(failure: Failed | None) -> Effects:
+            return self.screens.done(who, act.id, "" if failure is None else failure.message)
+
+        return self.acts.begin(act.action, act.target, now, done)
+
+    def _on_act(self, sender: str, message: ActRequest, now: float) -> Effects:
+        def done(failure: Failed | None) -> Effects:
+            return [self.requests.answer(sender, Reply(message.request, error=failure), keep=True)]
+
+        return self.acts.begin(message.action, message.target, now, done)
 
     def _gather(self, done: Callable[[Page], None]) -> None:
         """A view asks for objects while it is looked at: the questions go out with what that brings."""
@@ -402,6 +418,7 @@ class GcsMachine:
         effects += self.actors.tick(now)
         effects += self.queries.tick(now)
         self.history.tick(self._wall(now), self._changes, lambda: summary_now(self))
+        effects += self.acts.tick(now)
         effects += self._gathered(self.screens.tick(now, self._wall(now)))
         effects += self._bury(now)
         for guest in [g for g, heard in self._guests.items() if now - heard > GUEST_IDLE_S]:
@@ -428,7 +445,7 @@ class GcsMachine:
     @property
     def waiting(self) -> bool:
         """Whether something has to happen within a tick or two; else ticks may be fewer."""
-        busy = self._dying or self.screens.waiting or self.queries.waiting
+        busy = self._dying or self.screens.waiting or self.queries.waiting or self.acts.waiting
         return bool(busy) or not self.journal.idle or not self.members.settled
 
     # -- for tests and widgets

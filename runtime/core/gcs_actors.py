@@ -15,6 +15,7 @@ Never knows what an actor's class or arguments are. The world outside (nodes, de
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final
 
@@ -60,6 +61,9 @@ from raynb.runtime.messages.values import Failed
 
 UNREGISTERED_PATIENCE_S: Final = 30.0
 DOOMED_MAX: Final = 10_000
+
+Ended = Callable[[str, bytes], Effects]
+"""Gives the answer to a `KillActor`: why it is not durable (empty: it is), and the process that ends."""
 
 ENDINGS: Final = {
     KILLED: "it was killed by ray.kill().",
@@ -218,10 +222,9 @@ class ActorTable:
         return self._journal.when_durable(LIFE_TABLE, actor_id, tell, late, lasting=True)
 
     def kill(self, sender: str, message: KillActor, now: float) -> Effects:
-        """End an actor, or (``no_restart=False``) its process alone."""
-        actor = self.index.actors.get(message.actor_id)
+        """A client asks for an actor's end."""
 
-        def told(reason: str, data: bytes = b"") -> Effects:
+        def told(reason: str, data: bytes) -> Effects:
             if not message.request:
                 return []
             reply = Reply(message.request, data)
@@ -230,20 +233,25 @@ class ActorTable:
                 reply = refusal(message.request, "RaySystemError", text)
             return [self._requests.answer(sender, reply, keep=True)]
 
+        return self.end(message, now, told)
+
+    def end(self, message: KillActor, now: float, told: Ended) -> Effects:
+        """End an actor, or (``no_restart=False``) its process alone. ``told`` gives the answer."""
+        actor = self.index.actors.get(message.actor_id)
         if actor is None and message.no_restart:
             self._doom(message.actor_id, ENDINGS.get(message.reason, message.reason))
         if actor is None or actor.state == DEAD:
             key = message.actor_id
-            return self._journal.when_durable(LIFE_TABLE, key, lambda: told(""), told)
+            return self._journal.when_durable(LIFE_TABLE, key, lambda: told("", b""), lambda reason: told(reason, b""))
         if message.reason == KILLED and not message.no_restart:
             if not actor.worker or 0 <= message.incarnation < actor.incarnation:
-                return told("")  # there is no process to be ended (any more, or yet)
+                return told("", b"")  # there is no process to be ended (any more, or yet)
             actor.restart_asked = actor.state == ALIVE
             reason = "killed by ray.kill(no_restart=False)"
             return [*self._steps.kill_process(actor, reason), *told("", actor.worker.encode())]
         failure = actor.died(ENDINGS.get(message.reason, message.reason))
         process = message.reason if message.reason in ENDINGS else KILLED
-        return self._steps.end(actor, failure, message.reason, now, process, told)
+        return self._steps.end(actor, failure, message.reason, now, process, lambda reason: told(reason, b""))
 
     def _doom(self, actor_id: bytes, why: str) -> None:
         self._doomed[actor_id] = why

@@ -26,6 +26,8 @@ class Retain(Struct, frozen=True, gc=False):
 
     oid: bytes
     owner: str = ""
+    view: bool = False
+    """It is a view of the value in shared memory, and ends with a `LetViewGo`."""
 
 
 class PutValue(Struct, frozen=True, gc=False):

@@ -34,6 +34,7 @@ from raynb.runtime.core.node_effects import (
     GcsStarted,
     Measured,
     MemoryMeasured,
+    PageSeen,
     Say,
     StopEverything,
     StopRequested,
@@ -49,8 +50,10 @@ from raynb.runtime.core.placement import Vector, to_amounts, to_units
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store import handles as is_for_store
 from raynb.runtime.core.store_effects import ClientDied, ClientJoined
+from raynb.runtime.core.tombstones import NodeTombstones
 from raynb.runtime.core.why_waiting import explain
 from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, Worker, WorkerPool
+from raynb.runtime.messages.acts import CancelTasks, TombstonesSeen
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered
 from raynb.runtime.messages.node import (
@@ -91,6 +94,7 @@ class NodeMachine:
         self.reports = NodeReports(identity, config, self.pool, self.leases)
         self.scaling = Scaling(identity.cores, self.leases, self.pool, self.reports)
         self.memory = MemoryPressure(config, self.leases, self.pool)
+        self.tombstones = NodeTombstones(config, self.pool)
         answers = NodeAnswers(self.leases, self.pool, store)
         self.stopping = ""
         self._had_driver = False
@@ -110,6 +114,7 @@ class NodeMachine:
             GcsStarted: self._on_gcs_started,
             Measured: self._on_measured,
             MemoryMeasured: self.memory.measured,
+            PageSeen: self.tombstones.page_seen,
             StopRequested: lambda event, now: self._stop(event.reason),
         }
         self._messages: dict[type, Callable[[str, Any, float], list[Any]]] = {
@@ -127,6 +132,8 @@ class NodeMachine:
             StoreUsage: answers.store_usage,
             AreAlive: self._on_are_alive,
             ScaleNode: self._on_scale,
+            CancelTasks: lambda sender, message, now: self.tombstones.write(sender, message, self.drivers, now),
+            TombstonesSeen: self.tombstones.seen,
         }
 
     def __repr__(self) -> str:
@@ -184,7 +191,7 @@ class NodeMachine:
             me.node_id, worker_id, me.gcs, me.session, me.store_prefix, to_amounts(self.leases.total),
             self._config.inline_limit_bytes, error, me.spill_prefix,
         )  # fmt: skip
-        return [*effects, Send(sender, reply)]
+        return [*effects, Send(sender, reply), *(self.tombstones.joined(sender) if worker_id else ())]
 
     # -- leaving and dying
 
@@ -440,6 +447,7 @@ class NodeMachine:
             return self._stop("no driver came back within the grace of the last one")
         effects = self.pool.tick(now)
         effects += self.store.handle(Tick(), now)
+        effects += self.tombstones.tick(now)
         effects += self.reports.tick(list(self.drivers), self._usage(), now)
         self._serve_again = True
         return effects
@@ -447,7 +455,7 @@ class NodeMachine:
     @property
     def idle(self) -> bool:
         """Nothing waits for anything: ticks may come less often."""
-        anybody = self.leases.any_waiting or self.store.waiting(0.0)
+        anybody = self.leases.any_waiting or self.store.waiting(0.0) or self.tombstones.watching
         return self.reports.registered and self.pool.settled and not anybody
 
     def _stop(self, reason: str) -> list[Any]:
@@ -469,6 +477,7 @@ class NodeMachine:
         self.pool.check()
         self.leases.check()
         self.store.check()
+        self.tombstones.check()
         for token, grant in self.leases.by_token.items():
             worker = self.pool.workers.get(token)
             assert worker is not None, f"{grant!r} of a worker that is gone"

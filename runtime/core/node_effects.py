@@ -25,6 +25,12 @@ class EndProcess(Struct, frozen=True, gc=False):
     force: bool
 
 
+class LookAtPage(Struct, frozen=True, gc=False):
+    """Answered by `PageSeen`, if the worker has a page."""
+
+    token: str
+
+
 class WatchProcess(Struct, frozen=True, gc=False):
     """Tell by `ClientExited` when the process of this driver ends (at once if it has)."""
 
@@ -80,6 +86,13 @@ class WorkerExited(Struct, frozen=True, gc=False):
     log_tail: str = ""
     lease: int = 0
     last_seq: int = 0
+
+
+class PageSeen(Struct, frozen=True, gc=False):
+    """A worker's page says that it has begun this task, and none after it."""
+
+    token: str
+    task_id: bytes
 
 
 class ClientExited(Struct, frozen=True, gc=False):

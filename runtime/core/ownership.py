@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from raynb.runtime.core.effects import Send
+from raynb.runtime.core.freed import Freed
+from raynb.runtime.core.object_failures import gone, owner_died
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.objects import (
     AddBorrowers,
@@ -75,13 +77,14 @@ class Entry(Struct, gc=False):
     owner
         Address of the owner; empty if it is this process.
     local, pins
-        See rule 2.
+        See rule 2. Of the local references ``views`` are views of the value in shared memory.
     subscribers
         Borrowers that asked for the value before it was there.
     """
 
     value: Value | None = None
     local: int = 0
+    views: int = 0
     pins: int = 0
     owner: str = ""
     task: Task | None = None
@@ -120,6 +123,7 @@ class Ownership:
         """Owners from which an answer is awaited, and since when."""
         self._effects: list[Any] = []
         self.dead: set[str] = set()
+        self.freed = Freed(self)
 
     # -- references of this process
 
@@ -129,9 +133,9 @@ class Ownership:
         if entry is None:
             entry = self.entries[oid] = Entry(owner="" if owner == self.address else owner)
             if owner == self.address:
-                entry.value = _gone(oid, "its owner, this process, had already let it go")
+                entry.value = gone(oid, "its owner, this process, had already let it go")
             elif owner in self.dead:
-                entry.value = _owner_died(oid)
+                entry.value = owner_died(oid)
                 self._register(oid, owner, self._node_manager)
             else:
                 self._register(oid, owner, owner)
@@ -147,12 +151,16 @@ class Ownership:
         else:
             self._registrations.setdefault(keeper, []).append(oid)
 
-    def retain(self, oid: bytes, owner: str = "") -> None:
+    def retain(self, oid: bytes, owner: str = "", view: bool = False) -> None:
         """One more local reference; without an owner's address this process already refers to the object."""
-        if owner:
-            self.borrow(oid, owner, local=1)
-        else:
-            self.entries[oid].local += 1
+        entry = self.borrow(oid, owner, local=1) if owner else self.entries[oid]
+        entry.local += not owner
+        entry.views += view
+
+    def let_view_go(self, oid: bytes) -> None:
+        """A view is gone."""
+        self.entries[oid].views -= 1
+        self.release(oid)
 
     def release(self, oid: bytes) -> None:
         """A local reference (or view) is gone."""
@@ -178,7 +186,7 @@ class Ownership:
         while dropping:
             oid, entry = dropping.pop()
             del self.entries[oid]
-            value = entry.value
+            value = entry.value if oid not in self.freed.values else self.freed.take(oid)
             if entry.task is not None and entry.task.creation is not None:
                 self.dropped_actors.append(entry.task)
             elif entry.owner:
@@ -312,7 +320,7 @@ class Ownership:
 
     def on_borrowers_added(self, sender: str, message: BorrowersAdded) -> None:
         for oid in message.lost:
-            self.settle(oid, _gone(oid, "its owner had already let it go"))
+            self.settle(oid, gone(oid, "its owner had already let it go"))
         left = self._unanswered.get(sender, 0) - 1
         if left > 0:
             self._unanswered[sender] = left
@@ -341,7 +349,7 @@ class Ownership:
             entry = self.entries.get(oid)
             if entry is None:
                 oids.append(oid)
-                values.append(_gone(oid, "its owner had already let it go"))
+                values.append(gone(oid, "its owner had already let it go"))
             elif entry.value is not None:
                 oids.append(oid)
                 values.append(entry.value)
@@ -370,7 +378,7 @@ class Ownership:
             self._registrations.setdefault(self._node_manager, []).extend(unsent)
         for oid, entry in list(self.entries.items()):
             if entry.owner == address and entry.value is None:
-                self.settle(oid, _owner_died(oid))
+                self.settle(oid, owner_died(oid))
 
     def on_owner_gone(self, sender: str, message: OwnerGone) -> None:
         """The store asks who holds what a dead owner left in it."""
@@ -472,8 +480,9 @@ class Ownership:
 
     def check(self) -> None:
         """The invariants, as assertions."""
+        self.freed.check()
         for oid, entry in self.entries.items():
-            assert entry.local >= 0, (oid.hex(), "local references below zero", entry)
+            assert entry.local >= entry.views >= 0, (oid.hex(), "local references below zero", entry)
             assert entry.pins >= 0, (oid.hex(), "pins below zero", entry)
             assert entry.local or entry.pins or entry.borrowers, (oid.hex(), "nobody holds it, yet it is here", entry)
             if entry.value is not None:
@@ -489,12 +498,3 @@ class Ownership:
             "pending": sum(1 for entry in self.entries.values() if entry.value is None),
             "held_back": len(self._held_back),
         }
-
-
-def _gone(oid: bytes, why: str) -> Failed:
-    return Failed("ReferenceCountingAssertionError", f"object {oid.hex()} is gone: {why}")
-
-
-def _owner_died(oid: bytes) -> Failed:
-    text = f"object {oid.hex()} can't be read: the process that owned it died, and its objects with it."
-    return Failed("OwnerDiedError", text)

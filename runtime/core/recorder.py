@@ -121,6 +121,14 @@ class Recorder:
         if len(self._fresh) < self._config.event_rows_max:
             self._fresh.append(task)
 
+    def again(self, task: Task) -> None:
+        """A task that had failed is tried once more, so it has not failed after all."""
+        calls = self._calls_of(task)
+        calls.failed -= 1
+        self._touched[calls.number] = calls
+        if len(self._fresh) < self._config.event_rows_max:
+            self._fresh.append(task)
+
     def _add_outcome(self, task: Task, result: Result | None, failure: Failed | None, now: float, worker: int) -> None:
         if len(self._rows) >= self._config.event_rows_max:
             self.dropped += 1

@@ -30,8 +30,10 @@ from raynb.runtime.core.node_effects import (
     ClientExited,
     EndProcess,
     ForgetPeer,
+    LookAtPage,
     Measured,
     MemoryMeasured,
+    PageSeen,
     Say,
     SpawnWorker,
     StopEverything,
@@ -234,6 +236,10 @@ class NodeHost:
             driver = self._drivers.pop(effect.address, None)
             if driver is not None:
                 self._unwatch(driver)
+        elif isinstance(effect, LookAtPage):
+            task_id = self._parts.workers.begun_last(effect.token)
+            if task_id:
+                self._parts.post(PageSeen(effect.token, task_id))
         elif isinstance(effect, WatchProcess):
             self._watch_client(effect.address, effect.pid)
         elif isinstance(effect, Say):

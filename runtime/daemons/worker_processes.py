@@ -237,6 +237,13 @@ class WorkerProcesses:
                 say("error", f"can't start a forkserver: {error}")
         self._send_orders()
 
+    def begun_last(self, token: str) -> bytes:
+        """The task that a worker's page has; empty if none."""
+        worker = self._workers.get(token)
+        with suppress(OSError):
+            return worker_page.read(worker.settings.page_path).task_id if worker is not None else b""
+        return b""
+
     def pids(self) -> set[int]:
         """Whose exits are collected here."""
         pids = {worker.process.pid for worker in self._workers.values() if worker.process is not None}

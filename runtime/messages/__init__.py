@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from raynb.runtime.messages import events, gcs, node, objects, tasks, why
+from raynb.runtime.messages import acts, events, gcs, node, objects, tasks, why
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
 Message = (
@@ -85,6 +85,11 @@ Message = (
     | events.SendNames
     | why.WhyObject
     | why.WhatRuns
+    | acts.ActRequest
+    | acts.OwnerAct
+    | acts.CancelTasks
+    | acts.Tombstones
+    | acts.TombstonesSeen
 )
 
 MESSAGE_TYPES: tuple[type[msgspec.Struct], ...] = get_args(Message)

@@ -29,11 +29,13 @@ from raynb.runtime.core.executor import (
     Interrupt,
     Job,
     SelfBlocked,
+    TellRunning,
     Work,
     refusal,
 )
 from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.messages import Config, Message
+from raynb.runtime.messages.acts import TombstonesSeen
 from raynb.runtime.messages.errors import RuntimeEnvSetupError
 from raynb.runtime.messages.node import ExitWorker, StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, StreamAck, TasksDone, TasksReturned
@@ -153,6 +155,8 @@ class Runner:
                 self.wake()
             elif isinstance(effect, Interrupt):
                 self._on_interrupt(effect)
+            elif isinstance(effect, TellRunning):
+                self._tell_running(effect)
             elif isinstance(effect, BecomeActor):
                 self._become = effect.start
                 self.wake()
@@ -201,6 +205,11 @@ class Runner:
         elif self._runs_in_main(effect.task_id):
             self._interrupt = effect.task_id
             signal.pthread_kill(self._main, signal.SIGINT)
+
+    def _tell_running(self, effect: TellRunning) -> None:
+        runs = {run.job.spec.task_id for run in (*list(self.running.values()), *list(self.awaited.values()))}
+        seen = TombstonesSeen(effect.task_ids, [task_id for task_id in effect.task_ids if task_id in runs])
+        self.client.host.transport.send(effect.to, seen)
 
     def _turn_limit_s(self) -> float | None:
         """While a batch runs, its first results must not wait for its last."""

@@ -29,6 +29,7 @@ from raynb.runtime.core.gcs_effects import (
 from raynb.runtime.messages import Config, Message, decode, encode
 from raynb.runtime.messages import gcs as g
 from raynb.runtime.messages import node as n
+from raynb.runtime.messages.acts import ActRequest
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import Failed
 
@@ -258,6 +259,15 @@ class Scenario:
 
     def do_delete(self, words: list[str], named: dict[str, str]) -> list[Any]:
         return self.harness.receive(words[0], g.KvDelete(self.number(named), words[1].encode()))
+
+    def do_act(self, words: list[str], named: dict[str, str]) -> list[Any]:
+        sender, action, target = words
+        return self.harness.receive(sender, ActRequest(self.number(named), action, target))
+
+    def do_reply(self, words: list[str], named: dict[str, str]) -> list[Any]:
+        sender, number, *data = words
+        error = Failed("ValueError", named["error"]) if "error" in named else None
+        return self.harness.receive(sender, g.Reply(int(number), "".join(data).encode(), error))
 
     def do_tick(self, words: list[str], named: dict[str, str]) -> list[Any]:
         return self.harness.tick(float(words[0]))
