@@ -122,6 +122,7 @@ class GcsMachine:
         self.queries = Queries(self, self.requests)
         self.history = RunHistory()
         self.acts = Acts(self)
+        self.acts = Acts(self, self.requests)
         self.screens = Screens(self._view, self._act, cluster, version)
         self._changes = 0
         """Grows with each event that may change a table."""
@@ -152,7 +153,7 @@ class GcsMachine:
             gcs.KvDelete: self.keys.delete,
             gcs.Query: lambda s, m, now: self.queries.ask(s, m, now, self._wall(now)),
             gcs.ScreenRequest: self._on_screen,
-            ActRequest: self._on_act,
+            ActRequest: self.acts.ask,
             Reply: self.acts.answered,
             gcs.Shutdown: self._on_shutdown,
             events.TaskRows: self._on_task_rows,
@@ -366,12 +367,6 @@ class GcsMachine:
             return self.screens.done(who, act.id, "" if failure is None else failure.message)
 
         return self.acts.begin(act.action, act.target, now, done)
-
-    def _on_act(self, sender: str, message: ActRequest, now: float) -> Effects:
-        def done(failure: Failed | None) -> Effects:
-            return [self.requests.answer(sender, Reply(message.request, error=failure), keep=True)]
-
-        return self.acts.begin(message.action, message.target, now, done)
 
     def _gather(self, done: Callable[[Page], None]) -> None:
         """A view asks for objects while it is looked at: the questions go out with what that brings."""

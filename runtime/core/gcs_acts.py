@@ -22,8 +22,9 @@ from raynb.runtime.core.gcs_actor_life import DEAD
 from raynb.runtime.core.gcs_actors import ActorTable
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.gcs_journal import Effects
+from raynb.runtime.core.gcs_requests import Requests
 from raynb.runtime.core.membership import Membership
-from raynb.runtime.messages.acts import CancelTasks, OwnerAct
+from raynb.runtime.messages.acts import ActRequest, CancelTasks, OwnerAct
 from raynb.runtime.messages.events import FINISHED, TASK_KINDS, TASK_STATES
 from raynb.runtime.messages.gcs import KillActor, Reply
 from raynb.runtime.messages.ids import ACTOR_ID_BYTES, OBJECT_ID_BYTES, TASK_ID_BYTES
@@ -65,13 +66,22 @@ class _Open:
 class Acts:
     """See the module's rules."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, requests: Requests) -> None:
         self._tables = tables
+        self._requests = requests
         self._open: dict[int, _Open] = {}
         self._last = 0
 
     def __repr__(self) -> str:
         return f"<Acts {len(self._open)} open>"
+
+    def ask(self, sender: str, message: ActRequest, now: float) -> Effects:
+        """A guest or client wants something done."""
+
+        def done(failure: Failed | None) -> Effects:
+            return [self._requests.answer(sender, Reply(message.request, error=failure), keep=True)]
+
+        return self.begin(message.action, message.target, now, done)
 
     def begin(self, action: str, target: str, now: float, done: Done) -> Effects:
         """Do it, or have it done; ``done`` is called once."""
