@@ -36,7 +36,7 @@ from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.errors import GetTimeoutError, ObjectFreedError, RaySystemError
+from raynb.runtime.messages.errors import GetTimeoutError, RaySystemError
 from raynb.runtime.messages.ids import (
     FIRST_RETURN,
     ORIGIN_BYTES,
@@ -294,12 +294,7 @@ class Client:
             raise RaySystemError("a value was expected that has not arrived")
         if isinstance(value, Failed):
             raise to_exception(value)
-        try:
-            return self.plane.read(value, guard)
-        except ObjectFreedError:
-            raise
-        except Exception as error:
-            raise RaySystemError(f"the value can't be unpickled here: {type(error).__name__}: {error}") from error
+        return self.plane.read(value, guard)
 
     def _wait_all(self, refs: Sequence[ObjectRef[Any]], missing: list[bytes], timeout_s: float | None) -> None:
         __tracebackhide__ = True

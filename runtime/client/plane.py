@@ -21,7 +21,7 @@ from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.inbox import Outgoing, Retain
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.errors import ObjectFreedError, ObjectStoreFullError, OwnerDiedError
+from raynb.runtime.messages.errors import ObjectFreedError, ObjectStoreFullError, OwnerDiedError, RaySystemError
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.values import Inline, Stored, ValueKind
@@ -168,7 +168,23 @@ class ObjectPlane:
             self._inbox.append(Outgoing(self._node_manager, news))
 
     def read(self, value: Inline | Stored, guard: Guard | None = None) -> Any:
-        """The value itself; arrays of a stored one are read-only views of shared memory."""
+        """The value itself; arrays of a stored one are read-only views of shared memory.
+
+        Raises
+        ------
+        ObjectFreedError
+            Its owner, this process, has freed it by hand just now.
+        RaySystemError
+            It can't be unpickled here.
+        """
+        try:
+            return self._read(value, guard)
+        except ObjectFreedError:
+            raise
+        except Exception as error:
+            raise RaySystemError(f"the value can't be unpickled here: {type(error).__name__}: {error}") from error
+
+    def _read(self, value: Inline | Stored, guard: Guard | None) -> Any:
         if type(value) is Inline:
             return unpack(value.data, value.buffers)
         assert isinstance(value, Stored)

@@ -229,7 +229,7 @@ class ExecutorMachine:
             if job is not None:
                 effects.append(Send(job.sender, TasksDone([refusal(job)])))
             elif message.force or not message.again:
-                effects.append(Interrupt(task_id, recursive=not message.again, force=message.force))
+                effects.append(Interrupt(task_id, not message.again, message.force, told_only=self.is_actor))
         return [*effects, TellRunning(sender, message.task_ids)]
 
     def forget(self, sender: str) -> None:
