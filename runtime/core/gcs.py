@@ -121,7 +121,6 @@ class GcsMachine:
         self.names = NotebookNames()
         self.queries = Queries(self, self.requests)
         self.history = RunHistory()
-        self.acts = Acts(self)
         self.acts = Acts(self, self.requests)
         self.screens = Screens(self._view, self._act, cluster, version)
         self._changes = 0
