@@ -2,6 +2,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type { LogPage, ObjectPreview } from './generated/screen';
+import type { LogQuery } from './model/logs';
 import { BROWSER, ViewsSocket } from './views';
 
 /** A cluster that the server found: one of the user's, wherever it was started. */
@@ -59,13 +60,23 @@ export class Api {
     await this.request(['clusters', id], { method: 'DELETE' });
   }
 
-  async preview(cluster: string, object: string, offset: number): Promise<ObjectPreview> {
+  /** `at`: indices of an array's leading dimensions. */
+  async preview(
+    cluster: string,
+    object: string,
+    { offset, at }: { offset: number; at: readonly number[] }
+  ): Promise<ObjectPreview> {
     const path = ['clusters', cluster, 'objects', object, 'preview'];
-    return this.request(path, {}, { offset: String(offset) });
+    const query: Record<string, string> = { offset: String(offset) };
+    if (at.length) {
+      query.at = at.join(',');
+    }
+    return this.request(path, {}, query);
   }
 
-  async logs(cluster: string, query: { search: string; after: string }): Promise<LogPage> {
-    return this.request(['clusters', cluster, 'logs'], {}, query);
+  async logs(cluster: string, query: LogQuery): Promise<LogPage> {
+    const said = Object.entries(query).filter(([, value]) => value !== '');
+    return this.request(['clusters', cluster, 'logs'], {}, Object.fromEntries(said));
   }
 
   /** Where the browser gets the run from as a Chrome trace. */

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from playwright.sync_api import Page, Route, WebSocketRoute
+
+from tests.browser import pretended_tables
 
 FUNCTIONS = [
     # name, kind, tasks, mean ms, and what it takes its inputs from
@@ -67,6 +70,7 @@ class PretendedHub:
     subscribed: dict[int, dict[str, Any]] = field(default_factory=dict)
     seqs: dict[int, int] = field(default_factory=dict)
     refusing: str = ""
+    refuses_acts: str = ""
     silent: bool = False
     """Nothing has happened yet."""
     span_ms: float = 120.0
@@ -77,6 +81,8 @@ class PretendedHub:
         """Before the page is opened: what it has opened a websocket with can't be replaced afterwards."""
         page.route("**/raynb/api/clusters?*", self.list_clusters)
         page.route("**/raynb/api/clusters", self.list_clusters)
+        page.route("**/raynb/api/clusters/*/objects/*/preview?*", pretended_tables.preview)
+        page.route("**/raynb/api/clusters/*/logs*", pretended_tables.log_page)
         page.route_web_socket("**/raynb/api/clusters/*/views*", self.connect)
 
     def reset(self) -> None:
@@ -106,7 +112,7 @@ class PretendedHub:
         elif message["type"] == "unsubscribe":
             self.subscribed.pop(number, None)
         elif message["type"] == "act":
-            socket.send(json.dumps({"type": "done", "id": number, "error": ""}))
+            socket.send(json.dumps({"type": "done", "id": number, "error": self.refuses_acts}))
 
     def tell(self, skip: int = 0) -> None:
         """Send every subscription its newest state; with `skip`, as if so many messages had been lost before."""
@@ -247,17 +253,8 @@ class PretendedHub:
         }
 
     def table(self, view: dict[str, Any]) -> dict[str, Any]:
-        rows = [
-            {
-                "object_id": f"{i:056x}",
-                "state": "STORED",
-                "type": "ndarray",
-                "size": 8_000_000 + 1000 * i,
-                "name": f"block_{i}",
-            }
-            for i in range(view.get("offset", 0), min(250, view.get("offset", 0) + view.get("limit", 100)))
-        ]
-        return {"view": "table", "rows": rows, "total": 250, "dropped": 0}
+        page = pretended_tables.page(view, 1000 * time.time())
+        return page | {"rows": [], "total": 0} if self.silent else page
 
     def summary(self, _view: dict[str, Any]) -> dict[str, Any]:
         by_state = [sum(column) for column in zip(*map(self.node_counts, range(len(self.functions))), strict=True)]

@@ -3,9 +3,14 @@ import type { ILayoutRestorer } from '@jupyterlab/application';
 import { WidgetTracker, type ICommandPalette } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
 import type { LabIcon } from '@jupyterlab/ui-components';
-import { graphIcon, timelineIcon } from '../icons';
+import { actorsIcon, graphIcon, logsIcon, nodesIcon, objectsIcon, timelineIcon } from '../icons';
 import { CATEGORY, type Shared } from '../shared';
+import { actorsKind } from './actors';
+import { LogsPanel, type LogsOutside } from './logs';
+import { nodesKind } from './nodes';
+import { objectsKind, type ObjectsOutside } from './objects';
 import type { Panel, PanelOptions } from './panel';
+import { TablePanel } from './table';
 import { TaskGraphPanel, type GraphOutside } from './taskGraph';
 import { TimelinePanel, type TimelineOutside } from './timeline';
 
@@ -23,7 +28,7 @@ interface Kind {
   make: (options: PanelOptions, outside: PanelOutside, shared: Shared) => Panel;
 }
 
-type PanelOutside = GraphOutside & TimelineOutside;
+type PanelOutside = GraphOutside & TimelineOutside & ObjectsOutside & LogsOutside;
 
 const KINDS: Kind[] = [
   {
@@ -41,6 +46,37 @@ const KINDS: Kind[] = [
     icon: timelineIcon,
     make: (options, outside, { clusters, selection }) =>
       new TimelinePanel(options, outside, clusters, selection)
+  },
+  {
+    name: 'objects',
+    title: 'Objects',
+    caption: 'What every object is and holds, who holds it, and where it is',
+    icon: objectsIcon,
+    make: (options, outside, { clusters, selection }) =>
+      new TablePanel(options, outside, clusters, selection, objectsKind(outside))
+  },
+  {
+    name: 'actors',
+    title: 'Actors',
+    caption: 'State, queue, restarts and methods of actors',
+    icon: actorsIcon,
+    make: (options, outside, { clusters, selection }) =>
+      new TablePanel(options, outside, clusters, selection, actorsKind())
+  },
+  {
+    name: 'nodes',
+    title: 'Nodes',
+    caption: 'What the nodes have, what of it is used, and whether they are well',
+    icon: nodesIcon,
+    make: (options, outside, { clusters, selection }) =>
+      new TablePanel(options, outside, clusters, selection, nodesKind())
+  },
+  {
+    name: 'logs',
+    title: 'Logs',
+    caption: 'What tasks, actors and workers have written',
+    icon: logsIcon,
+    make: (options, outside, { clusters }) => new LogsPanel(options, outside, clusters)
   }
 ];
 
@@ -54,7 +90,9 @@ export const WAYS = KINDS.map(({ name, title, icon }) => ({
 const ARGUMENTS = {
   type: 'object',
   properties: {
-    cell: { type: 'string', description: "A notebook cell's id: show it among the cells" }
+    cell: { type: 'string', description: "A notebook cell's id: show it among the cells" },
+    source: { type: 'string', description: 'A process: show its log' },
+    task: { type: 'string', description: "A task's id: show its log" }
   }
 } as const;
 
@@ -66,6 +104,8 @@ export function addPanels(shared: Shared, places: Places): void {
       door.reveal(cell, id => {
         app.shell.activateById(id);
       }),
+    preview: (cluster, object, query) => api.preview(cluster, object, query),
+    logs: (cluster, query) => api.logs(cluster, query),
     saveTrace: cluster => {
       download(api.traceUrl(cluster), `raynb-${cluster}.json`);
     }
@@ -93,6 +133,9 @@ export function addPanels(shared: Shared, places: Places): void {
         if (panel instanceof TaskGraphPanel && typeof args.cell === 'string') {
           panel.showCell(args.cell);
         }
+        if (panel instanceof LogsPanel && (args.source || args.task)) {
+          panel.only({ source: textArgument(args.source), task: textArgument(args.task) });
+        }
       }
     });
     places.palette?.addItem({ command, category: CATEGORY });
@@ -110,6 +153,10 @@ function place({ app, door }: Shared): { mode: 'split-right' | 'tab-after'; ref?
     }
   }
   return { mode: door.tracker?.currentWidget?.isVisible ? 'split-right' : 'tab-after' };
+}
+
+function textArgument(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** Have the browser save what is at a URL of the server. */

@@ -148,6 +148,7 @@ export class TimelinePanel extends Panel {
     }
     this.toolbar.append(this.trail, this.tally);
     this.details.hidden = true;
+    this.details.tabIndex = 0;
     this.stage.append(this.canvas, this.legend);
     this.body.append(this.stage, this.details);
     this.body.classList.add('raynb-mod-split');
