@@ -108,7 +108,7 @@ test('shapes, restarts, ids and states read as people say them', () => {
   assert.equal(restarts({ num_restarts: 1, max_restarts: 4 }), '1 of 4');
   assert.equal(restarts({ num_restarts: 0, max_restarts: -1 }), '0, any number');
   assert.equal(restarts({ num_restarts: 2 }), '2');
-  assert.equal(shortId('0123456789abcdef01'), '…6789abcdef01');
+  assert.equal(shortId('0123456789abcdef01'), '01234567…cdef01');
   assert.equal(stateCell('DEPENDENCIES_UNREADY').text, 'waits for its arguments');
   assert.equal(stateCell('SOMETHING_NEW').text, 'something new');
 });

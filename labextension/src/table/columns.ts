@@ -33,9 +33,9 @@ export function plain(title: string, field: string, more: Partial<Column> = {}):
   };
 }
 
-/** An id is read by its last twelve digits; its beginning is the same for many. */
+/** What tells ids apart: objects of one task differ at the end, those of others at the beginning. */
 export function shortId(id: string): string {
-  return id.length > 14 ? `…${id.slice(-12)}` : id;
+  return id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-6)}` : id;
 }
 
 function size(title: string, field: string): Column {
