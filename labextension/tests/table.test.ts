@@ -164,7 +164,7 @@ test('a preview begins with what it is', () => {
     text: '',
     note: ''
   };
-  assert.equal(headline(preview), 'numpy.ndarray float64 1,000 × 20, 160 KB');
+  assert.equal(headline(preview), 'numpy.ndarray float64 1,000 × 20, 160.0 kB');
 });
 
 function line(text: string, source = 'worker 1'): LogLine {

@@ -16,16 +16,8 @@ export function shortCount(number: number): string {
   return `${value < 100 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
 }
 
-export function bytes(number: number): string {
-  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
-  let value = number;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
-}
+/** Bytes, as everything else of raynb says them. */
+export { size as bytes } from '../widgets/format';
 
 export function duration(ms: number): string {
   if (ms < 1) {

@@ -168,8 +168,9 @@ function middle(view: TimelineView): number | undefined {
   if (selection < 0) {
     return undefined;
   }
-  const at = model.spans.start[selection] + model.spans.duration_ms[selection] / 2;
-  return at > seen.start && at < seen.end ? at : undefined;
+  const start = Math.max(seen.start, model.spans.start[selection]);
+  const end = Math.min(seen.end, model.endOf(selection));
+  return start <= end ? (start + end) / 2 : undefined;
 }
 
 /** `[` has the brush begin where the selected span begins, `]` end where it ends. */
