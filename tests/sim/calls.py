@@ -443,7 +443,11 @@ def create_actor(
     handle = Handle(actor_id, cls.number, cls.task_retries, counted=not cls.detached)
     ref = Ref(client, task_id + FIRST_RETURN, client.address, handle)
     if answer is not None:
-        reply: Any = yield from wait_for_answer(answer, lock)
+        try:
+            reply: Any = yield from wait_for_answer(answer, lock)
+        except BaseException:
+            ref.drop()
+            raise
         if reply.error is not None:
             ref.drop()
             raise RemoteError(reply.error)

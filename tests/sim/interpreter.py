@@ -151,11 +151,15 @@ class Frame:
             loaded = yield from calls.get(self.client, refs, timeout_s)
         except (RemoteError, TimeoutOfGet):
             return
-        for one in loaded:
-            if operation.keep:
-                self.hold_value(one)
-            else:
+        while operation.keep and loaded:
+            self.hold_value(loaded.pop(0))
+        try:
+            while loaded:
                 yield Pause()
+                calls.let_go(loaded.pop(0))
+        finally:
+            # Interrupted: nobody has them any more.
+            for one in loaded:
                 calls.let_go(one)
 
     def wait(self, operation: w.Wait) -> Steps:
