@@ -227,6 +227,9 @@ def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = 
         else:
             guard.append(pin)
             client.guarded.add(pin)
+        if value.oid in client.machine.objects.freed.values:
+            pin.drop()
+            raise RemoteError(Failed("ObjectFreedError", "it was freed by hand"))
         if value.owner in client.dead_owners and value.oid not in client.machine.objects.entries:
             pin.drop()
             raise RemoteError(Failed("OwnerDiedError", "its owner died, and its memory with it"))

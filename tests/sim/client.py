@@ -16,6 +16,7 @@ from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice
 from raynb.runtime.core.client_store import ClientStore
 from raynb.runtime.core.effects import Send, Tick
+from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied, Outgoing, Retain
 from raynb.runtime.core.ownership import Wake
 from raynb.runtime.core.task import Function
@@ -55,7 +56,7 @@ class Pin:
             return
         self.counted = True
         self.client.oracle.held(self.stored.oid, self.client.address)
-        self.client.inbox.append(Retain(self.stored.oid, self.stored.owner))
+        self.client.inbox.append(Retain(self.stored.oid, self.stored.owner, view=True))
 
     def drop(self) -> None:
         """The last view is gone."""
@@ -64,7 +65,7 @@ class Pin:
             self.client.guarded.discard(self)
             self.view.release()
             if self.counted:
-                self.client.drop(self.stored.oid)
+                self.client.inbox.append(LetViewGo(self.stored.oid))
 
 
 class SimClient:

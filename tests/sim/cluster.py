@@ -15,6 +15,7 @@ from raynb.runtime.ports.fake_state_store import FakeDisk
 from tests.sim import calls
 from tests.sim.calls import Execution, RemoteError
 from tests.sim.client import SimClient
+from tests.sim.deeds import Guest
 from tests.sim.gcs import SimGcs
 from tests.sim.interpreter import Frame
 from tests.sim.memory import Cell
@@ -84,6 +85,7 @@ class Cluster:
         self.gcs = SimGcs(self, self.disk)
         self.node.gcs_started()
         self.drivers = [self._driver(index) for index in range(len(plan.drivers))]
+        self.guest = Guest(self)
         self.settled: set[str] = set()
         """Drivers whose threads are through."""
 

@@ -83,6 +83,7 @@ class Excuses:
         """Task -> whether its children were meant, too."""
         self.forced: set[bytes] = set()
         self.killed_actors: set[bytes] = set()
+        self.freed: set[bytes] = set()
         self.node_died = False
         self.store_full = False
         self.store_away = False
@@ -94,7 +95,13 @@ class Excuses:
 
     def may_differ(self, kind: str) -> bool:
         """Whether others may have seen another outcome: who looks after a death sees less."""
-        return kind in ("OwnerDiedError", "LocalRayletDiedError", "ObjectLostError", "ReferenceCountingAssertionError")
+        return kind in (
+            "OwnerDiedError",
+            "LocalRayletDiedError",
+            "ObjectLostError",
+            "ReferenceCountingAssertionError",
+            "ObjectFreedError",
+        )
 
     def excuses(self, oid: bytes, kind: str, depth: int = 0) -> bool:
         """Whether an object may have failed in this way."""
@@ -103,6 +110,8 @@ class Excuses:
         if depth > 40:
             return False
         facts = self.tasks.get(task_of(oid))
+        if kind == "ObjectFreedError" and oid in self.freed:
+            return True
         if kind == "OwnerDiedError" and self._owner_died(oid, facts):
             return True
         if kind in ("ObjectLostError", "ReferenceCountingAssertionError") and self._holder_died(oid):

@@ -51,6 +51,7 @@ class Maker:
             drivers,
             (self._faults() if self.with_faults else ()) + self._resizes(),
             self._limits(),
+            self._deeds(),
         )
 
     # -- choices
@@ -249,6 +250,15 @@ class Maker:
             return ()
         times = sorted(0.005 + rng.random() ** 2 * 0.4 for _ in range(rng.randint(1, 4)))
         return tuple(w.Fault("resize", at_s, which=rng.randint(0, 4)) for at_s in times)
+
+    def _deeds(self) -> tuple[w.Deed, ...]:
+        """Somebody else cancels, kills and frees."""
+        rng = Random(f"deeds of {self.seed} {self.with_faults}")  # of its own, so that all else stays as it was
+        if not self.rough or rng.random() > 0.4:
+            return ()
+        actions = ("cancel", "cancel", "cancel", "kill_actor", "free", "free")
+        times = sorted(0.01 + rng.random() ** 2 * 0.3 for _ in range(rng.choice((1, 2, 3, 5, 25))))
+        return tuple(w.Deed(rng.choice(actions), at_s, rng.randrange(1 << 16)) for at_s in times)
 
 
 def make_plan(seed: int, *, faults: bool) -> w.Plan:

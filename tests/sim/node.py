@@ -12,6 +12,8 @@ from raynb.runtime.core.node_effects import (
     EndProcess,
     ForgetPeer,
     GcsStarted,
+    LookAtPage,
+    PageSeen,
     Say,
     SpawnWorker,
     StopEverything,
@@ -156,6 +158,10 @@ class SimNode:
         elif isinstance(effect, GrowStore | DropSegment | WalkExtent):
             self._store_free_at = max(self._store_free_at, self.world.now + self.world.between(0.0, 0.01))
             self.world.at(self._store_free_at, self._do_store, effect)
+        elif isinstance(effect, LookAtPage):
+            looked_at = self.workers.get(effect.token)
+            if looked_at is not None and looked_at.marked:
+                self.post(PageSeen(effect.token, looked_at.marked))
         elif isinstance(effect, ForgetPeer):
             self._refused.add(effect.address)
             self._watched.discard(effect.address)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 
 SMALL_STORE_BYTES = 1 << 16
+TAKEN_S = 0.01
+"""So long a task may be on its way from the queue to its first instruction."""
+NEWS_S = 1.0
+"""So long what the node manager says may take to all of its workers."""
 
 
 class Oracle:
@@ -40,6 +44,8 @@ class Oracle:
         self._outcomes: dict[bytes, str] = {}
         self._constructors: dict[bytes, Task] = {}
         self._never_to_run: dict[bytes, str] = {}
+        self._buried: dict[bytes, float] = {}
+        self._told_of: dict[tuple[str, bytes], float] = {}
         self._order: dict[tuple[str, str], int] = {}
         self._ran_in: set[tuple[str, bytes]] = set()
         self._expected_done: list[tuple[Task, int, Result]] = []
@@ -78,6 +84,15 @@ class Oracle:
         self.facts.cancelled[task_of(oid)] = recursive
         if force:
             self.facts.forced.add(task_of(oid))
+
+    def buried(self, task_id: bytes) -> None:
+        """Somebody was told that a task is cancelled, whatever its owner does."""
+        self._buried.setdefault(task_id, self._cluster.world.now)
+
+    def told_of_tombstones(self, worker: str, task_ids: list[bytes]) -> None:
+        """A worker hears of cancelled tasks."""
+        for task_id in task_ids:
+            self._told_of.setdefault((worker, task_id), self._cluster.world.now)
 
     def kill_asked(self, actor_id: bytes) -> None:
         self.facts.killed_actors.add(actor_id)
@@ -137,6 +152,12 @@ class Oracle:
         told = self._never_to_run.get(spec.task_id)
         if told is not None:
             raise Violation(f"{what} runs after somebody was told: {told}")
+        buried = self._buried.get(spec.task_id)
+        if buried is not None and self._cluster.world.now - buried > NEWS_S:
+            raise Violation(f"{what} runs {self._cluster.world.now - buried:.3f} s after it was said to be cancelled")
+        told_at = self._told_of.get((worker.address, spec.task_id))
+        if told_at is not None and self._cluster.world.now - told_at > TAKEN_S:
+            raise Violation(f"{what} runs although that worker knows that it is cancelled")
         if worker.is_actor:
             self._check_order(worker, job, call, what)
         else:
@@ -243,5 +264,7 @@ class Oracle:
                 raise Violation(f"{client.address} had the result of {task!r}, attempt {attempt}, and goes on with it")
             for oid, value in zip(task.return_ids(), result.values, strict=False):
                 entry = client.machine.objects.entries.get(oid)
-                if entry is not None and isinstance(entry.value, Failed) and not isinstance(value, Failed):
+                if entry is None or oid in self.facts.freed:
+                    continue
+                if isinstance(entry.value, Failed) and not isinstance(value, Failed):
                     raise Violation(f"{client.address} had the value of {name_id(oid)}, and settled {entry.value}")

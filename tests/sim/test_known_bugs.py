@@ -12,6 +12,7 @@ from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.client_effects import Frames
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.executor import BecomeActor, ExecutorMachine
+from raynb.runtime.core.freed import Freed
 from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.requests import Requests
 from raynb.runtime.core.scheduler import Scheduler
@@ -20,6 +21,7 @@ from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.messages.node import ProcessDied, StartActor
 from raynb.runtime.messages.objects import OwnerGone, StillHeld
 from raynb.runtime.messages.tasks import StealTasks, TasksReturned
+from raynb.runtime.messages.values import Inline, Stored
 from tests.sim.generate import make_plan
 from tests.sim.run import simulate
 
@@ -199,6 +201,33 @@ def a_dead_owner_is_all_that_is_known(patch: Patch) -> None:
     patch.setattr(Ownership, "on_owner_gone", nothing_held)
 
 
+def tombstones_are_forgotten(patch: Patch) -> None:
+    """A worker refuses what is cancelled in its queue, and not what is pushed later."""
+    honest = ExecutorMachine._on_tombstones
+
+    def forgetful(self: ExecutorMachine, sender: str, message: Any) -> list[Any]:
+        effects = honest(self, sender, message)
+        self.tombstones.clear()
+        return effects
+
+    patch.setattr(ExecutorMachine, "_on_tombstones", forgetful)
+
+
+def what_is_freed_is_gone_at_once(patch: Patch) -> None:
+    """Nobody looks whether a freed object is still viewed."""
+    honest = Freed.free
+
+    def rash(self: Freed, oid: bytes, now: float) -> None:
+        honest(self, oid, now)
+        value = self.take(oid)
+        assert isinstance(value, Inline | Stored)
+        self._objects.discard([value])
+        for ref in value.refs or ():
+            self._objects.unpin(ref.oid)
+
+    patch.setattr(Freed, "free", rash)
+
+
 BUGS: list[Callable[[Patch], None]] = [
     results_do_not_wait_for_registrations,
     the_first_release_frees,
@@ -217,6 +246,8 @@ BUGS: list[Callable[[Patch], None]] = [
     a_waiting_task_keeps_its_cpu,
     what_the_dead_have_written_stays,
     a_dead_owner_is_all_that_is_known,
+    tombstones_are_forgotten,
+    what_is_freed_is_gone_at_once,
 ]
 
 
@@ -230,6 +261,7 @@ RARE: dict[Callable[[Patch], None], int] = {
     inputs_are_let_go_before_an_actors_process_ends: 400,
     a_waiting_task_keeps_its_cpu: 500,
     a_dead_owner_is_all_that_is_known: 450,
+    tombstones_are_forgotten: 100,
 }
 """Bugs that few plans meet: the first seed that is tried."""
 

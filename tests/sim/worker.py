@@ -16,6 +16,7 @@ from raynb.runtime.core.executor import (
     Interrupt,
     Job,
     SelfBlocked,
+    TellRunning,
     Work,
     refusal,
 )
@@ -23,6 +24,7 @@ from raynb.runtime.core.inbox import HandOff, Outgoing
 from raynb.runtime.core.streams import FIRST_ITEM_INDEX
 from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages import Message
+from raynb.runtime.messages.acts import Tombstones, TombstonesSeen
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.node import LeaveNode, StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import Result, StreamItems, TasksDone, TasksReturned
@@ -65,6 +67,8 @@ class SimWorker(SimClient):
         self.executor = ExecutorMachine()
         self.page = (0, 0)
         """Lease and seq of the task marked last."""
+        self.marked = b""
+        """Its id."""
         self.leaving = False
         self.work = Signal()
         self.running: dict[Thread, bytes] = {}
@@ -89,6 +93,8 @@ class SimWorker(SimClient):
     # -- in the I/O thread
 
     def on_foreign(self, sender: str, message: Message) -> None:
+        if isinstance(message, Tombstones):
+            self.oracle.told_of_tombstones(self.address, message.task_ids)
         if ExecutorMachine.concerns(message):
             self.execute(Received(sender, message))
 
@@ -117,6 +123,9 @@ class SimWorker(SimClient):
                 self.work.notify()
             elif isinstance(effect, Interrupt):
                 self._on_interrupt(effect)
+            elif isinstance(effect, TellRunning):
+                running = [task_id for task_id in effect.task_ids if task_id in self.running.values()]
+                self._transport_send(effect.to, TombstonesSeen(effect.task_ids, running))
             elif isinstance(effect, BecomeActor):
                 self.start = effect.start
                 self.work.notify()
@@ -203,6 +212,7 @@ class SimWorker(SimClient):
     def mark(self, job: Job) -> None:
         """Write into the page what starts next."""
         self.page = (0 if self.is_actor else job.lease, job.spec.seq)
+        self.marked = job.spec.task_id
         self.oracle.marked(self, job)
 
     def run(self, job: Job) -> Steps:

@@ -226,6 +226,22 @@ class Fault(Struct, frozen=True):
     lasting_s: float = 0.0
 
 
+class Deed(Struct, frozen=True):
+    """A third party does something to what others own.
+
+    Attributes
+    ----------
+    action
+        cancel (an unfinished task) | kill_actor | free (an object that has a value)
+    which
+        Picks one of those there are.
+    """
+
+    action: str
+    at_s: float
+    which: int = 0
+
+
 class Limits(Struct, frozen=True):
     """The cluster, and what of its configuration is not the simulation's usual."""
 
@@ -250,3 +266,4 @@ class Plan(Struct, frozen=True):
     drivers: tuple[tuple[tuple[Operation, ...], ...], ...] = ()
     faults: tuple[Fault, ...] = ()
     limits: Limits = Limits()
+    deeds: tuple[Deed, ...] = ()
