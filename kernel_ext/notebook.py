@@ -124,7 +124,17 @@ class CellLink:
     def enter(self, client: Client) -> None:
         """From now on the driver works for the cell that runs."""
         if self.token:
-            session.enter_cell(client, self.token)
+            session.enter_cell(client, self.token, self._figure_formats())
+
+    def _figure_formats(self) -> set[str]:
+        """As `%config InlineBackend.figure_formats` has them; nothing where it was never set or asked for."""
+        config: Any = sys.modules.get("matplotlib_inline.config")
+        backend = getattr(config, "InlineBackend", None)
+        if backend is not None and backend.initialized():
+            return set(backend.instance().figure_formats)
+        # Until this process draws, the setting only waits here.
+        waiting: Any = self.shell.config.get("InlineBackend", {}).get("figure_formats", ())
+        return {waiting} if isinstance(waiting, str) else set(waiting)
 
     # -- output of tasks
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -325,13 +325,14 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     return Session(info, client, owns, daemon)
 
 
-def enter_cell(client: Client, cell: str) -> None:
+def enter_cell(client: Client, cell: str, figure_formats: Collection[str] = ()) -> None:
     """From now on this process works for a run of a cell, with the import path and the folder that it has now."""
     path, before = _import_path(), client.root.context.sys_path
+    formats = sorted(figure_formats)
     if client.project is not None:
         client.project.cell_begins()
     # One list for all cells: contexts are kept.
-    _change_root(client, cell=cell, sys_path=before if path == before else path, cwd=_folder())
+    _change_root(client, cell=cell, sys_path=before if path == before else path, cwd=_folder(), figure_formats=formats)
 
 
 def _change_root(client: Client, **changes: Any) -> None:

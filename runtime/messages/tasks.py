@@ -49,6 +49,8 @@ class ContextDef(Struct, array_like=True, frozen=True, gc=False):
     code: int = 0
     """Counts how often the driver has loaded modules of its project again: a worker looks then whether its own are as
     their files are. So it does for each cell that it has not worked for."""
+    figure_formats: list[str] = []
+    """In which formats the notebook wants figures, as IPython calls them (png, retina, svg...); empty: as PNG."""
 
 
 class TaskSpec(Struct, array_like=True, gc=False):

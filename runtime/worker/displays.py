@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from raynb.runtime.client.execution import EXECUTION
@@ -138,25 +138,27 @@ def format_value(
     value: object, include: Collection[str] | None = None, exclude: Collection[str] | None = None
 ) -> Bundle:
     """The mime bundle of a value."""
-    data, metadata = _formatter().format(value, include=include, exclude=exclude)
+    execution = _execution()
+    formats = tuple(execution.context.figure_formats) if execution is not None else ()
+    draws = "matplotlib.figure" in sys.modules  # else this is no figure, and asking for formats would import it
+    data, metadata = _formatter(formats or ("png",) if draws else ()).format(value, include=include, exclude=exclude)
     return data, metadata
 
 
-@functools.cache
-def _formatter() -> Any:
+@functools.lru_cache(maxsize=8)
+def _formatter(figure_formats: tuple[str, ...]) -> Any:
+    from IPython.core import pylabtools
     from IPython.core.formatters import DisplayFormatter
 
     formatter = DisplayFormatter()
-    png = formatter.formatters["image/png"]
-    png.for_type_by_name("matplotlib.figure", "Figure", _figure_png)
+    if figure_formats:
+        tools: Any = pylabtools
+        shell = SimpleNamespace(display_formatter=formatter)
+        try:
+            tools.select_figure_formats(shell, figure_formats)
+        except ValueError:  # the notebook's IPython knows more formats than this one
+            tools.select_figure_formats(shell, {"png"})
     return formatter
-
-
-def _figure_png(figure: Any) -> Any:
-    from IPython.core import pylabtools
-
-    tools: Any = pylabtools
-    return tools.print_figure(figure, fmt="png", base64=True)
 
 
 # pyplot keeps its figures open in the process; a task must neither lose its own nor show another's.

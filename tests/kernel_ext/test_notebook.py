@@ -208,6 +208,24 @@ def test_a_figure_that_a_task_shows_appears_in_its_cell(kernel: Kernel) -> None:
     assert kernel.printed(request) == "0\n"
 
 
+def test_figures_come_in_the_notebooks_formats(kernel: Kernel) -> None:
+    kernel.run(
+        "@ray.remote\ndef draw():\n    import matplotlib.pyplot as plt\n    plt.plot([1, 2, 3])\n    plt.show()\n"
+        "@ray.remote\ndef show():\n    from IPython.display import display\n    display('no figure')"
+    )
+    kernel.run("%config InlineBackend.figure_formats = ['svg', 'retina']")
+    request = kernel.run("ray.get(draw.remote())")
+    (figure,) = kernel.of(request, "display_data")
+    assert figure["data"]["image/svg+xml"].startswith("<?xml") and figure["data"]["image/png"].startswith("iVBOR")
+    assert figure["metadata"]["image/png"]["width"] > 100, "twice the pixels, at the size of one"
+    cell = kernel.run("%%remote --block\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    assert "image/svg+xml" in kernel.of(cell, "display_data", "update_display_data")[-1]["data"]
+    kernel.run("%config InlineBackend.figure_formats = ['png']")
+    request = kernel.run("ray.get([draw.remote(), show.remote()])")
+    figures = [content["data"] for content in kernel.of(request, "display_data")]
+    assert sorted(tuple(data) for data in figures) == [("text/plain",), ("text/plain", "image/png")]
+
+
 def test_a_display_that_is_no_json_becomes_text(kernel: Kernel) -> None:
     kernel.run(
         "@ray.remote\ndef odd():\n    from IPython.display import display\n"
