@@ -151,14 +151,18 @@ def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]
     asked = describe({name: need[name]})
     if name == CPU or name == "GPU":
         option = f"num_{name.lower()}s"
-        less, more = f".options({option}=...)", f"init({option}=...)"
+        less, more = f".options({option}=...)", f"init({option}={need[name] / UNITS:g})"
     elif name == "memory":
         less, more = ".options(memory=...)", "a machine with more memory"
     else:
-        less, more = f".options(resources={{{name!r}: ...}})", f"init(resources={{{name!r}: ...}})"
+        less = f".options(resources={{{name!r}: ...}})"
+        more = f"init(resources={{{name!r}: {need[name] / UNITS:g}}})"
     if most == 0:
         has = f"no node of this cluster has any {name}"
     else:
         nodes_word = "the cluster's only node has" if len(nodes) == 1 else "the largest node has"
         has = f"{nodes_word} {describe({name: most})} in all"
-    return f"{what} asks for {asked}, but {has}. Ask for less with {less}, or start the cluster with {more}."
+    return (
+        f"{what} asks for {asked}, but {has}: it waits until that changes. Ask for less with {less}, start the cluster "
+        f"with {more}, or give it up with ray.cancel()."
+    )
