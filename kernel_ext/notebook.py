@@ -59,7 +59,7 @@ class CellLink:
         """By how much the shell's count has moved on when a cell begins: some versions of IPython count before."""
         self.outputs = CellOutputs(self._send, lambda: self._setting("fold_lines"))
         self.cards = LiveCards(self._send, lambda: self.token)
-        self.get_watch = GetWatch(self.kernel, lambda: self._setting("progress"))
+        self.get_watch = GetWatch(self.kernel, lambda: self._setting("progress"), self._say_who_fills_the_store)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._do_shutdown: Any = None
         self.stops = Stops(shell, self._tell)
@@ -125,6 +125,16 @@ class CellLink:
         """From now on the driver works for the cell that runs."""
         if self.token:
             session.enter_cell(client, self.token, self._figure_formats())
+
+    def _say_who_fills_the_store(self, client: Client) -> None:
+        """The cell stands still in `put`: why, in the cell, as nobody can ask while it does. In a thread."""
+        from raynb.magics.commands.why import with_names
+        from raynb.magics.history import History
+        from raynb.runtime.client.inquiry import Inquiry
+
+        found = Inquiry(client).put()
+        if found is not None:
+            self._tell(self.token, f"{with_names(found, client, self.shell.user_ns, History(self.shell))}\n")
 
     def _figure_formats(self) -> set[str]:
         """As `%config InlineBackend.figure_formats` has them; nothing where it was never set or asked for."""

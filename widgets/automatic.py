@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from raynb.runtime.client import refs as references
 
 if TYPE_CHECKING:
+    from raynb.runtime.client.client import Client
     from raynb.widgets.task_progress import Progress
 
 log = logging.getLogger("raynb")
@@ -31,11 +32,14 @@ class GetWatch:
     ----------
     enabled
         Asked before something is shown.
+    on_full_store
+        Called once when the main thread has waited `PATIENCE_S` for room in the object store.
     """
 
-    def __init__(self, kernel: Any, enabled: Callable[[], bool]) -> None:
+    def __init__(self, kernel: Any, enabled: Callable[[], bool], on_full_store: Callable[[Client], None]) -> None:
         self._kernel = kernel
         self._enabled = enabled
+        self._on_full_store = on_full_store
         self._main = threading.main_thread().ident
         self._lock = threading.Lock()
         self._cell: _Cell | None = None
@@ -55,9 +59,16 @@ class GetWatch:
                 cell.rest()
 
     def _run(self, cell: _Cell) -> None:
+        told = 0.0
         try:
             while not cell.ended.wait(LOOK_S):
                 client = references._current
+                since = None if client is None or self._main is None else client.plane.waiting.get(self._main)
+                if client is not None and since is not None and since != told:
+                    if time.monotonic() - since >= PATIENCE_S:
+                        told = since
+                        self._on_full_store(client)
+                    continue
                 wait = None if client is None or self._main is None else client.waits.by_thread.get(self._main)
                 with self._lock:
                     if not cell.ended.is_set():

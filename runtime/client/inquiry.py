@@ -288,18 +288,12 @@ class Inquiry:
         waiting = next((each for each in usage.get("waiting", ()) if each["address"] == worker), None)
         if waiting is None:
             return None
-        holders = [
-            f"{size_text(holder['size'])} in {holder['objects']} object{'s' * (holder['objects'] != 1)} "
-            f"of {holder['owner']}" + (f" ({holder['note']})" if holder["note"] else "")
-            for holder in usage["holders"][:3]
-        ]
-        words = (
-            f"{ran} and has waited {span(waiting['waits_s'])} for {size_text(waiting['size'])} of the object store, "
-            f"which is full: {size_text(usage['used_bytes'])} of {size_text(usage['capacity_bytes'])} are taken"
-        )
-        words += f", {'; '.join(holders)}" if holders else ""
-        fix = "Let go of references (variables and Out[...] hold them), or give init() more object_store_memory."
-        return Step("store", name, words, fix)
+        return Step("store", name, *_store_is_full(ran, waiting, usage))
+
+    def put(self) -> Why | None:
+        """Why a `put` of this process does not return; None if it does not wait for room in the store."""
+        step = self._for_the_store(self._client.address, "put()", "")
+        return said([step]) if step is not None else None
 
     # -- a call waits for its actor
 
@@ -315,6 +309,23 @@ class Inquiry:
         if found.state == "ALIVE":
             return [Step("order", name, f"is about to be sent to its actor ({found.ahead} ahead of it)")]
         return [Step("actor", name, "waits for its actor"), *of_actor(self, found.actor_id)]
+
+
+def _store_is_full(ran: str, waiting: dict[str, Any], usage: dict[str, Any]) -> tuple[str, str]:
+    """What is to be said of what waits for room, and what to do."""
+    holders = [
+        f"{size_text(holder['size'])} in {holder['objects']} object{'s' * (holder['objects'] != 1)} "
+        f"of {holder['owner']}" + (f" ({holder['note']})" if holder["note"] else "")
+        for holder in usage["holders"][:3]
+    ]
+    words = f"{ran} and has waited" if ran else "has waited"
+    words += (
+        f" {span(waiting['waits_s'])} for {size_text(waiting['size'])} of the object store, which is full: "
+        f"{size_text(usage['used_bytes'])} of {size_text(usage['capacity_bytes'])} are taken"
+    )
+    words += f", {'; '.join(holders)}" if holders else ""
+    fix = "Let go of references (variables and Out[...] hold them), or give init() more object_store_memory."
+    return words, fix
 
 
 def _answer() -> tuple[Answer, Any]:

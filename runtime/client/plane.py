@@ -105,6 +105,8 @@ class ObjectPlane:
         self._known = known
         self._guarded: weakref.WeakSet[Pin] = weakref.WeakSet()
         self._dead_owners: set[str] = set()
+        self.waiting: dict[int, float] = {}
+        """Threads that wait for room in the store, and since when."""
 
     def write(self, packed: Packed, oid: bytes, owner: str, note: str = "", kind: ValueKind | None = None) -> Stored:
         """Put a packed value into shared memory.
@@ -136,12 +138,16 @@ class ObjectPlane:
         with self._lock:
             request = self._store.ask(size)
         number = request.request
+        thread = threading.get_ident()
+        self.waiting[thread] = time.monotonic()
         try:
             answer = self._ask(self._node_manager, request, lambda late: self._too_late(number, late))
         except BaseException:
             with self._lock:
                 self._store.forget(number)
             raise
+        finally:
+            del self.waiting[thread]
         with self._lock:
             if isinstance(answer, ExtentGranted):
                 answer.request = number

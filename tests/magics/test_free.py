@@ -128,3 +128,17 @@ def test_what_a_running_task_uses_is_said(kernel: Kernel, tmp_path_factory: pyte
 def test_a_name_that_is_not_there_is_an_error(kernel: Kernel) -> None:
     request = kernel.run("%raynb free nothing")
     assert "the notebook has no `nothing`" in kernel.errors(request)
+
+
+def test_a_put_that_waits_for_room_says_in_its_cell_who_holds_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    little = "object_store_memory=80_000_000, _system_config={'spill_directory': 'off'}"
+    with notebook_kernel("import numpy as np", config=little) as kernel:
+        kernel.run("big = ray.put(np.zeros(6_000_000))")
+        request = kernel.send("held = [ray.put(np.zeros(3_000_000)) for _ in range(3)]")
+        kernel.wait_until(lambda: "put() has waited" in kernel.printed(request))
+        said = kernel.printed(request)
+        assert "24.0 MB of the object store, which is full" in said and "Here big (48.0 MB)" in said
+        kernel.manager.interrupt_kernel()
+        kernel.wait_until(lambda: kernel.is_done(request))
+        assert "KeyboardInterrupt" in kernel.errors(request)
+        assert "1 object, 48.0 MB, is freed" in freed(kernel, "big")
