@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from jupyter_server.serverapp import ServerApp
 
-    from raynb import exceptions, runtime_env, util, widgets
+    from raynb import cloudpickle, exceptions, experimental, runtime_context, runtime_env, util, widgets
     from raynb.runtime.api import actor
     from raynb.runtime.api.actors import ActorClass, ActorHandle
     from raynb.runtime.api.cluster import (
@@ -25,19 +25,44 @@ if TYPE_CHECKING:
     from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
     from raynb.runtime.api.generator import ObjectRefGenerator
     from raynb.runtime.api.methods import method
+    from raynb.runtime.api.modes import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
     from raynb.runtime.api.named_objects import delete_object, get_object
     from raynb.runtime.api.objects import cancel, get, kill, put, wait
     from raynb.runtime.api.remote import remote
     from raynb.runtime.api.session import init, is_initialized, shutdown
     from raynb.runtime.client.dynamic import DynamicObjectRefGenerator
-    from raynb.runtime.client.refs import ObjectRef
+    from raynb.runtime.client.ids import (
+        ActorClassID,
+        ActorID,
+        FunctionID,
+        JobID,
+        NodeID,
+        PlacementGroupID,
+        TaskID,
+        UniqueID,
+        WorkerID,
+    )
+    from raynb.runtime.client.refs import ObjectID, ObjectRef
 
 #: Where each public name is; imported when it is first used, so that a daemon or a server pays nothing.
 _HOMES = {
+    "WorkerID": "raynb.runtime.client.ids",
+    "UniqueID": "raynb.runtime.client.ids",
+    "TaskID": "raynb.runtime.client.ids",
+    "PlacementGroupID": "raynb.runtime.client.ids",
+    "NodeID": "raynb.runtime.client.ids",
+    "JobID": "raynb.runtime.client.ids",
+    "FunctionID": "raynb.runtime.client.ids",
+    "ActorID": "raynb.runtime.client.ids",
+    "ActorClassID": "raynb.runtime.client.ids",
     "ActorClass": "raynb.runtime.api.actors",
     "ActorHandle": "raynb.runtime.api.actors",
     "DynamicObjectRefGenerator": "raynb.runtime.client.dynamic",
+    "ObjectID": "raynb.runtime.client.refs",
     "ObjectRef": "raynb.runtime.client.refs",
+    "LOCAL_MODE": "raynb.runtime.api.modes",
+    "SCRIPT_MODE": "raynb.runtime.api.modes",
+    "WORKER_MODE": "raynb.runtime.api.modes",
     "ObjectRefGenerator": "raynb.runtime.api.generator",
     "available_resources": "raynb.runtime.api.cluster",
     "cancel": "raynb.runtime.api.objects",
@@ -63,6 +88,9 @@ _HOMES = {
 
 _MODULES = {
     "actor": "raynb.runtime.api.actor",
+    "cloudpickle": "raynb.cloudpickle",
+    "experimental": "raynb.experimental",
+    "runtime_context": "raynb.runtime_context",
     "exceptions": "raynb.exceptions",
     "runtime_env": "raynb.runtime_env",
     "util": "raynb.util",
@@ -70,18 +98,33 @@ _MODULES = {
 }
 
 __all__ = [
+    "LOCAL_MODE",
+    "SCRIPT_MODE",
+    "WORKER_MODE",
     "ActorClass",
+    "ActorClassID",
     "ActorHandle",
+    "ActorID",
     "DynamicObjectRefGenerator",
+    "FunctionID",
+    "JobID",
+    "NodeID",
+    "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",
+    "PlacementGroupID",
+    "TaskID",
+    "UniqueID",
+    "WorkerID",
     "__version__",
     "actor",
     "available_resources",
     "cancel",
+    "cloudpickle",
     "cluster_resources",
     "delete_object",
     "exceptions",
+    "experimental",
     "get",
     "get_actor",
     "get_gpu_ids",
@@ -95,6 +138,7 @@ __all__ = [
     "object_store_usage",
     "put",
     "remote",
+    "runtime_context",
     "runtime_env",
     "shutdown",
     "timeline",
@@ -110,7 +154,9 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(_MODULES[name])
     else:
-        raise AttributeError(f"module 'raynb' has no attribute {name!r}")
+        from raynb.runtime.api.absent import why_absent
+
+        raise AttributeError(why_absent(name) or f"module 'raynb' has no attribute {name!r}")
     globals()[name] = value
     return value
 

@@ -118,7 +118,7 @@ class LiveCards:
 
 
 _REF = ("raynb.runtime.client.refs", "ObjectRef")
-_ACTOR = ("raynb.runtime.api.actors", "ActorHandle")
+_ACTOR = ("raynb.runtime.api.handles", "ActorHandle")
 _KINDS: Final = (
     _REF,
     _ACTOR,

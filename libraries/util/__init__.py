@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from raynb.util.helpers import as_completed, map_unordered
     from raynb.util.named_actors import list_named_actors
     from raynb.util.node_address import get_node_ip_address
+    from raynb.util.serialization import deregister_serializer, register_serializer
 
 _HOMES = {
     "ActorPool": "raynb.util.actor_pool",
     "RayExecutor": "raynb.util.executor",
     "as_completed": "raynb.util.helpers",
     "disable_log_once_globally": "raynb.util.debug",
+    "deregister_serializer": "raynb.util.serialization",
     "enable_periodic_logging": "raynb.util.debug",
     "get_node_ip_address": "raynb.util.node_address",
     "inspect_serializability": "raynb.util.check_serialize",
@@ -38,6 +40,7 @@ _HOMES = {
     "list_named_objects": "raynb.runtime.api.named_objects",
     "log_once": "raynb.util.debug",
     "map_unordered": "raynb.util.helpers",
+    "register_serializer": "raynb.util.serialization",
 }
 _MODULES = (
     "actor_group",
@@ -59,6 +62,7 @@ __all__ = [
     "as_completed",
     "check_serialize",
     "debug",
+    "deregister_serializer",
     "disable_log_once_globally",
     "enable_periodic_logging",
     "get_node_ip_address",
@@ -70,6 +74,7 @@ __all__ = [
     "map_unordered",
     "multiprocessing",
     "queue",
+    "register_serializer",
     "scheduling_strategies",
     "state",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from raynb.runtime.api.absent import no_graphs
 from raynb.runtime.api.functions import definition_site, packed_exceptions
 from raynb.runtime.api.handles import (
     ActorHandle,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     pass
 
 ACTOR_CREATION = TASK_KINDS.index("ACTOR_CREATION_TASK")
-__all__ = ["ActorClass", "ActorHandle", "ActorMethod", "handle_from_reply", "unkept"]
+__all__ = ["ActorClass", "ActorClassInheritanceException", "ActorHandle", "ActorMethod", "handle_from_reply", "unkept"]
 
 
 def methods_of(cls: type) -> dict[str, MethodInfo]:
@@ -65,6 +66,10 @@ def methods_of(cls: type) -> dict[str, MethodInfo]:
     for name in ("__ray_terminate__", "__ray_ready__", "__ray_call__"):
         found[name] = MethodInfo(None)
     return found
+
+
+class ActorClassInheritanceException(TypeError):
+    """A class was to be derived from an actor class."""
 
 
 class ActorClass:
@@ -108,6 +113,27 @@ class ActorClass:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = self._cls.__name__
         raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")
+
+    def __getattr__(self, name: str) -> Any:
+        # What the class itself has: constants, static and class methods.
+        if name.startswith("__") or "_cls" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self._cls, name)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
+        raise ActorClassInheritanceException(
+            f"Attempted to define a subclass of actor class '{self._cls.__name__}'. Inheriting from actor classes is "
+            "not currently supported. You can instead inherit from a non-actor base class and make the derived class "
+            "an actor class (with @ray.remote)."
+        )
+
+    @property
+    def __ray_actor_class__(self) -> type:
+        return self._cls
+
+    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: raynb has no graphs of Ray's kind."""
+        raise no_graphs(f"{self._cls.__name__}.bind")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ActorClass, (self._cls, self._options)

@@ -9,36 +9,35 @@ from raynb.runtime.api.runtime_env import RuntimeEnv
 from raynb.runtime.api.session import connect
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
+from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 from raynb.runtime.messages.gcs import NamedActor
 
 
 class RuntimeContext:
     """What a task, an actor or a driver may ask about itself. Ids are in hexadecimal."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, worker: Client) -> None:
+        self._client = worker
 
     @property
     def _execution(self) -> Execution:
         return self._client.execution()
 
     def __repr__(self) -> str:
-        ids = {name: value.hex() if isinstance(value, bytes) else value for name, value in self.get().items()}
-        return f"<RuntimeContext {ids}>"
+        return f"<RuntimeContext {self.get()}>"
 
     def get(self) -> dict[str, Any]:
-        """The ids that there are, by name, as bytes."""
+        """The ids that there are, by name."""
         execution = self._execution
-        known: dict[str, Any] = {
-            "job_id": execution.context.job,
-            "node_id": self._client.joined.node_id,
-            "namespace": self.namespace,
-        }
+        known: dict[str, Any] = {"job_id": self.job_id, "node_id": self.node_id, "namespace": self.namespace}
         if self._in_task:
-            known["task_id"] = execution.task_id
+            known["task_id"] = TaskID(execution.task_id)
         if execution.actor_id:
-            known["actor_id"] = execution.actor_id
+            known["actor_id"] = ActorID(execution.actor_id)
         return known
+
+    def _check_worker(self) -> None:
+        assert self._client.gives_way, "This method is only available when the process is a worker. Current mode: 0"
 
     @property
     def _in_task(self) -> bool:
@@ -72,12 +71,22 @@ class RuntimeContext:
         return self._client.actor_name if self._execution.actor_id else None
 
     def get_assigned_resources(self) -> dict[str, float]:
+        """What the running task or actor holds.
+
+        Raises
+        ------
+        AssertionError
+            In a driver.
+        """
+        self._check_worker()
         return dict(self._execution.resources)
 
-    def get_resource_ids(self) -> dict[str, list[tuple[int, float]]]:
-        return {}
+    def get_resource_ids(self) -> dict[str, list[str]]:
+        """As `get_accelerator_ids`, Ray's older name."""
+        return self.get_accelerator_ids()
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
+        """The accelerators that the running task holds: none are assigned one by one yet."""
         return {"GPU": []}
 
     def get_session_name(self) -> str:
@@ -123,8 +132,15 @@ class RuntimeContext:
 
     @property
     def was_current_actor_reconstructed(self) -> bool:
-        """Whether this actor was restarted."""
-        return self._client.actor_restarts > 0
+        """Whether this actor was restarted; False for a task.
+
+        Raises
+        ------
+        AssertionError
+            In a driver.
+        """
+        self._check_worker()
+        return bool(self._execution.actor_id) and self._client.actor_restarts > 0
 
     @property
     def current_actor(self) -> ActorHandle:
@@ -136,27 +152,40 @@ class RuntimeContext:
             Not inside an actor.
         """
         if not self._execution.actor_id:
-            raise RuntimeError("This method is only available in an actor")
+            raise RuntimeError("This method is only available in an actor.")
         data = self._client.request(self._client.gcs, NamedActor(0, "", "", actor_id=self._execution.actor_id))
         return handle_from_reply(data)
 
-    # Ray's older spellings, as properties.
+    @property
+    def current_placement_group_id(self) -> PlacementGroupID:
+        """Nil outside of placement groups."""
+        return PlacementGroupID.nil()
 
     @property
-    def job_id(self) -> str:
-        return self.get_job_id()
+    def should_capture_child_tasks_in_placement_group(self) -> bool:
+        """Whether tasks and actors that are started from here run in the same placement group."""
+        return False
+
+    # Ray's older spellings, as properties: ids as objects.
 
     @property
-    def node_id(self) -> str:
-        return self.get_node_id()
+    def job_id(self) -> JobID:
+        return JobID(self._execution.context.job)
 
     @property
-    def task_id(self) -> str | None:
-        return self.get_task_id()
+    def node_id(self) -> NodeID:
+        return NodeID(self._client.joined.node_id)
 
     @property
-    def actor_id(self) -> str | None:
-        return self.get_actor_id()
+    def task_id(self) -> TaskID:
+        self._check_worker()
+        return TaskID(self._execution.task_id)
+
+    @property
+    def actor_id(self) -> ActorID | None:
+        """None outside of actors."""
+        self._check_worker()
+        return ActorID(self._execution.actor_id) if self._execution.actor_id else None
 
 
 def get_runtime_context() -> RuntimeContext:

@@ -7,8 +7,9 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
-from typing import Any
+from typing import Any, NoReturn
 
+from raynb.runtime.api.absent import no_graphs
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.runtime_env import resolved
@@ -83,6 +84,10 @@ class RemoteFunction:
             name=self._name,
         )
         return returned(refs, self._num_returns)
+
+    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: raynb has no graphs of Ray's kind."""
+        raise no_graphs(f"{self._qualified_name()}.bind")
 
     def options(self, **options: Any) -> RemoteFunction:
         """This function with other options; the original keeps its own."""

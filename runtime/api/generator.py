@@ -14,7 +14,7 @@ from raynb.runtime.core.inbox import CloseStream, StopWaiting, TakeItem, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import FIRST_ITEM_INDEX, Stream
 from raynb.runtime.messages.errors import RaySystemError
-from raynb.runtime.messages.ids import object_id
+from raynb.runtime.messages.ids import TASK_ID_BYTES, object_id
 
 
 class ObjectRefGenerator:
@@ -24,10 +24,10 @@ class ObjectRefGenerator:
     object frees the items that were not taken; the generator runs on to its end, as in Ray. `close` ends it.
     """
 
-    def __init__(self, generator_ref: ObjectRef[Any], worker: object = None) -> None:
+    def __init__(self, generator_ref: ObjectRef[Any], worker: object) -> None:
         self._generator_ref = generator_ref
         self._client: Client = current()
-        self._task_id = generator_ref.task_id()
+        self._task_id = generator_ref._id[:TASK_ID_BYTES]
         self._next = 0
         self._closed = False
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from msgspec import Struct
 
+from raynb.runtime.api.absent import no_graphs
 from raynb.runtime.api.functions import packed_exceptions
 from raynb.runtime.api.options import METHOD_OPTIONS, checked
 from raynb.runtime.api.returns import number_of_returns, returned
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import CallSignature
 from raynb.runtime.client.client import Client
+from raynb.runtime.client.ids import ActorID
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.actors import ActorClient
@@ -104,6 +106,10 @@ class ActorMethod:
             f"Actor methods cannot be called directly. Instead of running 'object.{self._name}()', "
             f"try 'object.{self._name}.remote()'."
         )
+
+    def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: raynb has no graphs of Ray's kind."""
+        raise no_graphs(f"{self._handle._class_name}.{self._name}.bind")
 
     def options(self, **options: Any) -> ActorMethod:
         """This method with other options."""
@@ -219,8 +225,12 @@ class ActorHandle:
         return Inquiry(connect()).actor(self._actor_id, oid, owner)
 
     @property
-    def _ray_actor_id(self) -> bytes:
-        return self._actor_id
+    def _ray_actor_id(self) -> ActorID:
+        return ActorID(self._actor_id)
+
+    @property
+    def _actor_id_hex(self) -> str:
+        return self._actor_id.hex()
 
     def __reduce__(self) -> tuple[Any, ...]:
         info = encode_info(self._info)

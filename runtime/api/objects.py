@@ -9,8 +9,10 @@ from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.waiting import wait_for_any
+from raynb.runtime.client.client import Client
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.inbox import KillByHandle
+from raynb.runtime.core.task import Task
 
 
 def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
@@ -33,14 +35,16 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     """
     __tracebackhide__ = True
     client = connect()
+    if timeout is not None and timeout < 0:
+        timeout = None  # as Ray has it: no limit
     if isinstance(object_refs, ObjectRef):
         return client.get([object_refs], timeout)[0]
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
-    if not isinstance(object_refs, list | tuple):
+    if not isinstance(object_refs, list):
         raise ValueError(
-            f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must either be a single "
-            "ObjectRef or a list of ObjectRefs. "
+            f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must either be an ObjectRef or "
+            "a list of ObjectRefs. "
         )
     if set(map(type, object_refs)) - {ObjectRef}:
         culprit = next(item for item in object_refs if type(item) is not ObjectRef)
@@ -70,7 +74,7 @@ def put(value: Any, *, name: str | None = None, _owner: Any = None, _tensor_tran
             "ray.ObjectRef in a list and call 'put' on it."
         )
     if _owner is not None:
-        raise ValueError("raynb does not support put(_owner=...) yet")
+        raise ValueError("put(_owner=...) is not supported: Ray has removed it, too")
     if name is not None:
         from raynb.runtime.api.named_objects import put_named
 
@@ -95,10 +99,13 @@ def wait(
     TypeError, ValueError
         Not a list of references, duplicates, or a number that makes no sense.
     """
-    if isinstance(ray_waitables, ObjectRef):
-        raise TypeError("wait() expected a list of ray.ObjectRef or ObjectRefGenerator, got a single ray.ObjectRef")
+    if isinstance(ray_waitables, ObjectRef | ObjectRefGenerator):
+        raise TypeError(
+            "wait() expected a list of ray.ObjectRef or ray.ObjectRefGenerator, got a single ray.ObjectRef or "
+            f"ray.ObjectRefGenerator {ray_waitables}"
+        )
     if not isinstance(ray_waitables, list):
-        raise TypeError(f"wait() expected a list of ray.ObjectRef, got {type(ray_waitables)}")
+        raise TypeError(f"wait() expected a list of ray.ObjectRef or ray.ObjectRefGenerator, got {type(ray_waitables)}")
     if timeout is not None and timeout < 0:
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
     kinds = set(map(type, ray_waitables))
@@ -138,9 +145,19 @@ def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) ->
     if not isinstance(ref, ObjectRef):
         raise TypeError(f"ray.cancel() only supported for object refs. For actors, try ray.kill(). Got: {type(ref)}.")
     client = connect()
-    if force and client.is_actor_call(ref):
+    if force and _is_actor_call(client, ref):
         raise ValueError("force=True is not supported for actor tasks.")
     client.cancel(ref, force=force, recursive=recursive)
+
+
+def _is_actor_call(client: Client, ref: ObjectRef[Any]) -> bool:
+    """Whether it is to the result of a call of an actor that was made here, and is not there yet."""
+    entry = client.machine.objects.entries.get(ref._id)
+    if entry is not None:
+        return entry.task is not None and entry.task.actor is not None
+    task_id = ref.task_id().binary()
+    told = [item for item in list(client.host.inbox) if type(item) is Task and item.id == task_id]
+    return any(task.actor is not None for task in told)
 
 
 def kill(actor: Any, *, no_restart: bool = True) -> None:

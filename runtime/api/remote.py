@@ -18,13 +18,15 @@ def remote(*args: Any, **options: Any) -> Any:
     ------
     TypeError
         The decorated thing is neither a function nor a class.
+    AssertionError
+        It is used in another way (as Ray has it).
     ValueError
         An option is unknown or makes no sense.
     """
     if len(args) == 1 and not options:
         return make_remote(args[0], {})
     if args or not options:
-        raise ValueError(
+        raise AssertionError(
             "The @ray.remote decorator must be applied either with no arguments and no parentheses, for example "
             "'@ray.remote', or it must be applied using some of the arguments in the list, for example "
             "'@ray.remote(num_returns=2, resources={\"CustomResource\": 1})'."

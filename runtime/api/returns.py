@@ -46,5 +46,5 @@ def returned(refs: list[ObjectRef[Any]], num_returns: int) -> Any:
     if num_returns == 1 or num_returns == DYNAMIC:
         return refs[0]
     if num_returns == STREAMING:
-        return ObjectRefGenerator(refs[0])
+        return ObjectRefGenerator(refs[0], None)
     return refs or None

@@ -372,14 +372,6 @@ class Client:
     def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
         self.post(CancelObject(ref._id, ref._owner, force, recursive))
 
-    def is_actor_call(self, ref: ObjectRef[Any]) -> bool:
-        """Whether a reference is to the result of a call of an actor that was made here, and is not there yet."""
-        entry = self._entries.get(ref._id)
-        if entry is not None:
-            return entry.task is not None and entry.task.actor is not None
-        told = [item for item in list(self.host.inbox) if type(item) is Task and item.id == ref.task_id()]
-        return any(task.actor is not None for task in told)
-
     def call_site_of(self, oid: bytes) -> str:
         entry = self._entries.get(oid)
         function = None if entry is None else entry.function

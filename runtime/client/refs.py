@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import zlib
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from raynb.runtime.client.ids import JobID, TaskID
 from raynb.runtime.codec.references import note_reference
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.inbox import Retain
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from raynb.runtime.client.why import Why
 
 T = TypeVar("T")
+
+OUT_OF_BAND = "RAY_allow_out_of_band_object_ref_serialization"
+"""Ray's own name for the environment variable."""
 
 
 class ObjectRef(Generic[T]):
@@ -59,10 +65,13 @@ class ObjectRef(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not note_reference(self._id, self._owner, self):
-            raise OufOfBandObjectRefSerializationException(
-                f"{self!r} can't be pickled by hand: nobody would count the copy, so the object might be gone when it "
-                "is used. Pass the reference to a task, return it, or put it; raynb then keeps the object."
-            )
+            if os.environ.get(OUT_OF_BAND, "1") == "0":
+                raise OufOfBandObjectRefSerializationException(
+                    f"{self!r} can't be pickled by hand, as {OUT_OF_BAND}=0 has it: nobody would count the copy. Pass "
+                    "the reference to a task, return it, or put it: then the object is kept as long as it is needed."
+                )
+            # Nobody counts the copy: as in Ray, the object is kept as long as this process lives.
+            _kept_for_copies[self._id] = self
         return rebuild, (self._id, self._owner)
 
     def __repr__(self) -> str:
@@ -117,13 +126,21 @@ class ObjectRef(Generic[T]):
         """The id in hexadecimal."""
         return self._id.hex()
 
-    def task_id(self) -> bytes:
-        """Id of the task that makes (or put) the object: 24 bytes."""
-        return self._id[:TASK_ID_BYTES]
+    def task_id(self) -> TaskID:
+        """Id of the task that makes (or put) the object."""
+        return TaskID(self._id[:TASK_ID_BYTES])
 
-    def job_id(self) -> bytes:
-        """Id of the job that it belongs to: 4 bytes."""
-        return self._id[TASK_ID_BYTES - JOB_ID_BYTES : TASK_ID_BYTES]
+    def job_id(self) -> JobID:
+        """Id of the job that it belongs to."""
+        return JobID(self._id[TASK_ID_BYTES - JOB_ID_BYTES : TASK_ID_BYTES])
+
+    def redis_shard_hash(self) -> int:
+        """A number that is the same for the same object (Ray once chose a Redis by it)."""
+        return zlib.crc32(self._id)
+
+    def tensor_transport(self) -> None:
+        """How an accelerator's tensors travel: raynb has no way of its own for them."""
+        return None
 
     def is_nil(self) -> bool:
         return self._id == b"\xff" * OBJECT_ID_BYTES
@@ -200,6 +217,9 @@ for _name, _operator in _ALONE.items():
 
 SAFE_TYPES.add(ObjectRef)
 
+#: Ray's older name.
+ObjectID = ObjectRef
+
 
 def rebuild(oid: bytes, owner: str) -> ObjectRef[Any]:
     """A further reference in this process (what unpickling calls)."""
@@ -209,6 +229,9 @@ def rebuild(oid: bytes, owner: str) -> ObjectRef[Any]:
 
 
 _current: Client | None = None
+
+_kept_for_copies: dict[bytes, ObjectRef[Any]] = {}
+"""References that were pickled by hand: nobody knows where their copies are."""
 
 
 def current() -> Client:
@@ -227,6 +250,7 @@ def current() -> Client:
 def set_current(client: Client | None) -> None:
     """Make a client this process's; done by ``init`` and by workers."""
     global _current
+    _kept_for_copies.clear()
     _current = client
 
 
