@@ -5,13 +5,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from raynb import differences
 from raynb._version import __version__
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from jupyter_server.serverapp import ServerApp
 
-    from raynb import cloudpickle, exceptions, experimental, runtime_context, runtime_env, util, widgets
+    from raynb import (
+        cloudpickle,
+        exceptions,
+        experimental,
+        remote_function,
+        runtime_context,
+        runtime_env,
+        util,
+        widgets,
+    )
+    from raynb.as_ray import install_as_ray
     from raynb.runtime.api import actor
     from raynb.runtime.api.actors import ActorClass, ActorHandle
     from raynb.runtime.api.cluster import (
@@ -74,6 +85,7 @@ _HOMES = {
     "get_object": "raynb.runtime.api.named_objects",
     "get_runtime_context": "raynb.runtime.api.context",
     "init": "raynb.runtime.api.session",
+    "install_as_ray": "raynb.as_ray",
     "is_initialized": "raynb.runtime.api.session",
     "kill": "raynb.runtime.api.objects",
     "method": "raynb.runtime.api.methods",
@@ -90,8 +102,9 @@ _MODULES = {
     "actor": "raynb.runtime.api.actor",
     "cloudpickle": "raynb.cloudpickle",
     "experimental": "raynb.experimental",
-    "runtime_context": "raynb.runtime_context",
     "exceptions": "raynb.exceptions",
+    "remote_function": "raynb.remote_function",
+    "runtime_context": "raynb.runtime_context",
     "runtime_env": "raynb.runtime_env",
     "util": "raynb.util",
     "widgets": "raynb.widgets",
@@ -131,6 +144,7 @@ __all__ = [
     "get_object",
     "get_runtime_context",
     "init",
+    "install_as_ray",
     "is_initialized",
     "kill",
     "method",
@@ -138,6 +152,7 @@ __all__ = [
     "object_store_usage",
     "put",
     "remote",
+    "remote_function",
     "runtime_context",
     "runtime_env",
     "shutdown",
@@ -156,9 +171,13 @@ def __getattr__(name: str) -> Any:
     else:
         from raynb.runtime.api.absent import why_absent
 
-        raise AttributeError(why_absent(name) or f"module 'raynb' has no attribute {name!r}")
+        why = why_absent(name) or differences.refusal(name)
+        raise AttributeError(why or f"module 'raynb' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+differences.install()
 
 
 def __dir__() -> list[str]:

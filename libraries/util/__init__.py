@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from raynb.differences import refusal
+
 if TYPE_CHECKING:
     from raynb.runtime.api.named_objects import list_named_objects
     from raynb.util import (
@@ -85,4 +87,4 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in _MODULES:
         return importlib.import_module(f"raynb.util.{name}")
-    raise AttributeError(f"module 'raynb.util' has no attribute {name!r}")
+    raise AttributeError(refusal(f"util.{name}") or f"module 'raynb.util' has no attribute {name!r}")

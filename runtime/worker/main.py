@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
+from raynb.runtime.adapters.ray_alias import install_if_asked
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client import refs
@@ -55,6 +56,7 @@ def run(settings: WorkerSettings) -> NoReturn:
         on_blocked=runner.on_blocked,
         on_process_died=runner.on_process_died,
     )
+    install_if_asked()
     output = OutputRouter(lambda driver, message: client.send(driver, message))
     sys.stdout, sys.stderr = take_over(output, settings.logs)
     faulthandler.enable(file=2)

@@ -1,0 +1,64 @@
+"""Programs that say ``import ray``, run on raynb: ``install_as_ray()``, or ``python -m raynb.as_ray program.py``.
+
+Limits: only where Ray is not installed; only what raynb has (docs/ray-compatibility.md); and workers find it in
+clusters that are started afterwards, for they are told by an environment variable.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import runpy
+import sys
+from pathlib import Path
+
+from raynb.runtime.adapters.ray_alias import VARIABLE, install
+
+
+def install_as_ray() -> None:
+    """From now on ``import ray`` gives raynb, in this process and in the workers of clusters that it starts.
+
+    Raises
+    ------
+    RuntimeError
+        Ray itself is installed here, or a cluster is connected already whose workers can't be told any more.
+    """
+    if VARIABLE not in os.environ:
+        _refuse_if_impossible()
+    os.environ[VARIABLE] = "1"
+    install()
+
+
+def _refuse_if_impossible() -> None:
+    known = sys.modules.get("ray")
+    spec = importlib.util.find_spec("ray") if known is None else known.__spec__
+    if spec is not None and spec.name == "ray" and spec.origin is not None:  # else it is a mere folder of that name
+        raise RuntimeError(
+            f"Ray itself is installed here ({spec.origin}), and `import ray` means that one. Say "
+            "`import raynb as ray`, or use an environment without Ray."
+        )
+    # Imported here: a program may install the alias before anything else of raynb is loaded.
+    from raynb.runtime.api.session import is_initialized
+
+    if is_initialized():
+        raise RuntimeError(
+            "a cluster is connected already, and its workers would not find `ray`: call install_as_ray() before init()"
+        )
+
+
+def main() -> None:
+    """``python -m raynb.as_ray program.py [argument ...]``, or ``-m module``."""
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m raynb.as_ray (program.py | -m module) [argument ...]")
+    install_as_ray()
+    if sys.argv[1] == "-m" and len(sys.argv) > 2:
+        sys.argv = sys.argv[2:]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        return
+    sys.argv = sys.argv[1:]
+    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
