@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from raynb import (
         cloudpickle,
+        cluster_utils,
         exceptions,
         experimental,
         remote_function,
@@ -102,6 +103,7 @@ _MODULES = {
     "actor": "raynb.runtime.api.actor",
     "cloudpickle": "raynb.cloudpickle",
     "experimental": "raynb.experimental",
+    "cluster_utils": "raynb.cluster_utils",
     "exceptions": "raynb.exceptions",
     "remote_function": "raynb.remote_function",
     "runtime_context": "raynb.runtime_context",
@@ -135,6 +137,7 @@ __all__ = [
     "cancel",
     "cloudpickle",
     "cluster_resources",
+    "cluster_utils",
     "delete_object",
     "exceptions",
     "experimental",

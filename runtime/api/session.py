@@ -189,7 +189,7 @@ def init(
         _refuse_unknown(kwargs)
         check_fields(runtime_env or {})
         _check_amounts(object_store_memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources)
-        config = _config(_system_config)
+        config = config_of(_system_config)
         options = ClusterOptions(
             num_cpus=num_cpus, num_gpus=num_gpus, resources=dict(resources or {}), labels=dict(labels or {}),
             object_store_memory=object_store_memory, namespace=namespace or "", redis=redis, name=name,
@@ -240,7 +240,8 @@ def _check_amounts(object_store_memory: int | None, **amounts: Any) -> None:
         raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")
 
 
-def _config(changes: dict[str, Any] | None) -> Config:
+def config_of(changes: dict[str, Any] | None) -> Config:
+    """The configuration with these changes; an unknown field is a ValueError."""
     try:
         return msgspec.structs.replace(Config(), **(changes or {}))
     except TypeError as error:

@@ -1,0 +1,103 @@
+"""`cluster_utils.Cluster`: a cluster for tests, which outlives the programs that join it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import raynb
+from raynb.cluster_utils import Cluster
+from tests.support.cluster import start_pyzmqs_own_thread
+from tests.support.leaks import Before
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    start_pyzmqs_own_thread()
+    before = Before.now()
+    cluster = Cluster()
+    session = Path(cluster.add_node(num_cpus=2, resources={"special": 1}).info.session_dir).name
+    yield cluster
+    raynb.shutdown()
+    cluster.shutdown()
+    before.assert_nothing_left(session)
+
+
+def run_one(**options: Any) -> int:
+    pid: int = raynb.get(raynb.remote(os.getpid).options(**options).remote(), timeout=30)
+    return pid
+
+
+def test_a_program_joins_it_by_its_address(cluster: Cluster) -> None:
+    raynb.init(address=cluster.address)
+    assert raynb.cluster_resources()["CPU"] == 2
+    assert run_one(resources={"special": 1}) != os.getpid()
+    (node,) = raynb.nodes()
+    assert node["NodeID"] == cluster.list_all_nodes()[0].node_id
+
+
+def test_it_outlives_the_programs_that_join_it(cluster: Cluster) -> None:
+    for _ in range(2):
+        cluster.connect(namespace="spec")
+        run_one()
+        raynb.shutdown()
+    assert cluster.remaining_processes_alive()
+
+
+def test_its_head_can_be_started_and_joined_at_once() -> None:
+    cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 3})
+    try:
+        assert cluster.connected
+        assert raynb.cluster_resources()["CPU"] == 3
+    finally:
+        raynb.shutdown()
+        cluster.shutdown()
+    assert cluster.list_all_nodes() == []
+    cluster.shutdown()
+
+
+def test_without_a_node_there_is_nothing_to_join() -> None:
+    assert Cluster().address is None
+    with pytest.raises(RuntimeError, match="add_node"):
+        Cluster().connect()
+    with pytest.raises(RuntimeError, match="uninitialized"):
+        Cluster(connect=True)
+
+
+def test_a_second_node_is_refused_by_name(cluster: Cluster) -> None:
+    with pytest.raises(NotImplementedError, match="one node so far"):
+        cluster.add_node(num_cpus=1)
+
+
+def test_an_argument_that_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="num_cows"):
+        Cluster(initialize_head=True, head_node_args={"num_cows": 1})
+
+
+def test_the_node_that_this_process_is_connected_to_is_not_removed(cluster: Cluster) -> None:
+    cluster.connect()
+    (node,) = cluster.list_all_nodes()
+    with pytest.raises(ValueError, match="connected"):
+        cluster.remove_node(node)
+    raynb.shutdown()
+    cluster.remove_node(node, allow_graceful=False)
+    assert cluster.list_all_nodes() == []
+
+
+def test_a_node_that_was_killed_is_seen(cluster: Cluster) -> None:
+    (node,) = cluster.list_all_nodes()
+    os.kill(node.info.pid, signal.SIGKILL)
+    wait_until(lambda: not cluster.remaining_processes_alive(), 10)
+    with pytest.raises(TimeoutError, match="has ended"):
+        cluster.wait_for_nodes(timeout=1)
