@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from raynb.magics import amounts
-from raynb.magics.table import clean
 from raynb.runtime.api.actors import ActorClass, ActorHandle
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.functions import RemoteFunction
@@ -20,6 +19,7 @@ from raynb.runtime.client.why import Why
 from raynb.runtime.codec.kinds import kind_of
 from raynb.runtime.messages.errors import RayError
 from raynb.runtime.messages.ids import PUT_INDEX_BASE, index_of
+from raynb.runtime.messages.text import clean
 from raynb.runtime.messages.values import Failed, Stored
 
 LOOKED_INTO_BYTES_MAX: Final = 1_000_000

@@ -7,16 +7,16 @@ and HTML is escaped. Colours are those of the page around it.
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+
+from raynb.runtime.messages.text import clean
 
 CELL_CHARS_MAX = 160
 TEXT_CHARS_MAX = 200_000
 UNBROKEN_CHARS_MAX = 40
 """A column with no more is not broken into lines."""
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
 _LINE = "border:0;border-bottom:1px solid rgba(128,128,128,.35)"
 _CELL = f"padding:.15em 1em .15em 0;vertical-align:top;background:none;{_LINE}"
 
@@ -131,10 +131,3 @@ def cell(value: Any) -> str:
     text = str(value)
     shown = clean(" ".join(text.split()) if len(text) < 10 * CELL_CHARS_MAX else text[: 10 * CELL_CHARS_MAX])
     return shown if len(shown) <= CELL_CHARS_MAX else f"{shown[:CELL_CHARS_MAX]}..."
-
-
-def clean(text: str) -> str:
-    """Text without what drives a terminal, or turns the direction of reading."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else " " for char in _ESCAPES.sub("", text))

@@ -6,6 +6,7 @@ show comes from the clusters themselves, never through a kernel. The server neve
 
 from __future__ import annotations
 
+import atexit
 from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_server.utils import url_path_join
@@ -13,7 +14,9 @@ from jupyter_server.utils import url_path_join
 from raynb._version import __version__
 from raynb.server_extension.bridge import Bridges
 from raynb.server_extension.cluster_handlers import ClusterHandler, ClustersHandler, ScaleHandler
-from raynb.server_extension.handler import BRIDGES, VersionHandler
+from raynb.server_extension.guests import Guests
+from raynb.server_extension.handler import BRIDGES, GUESTS, VersionHandler
+from raynb.server_extension.preview_handlers import PreviewHandler
 from raynb.server_extension.table_handlers import TableHandler, TimelineHandler
 from raynb.server_extension.views_handler import ViewsHandler
 
@@ -29,6 +32,7 @@ ROUTES: Final[list[tuple[str, Any]]] = [
     (CLUSTER, ClusterHandler),
     (rf"{CLUSTER}/scale", ScaleHandler),
     (rf"{CLUSTER}/(?P<table>tasks|actors|objects|nodes|workers|jobs)", TableHandler),
+    (rf"{CLUSTER}/objects/(?P<object_id>[0-9a-f]{{56}})/preview", PreviewHandler),
     (rf"{CLUSTER}/timeline", TimelineHandler),
     (rf"{CLUSTER}/views", ViewsHandler),
 ]
@@ -39,5 +43,7 @@ def load(server: ServerApp) -> None:
     app: web.Application = server.web_app
     base = url_path_join(app.settings["base_url"], "raynb", "api")
     app.settings[BRIDGES] = Bridges()
+    app.settings[GUESTS] = guests = Guests()
+    atexit.register(guests.close)
     app.add_handlers(".*$", [(url_path_join(base, route), handler) for route, handler in ROUTES])
     server.log.info("raynb %s: server extension loaded", __version__)

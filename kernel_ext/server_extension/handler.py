@@ -20,12 +20,15 @@ RESOURCE: Final = "raynb"
 """The name of the resource that an `Authorizer` of this server is asked about."""
 BRIDGES: Final = "raynb_bridges"
 """Where the server's settings have the bridges to the clusters."""
+GUESTS: Final = "raynb_guests"
+"""Where they have what borrows from clusters."""
 
 T = TypeVar("T")
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 STATUS: Final = {
     NoSuchCluster: 404,
+    LookupError: 404,
     OtherProtocol: 409,
     FileNotFoundError: 404,
     KeyError: 404,

@@ -165,6 +165,7 @@ class Queries:
             "pending_tasks",
             "borrowers",
             "failed_tasks",
+            "owner",
         )
         return (*OBJECT_FIELDS, *more)
 
@@ -191,7 +192,8 @@ class Queries:
         self._gatherings[self._last] = entry
         everything = query.filters or query.id or query.limit < 0
         limit = OBJECTS_ASKED_MAX if everything else min(query.limit, OBJECTS_ASKED_MAX)
-        effects: Effects = [Send(client, ReportObjects(self._last, limit)) for client in asked]
+        only = bytes.fromhex(query.id)
+        effects: Effects = [Send(client, ReportObjects(self._last, limit, only)) for client in asked]
         return effects or self._finish(self._last)
 
     def report(self, sender: str, message: ObjectRows) -> Effects:
@@ -205,9 +207,10 @@ class Queries:
         pid = message.pid or (driver.pid if driver is not None else self._tables.members.pid_of(sender))
         ip = self._tables.members.ip_of(sender)
         events, names = self._tables.events, self._tables.names.of
-        entry.rows += [object_row(row, events, pid, kind, ip, names(row.oid)) for row in message.rows]
+        entry.rows += [object_row(row, events, pid, kind, ip, names(row.oid), sender) for row in message.rows]
         entry.total += message.total
-        return [] if entry.waiting else self._finish(message.request)
+        found = bool(entry.query.id and message.rows)  # an object has one owner
+        return [] if entry.waiting and not found else self._finish(message.request)
 
     def process_died(self, address: str) -> Effects:
         """Nothing more comes from there, and nothing has to go there."""

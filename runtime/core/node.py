@@ -67,6 +67,7 @@ from raynb.runtime.messages.node import (
     LeaseReclaim,
     LeaseReturned,
     LeaveNode,
+    LocateObject,
     NodeJoined,
     ProcessDied,
     ScaleNode,
@@ -130,6 +131,7 @@ class NodeMachine:
             StopNode: lambda sender, message, now: self._stop(message.reason),
             WhyWaiting: answers.why,
             StoreUsage: answers.store_usage,
+            LocateObject: answers.locate,
             AreAlive: self._on_are_alive,
             ScaleNode: self._on_scale,
             CancelTasks: lambda sender, message, now: self.tombstones.write(sender, message, self.drivers, now),
@@ -155,7 +157,7 @@ class NodeMachine:
     def _on_received(self, event: Received, now: float) -> list[Any]:
         sender, message = event.sender, event.message
         known = sender in self.drivers or sender in self.pool.by_address or sender == self.identity.gcs
-        if not known and not isinstance(message, JoinNode | StopNode | StoreUsage | ScaleNode):
+        if not known and not isinstance(message, JoinNode | StopNode | StoreUsage | LocateObject | ScaleNode):
             return [Say("warning", f"{type(message).__name__} from {sender}, which has not joined: ignored")]
         if is_for_store(message):
             return list(self.store.handle(event, now))
@@ -183,7 +185,8 @@ class NodeMachine:
                 self._serve_again = True
         elif new:
             self.drivers[sender] = driver = Driver(sender, message)
-            self._had_driver, self._stop_at = True, None
+            if not driver.guest:
+                self._had_driver, self._stop_at = True, None
             effects += [WatchProcess(sender, message.pid), Say("info", f"{driver!r} joined")]
         if not error and new:
             effects += self.store.handle(ClientJoined(sender, message.pid, f"{message.kind} {message.token}"), now)
@@ -215,12 +218,11 @@ class NodeMachine:
     def _driver_gone(self, driver: Driver, reason: str, now: float, *, orderly: bool) -> list[Any]:
         del self.drivers[driver.address]
         died = ProcessDied(driver.address, "driver", driver.pid, reason, intended=orderly)
-        effects: list[Any] = [
-            Say("info", f"{driver!r} is gone: {reason}"),
-            *self._bury(died, now),
-            Send(self.identity.gcs, FinishJob(driver.job)),
-        ]
-        if self.identity.embedded and not self.drivers:
+        effects: list[Any] = [Say("info", f"{driver!r} is gone: {reason}"), *self._bury(died, now)]
+        if driver.guest:
+            return effects
+        effects.append(Send(self.identity.gcs, FinishJob(driver.job)))
+        if self.identity.embedded and all(other.guest for other in self.drivers.values()):
             if orderly or driver.grace_s <= 0:
                 return effects + self._stop(f"its last driver is gone: {reason}")
             self._stop_at = now + driver.grace_s

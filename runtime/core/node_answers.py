@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 
 from raynb.runtime.core.effects import Send
+from raynb.runtime.core.gcs_requests import refusal
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.why_waiting import explain, explain_actor
 from raynb.runtime.core.worker_pool import WorkerPool
 from raynb.runtime.messages.gcs import Reply
-from raynb.runtime.messages.node import StoreUsage, WhyWaiting
+from raynb.runtime.messages.node import LocateObject, StoreUsage, WhyWaiting
+from raynb.runtime.messages.objects import Place
 
 HOLDERS_SHOWN = 20
 
@@ -33,6 +35,14 @@ class NodeAnswers:
             demand = self._leases.demands.get((message.client or sender, message.key))
             reason = explain(demand, self._leases, self._pool, now)
         return [Send(sender, Reply(message.request, msgspec.json.encode(reason)))]
+
+    def locate(self, sender: str, message: LocateObject, now: float) -> list[Any]:
+        """Where an object lies."""
+        entry = self._store.index.objects.get(message.oid)
+        if entry is None:
+            return [Send(sender, refusal(message.request, "KeyError", "it is not in this node's shared memory"))]
+        place = Place(entry.segment, entry.offset, entry.size, entry.grant, entry.owner, entry.note)
+        return [Send(sender, Reply(message.request, msgspec.json.encode(place)))]
 
     def store_usage(self, sender: str, message: StoreUsage, now: float) -> list[Any]:
         """How full the store is, of whose objects, and who waits for room."""

@@ -42,9 +42,9 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
 
 
 class Driver:
-    """A joined driver."""
+    """A joined driver, or a guest: one that may do what a driver may, and that nothing lives or ends with."""
 
-    __slots__ = ("address", "grace_s", "job", "name", "pid")
+    __slots__ = ("address", "grace_s", "guest", "job", "name", "pid")
 
     def __init__(self, address: str, message: JoinNode) -> None:
         self.address = address
@@ -52,9 +52,10 @@ class Driver:
         self.job = message.job
         self.name = message.token
         self.grace_s = message.grace_s
+        self.guest = message.kind == "guest"
 
     def __repr__(self) -> str:
-        return f"<Driver {self.name} pid={self.pid}>"
+        return f"<{'Guest' if self.guest else 'Driver'} {self.name} pid={self.pid}>"
 
 
 def refusal(message: JoinNode, python_version: str, raynb_version: str) -> str:

@@ -26,6 +26,10 @@ class OwnRows:
 
     def report(self, sender: str, message: ReportObjects) -> Send:
         """The answer to the GCS: the largest objects that this process owns, and how many it owns in all."""
+        if message.oid:
+            entry = self._entries.get(message.oid)
+            rows = [self.row(message.oid, entry)] if entry is not None and not entry.owner else []
+            return Send(sender, ObjectRows(message.request, rows, len(rows), 0))
         owned = [(oid, entry) for oid, entry in self._entries.items() if not entry.owner]
         largest = nlargest(message.limit, owned, key=lambda each: size_of(each[1].value))
         return Send(sender, ObjectRows(message.request, [self.row(*each) for each in largest], len(owned), 0))

@@ -69,6 +69,8 @@ class Recorder:
         self._reported_running: set[tuple[bytes, int]] = set()
         self.names = ToldNames()
         self.dropped = 0
+        self.quiet = False
+        """A guest's: what it has a cluster do for itself is no part of the run."""
         self.node_id = b""
 
     @property
@@ -88,6 +90,8 @@ class Recorder:
         return calls
 
     def submitted(self, task: Task) -> None:
+        if self.quiet:
+            return
         calls = self._calls_of(task)
         calls.submitted += 1
         self._touched[calls.number] = calls
@@ -98,6 +102,8 @@ class Recorder:
 
     def ended(self, task: Task, result: Result | None, failure: Failed | None, now: float) -> None:
         """A task has its outcome."""
+        if self.quiet:
+            return
         self._count(task, failure)
         self._add_outcome(task, result, failure, now, self._worker_number(task))
 
@@ -117,6 +123,8 @@ class Recorder:
 
     def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
         """One attempt of a task has failed; another follows."""
+        if self.quiet:
+            return
         self._add_outcome(task, None, failure, now, self._worker_number(task))
         if len(self._fresh) < self._config.event_rows_max:
             self._fresh.append(task)
@@ -218,6 +226,8 @@ class Recorder:
         return [message for message in told if message is not None]
 
     def _task_rows(self, runs: Iterable[Task]) -> TaskRows | None:
+        if self.quiet:
+            return None
         for task in self._fresh:
             if task.state is not DONE:
                 waiting = events.PENDING_ARGS_AVAIL if task.missing else events.PENDING_NODE_ASSIGNMENT

@@ -302,7 +302,9 @@ OBJECT_FIELDS: Final = (
 )
 
 
-def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip: str, held_by: list[str]) -> Row:
+def object_row(
+    row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip: str, held_by: list[str], owner: str = ""
+) -> Row:
     """Ray's ObjectState of an object in its owner's table; ``held_by`` are the notebook's names of it."""
     if row.local:
         reference = "LOCAL_REFERENCE"
@@ -329,6 +331,7 @@ def object_row(row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip
         "pending_tasks": row.tasks,
         "borrowers": row.borrowers,
         "failed_tasks": row.failures,
+        "owner": owner,
     }
 
 

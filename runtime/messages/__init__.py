@@ -59,6 +59,7 @@ Message = (
     | node.WhyWaiting
     | node.StoreUsage
     | node.AreAlive
+    | node.LocateObject
     | node.ScaleNode
     | gcs.RegisterNode
     | gcs.NodeRegistered

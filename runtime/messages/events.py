@@ -144,7 +144,8 @@ class SendNames(Struct, array_like=True, gc=False, tag=113):
 
 
 class ReportObjects(Struct, array_like=True, gc=False, tag=112):
-    """GCS -> each living client: send up to ``limit`` rows of your table of objects."""
+    """GCS -> each living client: send up to ``limit`` rows of your table of objects; with ``oid`` only this one's."""
 
     request: int
     limit: int
+    oid: bytes = b""

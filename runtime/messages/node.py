@@ -42,8 +42,9 @@ class WorkerSettings(Struct, array_like=True, frozen=True, gc=False):
 class JoinNode(Struct, array_like=True, gc=False, tag=50):
     """Client -> node manager, its first message.
 
-    ``kind`` is driver or worker. ``grace_s``: how long the cluster may live on after this driver died without saying
-    goodbye (0 for one that joined a cluster that lives until ``raynb stop``).
+    ``kind`` is driver, worker or guest (a Jupyter server: no cluster ends, or stays, because of one). ``grace_s``: how
+    long the cluster may live on after this driver died without saying goodbye (0 for one that joined a cluster that
+    lives until ``raynb stop``).
     """
 
     kind: str
@@ -287,6 +288,16 @@ class StoreUsage(Struct, array_like=True, gc=False, tag=69):
     first), waiting (processes that wait for room, the longest first)."""
 
     request: int
+
+
+class LocateObject(Struct, array_like=True, gc=False, tag=72):
+    """Guest -> node manager: where does this object lie? Answered by a `Reply`: JSON of a `Place`, or a KeyError.
+
+    Whoever reads there without a reference asks again afterwards: the same answer says that it has lain there
+    throughout, since nothing is granted twice."""
+
+    request: int
+    oid: bytes
 
 
 class AreAlive(Struct, array_like=True, gc=False, tag=70):

@@ -93,6 +93,17 @@ class SealedObject(Struct, array_like=True, frozen=True, gc=False):
     """For people: type and call site."""
 
 
+class Place(Struct, frozen=True):
+    """Where an object lies in a node's store: the answer to `LocateObject`. ``size`` is aligned."""
+
+    segment: str
+    offset: int
+    size: int
+    grant: int
+    owner: str
+    note: str = ""
+
+
 class SealObjects(Struct, array_like=True, gc=False, tag=43):
     """Client -> node manager: these objects are written. Grants in ``closed`` take no more; their rest is free."""
 

@@ -21,6 +21,21 @@ from raynb.runtime.messages import screen
 from tests.runtime.core.screen_client import merged
 
 START_S_MAX = 60.0
+WATCH_PICKLE = """
+import os, pickle, sys, traceback
+
+def watched(name, original):
+    def unpickles(*args, **kwargs):
+        with open(os.environ["TEST_UNPICKLED"], "a") as log:
+            log.write(f"{name}: {''.join(traceback.format_stack(limit=4))}")
+        return original(*args, **kwargs)
+    return unpickles
+
+if "server" in sys.orig_argv and "jupyter" in sys.orig_argv:
+    for name in ("load", "loads", "Unpickler"):
+        setattr(pickle, name, watched(name, getattr(pickle, name)))
+"""
+"""Of the server's process: whatever it unpickles is noted."""
 PATIENCE_S = 30.0
 TOKEN = "only-for-tests"
 BASE = "/user/ada/"
@@ -64,13 +79,16 @@ class Server:
         self.environment = environment(home)
         self._log = home / "server.log"
         (home / "notebooks").mkdir()
+        (home / "watch").mkdir()
+        (home / "watch" / "sitecustomize.py").write_text(WATCH_PICKLE)
+        watched = {"PYTHONPATH": str(home / "watch"), "TEST_UNPICKLED": str(home / "unpickled")}
         command = [
             *(sys.executable, "-m", "jupyter", "server", "--no-browser", "--allow-root"),
             *("--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.base_url={BASE}"),
             *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={home / 'notebooks'}"),
         ]
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env=self.environment | watched, stdout=log, stderr=log)
         self.port = self._wait()
 
     def _wait(self) -> int:
@@ -86,6 +104,12 @@ class Server:
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+    @property
+    def unpickled(self) -> str:
+        """What the server has unpickled so far, with the places that did."""
+        path = self.home / "unpickled"
+        return path.read_text() if path.exists() else ""
 
     @property
     def origin(self) -> str:

@@ -25,6 +25,7 @@ from raynb.runtime.messages.node import (
     LeaseReclaim,
     LeaseReturned,
     LeaveNode,
+    LocateObject,
     NodeJoined,
     NodeStatus,
     ProcessDied,
@@ -79,6 +80,25 @@ def test_another_python_or_protocol_is_refused_and_both_versions_are_said(
 
 def test_another_patch_version_of_python_may_join() -> None:
     assert World().driver_joins(python_version="3.11.99").error == ""
+
+
+def test_no_cluster_stays_or_ends_because_of_a_guest() -> None:
+    world = World(embedded=True)
+    world.start()
+    world.driver_joins()
+    world.receive("guest", join_message("guest", "Jupyter server"))
+    assert world.demand("guest", 1), "it may have things done"
+    world.receive("guest", LeaveNode())
+    assert not world.machine.stopping
+    world.receive("guest-2", join_message("guest", "Jupyter server"))
+    effects = world.receive("driver", LeaveNode())
+    assert world.machine.stopping
+    assert len(sent(effects, FinishJob)) <= 1
+
+
+def test_where_an_object_lies_is_told_to_whoever_asks(world: World) -> None:
+    (answer,) = sent(world.receive("stranger", LocateObject(1, b"o" * 28)), Reply)
+    assert answer.message.error is not None and answer.message.error.kind == "KeyError"
 
 
 def test_a_worker_that_nobody_ordered_is_refused() -> None:
