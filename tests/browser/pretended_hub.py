@@ -71,6 +71,8 @@ class PretendedHub:
     seqs: dict[int, int] = field(default_factory=dict)
     refusing: str = ""
     refuses_acts: str = ""
+    kernel: str = ""
+    """Of the notebook whose cells there are."""
     silent: bool = False
     """Nothing has happened yet."""
     span_ms: float = 120.0
@@ -281,7 +283,7 @@ class PretendedHub:
         cells = [
             {
                 "cell": f"cell-{i}",
-                "notebook": "k",
+                "notebook": self.kernel,
                 "execution_count": i + 2,
                 "counts": self.node_counts(i),
                 "began": BEGAN_MS,

@@ -41,6 +41,18 @@ export const RUNNING = 3;
 export const FINISHED = 4;
 export const FAILED = 5;
 
+/** The state that many tasks together are shown as: what is wrong or happens now comes first. */
+export function mainState(counts: readonly number[]): number {
+  if (counts[FAILED] > 0) {
+    return FAILED;
+  }
+  if (counts[RUNNING] > 0) {
+    return RUNNING;
+  }
+  const waiting = [2, 1, 0].find(state => counts[state] > 0);
+  return waiting ?? FINISHED;
+}
+
 /** Colours of functions in the timeline, again Okabe and Ito's, without the one that means failed. */
 export const NAME_COLORS = [
   '#0072b2',

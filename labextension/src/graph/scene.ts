@@ -1,6 +1,6 @@
 /** Draws a graph on a canvas: cards for nodes, curves for edges. Knows nothing of where events or data come from. */
 import type { GraphEdge, GraphNode } from '../generated/screen';
-import { drawShape, FAILED, FINISHED, RUNNING, STATES, type Theme } from '../dom/theme';
+import { drawShape, FAILED, FINISHED, mainState, RUNNING, STATES, type Theme } from '../dom/theme';
 import { duration, shortCount, total } from '../dom/words';
 import type { Camera } from './camera';
 import { drawEdge, isCritical } from './edges';
@@ -30,18 +30,6 @@ export interface Scene {
   critical: Set<string> | null;
   /** 0..1, the pulse of what runs; -1: it is still. */
   pulse: number;
-}
-
-/** The state that a node is shown as: what is wrong or happens now comes first. */
-export function mainState(counts: readonly number[]): number {
-  if (counts[FAILED] > 0) {
-    return FAILED;
-  }
-  if (counts[RUNNING] > 0) {
-    return RUNNING;
-  }
-  const waiting = [2, 1, 0].find(state => counts[state] > 0);
-  return waiting ?? FINISHED;
 }
 
 export function drawScene(

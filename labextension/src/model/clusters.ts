@@ -144,9 +144,9 @@ export class Clusters {
     );
   }
 
-  /** Refresh within a moment, however often this is asked for meanwhile; only while somebody watches. */
+  /** Refresh within a moment, however often this is asked for meanwhile. */
   refreshSoon(): void {
-    if (this.watchers && !this.soon) {
+    if (!this.soon) {
       this.soon = setTimeout(() => {
         this.soon = undefined;
         void this.refresh();

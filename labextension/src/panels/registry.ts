@@ -127,7 +127,8 @@ export function addPanels(shared: Shared, places: Places): void {
           void tracker.add(panel);
         }
         if (!panel.isAttached) {
-          app.shell.add(panel, 'main', place(shared));
+          const { area, options } = place(shared);
+          app.shell.add(panel, area, options);
         }
         app.shell.activateById(id);
         if (panel instanceof TaskGraphPanel && typeof args.cell === 'string') {
@@ -144,15 +145,24 @@ export function addPanels(shared: Shared, places: Places): void {
   });
 }
 
-/** Beside the other panels; the first one beside the notebook. */
-function place({ app, door }: Shared): { mode: 'split-right' | 'tab-after'; ref?: string } {
+interface Place {
+  area: 'main' | 'right';
+  options: { mode?: 'split-right' | 'tab-after'; ref?: string };
+}
+
+/** Beside the other panels; the first one beside the notebook. Notebook 7 has room for one thing, and a sidebar. */
+function place({ app, door }: Shared): Place {
+  if (app.name !== 'JupyterLab') {
+    return { area: 'right', options: {} };
+  }
   const ids = new Set(KINDS.map(({ name }) => `raynb-${name}`));
   for (const { id } of app.shell.widgets('main')) {
     if (ids.has(id)) {
-      return { mode: 'tab-after', ref: id };
+      return { area: 'main', options: { mode: 'tab-after', ref: id } };
     }
   }
-  return { mode: door.tracker?.currentWidget?.isVisible ? 'split-right' : 'tab-after' };
+  const besides = door.tracker?.currentWidget?.isVisible ?? false;
+  return { area: 'main', options: { mode: besides ? 'split-right' : 'tab-after' } };
 }
 
 function textArgument(value: unknown): string {
