@@ -88,8 +88,9 @@ class PretendedHub:
         page.route_web_socket("**/raynb/api/clusters/*/views*", self.connect)
 
     def reset(self) -> None:
-        """As if nothing had happened yet."""
-        vars(self).update(vars(type(self)()))
+        """As if nothing had happened yet, but for who is connected."""
+        connected = {name: vars(self)[name] for name in ("sockets", "subscribed", "seqs")}
+        vars(self).update(vars(type(self)()) | connected)
 
     def list_clusters(self, route: Route) -> None:
         route.fulfill(json={"clusters": self.clusters})
