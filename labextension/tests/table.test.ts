@@ -40,12 +40,20 @@ test('what is asked for is a page of what is searched, filtered and sorted', () 
     sort: 'object_size',
     descending: true,
     offset: 0,
-    limit: 50
+    limit: 50,
+    at: null
   });
   model.sortBy('object_size');
   assert.equal(model.view().descending, false);
   model.filterBy('state', '');
   assert.deepEqual(model.view().filters, []);
+});
+
+test('a moment is asked for where the past is recorded: not of objects', () => {
+  const [model, actors] = [objects(), new TableModel('actors', 'actor_id')];
+  model.at = actors.at = 17;
+  assert.equal(model.view().at, null);
+  assert.equal(actors.view().at, 17);
 });
 
 test('another search or filter begins at the first page, the same search does not', () => {

@@ -138,6 +138,14 @@ def test_a_brush_counts_what_ran_and_tells_the_other_panels(panel: Panel) -> Non
     expect(chip).to_contain_text("functions")
     panel.page.screenshot(path=SHOTS / "timeline_brush.png")
 
+    panel.page.evaluate("void jupyterapp.commands.execute('raynb:open-task-graph')")
+    asked = panel.expect_asked("the graph of that stretch", lambda view: view["between"] is not None, "graph")
+    assert BEGAN_MS < asked["between"][0] < asked["between"][1]
+    graph = panel.page.locator("#raynb-task-graph")
+    expect(graph).to_contain_text("only what ran in the brushed")
+    graph.get_by_role("button", name="All", exact=True).click()
+    panel.expect_asked("the whole graph", lambda view: view["between"] is None, "graph")
+
 
 def test_the_scrubber_moves_the_task_graph_to_a_moment_and_back_to_now(panel: Panel) -> None:
     page = panel.page

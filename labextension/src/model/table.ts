@@ -13,6 +13,8 @@ export class TableModel {
   descending = true;
   offset = 0;
   limit = LIMIT;
+  /** The moment that is looked at; null: now, and live. */
+  at: number | null = null;
   rows: readonly Row[] = [];
   total = 0;
   dropped = 0;
@@ -60,8 +62,14 @@ export class TableModel {
       sort: this.sort,
       descending: this.descending,
       offset: this.offset,
-      limit: this.limit
+      limit: this.limit,
+      at: this.canGoBackInTime ? this.at : null
     };
+  }
+
+  /** What objects there were is not recorded. */
+  get canGoBackInTime(): boolean {
+    return this.table !== 'objects';
   }
 
   idOf(row: Row): string {

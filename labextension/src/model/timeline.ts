@@ -56,6 +56,13 @@ export class TimelineModel {
     this.index();
   }
 
+  /** The ends of the run and its overview, where the window is of the past and does not tell them any more. */
+  applyRun(state: TimelineState): void {
+    this.first = state.first;
+    this.last = state.last;
+    this.waiting = state.waiting;
+  }
+
   clear(): void {
     Object.assign(this, { lanes: [], names: [], spans: NO_SPANS, waiting: [], loaded: false });
     Object.assign(this, { start: 0, end: 0, first: 0, last: 0, leftOut: 0 });

@@ -68,6 +68,7 @@ export class TablePanel extends Panel {
   ) {
     super(options, outside);
     this.model = kind.model;
+    this.model.at = selection.moment;
     this.emptyText = kind.emptyText;
     this.addClass('raynb-TablePanel');
     this.grid = new TableGrid(this.model, kind.columns, kind.caption, {
@@ -95,7 +96,7 @@ export class TablePanel extends Panel {
     this.back = button('‹', () => this.turn(-1), { label: 'Previous page' });
     this.on = button('›', () => this.turn(1), { label: 'Next page' });
     this.build();
-    selection.momentChanged.connect(this.describe, this);
+    selection.momentChanged.connect(this.moveTo, this);
     this.start();
   }
 
@@ -103,7 +104,7 @@ export class TablePanel extends Panel {
     if (!this.isDisposed) {
       clearTimeout(this.searchTimer);
       this.shown?.details.dispose?.();
-      this.selection.momentChanged.disconnect(this.describe, this);
+      this.selection.momentChanged.disconnect(this.moveTo, this);
       super.dispose();
     }
   }
@@ -149,6 +150,15 @@ export class TablePanel extends Panel {
   private ask(): void {
     this.followed.show(this.model.view());
     this.describe();
+  }
+
+  private moveTo(_: Selection, at: number | null): void {
+    this.model.at = at;
+    if (this.model.canGoBackInTime) {
+      this.ask();
+    } else {
+      this.describe();
+    }
   }
 
   private turn(pages: 1 | -1): void {
@@ -237,8 +247,16 @@ export class TablePanel extends Panel {
         );
       }
     }
-    if (this.selection.moment !== null) {
-      parts.push(element('span', { class: 'raynb-Chip', text: 'this table shows now' }));
+    const { moment } = this.selection;
+    if (moment !== null) {
+      const time = new Date(moment).toLocaleTimeString(undefined, { hour12: false });
+      const text = this.model.canGoBackInTime ? `as of ${time}` : 'of objects only now is known';
+      parts.push(
+        element('span', { class: 'raynb-Chip', text }),
+        button('Back to now', () => {
+          this.selection.moment = null;
+        })
+      );
     }
     const key = parts.map(part => part.textContent).join('|');
     if (this.trail.dataset.key !== key) {

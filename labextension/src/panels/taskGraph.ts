@@ -1,7 +1,7 @@
 /** The task graph as a panel: how it is grouped, what moment it shows, and what is known of the selected node. */
 import { button, element, select, toggle } from '../dom/elements';
 import { legend } from '../dom/signs';
-import { count } from '../dom/words';
+import { count, duration } from '../dom/words';
 import type { GraphNode, GraphState, GraphView as View } from '../generated/screen';
 import { GraphView } from '../graph/view';
 import type { Clusters } from '../model/clusters';
@@ -16,6 +16,7 @@ type By = NonNullable<View['by']>;
 /** Nodes at most; more than this is not a picture any more. */
 const LIMIT = 300;
 const DEPTH = 2;
+const BRUSH_MS = 150;
 
 export interface GraphOutside extends Outside {
   /** Scrolls the notebook to a cell; false: it isn't open. */
@@ -34,6 +35,7 @@ export class TaskGraphPanel extends Panel {
   private wantedCell = '';
   private view: GraphView | null = null;
   private stale = false;
+  private brushTimer = 0;
   private canvas = element('div', { class: 'raynb-TaskGraph-canvas' });
   private details: Details;
   private bySelect: HTMLSelectElement;
@@ -85,6 +87,7 @@ export class TaskGraphPanel extends Panel {
     );
     this.build();
     selection.momentChanged.connect(this.look, this);
+    selection.brushChanged.connect(this.lookSoon, this);
     selection.taskChanged.connect(this.follow, this);
     this.start();
   }
@@ -121,7 +124,9 @@ export class TaskGraphPanel extends Panel {
 
   dispose(): void {
     if (!this.isDisposed) {
+      clearTimeout(this.brushTimer);
       this.selection.momentChanged.disconnect(this.look, this);
+      this.selection.brushChanged.disconnect(this.lookSoon, this);
       this.selection.taskChanged.disconnect(this.follow, this);
       super.dispose();
     }
@@ -173,9 +178,27 @@ export class TaskGraphPanel extends Panel {
     this.body.classList.add('raynb-mod-split');
   }
 
+  /** A brush that is drawn tells of many stretches: the last one counts. */
+  private lookSoon(): void {
+    clearTimeout(this.brushTimer);
+    this.brushTimer = window.setTimeout(() => {
+      this.look();
+    }, BRUSH_MS);
+  }
+
   private wanted(): View {
     const at = this.selection.moment;
-    return { view: 'graph', by: this.by, focus: this.focus, depth: DEPTH, limit: LIMIT, at };
+    const { brush } = this.selection;
+    const between: View['between'] = brush ? [brush.start, brush.end] : null;
+    return {
+      view: 'graph',
+      by: this.by,
+      focus: this.focus,
+      depth: DEPTH,
+      limit: LIMIT,
+      at,
+      between
+    };
   }
 
   private look(): void {
@@ -262,6 +285,14 @@ export class TaskGraphPanel extends Panel {
         this.selection.moment = null;
       });
       trail.push(element('span', { class: 'raynb-Chip', text: `as of ${time}` }), live);
+    }
+    const { brush } = this.selection;
+    if (brush) {
+      const text = `only what ran in the brushed ${duration(brush.end - brush.start)}`;
+      const all = button('All', () => {
+        this.selection.brush = null;
+      });
+      trail.push(element('span', { class: 'raynb-Chip', text }), all);
     }
     const key = trail.map(node => node.textContent).join('|');
     if (this.trail.dataset.key !== key) {

@@ -5,7 +5,7 @@ import { count, duration } from '../dom/words';
 import type { TimelineState, TimelineView as View } from '../generated/screen';
 import type { Clusters } from '../model/clusters';
 import { Followed } from '../model/follow';
-import type { Selection } from '../model/selection';
+import type { Brush, Selection } from '../model/selection';
 import { TimelineModel } from '../model/timeline';
 import { spanState, took } from '../timeline/list';
 import { TimelineView } from '../timeline/view';
@@ -14,6 +14,7 @@ import { Panel, type Outside, type PanelOptions } from './panel';
 
 /** More than a screen has room for; the hub joins what is too much. */
 const SPANS_MAX = 8000;
+const RUN: View = { view: 'timeline', spans_max: 1, buckets: 200 };
 /** Functions in the legend; the others are named where one points at them. */
 const LEGEND_MAX = 12;
 
@@ -27,6 +28,8 @@ export class TimelinePanel extends Panel {
   protected followed: Followed;
   protected emptyText =
     'Nothing has run yet. As soon as a task runs, its time stands here in the lane of its worker.';
+  /** A window in the past is told once; how the run goes on is told beside it. */
+  private run: Followed;
   private view: TimelineView | null = null;
   private canvas = element('div', { class: 'raynb-Timeline-lanes' });
   private stage = element('div', { class: 'raynb-Timeline-stage' });
@@ -63,20 +66,32 @@ export class TimelinePanel extends Panel {
         this.view?.reset();
       }
     });
+    this.run = new Followed(clusters, null, {
+      told: state => {
+        this.model.applyRun(state as TimelineState);
+      },
+      settled: () => {
+        this.view?.update();
+      },
+      cleared: () => undefined
+    });
     this.live = toggle('Follow', true, on => this.view?.setLive(on), {
       title: 'Keep the end of the run in sight'
     });
     this.build();
     selection.momentChanged.connect(this.showMoment, this);
     selection.taskChanged.connect(this.showTask, this);
+    selection.brushChanged.connect(this.showBrush, this);
     this.start();
   }
 
   dispose(): void {
     if (!this.isDisposed) {
       clearTimeout(this.momentTimer);
+      this.run.dispose();
       this.selection.momentChanged.disconnect(this.showMoment, this);
       this.selection.taskChanged.disconnect(this.showTask, this);
+      this.selection.brushChanged.disconnect(this.showBrush, this);
       this.selection.brush = null;
       super.dispose();
     }
@@ -90,6 +105,7 @@ export class TimelinePanel extends Panel {
     this.view = new TimelineView(this.canvas, this.model, {
       asked: asked => {
         this.followed.show(this.asking(asked));
+        this.run.show(asked.live ? null : RUN);
       },
       selected: span => {
         this.selected(span);
@@ -117,13 +133,25 @@ export class TimelinePanel extends Panel {
     this.view.setMoment(this.selection.moment);
     this.view.update();
     super.onAfterAttach();
+    this.run.look(this.isVisible);
   }
 
   protected onBeforeDetach(): void {
     super.onBeforeDetach();
+    this.run.look(false);
     this.view?.overview.node.remove();
     this.view?.dispose();
     this.view = null;
+  }
+
+  protected onAfterShow(): void {
+    super.onAfterShow();
+    this.run.look(true);
+  }
+
+  protected onBeforeHide(): void {
+    super.onBeforeHide();
+    this.run.look(false);
   }
 
   private build(): void {
@@ -197,6 +225,13 @@ export class TimelinePanel extends Panel {
   private showMoment(_: Selection, at: number | null): void {
     this.view?.setMoment(at);
     this.describe();
+  }
+
+  /** It was taken away elsewhere. */
+  private showBrush(_: Selection, brush: Brush | null): void {
+    if (!brush && this.view?.brush) {
+      this.view.setBrush(null);
+    }
   }
 
   /** A task was singled out elsewhere: show it here, if it is in sight. */
