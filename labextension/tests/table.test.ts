@@ -111,7 +111,10 @@ test('who holds an object is told by name where names are known', () => {
 });
 
 test('shapes, restarts, ids and states read as people say them', () => {
-  assert.equal(shapeText({ dtype: 'float64', shape: [1000, 20] }), 'float64 1,000 × 20');
+  assert.equal(
+    shapeText({ value_dtype: 'float64', value_shape: [1000, 20] }),
+    'float64 1,000 × 20'
+  );
   assert.equal(shapeText({}), '');
   assert.equal(restarts({ num_restarts: 1, max_restarts: 4 }), '1 of 4');
   assert.equal(restarts({ num_restarts: 0, max_restarts: -1 }), '0, any number');

@@ -51,7 +51,7 @@ def test_what_a_notebook_ran_is_in_every_panel(page: Page, lab: Lab) -> None:
     opened("timeline")
     timeline = page.locator("#raynb-timeline")
     for name in ("square", "fails"):
-        expect(timeline.get_by_role("button", name=name)).to_be_visible(timeout=PATIENCE_MS)
+        expect(timeline.get_by_role("button", name=name, exact=True)).to_be_visible(timeout=PATIENCE_MS)
     expect(timeline.get_by_role("status").filter(has_text="tasks in sight")).to_have_text(re.compile("5[12] tasks"))
     timeline.get_by_role("listbox", name="Timeline").focus()
     page.keyboard.press("+")
@@ -75,4 +75,4 @@ def test_what_a_notebook_ran_is_in_every_panel(page: Page, lab: Lab) -> None:
     nodes = page.locator("#raynb-nodes")
     expect(nodes.get_by_role("meter", name="CPU slots")).to_have_attribute("aria-valuetext", re.compile("of 2"))
     page.screenshot(path=SHOTS / "real_nodes.png")
-    notebook.end()
+    notebook.run(3)

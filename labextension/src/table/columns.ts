@@ -14,7 +14,7 @@ export interface Cell {
 
 export interface Column {
   title: string;
-  /** Fields that it reads; where no row has the first, the column isn't shown. Sorted by the first, too. */
+  /** Fields that it reads; where rows have none of them, the column isn't shown. Sorted by the first. */
   fields: readonly string[];
   numeric?: boolean;
   sorts?: boolean;
@@ -124,11 +124,11 @@ export function holders(row: Row): string {
 }
 
 export function shapeText(row: Row): string {
-  const shape = row.shape;
+  const shape = row.value_shape ?? row.shape;
   const text = Array.isArray(shape)
     ? shape.map(each => (typeof each === 'number' ? count(each) : textOf(each))).join(' × ')
     : textOf(shape);
-  return clean([textOf(row.dtype), text].filter(Boolean).join(' '));
+  return clean([textOf(row.value_dtype ?? row.dtype), text].filter(Boolean).join(' '));
 }
 
 export function typeName(row: Row): string {
@@ -146,7 +146,11 @@ export const OBJECT_COLUMNS: readonly Column[] = [
   plain('Type', 'value_type', {
     cell: row => ({ text: typeName(row), title: clean(textOf(row.value_type)) })
   }),
-  plain('Shape', 'shape', { sorts: false, cell: row => ({ text: shapeText(row) }) }),
+  plain('Shape', 'value_shape', {
+    fields: ['value_shape', 'shape'],
+    sorts: false,
+    cell: row => ({ text: shapeText(row) })
+  }),
   size('Size', 'object_size'),
   plain('Held by', 'reference_type', {
     cell: row => ({ text: holders(row), title: textOf(row.reference_type) })

@@ -91,7 +91,7 @@ export class TableGrid {
     const { model } = this;
     const known = model.fields;
     this.columns = this.all.filter(
-      ({ fields }) => fields.length === 0 || !known.size || known.has(fields[0])
+      ({ fields }) => fields.length === 0 || !known.size || fields.some(field => known.has(field))
     );
     const key = JSON.stringify([
       this.columns.map(column => column.title),
