@@ -57,8 +57,8 @@ REFUSED: Final = {
 DIFFERENCES: Final = {
     "runtime_env.RuntimeEnv": "Folders (`working_dir`, `py_modules`) may be given for a task or an actor too, "
     "not only for a job. Packages that a worker itself has loaded (numpy, pyarrow, pyzmq, msgspec, psutil, "
-    "cloudpickle) can't be replaced by `pip`. An unknown field is an error. A failing hook is a `RuntimeEnvSetupError`, "
-    "not a crash.",
+    "cloudpickle) can't be replaced by `pip`. An unknown field is an error. A failing hook is a "
+    "`RuntimeEnvSetupError`, not a crash.",
     "exceptions.RayTaskError": "`args` of an error that is an instance of its cause are the cause's own.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",

@@ -126,7 +126,7 @@ def test_handles_to_one_actor_are_equal(ray: Ray) -> None:
 
 def test_a_method_without_options_can_be_marked_too(ray: Ray) -> None:
     class Marked:
-        @ray.method
+        @ray.method  # pyright: ignore[reportCallIssue]
         def one(self) -> int:  # type: ignore[misc]
             return 1
 
