@@ -172,10 +172,7 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(_MODULES[name])
     else:
-        from raynb.runtime.api.absent import why_absent
-
-        why = why_absent(name) or differences.refusal(name)
-        raise AttributeError(why or f"module 'raynb' has no attribute {name!r}")
+        raise AttributeError(differences.refusal(name) or f"module 'raynb' has no attribute {name!r}")
     globals()[name] = value
     return value
 

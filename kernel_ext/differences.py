@@ -11,17 +11,22 @@ from typing import Final
 _LIBRARY = "raynb is Ray's core for notebooks; this library of Ray's is not part of it"
 _PYTHON = "raynb is for Python only"
 _CLIENT = "there are no client connections (ray://): raynb.init(address=...) joins a cluster on this machine"
+_VIEWS = "the views of a cluster are in JupyterLab"
 _GPU = "raynb counts accelerators as resources, and knows no more of them"
 
 REFUSED: Final = {
     "ClientBuilder": _CLIENT,
     "Language": _PYTHON,
+    "LoggingConfig": "there are no logs of that kind; Python's logging works in tasks",
     "air": _LIBRARY,
     "autoscaler": "raynb's clusters are scaled by hand (%raynb scale)",
     "client": _CLIENT,
     "client_builder": _CLIENT,
+    "cpp_actor_class": _PYTHON,
+    "cpp_function": _PYTHON,
     "cross_language": _PYTHON,
     "dag": "there are no graphs that are compiled before they run; tasks that use one another's references are one",
+    "dashboard": _VIEWS,
     "data": _LIBRARY,
     "internal": "these are parts of Ray's own",
     "java_actor_class": _PYTHON,
@@ -30,6 +35,7 @@ REFUSED: Final = {
     "llm": _LIBRARY,
     "rllib": _LIBRARY,
     "serve": _LIBRARY,
+    "show_in_dashboard": _VIEWS,
     "train": _LIBRARY,
     "tune": _LIBRARY,
     "workflow": "Ray itself has given workflows up",

@@ -6,8 +6,8 @@ import inspect
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from raynb.runtime.api.absent import no_graphs
 from raynb.runtime.api.functions import definition_site, packed_exceptions
+from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.handles import (
     ActorHandle,
     ActorMethod,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, NoReturn
 
-from raynb.runtime.api.absent import no_graphs
+from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.runtime_env import resolved

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 from msgspec import Struct
 
-from raynb.runtime.api.absent import no_graphs
 from raynb.runtime.api.functions import packed_exceptions
+from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.options import METHOD_OPTIONS, checked
 from raynb.runtime.api.returns import number_of_returns, returned
 from raynb.runtime.api.session import connect

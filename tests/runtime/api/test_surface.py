@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import raynb
-from raynb.runtime.api.absent import ABSENT
 from raynb.runtime.api.options import ACTOR_OPTIONS, REFUSED, TASK_OPTIONS, checked
 from tests.runtime.api.surface import Row, differences, find, listed, rows
 
@@ -62,12 +61,6 @@ def test_an_option_of_rays_has_its_default_or_is_refused_by_name(kind: str) -> N
             something: Any = object()
             with pytest.raises(ValueError, match=f"raynb does not support the option '{name}'"):
                 checked({name: something}, known, kind)
-
-
-@pytest.mark.parametrize("name", ABSENT)
-def test_a_part_of_ray_that_is_not_here_is_refused_by_name(name: str) -> None:
-    with pytest.raises(AttributeError, match=f"raynb has no '{name}', which Ray has: "):
-        getattr(raynb, name)
 
 
 def test_what_neither_has_is_an_ordinary_error() -> None:
