@@ -329,8 +329,17 @@ class Actors:
         held = [oid for task in connection.inflight.values() for oid in (*(task.deps or ()), *(task.refs or ()))]
         for oid in held:
             self._objects.pin(oid)
-        if held:
-            self._lingering[connection.worker] = (now, held)
+        self.let_go_with(connection.worker, held, now)
+
+    def let_go_with(self, worker: str, pinned: list[bytes], now: float) -> None:
+        """Unpin these when that process is known to be gone; at once, where there is none."""
+        if worker and worker not in self._objects.dead:
+            if pinned:
+                _, held = self._lingering.get(worker, (now, []))
+                self._lingering[worker] = (now, [*held, *pinned])
+        else:
+            for oid in pinned:
+                self._objects.unpin(oid)
 
     def silent(self, now: float, after_s: float) -> list[str]:
         """Processes to be asked about: of lost actors whose end should have been told by now, and new ones."""

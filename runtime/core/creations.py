@@ -129,8 +129,8 @@ class Creations:
             if task.state is not DONE:
                 self._story.step(task, "fail")
                 self._ended(task, message, now)
-            for oid in (*(task.deps or ()), *(task.refs or ())):
-                self._objects.unpin(oid)
+            # Its process may still construct it, of what it was given.
+            self._actors.let_go_with(message.worker, [*(task.deps or ()), *(task.refs or ())], now)
             answer = task.answer
             if answer is not None and answer.reply is None:
                 # It ended before the GCS was asked, or while it was: nobody else will tell.

@@ -155,7 +155,7 @@ class Actor:
             self.id,
             self.state,
             self.incarnation,
-            self.worker if self.state == ALIVE else "",
+            self.worker if self.state in (ALIVE, DEAD) else "",
             self.failure,
             self.spec.max_task_retries,
             self.process,

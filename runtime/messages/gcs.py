@@ -148,6 +148,7 @@ class ActorState(Struct, array_like=True, gc=False, tag=87):
     state: str
     incarnation: int
     worker: str = ""
+    """Its process, if it is ALIVE; if it is DEAD, the process that it still may have."""
     failure: Failed | None = None
     """What callers get: for good, if DEAD; else for now (what became of it can't be made durable), until the next."""
     max_task_retries: int = 0

@@ -97,7 +97,8 @@ class ActorRunner:
         guard = Guard()
         try:
             cls = runner.function(start.cls)
-            values = [runner.client.load(dep, guard) for dep in start.deps or ()]  # type: ignore[arg-type]
+            # They may have been freed since the order was given: its creator may have died, or ended it.
+            values = [runner.ask_owner(dep) for dep in start.deps or ()]
             args, kwargs = unpack_call(start.args, start.buffers, values)
             self.instance = cls(*args, **kwargs)
             return None
@@ -299,7 +300,11 @@ class ActorRunner:
             if spec.task_id in runner.cancelled:
                 raise asyncio.CancelledError
             method = self._method(job)
-            args, kwargs = runner.arguments(job, guard)
+            if any(runner.must_ask(job, value) for value in spec.deps or ()):
+                # In the loop it would hold up the other calls.
+                args, kwargs = await asyncio.to_thread(runner.arguments, job, guard)
+            else:
+                args, kwargs = runner.arguments(job, guard)
             value = method(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value

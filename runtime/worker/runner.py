@@ -19,6 +19,7 @@ from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.plane import Guard
+from raynb.runtime.client.refs import rebuild
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.codec.functions import unpack_function
 from raynb.runtime.core.effects import Received, Send
@@ -39,7 +40,7 @@ from raynb.runtime.messages.acts import TombstonesSeen
 from raynb.runtime.messages.errors import RuntimeEnvSetupError
 from raynb.runtime.messages.node import ExitWorker, StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, StreamAck, TasksDone, TasksReturned
-from raynb.runtime.messages.values import Failed, Inline, Local, Value
+from raynb.runtime.messages.values import Dependency, Failed, Inline, Local, Stored, Value
 from raynb.runtime.messages.why import WhatRuns
 from raynb.runtime.worker.breakpoints import Breakpoints
 from raynb.runtime.worker.consumption import Consumption
@@ -412,9 +413,26 @@ class Runner:
                     if known is None:
                         raise MissingDependency
                     values.append(self.client.load(known))
+                elif self.must_ask(job, dependency):
+                    values.append(self.ask_owner(dependency))
                 else:
                     values.append(self.client.load(dependency, guard))
         return unpack_call(spec.args, spec.buffers, values)
+
+    def must_ask(self, job: Job, value: Dependency) -> bool:
+        """Whether an argument of an actor's call may be freed under its eyes: it is a third process's, which lets it
+        go when it hears that the caller has died. (The worker of a task is ended before that is told.)"""
+        if not self.machine.is_actor or not isinstance(value, Stored):
+            return False
+        known = (job.sender, self.client.address)
+        return value.owner not in known and value.owner not in self.client.machine.objects.dead
+
+    def ask_owner(self, value: Dependency) -> Any:
+        """Read a value as a borrower: once its owner has said that it is registered."""
+        assert not isinstance(value, Local)
+        if not isinstance(value, Stored) or value.owner == self.client.address:
+            return self.client.load(value)
+        return self.client.get([rebuild(value.oid, value.owner)])[0]
 
     def set_up(self, runtime_env: str) -> Failed | None:
         """Set up what a task is to find. Gives why it can't be; this worker then leaves, another may have more luck."""

@@ -94,6 +94,7 @@ class ActorLife:
         values: list[Value]
         retryable = False
         try:
+            yield from worker.ask_owners(job, frame)
             worker._arguments(job, call, frame, guard)
             values = yield from worker.body(job, call, frame, thread)
         except ActorExit:

@@ -28,13 +28,13 @@ from raynb.runtime.messages.acts import Tombstones, TombstonesSeen
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.node import LeaveNode, StartActor, WorkerBlocked, WorkerUnblocked
 from raynb.runtime.messages.tasks import Result, StreamItems, TasksDone, TasksReturned
-from raynb.runtime.messages.values import Failed, Inline, Local, Value
+from raynb.runtime.messages.values import Failed, Inline, Local, RefInfo, Stored, Value
 from tests.sim import calls
 from tests.sim.calls import Execution, RemoteError, StoreFull
 from tests.sim.client import Pin, SimClient
 from tests.sim.interpreter import Frame, Kept
 from tests.sim.threads import Pause, Signal, Steps, Thread
-from tests.sim.values import CallContent, Ref, decode_call, describe, number, unpack_refs
+from tests.sim.values import CallContent, Ref, decode_call, describe, number, rebuild, unpack_refs
 from tests.sim.workload import Returned
 
 if TYPE_CHECKING:
@@ -253,6 +253,17 @@ class SimWorker(SimClient):
         call = decode_call(job.spec.args)
         self.oracle.check_function(job, call)
         return call
+
+    def ask_owners(self, job: Job, frame: Frame) -> Steps:
+        """An actor registers with third owners of what it is given, before it reads that: its caller may die."""
+        oids = self.oracle.dependencies(job.spec.task_id)
+        for oid, value in zip(oids, job.spec.deps or (), strict=True):
+            if not isinstance(value, Stored) or value.owner in (job.sender, self.address, *self.machine.objects.dead):
+                continue
+            ref = rebuild(self, RefInfo(oid, value.owner), None)
+            frame.hold([ref])
+            (loaded,) = yield from calls.get(self, [ref], None, judge=False)
+            calls.let_go(loaded)
 
     def _arguments(self, job: Job, call: CallContent, frame: Frame, guard: list[Pin]) -> None:
         oids = self.oracle.dependencies(job.spec.task_id)
