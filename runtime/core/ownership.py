@@ -251,7 +251,7 @@ class Ownership:
     def left_behind(self, node: str, oid: bytes) -> None:
         """There is a copy of an object in a node's memory that nobody will tell of. A newer one may be under way."""
         entry = self.entries.get(oid)
-        if entry is None or isinstance(entry.value, Inline | Failed):
+        if entry is None or (isinstance(entry.value, Inline | Failed) and oid not in self.freed.values):
             self._frees.setdefault(node, []).append(oid)
         elif entry.value is None:
             entry.stray = node

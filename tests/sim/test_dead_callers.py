@@ -1,0 +1,54 @@
+"""A call of an actor reads what a third process owns, while its caller dies and that owner lets go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sim import workload as w
+from tests.sim.run import simulate
+from tests.sim.worker import SimWorker
+
+SEEDS = 12
+
+
+def plan(seed: int) -> w.Plan:
+    """The driver owns an object; a task gives it to an actor, and its worker dies as the call arrives."""
+    task = w.RemoteFunction(0, (w.Method(0, 0, deps=(0,)), w.Sleep(0.5)), retries=0)
+    constructor = w.RemoteFunction(1)
+    reads = w.RemoteFunction(2, (w.Sleep(0.15), w.DropView(0)), resources={})
+    driver = (
+        w.Put(1500),
+        w.Create(0),
+        w.Sleep(0.1),
+        w.Call(0, nested=(0, 1)),
+        w.Drop(0),
+        w.Sleep(0.1),
+        w.Put(1500),
+        w.Sleep(0.3),
+    )
+    death = w.Fault("worker", after="PushTasks", nth=2, which=1)
+    actor = w.ActorClass(0, 1, (2,))
+    return w.Plan(seed, (task, constructor, reads), (actor,), ((driver,),), (death,), w.Limits(wild=0.0))
+
+
+def test_what_it_reads_stays() -> None:
+    for seed in range(SEEDS):
+        report = simulate(plan(seed))
+        assert not report.problem, f"{report.story}\n{report.problem}"
+
+
+@pytest.fixture
+def reading_without_asking() -> Iterator[None]:
+    def ask_nobody(self: SimWorker, job: object, frame: object) -> Iterator[None]:
+        yield from ()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimWorker, "ask_owners", ask_nobody)
+        yield
+
+
+def test_without_asking_the_owner_it_would_not(reading_without_asking: None) -> None:
+    problems = [report.problem for seed in range(SEEDS) if (report := simulate(plan(seed))).problem]
+    assert any("views" in problem or "free memory" in problem for problem in problems), problems
