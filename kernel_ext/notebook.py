@@ -21,7 +21,7 @@ from raynb.magics.frames import remote_text
 from raynb.output import CellOutputs
 from raynb.reprs import LiveCards, install, uninstall
 from raynb.runtime.api import failures, session
-from raynb.runtime.client import refs
+from raynb.runtime.client import read_only, refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.core.inbox import CancelCell, HeldBy
 from raynb.runtime.messages.tasks import OutputLine
@@ -97,6 +97,8 @@ class CellLink:
         if result is not None and result.info is not None and result.info.store_history and result.execution_count:
             self._ahead = self._begun_at - result.execution_count
         self.stops.cell_ended()
+        if result is not None and (said := read_only.hint(result.error_in_exec)) and refs.connected():
+            self._tell(self.token, f"{said}\n")
         # A cell that awaits is interrupted by way of its future: the error is then asyncio's, or there is no result.
         interrupted = result is None or isinstance(result.error_in_exec, KeyboardInterrupt | asyncio.CancelledError)
         if interrupted and refs.connected() and self._setting("cancel_on_interrupt"):

@@ -4,11 +4,13 @@ machinery."""
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from types import TracebackType
 from typing import Any
 
 from raynb.magics.frames import place, remote_text
+from raynb.runtime.client.refs import NotTheValue, NotTheValuesAttribute
 from raynb.runtime.codec.errors import SerializationError
 from raynb.runtime.messages.errors import RayError, RayTaskError
 
@@ -16,7 +18,10 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 RULE = "-" * 75
 
 
-SHOWN_HERE = (RayError, SerializationError, KeyboardInterrupt)
+_PLAIN = {NotTheValue: TypeError, NotTheValuesAttribute: AttributeError}
+"""Errors that have a type of their own only so that they come here, and what they are shown as."""
+
+SHOWN_HERE = (RayError, SerializationError, KeyboardInterrupt, *_PLAIN)
 """What `show_error` is for."""
 
 
@@ -24,6 +29,9 @@ def show_error(
     shell: Any, kind: type, error: BaseException, tb: TracebackType | None, tb_offset: int | None = None
 ) -> Any:
     """IPython's custom exception handler for `SHOWN_HERE`."""
+    # As IPython does it for all others, for `%debug`.
+    sys.last_type, sys.last_value, sys.last_traceback = kind, error, tb
+    kind = _PLAIN.get(kind, kind)
     if isinstance(error, RayTaskError):
         lines = formatted(shell, error, tb)
     else:

@@ -205,7 +205,9 @@ class Inquiry:
         if reason is None:
             return Step("unknown", name, f"waits for a worker{ahead}; its node manager does not answer", "Ask again.")
         if reason.kind == "served":
-            running = ", ".join(dict.fromkeys(running for _, running in found.running)) or "nothing yet"
+            running = ", ".join(dict.fromkeys(running for _, running in found.running))
+            if not running:
+                return Step("worker", name, f"is about to be sent to a worker{ahead}", "This takes some milliseconds.")
             words = f"waits for one of the workers that its submitter has, which run {running}{ahead}"
             return Step("behind", name, words, "It starts when one of them ends.")
         return Step(reason.kind, name, f"{self.words_of(reason, dict(found.running))}{ahead}", reason.fix)

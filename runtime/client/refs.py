@@ -28,6 +28,14 @@ OUT_OF_BAND = "RAY_allow_out_of_band_object_ref_serialization"
 """Ray's own name for the environment variable."""
 
 
+class NotTheValue(TypeError):
+    """A reference was used as if it were its value. Shown as a `TypeError`, which it is."""
+
+
+class NotTheValuesAttribute(AttributeError):
+    """The same of an attribute."""
+
+
 class ObjectRef(Generic[T]):
     """A reference to a value that a task will return, or that was ``put``.
 
@@ -80,7 +88,7 @@ class ObjectRef(Generic[T]):
     # -- what one would do with the value
 
     def _no_value(self, used: str) -> TypeError:
-        return TypeError(f"a reference can't be {used}: {self._how_to_get()}")
+        return NotTheValue(f"a reference can't be {used}: {self._how_to_get()}")
 
     def _how_to_get(self) -> str:
         main = vars(sys.modules["__main__"])
@@ -91,7 +99,7 @@ class ObjectRef(Generic[T]):
         return f"{is_one}; `await {name}` or `ray.get({name})` gives it"
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"a reference has no attribute {name!r}: {self._how_to_get()}", name=name, obj=self)
+        raise NotTheValuesAttribute(f"a reference has no attribute {name!r}: {self._how_to_get()}", name=name, obj=self)
 
     def __iter__(self) -> Any:
         raise self._no_value("iterated over")

@@ -7,6 +7,7 @@ import pickle
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from raynb.runtime.client import read_only
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.failures import from_exception
 from raynb.runtime.codec.kinds import kind_of
@@ -85,6 +86,8 @@ class Outcome:
         if isinstance(error, KeyboardInterrupt):
             why = f": {error}" if error.args else ""
             return [Failed("TaskCancelledError", f"{name} was cancelled while it ran{why}")], False
+        if said := read_only.hint(error):
+            error.add_note(said)
         return [from_exception(error, name, self._pid)], self.is_retryable(job, error)
 
     @staticmethod

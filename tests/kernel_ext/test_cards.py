@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from raynb.reprs import _KINDS
 from tests.magics.kernel import Kernel, notebook_kernel
 
 
@@ -21,6 +23,11 @@ def kernel() -> Iterator[Kernel]:
         num_cpus=1,
     ) as kernel:
         yield kernel
+
+
+@pytest.mark.parametrize(("module", "name"), _KINDS)
+def test_what_is_shown_as_a_card_is_known_by_the_module_where_it_is_defined(module: str, name: str) -> None:
+    assert getattr(importlib.import_module(module), name).__module__ == module
 
 
 def card(kernel: Kernel, request: str) -> dict[str, Any]:

@@ -226,6 +226,22 @@ def test_figures_come_in_the_notebooks_formats(kernel: Kernel) -> None:
     assert sorted(tuple(data) for data in figures) == [("text/plain",), ("text/plain", "image/png")]
 
 
+def test_whoever_changes_what_came_from_the_store_is_told_to_copy_it(kernel: Kernel) -> None:
+    kernel.run("import numpy as np\n@ray.remote\ndef change(given): given += 1")
+    request = kernel.run("view = ray.get(ray.put(np.zeros(3)))\nview[0] = 1")
+    assert "`view = view.copy()` gives one that can be changed" in kernel.printed(request)
+    request = kernel.run("ray.get(change.remote(np.zeros(3)))")
+    assert "`given = given.copy()` gives one that can be changed" in kernel.errors(request)
+    assert "copy()" not in kernel.printed(kernel.run("raise ValueError('something else')"))
+
+
+def test_an_error_of_a_reference_shows_the_users_line_alone(kernel: Kernel) -> None:
+    for use in ("total * 2", "total[0]", "len(total)", "total.mean()", "for x in total: pass"):
+        request = kernel.run(f"total = ray.put(1)\n{use}")
+        assert "await total" in kernel.errors(request)
+        assert "refs.py" not in kernel.errors(request), use
+
+
 def test_a_display_that_is_no_json_becomes_text(kernel: Kernel) -> None:
     kernel.run(
         "@ray.remote\ndef odd():\n    from IPython.display import display\n"
