@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         debug,
         joblib,
         multiprocessing,
+        placement_group,
         queue,
         scheduling_strategies,
         state,
@@ -27,9 +28,19 @@ if TYPE_CHECKING:
     from raynb.util.helpers import as_completed, map_unordered
     from raynb.util.named_actors import list_named_actors
     from raynb.util.node_address import get_node_ip_address
+    from raynb.util.placement_group import (
+        get_current_placement_group,
+        get_placement_group,
+        placement_group_table,
+        remove_placement_group,
+    )
     from raynb.util.serialization import deregister_serializer, register_serializer
 
 _HOMES = {
+    "remove_placement_group": "raynb.util.placement_group",
+    "placement_group_table": "raynb.util.placement_group",
+    "get_placement_group": "raynb.util.placement_group",
+    "get_current_placement_group": "raynb.util.placement_group",
     "ActorPool": "raynb.util.actor_pool",
     "RayExecutor": "raynb.util.executor",
     "as_completed": "raynb.util.helpers",
@@ -51,6 +62,7 @@ _MODULES = (
     "debug",
     "joblib",
     "multiprocessing",
+    "placement_group",
     "queue",
     "scheduling_strategies",
     "state",
@@ -67,7 +79,9 @@ __all__ = [
     "deregister_serializer",
     "disable_log_once_globally",
     "enable_periodic_logging",
+    "get_current_placement_group",
     "get_node_ip_address",
+    "get_placement_group",
     "inspect_serializability",
     "joblib",
     "list_named_actors",
@@ -75,8 +89,11 @@ __all__ = [
     "log_once",
     "map_unordered",
     "multiprocessing",
+    "placement_group",
+    "placement_group_table",
     "queue",
     "register_serializer",
+    "remove_placement_group",
     "scheduling_strategies",
     "state",
 ]

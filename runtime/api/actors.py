@@ -6,6 +6,8 @@ import inspect
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import msgspec
+
 from raynb.runtime.api.functions import definition_site, packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.handles import (
@@ -22,7 +24,9 @@ from raynb.runtime.api.returns import is_generator, number_of_returns
 from raynb.runtime.api.runtime_env import resolved
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import signature_of
+from raynb.runtime.api.where import captured_by, in_group, says_where, where
 from raynb.runtime.client.client import Client
+from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import pack_call
@@ -162,6 +166,9 @@ class ActorClass:
                 raise TypeError(f"{self._cls.__name__}() takes no arguments")
         elif signature is not None:
             signature.check(args, kwargs)
+        group = captured_by(EXECUTION.get())
+        if group is not None and not says_where(self._options):
+            return self.options(scheduling_strategy=in_group(group)).remote(*args, **kwargs)
         if client is not self._client:
             self._register(client)
         return self._create(client, args, kwargs)
@@ -182,13 +189,15 @@ class ActorClass:
         name, detached = options.get("name") or "", options.get("lifetime") == "detached"
         namespace = options.get("namespace") or execution.context.namespace
         # Ray's rule: by default an actor needs one CPU to be placed, and none to live on.
-        resources = resources_of(options, 0)
+        place = where(options, resources_of(options, 0), client)
+        resources = place.resources
+        definition = msgspec.structs.replace(self._definition, captures=place.captures)
         creation = gcs.CreateActor(
             0,
             StartActor(
                 actor_id,
                 0,
-                self._definition,
+                definition,
                 packed.data,
                 [bytes(buffer) for buffer in packed.buffers] if packed.buffers else None,
                 None,

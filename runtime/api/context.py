@@ -7,9 +7,11 @@ from typing import Any
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
 from raynb.runtime.api.runtime_env import RuntimeEnv
 from raynb.runtime.api.session import connect
+from raynb.runtime.api.where import captured_by, labels_of, shown
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
+from raynb.runtime.core.bundles import group_of
 from raynb.runtime.messages.gcs import NamedActor
 
 
@@ -79,7 +81,7 @@ class RuntimeContext:
             In a driver.
         """
         self._check_worker()
-        return dict(self._execution.resources)
+        return shown(self._execution.resources)
 
     def get_resource_ids(self) -> dict[str, list[str]]:
         """As `get_accelerator_ids`, Ray's older name."""
@@ -93,10 +95,12 @@ class RuntimeContext:
         return self._client.joined.session
 
     def get_node_labels(self) -> dict[str, str]:
-        return {}
+        return labels_of(self._client)
 
     def get_placement_group_id(self) -> str | None:
-        return None
+        """Of the placement group in which the running task or actor is; None outside of one."""
+        group = group_of(self._execution.resources)
+        return group.hex() if group is not None else None
 
     def get_runtime_env_string(self) -> str:
         """The calling process's ``runtime_env`` as JSON."""
@@ -159,12 +163,13 @@ class RuntimeContext:
     @property
     def current_placement_group_id(self) -> PlacementGroupID:
         """Nil outside of placement groups."""
-        return PlacementGroupID.nil()
+        group = group_of(self._execution.resources)
+        return PlacementGroupID(group) if group is not None else PlacementGroupID.nil()
 
     @property
     def should_capture_child_tasks_in_placement_group(self) -> bool:
         """Whether tasks and actors that are started from here run in the same placement group."""
-        return False
+        return captured_by(self._execution) is not None
 
     # Ray's older spellings, as properties: ids as objects.
 

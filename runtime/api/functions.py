@@ -15,7 +15,9 @@ from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.runtime_env import resolved
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import signature_of
+from raynb.runtime.api.where import captured_by, in_group, says_where, where
 from raynb.runtime.client.client import Client
+from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.codec.pickling import ByValuePickler, dump
 from raynb.runtime.core.task import Function
@@ -37,6 +39,7 @@ class RemoteFunction:
         self._function = function
         self._options = checked(options, TASK_OPTIONS, "remote functions")
         self._client: Client | None = None
+        self._captured: dict[bytes, RemoteFunction] = {}
         self._registered: Function
         self._held: list[object] = []
         self._signature = signature_of(function)
@@ -70,6 +73,9 @@ class RemoteFunction:
             The arguments do not fit the function, or can't be pickled; the message names the culprit.
         """
         client = connect()
+        group = captured_by(EXECUTION.get())
+        if group is not None and not says_where(self._options):
+            return self._in_group(group).remote(*args, **kwargs)
         if client is not self._client:
             self._register(client)
         if self._signature is not None:
@@ -85,6 +91,13 @@ class RemoteFunction:
         )
         return returned(refs, self._num_returns)
 
+    def _in_group(self, group: bytes) -> RemoteFunction:
+        """This function, in the placement group of the task that calls."""
+        captured = self._captured.get(group)
+        if captured is None:
+            captured = self._captured[group] = self.options(scheduling_strategy=in_group(group))
+        return captured
+
     def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: raynb has no graphs of Ray's kind."""
         raise no_graphs(f"{self._qualified_name()}.bind")
@@ -98,6 +111,7 @@ class RemoteFunction:
         """Pickle the function, once for each cluster; what it refers to is what it was then."""
         held: list[object] = []
         function_id, blob = pack_function(self._function, held)
+        place = where(self._options, resources_of(self._options, 1), client)
         environment = resolved(self._options.get("runtime_env"), client)
         definition = FunctionDef(
             client.next_number(),
@@ -106,7 +120,8 @@ class RemoteFunction:
             blob,
             packed_exceptions(self._options.get("retry_exceptions", False)),
             max_calls=self._options.get("max_calls") or 0,
-            resources=resources_of(self._options, 1),
+            resources=place.resources,
+            captures=place.captures,
             backpressure=max(self._options.get("_generator_backpressure_num_objects") or 0, 0),
             runtime_env=environment,
         )

@@ -7,6 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from raynb.runtime.api.runtime_env import check_fields
+from raynb.runtime.api.strategies import (
+    NodeAffinitySchedulingStrategy,
+    NodeLabelSchedulingStrategy,
+    PlacementGroupSchedulingStrategy,
+)
 
 NoneType = type(None)
 
@@ -110,11 +115,17 @@ def _runtime_env(name: str, value: Any) -> str:
     return ""
 
 
-STRATEGIES: Final = (None, "DEFAULT", "SPREAD")
-
-
 def _strategy(name: str, value: Any) -> str:
-    return "" if value in STRATEGIES else f"scheduling_strategy must be 'DEFAULT' or 'SPREAD', not {value!r}"
+    if isinstance(value, str) and value not in ("DEFAULT", "SPREAD"):
+        return f"scheduling_strategy must be 'DEFAULT', 'SPREAD' or of raynb.util.scheduling_strategies, not {value!r}"
+    return ""
+
+
+def _selector(name: str, value: Any) -> str:
+    for key, wanted in (value or {}).items():
+        if not isinstance(key, str) or not isinstance(wanted, str):
+            return f"a label_selector has texts by name of the label, not {key!r}: {wanted!r}"
+    return ""
 
 
 _AMOUNT = Option((float, int, NoneType), None, _amount)
@@ -126,7 +137,22 @@ COMMON: Final[dict[str, Option]] = {
     "num_cpus": _AMOUNT,
     "num_gpus": _AMOUNT,
     "resources": Option((dict, NoneType), None, _amounts),
-    "scheduling_strategy": Option((str, NoneType), None, _strategy),
+    "accelerator_type": _TEXT,
+    "label_selector": Option((dict, NoneType), None, _selector),
+    "placement_group": Option((object,), "default"),
+    "placement_group_bundle_index": Option((int,), -1),
+    "placement_group_capture_child_tasks": Option((bool, NoneType)),
+    "scheduling_strategy": Option(
+        (
+            NoneType,
+            str,
+            PlacementGroupSchedulingStrategy,
+            NodeAffinitySchedulingStrategy,
+            NodeLabelSchedulingStrategy,
+        ),
+        None,
+        _strategy,
+    ),
     "enable_task_events": Option((bool,), True),
     "runtime_env": Option((dict, NoneType), None, _runtime_env),
 }
@@ -166,14 +192,9 @@ METHOD_OPTIONS: Final[dict[str, Option]] = {
 
 #: Options that Ray has and raynb has not, with the value that says nothing.
 REFUSED: Final[dict[str, Any]] = {
-    "accelerator_type": None,
     "enable_tensor_transport": None,
     "fallback_strategy": None,
-    "label_selector": None,
     "object_store_memory": None,
-    "placement_group": "default",
-    "placement_group_bundle_index": -1,
-    "placement_group_capture_child_tasks": None,
     "tensor_transport": None,
 }
 

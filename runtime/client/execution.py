@@ -19,6 +19,8 @@ class Execution(msgspec.Struct, gc=False):
     function: str = ""
     resources: dict[str, float] = {}
     cancelled: bool = False
+    captures: bool = False
+    """As in `FunctionDef`."""
     attempt: int = 0
 
 

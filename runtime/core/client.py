@@ -21,7 +21,8 @@ from raynb.runtime.core import client_streams
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_acts import ClientActs
-from raynb.runtime.core.client_effects import Foreign, Forget, Frames, Notice
+from raynb.runtime.core.client_effects import Foreign, Forget, Frames
+from raynb.runtime.core.client_infeasible import infeasible
 from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
 from raynb.runtime.core.effects import Received, Send, Tick
@@ -157,7 +158,7 @@ class ClientMachine:
             node.LeaseReclaim: lambda sender, message, now: self._effects.extend(
                 self.scheduler.reclaim(message.leases, now)
             ),
-            node.LeaseInfeasible: self._on_infeasible,
+            node.LeaseInfeasible: lambda sender, message, now: self._effects.extend(infeasible(self, message)),
             node.ProcessDied: self._on_process_died,
             gcs.ActorState: lambda sender, message, now: self._effects.extend(self.creations.on_state(message, now)),
             gcs.Reply: self._on_answer,
@@ -403,12 +404,6 @@ class ClientMachine:
             self._effects.append(Foreign(sender, message))
         else:
             self.scheduler.granted(message, now)
-
-    def _on_infeasible(self, sender: str, message: node.LeaseInfeasible, now: float) -> None:
-        pool = self.scheduler.pools.get(message.key)
-        if pool is not None and not pool.infeasible:
-            self._effects.append(Notice(message.message))
-            pool.infeasible = message.message
 
     def _on_process_died(self, sender: str, message: node.ProcessDied, now: float) -> None:
         if message.kind == "node" and message.address == self.node_manager:

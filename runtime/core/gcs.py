@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import msgspec
 
-from raynb.runtime.core import gcs_actor_life, gcs_jobs, gcs_keys, membership
+from raynb.runtime.core import gcs_actor_life, gcs_jobs, gcs_keys, membership, placement_groups
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.event_table import EventTable, MalformedRows
 from raynb.runtime.core.gcs_actors import ActorTable
@@ -48,9 +48,11 @@ from raynb.runtime.core.gcs_journal import Effects, Journal
 from raynb.runtime.core.gcs_keys import KeyTable
 from raynb.runtime.core.gcs_queries import Queries
 from raynb.runtime.core.gcs_requests import Requests
+from raynb.runtime.core.gcs_world import GcsWorld
 from raynb.runtime.core.live_view import LiveView
 from raynb.runtime.core.membership import Membership, Node
 from raynb.runtime.core.notebook_names import NotebookNames
+from raynb.runtime.core.placement_groups import PlacementGroups
 from raynb.runtime.core.run_history import RunHistory
 from raynb.runtime.core.screen_views import make_view, summary_now
 from raynb.runtime.core.screens import ScreenKey, Screens
@@ -66,6 +68,7 @@ TABLES: Final = (
     membership.TABLE,
     gcs_jobs.TABLE,
     gcs_keys.TABLE,
+    placement_groups.TABLE,
     gcs_actor_life.SPEC_TABLE,
     gcs_actor_life.LIFE_TABLE,
 )
@@ -115,8 +118,11 @@ class GcsMachine:
         self.members = Membership(hostname)
         self.jobs = JobTable(self.journal, self.requests)
         self.keys = KeyTable(self.journal, self.requests, config.function_blob_limit_bytes)
-        world = _World(self.members, self.jobs)
+        world = GcsWorld(self.members, self.jobs)
         self.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
+        self.groups = world.groups = PlacementGroups(
+            epoch, self.journal, self.requests, world, self.actors.placed, self.actors.group_removed
+        )
         self.events = EventTable(config.hub_tasks_max)
         self.names = NotebookNames()
         self.queries = Queries(self, self.requests)
@@ -145,6 +151,7 @@ class GcsMachine:
             gcs.CreateActor: self.actors.create,
             gcs.ActorStarted: lambda _, m, now: self.actors.started(m, now),
             gcs.WatchActor: self.actors.watch,
+            **self.groups.handlers,
             gcs.KillActor: self.actors.kill,
             gcs.NamedActor: lambda sender, m, _: self.actors.named(sender, m),
             gcs.KvPut: self.keys.put,
@@ -239,7 +246,8 @@ class GcsMachine:
         effects.append(self.journal.write([member.write()], now, lambda: [registered]))
         # First, so that nothing is started again for an owner that is dead.
         effects += self._reconcile(now)
-        return effects + self.actors.node_joined(message.node_id, message.actors, first, now)
+        effects += self.actors.node_joined(message.node_id, message.actors, first, now)
+        return effects + self.groups.node_joined(message.node_id, now)
 
     def _on_status(self, sender: str, message: node.NodeStatus, now: float) -> Effects:
         if self.members.status(sender, message) is None:
@@ -260,7 +268,7 @@ class GcsMachine:
         effects.append(self.journal.write(writes, now))
         for death in deaths:
             effects += self._death(death, member.manager, now, gone or death.kind != "node")
-        effects += self.actors.node_died(member.id, reason, now)
+        effects += self.actors.node_died(member.id, reason, now) + self.groups.node_died(member.id, now)
         return effects + self._reconcile(now)
 
     # -- processes
@@ -339,7 +347,9 @@ class GcsMachine:
 
     def _finish(self, job: bytes, status: str, reason: str, now: float) -> Effects:
         effects = self.jobs.finish(job, status, reason, now, self._wall(now))
-        return [] if effects is None else [*effects, *self.actors.job_ended(job, now)]
+        if effects is None:
+            return []
+        return [*effects, *self.actors.job_ended(job, now), *self.groups.job_ended(job, now)]
 
     # -- events
 
@@ -388,6 +398,8 @@ class GcsMachine:
                     self.jobs.load(key, value)
                 elif table == gcs_keys.TABLE:
                     self.keys.load(key, value)
+                elif table == placement_groups.TABLE:
+                    self.groups.load(key, value)
                 else:
                     self.actors.load(table, key, value)
             except (msgspec.DecodeError, ValueError) as error:
@@ -399,7 +411,7 @@ class GcsMachine:
     def _on_store_lost(self, reason: str, now: float) -> Effects:
         text = f"the state store has lost acknowledged rows, all is written anew: {reason}"
         writes = [*self.members.writes(), *self.jobs.writes(), *self.keys.writes()]
-        writes += self.actors.writes()
+        writes += [*self.actors.writes(), *self.groups.writes()]
         return [Say("error", text), self.journal.write(writes, now, lasting=True)]
 
     # -- time and the end
@@ -409,7 +421,7 @@ class GcsMachine:
         for member, reason in self.members.tick(now):
             effects += self._node_dead(member, reason, now)
         effects += self.journal.tick(now)
-        effects += self.actors.tick(now)
+        effects += self.actors.tick(now) + self.groups.tick(now)
         effects += self.queries.tick(now)
         self.history.tick(self._wall(now), self._changes, lambda: summary_now(self))
         effects += self.acts.tick(now)
@@ -439,7 +451,7 @@ class GcsMachine:
     @property
     def waiting(self) -> bool:
         """Whether something has to happen within a tick or two; else ticks may be fewer."""
-        busy = self._dying or self.screens.waiting or self.queries.waiting or self.acts.waiting
+        busy = self.groups.waiting or self._dying or self.screens.waiting or self.queries.waiting or self.acts.waiting
         return bool(busy) or not self.journal.idle or not self.members.settled
 
     # -- for tests and widgets
@@ -472,28 +484,6 @@ class GcsMachine:
         self.keys.check()
         self.screens.check()
         self.actors.check()
+        self.groups.check()
         if len(self.events) < 10_000:
             self.events.check()
-
-
-class _World:
-    """The rest of the cluster, as the actors ask about it."""
-
-    def __init__(self, members: Membership, jobs: JobTable) -> None:
-        self._members = members
-        self._jobs = jobs
-
-    def place(self, resources: dict[str, float]) -> bytes:
-        return self._members.place(resources)
-
-    def manager_of(self, node_id: bytes) -> str:
-        return self._members.manager_of(node_id)
-
-    def is_dead(self, address: str) -> bool:
-        return address in self._members.dead
-
-    def is_alive(self, address: str) -> bool:
-        return self._members.is_process(address)
-
-    def job_ended(self, job: bytes) -> bool:
-        return self._jobs.ended(job)

@@ -21,6 +21,7 @@ from typing import Final
 
 from msgspec import structs
 
+from raynb.runtime.core.bundles import group_of
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import (
@@ -357,6 +358,20 @@ class ActorTable:
                 effects += self._steps.end(actor, failure, "job ended", now, KILLED)
         for unknown in [unknown for unknown in self._unregistered if unknown.endswith(job)]:
             effects += self._give_up(unknown, "its job has ended")
+        return effects
+
+    def placed(self, now: float) -> Effects:
+        """There is more room than before: a placement group has its place."""
+        return self._steps.place_waiting(now)
+
+    def group_removed(self, group: bytes, now: float) -> Effects:
+        """Actors end with their placement group."""
+        effects: Effects = []
+        for actor in list(self.index.actors.values()):
+            if actor.state != DEAD and group_of(actor.spec.creation.resources) == group:
+                why = "its placement group was removed."
+                failure = actor.died(why) if actor.worker else Failed("ActorPlacementGroupRemoved", why)
+                effects += self._steps.end(actor, failure, "placement group removed", now, KILLED)
         return effects
 
     def node_joined(self, node_id: bytes, living: list[tuple[bytes, int, str]], first: bool, now: float) -> Effects:

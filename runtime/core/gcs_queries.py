@@ -21,8 +21,10 @@ from raynb.runtime.core.gcs_actors import ActorTable
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.gcs_journal import Effects
 from raynb.runtime.core.gcs_requests import Requests, refusal
+from raynb.runtime.core.group_view import GROUP_FIELDS, group_row
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.notebook_names import NotebookNames
+from raynb.runtime.core.placement_groups import PlacementGroups
 from raynb.runtime.core.task_views import OBJECT_FIELDS, object_row, summary_page, task_page
 from raynb.runtime.core.timeline import timeline_page
 from raynb.runtime.core.views import (
@@ -65,6 +67,7 @@ class Tables(Protocol):
     members: Membership
     jobs: JobTable
     actors: ActorTable
+    groups: PlacementGroups
     events: EventTable
     names: NotebookNames
 
@@ -146,6 +149,9 @@ class Queries:
             case "named_actors":
                 rows = list(named_rows(tables.actors.index))
                 return rows, NAMED_FIELDS, NAMED_FIELDS, "actor_id"
+            case "placement_groups":
+                rows = [group_row(group) for group in tables.groups.groups.values()]
+                return rows, GROUP_FIELDS, GROUP_FIELDS, "placement_group_id"
             case "jobs":
                 rows = [job_row(job) for job in tables.jobs.jobs.values()]
                 return rows, (*JOB_FIELDS, *JOB_MORE), JOB_FIELDS, "job_id"

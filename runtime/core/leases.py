@@ -31,6 +31,8 @@ from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, f
 from raynb.runtime.messages.node import LeaseDemand, StartActor
 
 RESERVE_AFTER_S = 0.3
+CPU_OF_GROUP = f"{CPU}_group_"
+"""So begin the names of placement groups' CPUs (`bundles`)."""
 RECLAIM_AFTER_S = 0.2
 
 
@@ -117,6 +119,8 @@ class Leases:
         self.by_token: dict[str, Grant] = {}
         self._queue: dict[Demand, None] = {}
         self._granted = 0
+        self._reserved: Vector = {}
+        """Held for placement groups (`bundles`)."""
         self._overdrawn = False
         """More is held than there is since the totals have shrunk."""
 
@@ -187,10 +191,21 @@ class Leases:
         subtract(self.available, self.total)
         add(self.available, total)
         self.total = dict(total)
+        self.available = {name: value for name, value in self.available.items() if value or name in total}
         self._overdrawn = True
         known = [*self.demands.values(), *self.actors.values()]
         before = {demand for demand in known if demand.infeasible}
         return [demand for demand in known if self._enqueue(demand, now) and demand not in before]
+
+    def reserve(self, units: Vector) -> None:
+        """Take something out of what is available; it must be there."""
+        subtract(self.available, units)
+        add(self._reserved, units)
+
+    def unreserve(self, units: Vector) -> None:
+        """The opposite."""
+        add(self.available, units)
+        subtract(self._reserved, units)
 
     # -- granting
 
@@ -354,13 +369,16 @@ class Leases:
         if grant is None or grant.blocked == blocked:
             return
         grant.blocked = blocked
-        lent = {CPU: grant.demand.need.get(CPU, 0)}
+        lent = {
+            name: units for name, units in grant.demand.need.items() if name == CPU or name.startswith(CPU_OF_GROUP)
+        }
         if blocked:
             add(self.available, lent)
-            grant.held.pop(CPU, None)
-        elif lent[CPU]:
+            for name in lent:
+                grant.held.pop(name, None)
+        else:
             subtract(self.available, lent)
-            grant.held[CPU] = lent[CPU]
+            grant.held.update(lent)
 
     # -- explaining
 
@@ -391,8 +409,8 @@ class Leases:
             assert self.by_token.get(grant.token) is grant, grant
             add(held, grant.held)
         assert len(self.by_token) == len(self.by_number), "a worker has two grants"
-        for name in {*self.total, *self.available, *held}:
-            there = self.available.get(name, 0) + held.get(name, 0)
+        for name in {*self.total, *self.available, *held, *self._reserved}:
+            there = self.available.get(name, 0) + held.get(name, 0) + self._reserved.get(name, 0)
             assert there == self.total.get(name, 0), f"{name}: {there} of {self.total.get(name, 0)}"
         for demand in [*self.demands.values(), *self.actors.values()]:
             waits = demand.missing > 0 and not demand.infeasible

@@ -28,6 +28,7 @@ from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.leases import Demand, Grant, Leases
 from raynb.runtime.core.memory_pressure import MemoryPressure
 from raynb.runtime.core.node_answers import NodeAnswers
+from raynb.runtime.core.node_bundles import NodeBundles
 from raynb.runtime.core.node_effects import (
     ClientExited,
     ForgetPeer,
@@ -93,6 +94,7 @@ class NodeMachine:
         self.pool = WorkerPool(config, workers_for(total, identity.cores), identity.node_id)
         self.drivers: dict[str, Driver] = {}
         self.reports = NodeReports(identity, config, self.pool, self.leases)
+        self.bundles = NodeBundles(self.leases, self.pool)
         self.scaling = Scaling(identity.cores, self.leases, self.pool, self.reports)
         self.memory = MemoryPressure(config, self.leases, self.pool)
         self.tombstones = NodeTombstones(config, self.pool)
@@ -134,6 +136,7 @@ class NodeMachine:
             LocateObject: answers.locate,
             AreAlive: self._on_are_alive,
             ScaleNode: self._on_scale,
+            **dict.fromkeys(NodeBundles.HANDLES, self.bundles.handle),
             CancelTasks: lambda sender, message, now: self.tombstones.write(sender, message, self.drivers, now),
             TombstonesSeen: self.tombstones.seen,
         }
@@ -149,8 +152,8 @@ class NodeMachine:
             return []
         handler = self._events.get(type(event))
         effects = handler(event, now) if handler is not None else list(self.store.handle(event, now))
-        if self._serve_again and not self.memory.holds(now):
-            self._serve_again = False
+        if (self._serve_again or self.bundles.changed) and not self.memory.holds(now):
+            self._serve_again = self.bundles.changed = False
             effects += self._serve(now)
         return effects
 
@@ -192,7 +195,7 @@ class NodeMachine:
             effects += self.store.handle(ClientJoined(sender, message.pid, f"{message.kind} {message.token}"), now)
         reply = NodeJoined(
             me.node_id, worker_id, me.gcs, me.session, me.store_prefix, to_amounts(self.leases.total),
-            self._config.inline_limit_bytes, error, me.spill_prefix,
+            self._config.inline_limit_bytes, error, me.spill_prefix, me.labels,
         )  # fmt: skip
         return [*effects, Send(sender, reply), *(self.tombstones.joined(sender) if worker_id else ())]
 
@@ -318,6 +321,8 @@ class NodeMachine:
             need = to_units(message.resources)
         except ValueError as error:
             return [Send(sender, LeaseInfeasible(message.key, str(error)))]
+        if gone := self.bundles.refuse(sender, message, need):
+            return gone
         why = self.leases.state_demand(sender, message, need, now)
         return [Send(sender, LeaseInfeasible(message.key, why))] if why else []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from raynb.runtime.core.bundles import without_groups
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import Measured
@@ -52,8 +53,9 @@ class NodeReports:
         me = self._identity
         living = [worker for worker in self._pool.workers.values() if worker.state == ACTOR]
         message = RegisterNode(
-            me.node_id, me.address, me.pid, me.hostname, me.ip, me.is_head, to_amounts(self._leases.total), me.labels,
-            me.started, [(worker.actor_id, worker.incarnation, worker.address) for worker in living],
+            me.node_id, me.address, me.pid, me.hostname, me.ip, me.is_head,
+            to_amounts(without_groups(self._leases.total)), me.labels, me.started,
+            [(worker.actor_id, worker.incarnation, worker.address) for worker in living],
             [*drivers, *self._pool.by_address],
         )  # fmt: skip
         return [Send(me.gcs, message)]
@@ -90,11 +92,12 @@ class NodeReports:
         if now < self._status_at and self._last_status is not None:
             return effects
         used_bytes, capacity_bytes, objects = usage
-        available = {name: max(0, value) for name, value in self._leases.available.items()}
+        available = {name: max(0, value) for name, value in without_groups(self._leases.available).items()}
+        waiting = without_groups(self._leases.waiting_units())
         load = self.load
         status = NodeStatus(
             me.node_id, to_amounts(available), used_bytes, capacity_bytes, objects, len(self._pool.workers),
-            to_amounts(self._leases.waiting_units()), load.cpu_percent, load.memory_used_bytes, load.memory_total_bytes,
+            to_amounts(waiting), load.cpu_percent, load.memory_used_bytes, load.memory_total_bytes,
         )  # fmt: skip
         if status != self._last_status or now - self._status_at >= KEEPALIVE_S:
             self._last_status = status

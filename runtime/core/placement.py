@@ -147,6 +147,11 @@ def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]
     if not missing:
         return ""
     name = next(iter(missing))
+    if "_group_" in name:
+        return (
+            f"{what} runs in a placement group that is not placed yet, or has no bundle with so much. "
+            "placement_group_table() tells how it is with the group."
+        )
     most = max((node.total.get(name, 0) for node in nodes), default=0)
     asked = describe({name: need[name]})
     if name == CPU or name == "GPU":

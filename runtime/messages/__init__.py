@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from raynb.runtime.messages import acts, events, gcs, node, objects, tasks, why
+from raynb.runtime.messages import acts, events, gcs, node, objects, placement, tasks, why
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
 Message = (
@@ -79,6 +79,13 @@ Message = (
     | gcs.Shutdown
     | gcs.ScreenRequest
     | gcs.ScreenTold
+    | placement.CreateGroup
+    | placement.RemoveGroup
+    | placement.ReserveBundles
+    | placement.BundlesReserved
+    | placement.CommitBundles
+    | placement.BundlesCommitted
+    | placement.ReturnBundles
     | events.TaskRows
     | events.ObjectRows
     | events.ObjectNames

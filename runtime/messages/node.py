@@ -74,6 +74,8 @@ class NodeJoined(Struct, array_like=True, gc=False, tag=51):
     """Not empty: joining is refused, and why (versions of Python or of the protocol that differ, say)."""
     spill_prefix: str = ""
     """The path at which those on disk begin; empty: there are none."""
+    labels: dict[str, str] = {}
+    """Of the node."""
 
 
 class LeaveNode(Struct, array_like=True, gc=False, tag=52):
@@ -132,6 +134,8 @@ class LeaseInfeasible(Struct, array_like=True, gc=False, tag=57):
 
     key: int
     message: str
+    kind: str = ""
+    """Not empty: it never will be, and this is the error of all that waits."""
 
 
 class WorkerBlocked(Struct, array_like=True, gc=False, tag=58):

@@ -27,6 +27,8 @@ class FunctionDef(Struct, array_like=True, frozen=True, gc=False):
     max_calls: int = 0
     resources: dict[str, float] = {}
     """What a call holds while it runs."""
+    captures: bool = False
+    """What a call starts runs in its placement group, too."""
     backpressure: int = 0
     """A generator pauses while so many of its items are not consumed; 0: never."""
     runtime_env: str = ""

@@ -9,6 +9,8 @@ import threading
 import time
 from typing import Any
 
+import msgspec
+
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.plane import Guard
@@ -89,9 +91,10 @@ class ActorRunner:
         name = f"{start.cls.name}.__init__"
         # The actor's own threads work for it, too: there is nobody else in this process.
         runner.client.root = Execution(
-            context, start.task_id, start.cls.name, start.actor_id, start.cls.name, start.resources
-        )
-        execution = Execution(context, start.task_id, name, start.actor_id, name, start.resources)
+            context, start.task_id, start.cls.name, start.actor_id, start.cls.name, start.resources,
+            captures=start.cls.captures,
+        )  # fmt: skip
+        execution = msgspec.structs.replace(runner.client.root, name=name, function=name)
         token = EXECUTION.set(execution)
         runner.output.begin(execution)
         guard = Guard()
@@ -176,7 +179,10 @@ class ActorRunner:
         name = f"{self.start.cls.name}.{job.function.name}"
         context = self.runner.client.adopt_context(job.context)
         start = self.start
-        return Execution(context, job.spec.task_id, job.spec.name or name, start.actor_id, name, start.resources)
+        return Execution(
+            context, job.spec.task_id, job.spec.name or name, start.actor_id, name, start.resources,
+            captures=start.cls.captures,
+        )  # fmt: skip
 
     def _refused(self, job: Job) -> bool:
         machine = self.runner.machine

@@ -481,5 +481,6 @@ def execution_of(job: Job, context: ContextDef, name: str) -> Execution:
     """What a task's code may ask about itself."""
     function = job.function
     return Execution(
-        context, job.spec.task_id, name, function=function.name, resources=function.resources, attempt=job.spec.attempt
-    )
+        context, job.spec.task_id, name, function=function.name, resources=function.resources, attempt=job.spec.attempt,
+        captures=function.captures,
+    )  # fmt: skip

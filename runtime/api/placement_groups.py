@@ -1,0 +1,238 @@
+"""Placement groups: resources of one or more nodes, held together for tasks and actors that belong together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from raynb.runtime.api import objects
+from raynb.runtime.api.cluster import query
+from raynb.runtime.api.functions import RemoteFunction
+from raynb.runtime.api.options import SMALLEST
+from raynb.runtime.api.session import connect
+from raynb.runtime.api.strategies import PlacementGroupSchedulingStrategy
+from raynb.runtime.client.execution import EXECUTION
+from raynb.runtime.client.ids import PlacementGroupID
+from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.core.bundles import group_of
+from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
+
+STRATEGIES: Final = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
+
+
+class PlacementGroup:
+    """A handle to a placement group. It may be passed to tasks and actors.
+
+    Parameters
+    ----------
+    id
+        Of the group.
+    bundle_cache
+        Its bundles, if they are known; else they are asked for.
+    """
+
+    def __init__(self, id: PlacementGroupID, bundle_cache: list[dict[str, float]] | None = None) -> None:
+        self.id = id
+        self.bundle_cache = bundle_cache
+
+    def __repr__(self) -> str:
+        return f"PlacementGroup({self.id.hex()})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlacementGroup) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @staticmethod
+    def empty() -> PlacementGroup:
+        """One that stands for none."""
+        return PlacementGroup(PlacementGroupID.nil())
+
+    @property
+    def is_empty(self) -> bool:
+        return self.id.is_nil()
+
+    @property
+    def bundle_specs(self) -> list[dict[str, float]]:
+        """The bundles, in order: amounts by name of the resource."""
+        if self.bundle_cache is None:
+            row = _row(self.id.hex())
+            self.bundle_cache = [bundle["unit_resources"] for bundle in row["bundles"]] if row is not None else []
+        return self.bundle_cache
+
+    @property
+    def bundle_count(self) -> int:
+        return len(self.bundle_specs)
+
+    def ready(self) -> ObjectRef[Any]:
+        """A reference that settles, to this group, when it is placed."""
+        strategy = PlacementGroupSchedulingStrategy(self)
+        task = RemoteFunction(_itself, {"num_cpus": 0, "max_retries": 3, "scheduling_strategy": strategy})
+        ref: ObjectRef[Any] = task.options(name="placement group ready").remote(self)
+        return ref
+
+    def wait(self, timeout_seconds: float = 30) -> bool:
+        """Stand still until it is placed. False if it is not within so many seconds."""
+        return bool(objects.wait([self.ready()], timeout=max(timeout_seconds, 0))[0])
+
+
+def _itself(group: PlacementGroup) -> PlacementGroup:
+    return group
+
+
+def placement_group(
+    bundles: Sequence[Mapping[str, float]],
+    strategy: str | None = None,
+    name: str = "",
+    lifetime: str | None = None,
+    _soft_target_node_id: str | None = None,
+    bundle_label_selector: Any = None,
+    topology_strategy: Any = None,
+) -> PlacementGroup:
+    """Ask for a placement group; does not wait until it is placed.
+
+    Parameters
+    ----------
+    bundles
+        Amounts by name of the resource; each bundle is on one node.
+    strategy
+        PACK (the default), SPREAD, STRICT_PACK (all on one node) or STRICT_SPREAD (each on another).
+    name
+        Under which `get_placement_group` finds it.
+    lifetime
+        ``"detached"``: it outlives this job.
+
+    Raises
+    ------
+    ValueError
+        Something that makes no sense, or that raynb does not have; or the name is taken.
+    TypeError
+        ``bundles`` is no list of dictionaries.
+    """
+    for option, value in {
+        "_soft_target_node_id": _soft_target_node_id,
+        "bundle_label_selector": bundle_label_selector,
+        "topology_strategy": topology_strategy,
+    }.items():
+        if value:
+            raise ValueError(f"raynb does not support placement_group({option}=...)")
+    strategy = strategy or "PACK"
+    if strategy not in STRATEGIES:
+        raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
+    if lifetime not in (None, "detached"):
+        raise ValueError("placement group `lifetime` argument must be either `None` or 'detached'")
+    specs = _checked(bundles)
+    client = connect()
+    execution = client.execution()
+    job = execution.context.job
+    group = PlacementGroupID(secrets.token_bytes(PlacementGroupID.SIZE - len(job)) + job)
+    detached = lifetime == "detached"
+    message = CreateGroup(0, group.binary(), specs, strategy, name, execution.context.namespace, detached, job)
+    client.request(client.gcs, message)
+    return PlacementGroup(group, specs)
+
+
+def _checked(bundles: Any) -> list[dict[str, float]]:
+    if not isinstance(bundles, list | tuple):
+        raise ValueError("The placement group `bundles` argument must be a list of dictionaries of resources.")
+    if not bundles:
+        raise ValueError(
+            "The placement group `bundles` argument cannot be empty: it is a list of dictionaries of resources, one "
+            "for each bundle."
+        )
+    found: list[dict[str, float]] = []
+    for bundle in bundles:
+        if not isinstance(bundle, Mapping):
+            raise TypeError(f"A bundle must be a dictionary of amounts by name of the resource, not {bundle!r}")
+        if not bundle or all(not amount for amount in bundle.values()):
+            raise ValueError(
+                f"Bundles cannot be an empty dictionary or resources with only 0 values. Bundles: {bundles}"
+            )
+        for resource, amount in bundle.items():
+            if isinstance(amount, bool) or not isinstance(amount, int | float):
+                raise TypeError(f"The amount of {resource!r} in a bundle must be a number, not {amount!r}")
+            if amount < 0 or 0 < amount < SMALLEST:
+                raise ValueError(f"The amount of {resource!r} in a bundle must be 0, or {SMALLEST} at least: {amount}")
+        found.append({resource: float(amount) for resource, amount in bundle.items() if amount})
+    return found
+
+
+def remove_placement_group(placement_group: PlacementGroup) -> None:
+    """Give its resources back. What runs in it is ended, and what waits for it fails.
+
+    Raises
+    ------
+    ValueError
+        There has never been such a group.
+    """
+    if not isinstance(placement_group, PlacementGroup):
+        raise TypeError(f"remove_placement_group() takes a placement group, not {type(placement_group).__name__}")
+    client = connect()
+    client.request(client.gcs, RemoveGroup(0, placement_group.id.binary()))
+
+
+def get_placement_group(placement_group_name: str) -> PlacementGroup:
+    """The placement group of a name, of this process's namespace.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    if not placement_group_name:
+        raise ValueError("Please supply a non-empty value to get_placement_group")
+    namespace = connect().execution().context.namespace
+    for row in _rows():
+        named = (row["name"], row["ray_namespace"]) == (placement_group_name, namespace)
+        if named and row["state"] != "REMOVED":
+            bundles = [bundle["unit_resources"] for bundle in row["bundles"]]
+            return PlacementGroup(PlacementGroupID.from_hex(row["placement_group_id"]), bundles)
+    raise ValueError(f"Failed to look up placement group with name: {placement_group_name}")
+
+
+def placement_group_table(placement_group: PlacementGroup | None = None) -> dict[str, Any]:
+    """What is known of a placement group; of all, by id in hex, without one.
+
+    Returns
+    -------
+    dict
+        ``placement_group_id``, ``name``, ``bundles`` and ``bundles_to_node_id`` by number, ``strategy``, ``state``
+        (PENDING, PREPARED, CREATED, RESCHEDULING or REMOVED) and ``stats``, which say why it is not placed. Empty for
+        a group that is not known.
+    """
+    if placement_group is not None:
+        row = _row(placement_group.id.hex())
+        return _entry(row) if row is not None else {}
+    return {row["placement_group_id"]: _entry(row) for row in _rows()}
+
+
+def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    bundles = row["bundles"]
+    return {
+        "placement_group_id": row["placement_group_id"],
+        "name": row["name"],
+        "bundles": {bundle["bundle_index"]: bundle["unit_resources"] for bundle in bundles},
+        "bundles_to_node_id": {bundle["bundle_index"]: bundle["node_id"] for bundle in bundles},
+        "strategy": row["strategy"],
+        "state": row["state"],
+        "stats": row["stats"],
+    }
+
+
+def get_current_placement_group() -> PlacementGroup | None:
+    """The placement group in which the calling task or actor runs; None outside of one, and in a driver."""
+    execution = EXECUTION.get() or connect().execution()
+    group = group_of(execution.resources)
+    return PlacementGroup(PlacementGroupID(group)) if group is not None else None
+
+
+def _rows() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = query("placement_groups", limit=100_000, detail=True)["rows"]
+    return found
+
+
+def _row(hex_id: str) -> dict[str, Any] | None:
+    rows = query("placement_groups", limit=1, detail=True, id=hex_id)["rows"]
+    return rows[0] if rows else None

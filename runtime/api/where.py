@@ -1,0 +1,166 @@
+"""Where a task or an actor may run: its scheduling strategy, as resources that only some nodes, or some bundles, have.
+
+A constraint that no node meets is a resource that none has, so it waits as everything waits for what is not there. The
+cluster has one node as yet: what that node meets needs no resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from raynb.runtime.api.strategies import (
+    DoesNotExist,
+    Exists,
+    In,
+    NodeAffinitySchedulingStrategy,
+    NodeLabelSchedulingStrategy,
+    PlacementGroupSchedulingStrategy,
+)
+from raynb.runtime.client.client import Client
+from raynb.runtime.client.execution import Execution
+from raynb.runtime.client.ids import PlacementGroupID
+from raynb.runtime.core.bundles import BUNDLE, group_name, group_of
+
+TRACE: Final = 0.001
+"""So much of a resource that only says where."""
+
+
+class Captured(NamedTuple):
+    """The placement group of the task that calls. Its bundles are not looked at: what does not fit waits."""
+
+    id: PlacementGroupID
+    is_empty: bool = False
+    bundle_specs: None = None
+
+
+class Where(NamedTuple):
+    """Resources to ask for, and whether what the task starts runs in its placement group, too."""
+
+    resources: dict[str, float]
+    captures: bool = False
+
+
+def group_strategy(options: Mapping[str, Any]) -> PlacementGroupSchedulingStrategy | None:
+    """The placement group that options ask for, in the new way or the older one."""
+    strategy = options.get("scheduling_strategy")
+    if isinstance(strategy, PlacementGroupSchedulingStrategy):
+        return strategy
+    group = options.get("placement_group", "default")
+    if group in ("default", None):
+        return None
+    return PlacementGroupSchedulingStrategy(
+        group,
+        options.get("placement_group_bundle_index", -1),
+        options.get("placement_group_capture_child_tasks"),
+    )
+
+
+def says_where(options: Mapping[str, Any]) -> bool:
+    """Whether options choose a place: then nothing is inherited from the task that calls."""
+    return options.get("scheduling_strategy") is not None or options.get("placement_group", "default") != "default"
+
+
+def captured_by(execution: Execution | None) -> bytes | None:
+    """The placement group in which what this task starts runs, too."""
+    return group_of(execution.resources) if execution is not None and execution.captures else None
+
+
+def in_group(group: bytes) -> PlacementGroupSchedulingStrategy:
+    """The strategy of what is started by a task of this group that has such captured."""
+    return PlacementGroupSchedulingStrategy(Captured(PlacementGroupID(group)), placement_group_capture_child_tasks=True)
+
+
+def where(options: Mapping[str, Any], resources: dict[str, float], client: Client) -> Where:
+    """The place of a task or an actor with these options and needs.
+
+    Raises
+    ------
+    ValueError
+        A bundle that the group does not have, or that can never hold it.
+    """
+    asked = dict(resources)
+    accelerator = options.get("accelerator_type")
+    if accelerator:
+        asked[f"accelerator_type:{accelerator}"] = TRACE
+    for label in unmet_labels(options.get("label_selector") or {}, labels_of(client)):
+        asked[f"label:{label}"] = TRACE
+    strategy = options.get("scheduling_strategy")
+    if isinstance(strategy, NodeAffinitySchedulingStrategy) and strategy.node_id != client.joined.node_id.hex():
+        if not strategy.soft:
+            asked[f"node_id:{strategy.node_id}"] = TRACE
+    elif isinstance(strategy, NodeLabelSchedulingStrategy):
+        for expression in strategy.hard:
+            if not _meets(expression.operator, labels_of(client).get(expression.key)):
+                asked[f"label:{expression.key}={expression.operator!r}"] = TRACE
+    grouped = group_strategy(options)
+    if grouped is None or grouped.placement_group is None or grouped.placement_group.is_empty:
+        return Where(asked)
+    return Where(_in_group(grouped, asked), bool(grouped.placement_group_capture_child_tasks))
+
+
+def _in_group(strategy: PlacementGroupSchedulingStrategy, asked: dict[str, float]) -> dict[str, float]:
+    group, index = strategy.placement_group, strategy.placement_group_bundle_index
+    if group.bundle_specs is not None:
+        _check_bundle(group, index, asked)
+    group_id = group.id.binary()
+    found: dict[str, float] = {}
+    for name, amount in {BUNDLE: TRACE, **asked}.items():
+        found[group_name(name, group_id)] = amount
+        if index >= 0:
+            found[group_name(name, group_id, index)] = amount
+    return found
+
+
+def _check_bundle(group: Any, index: int, asked: Mapping[str, float]) -> None:
+    bundles = group.bundle_specs
+    if not isinstance(index, int) or index < -1 or index >= len(bundles):
+        raise ValueError(
+            f"placement group bundle index {index} is invalid. Valid placement group indexes: 0-{len(bundles) - 1}"
+        )
+    chosen = bundles if index < 0 else [bundles[index]]
+    if not any(all(bundle.get(name, 0) >= amount for name, amount in asked.items()) for bundle in chosen):
+        raise ValueError(
+            f"Cannot schedule this in the placement group {group.id.hex()}, because the resource request {asked} "
+            f"cannot fit into any bundles for the placement group, {chosen}."
+        )
+
+
+def shown(resources: Mapping[str, float]) -> dict[str, float]:
+    """What of a task's resources a program is told: a bundle's CPU is CPU."""
+    group = group_of(resources)
+    if group is None:
+        return dict(resources)
+    end = group_name("", group)
+    plain = {name.removesuffix(end): amount for name, amount in resources.items() if name.endswith(end)}
+    return {name: amount for name, amount in plain.items() if name != BUNDLE and "_group_" not in name}
+
+
+def labels_of(client: Client) -> dict[str, str]:
+    """The labels of this process's node."""
+    return {"ray.io/node-id": client.joined.node_id.hex(), **client.joined.labels}
+
+
+def unmet_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
+    """The entries of a ``label_selector`` that these labels don't meet."""
+    return [f"{key}={wanted}" for key, wanted in selector.items() if not _matches(wanted, labels.get(key))]
+
+
+def _matches(wanted: str, value: str | None) -> bool:
+    negated = wanted.startswith("!")
+    values = wanted.removeprefix("!")
+    if values.startswith("in(") and values.endswith(")"):
+        found = value is not None and value in [one.strip() for one in values[3:-1].split(",")]
+    else:
+        found = value == values
+    return found != negated
+
+
+def _meets(operator: Any, value: str | None) -> bool:
+    if isinstance(operator, In):
+        return value in operator.values
+    if isinstance(operator, Exists):
+        return value is not None
+    if isinstance(operator, DoesNotExist):
+        return value is None
+    return value not in operator.values

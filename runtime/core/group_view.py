@@ -1,0 +1,43 @@
+"""Placement groups, as the state API lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raynb.runtime.core.placement_groups import CREATED, Group
+
+GROUP_FIELDS = (
+    "placement_group_id",
+    "name",
+    "creator_job_id",
+    "state",
+    "bundles",
+    "is_detached",
+    "stats",
+    "topology_strategy",
+    "topology_assignments",
+    "strategy",
+    "ray_namespace",
+)
+
+
+def group_row(group: Group) -> dict[str, Any]:
+    """Ray's fields; ``stats`` says why a group is not placed."""
+    spec = group.spec
+    hexed = spec.group.hex()
+    return {
+        "placement_group_id": hexed,
+        "name": spec.name,
+        "creator_job_id": spec.job.hex(),
+        "state": group.state,
+        "bundles": [
+            {"bundle_id": f"{hexed}_{index}", "bundle_index": index, "unit_resources": bundle, "node_id": node.hex()}
+            for index, (bundle, node) in enumerate(zip(spec.bundles, group.nodes, strict=True))
+        ],
+        "is_detached": spec.detached,
+        "stats": {"scheduling_attempt": group.attempt & 0xFFFFF, "why": "" if group.state == CREATED else group.why},
+        "topology_strategy": None,
+        "topology_assignments": None,
+        "strategy": spec.strategy,
+        "ray_namespace": spec.namespace,
+    }

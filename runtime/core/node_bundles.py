@@ -1,0 +1,74 @@
+"""A node's part in placement groups: it answers the GCS, and tells who waits for a group that is gone."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from raynb.runtime.core.bundles import Bundles, group_of
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.leases import Leases
+from raynb.runtime.core.worker_pool import DYING, WorkerPool
+from raynb.runtime.messages.node import LeaseDemand, LeaseInfeasible
+from raynb.runtime.messages.placement import (
+    BundlesCommitted,
+    BundlesReserved,
+    CommitBundles,
+    ReserveBundles,
+    ReturnBundles,
+)
+
+GONE: Final = "TaskPlacementGroupRemoved"
+NODE: Final = "node_id:"
+"""So begins the name of what only one node has; this one is not asked for by it."""
+
+
+class NodeBundles:
+    """Wiring: the rules are those of `Bundles`."""
+
+    HANDLES: Final = (ReserveBundles, CommitBundles, ReturnBundles)
+
+    def __init__(self, leases: Leases, pool: WorkerPool) -> None:
+        self._leases = leases
+        self._pool = pool
+        self._bundles = Bundles(leases)
+        self.changed = False
+        """What is free here has changed since somebody looked."""
+
+    def handle(self, sender: str, message: Any, now: float) -> list[Any]:
+        """A word of the GCS."""
+        self.changed = True
+        group = message.group
+        if isinstance(message, ReserveBundles):
+            missing = self._bundles.reserve(group, message.attempt, message.bundles)
+            return [Send(sender, BundlesReserved(group, message.attempt, missing))]
+        if isinstance(message, CommitBundles):
+            committed = self._bundles.commit(group, message.attempt, now)
+            return [Send(sender, BundlesCommitted(group, message.attempt))] if committed else []
+        assert isinstance(message, ReturnBundles)
+        effects: list[Any] = []
+        for grant in self._bundles.give_back(group, message.attempt, now, removed=message.removed):
+            worker = self._pool.workers[grant.token]
+            if worker.state != DYING:
+                effects += self._pool.kill(worker, "its placement group was removed", now, intended=True)
+        if message.removed:
+            for demand in list(self._leases.demands.values()):
+                if group_of(demand.need) == group:
+                    effects.append(_gone(demand.client, demand.key, demand.name))
+        return effects
+
+    def refuse(self, sender: str, message: LeaseDemand, need: dict[str, int]) -> list[Any]:
+        """The answer to a demand for a group that is gone, or for another node; empty for any other."""
+        if message.count <= 0:
+            return []
+        if self._bundles.is_removed(need):
+            return [_gone(sender, message.key, message.name)]
+        for name in need:
+            if name.startswith(NODE):
+                text = f"{message.name or 'a task'} is to run on node {name.removeprefix(NODE)}, which is not there"
+                return [Send(sender, LeaseInfeasible(message.key, text, "TaskUnschedulableError"))]
+        return []
+
+
+def _gone(client: str, key: int, name: str) -> Send:
+    text = f"the placement group of {name or 'the task'} was removed"
+    return Send(client, LeaseInfeasible(key, text, GONE))

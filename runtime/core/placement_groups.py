@@ -1,0 +1,429 @@
+"""Placement groups at the GCS: which nodes their bundles are on, and how they get there.
+
+Rules
+-----
+1. A group is registered once durable; whether and where it can be placed shows later. It is PENDING until then, tried
+   again whenever a second has gone or a node has come, for as long as it is wanted.
+2. Placing has two phases. RESERVING: each chosen node is asked to hold its bundles free. When all have, COMMITTING:
+   each makes them resources that tasks can use; when all have, the group is CREATED. A node that refuses, or dies, has
+   all that was reserved given back, and the group is PENDING again.
+3. A node that dies takes its bundles with it: the group is RESCHEDULING, which is PENDING under another name, and what
+   is left of it on other nodes stays.
+4. Removed, it is gone for good: nodes end what runs in it.
+5. Which nodes: STRICT_PACK has all bundles on one, STRICT_SPREAD each on another, PACK and SPREAD try to.
+
+A GCS that comes back has the nodes reserve again what they have, which costs nothing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.core.gcs_journal import Effects, Journal
+from raynb.runtime.core.gcs_requests import Requests, refusal
+from raynb.runtime.core.placement import NodeView, Vector, add, describe, fits, subtract, to_units, utilisation
+from raynb.runtime.messages.gcs import Reply
+from raynb.runtime.messages.placement import (
+    BundlesCommitted,
+    BundlesReserved,
+    CommitBundles,
+    CreateGroup,
+    RemoveGroup,
+    ReserveBundles,
+    ReturnBundles,
+)
+
+TABLE: Final = "placement_groups"
+
+PENDING, RESERVING, COMMITTING, CREATED = "PENDING", "PREPARING", "PREPARED", "CREATED"
+RESCHEDULING, REMOVED = "RESCHEDULING", "REMOVED"
+
+NEXT: Final[dict[tuple[str, str], str]] = {
+    (PENDING, "try"): RESERVING,
+    (RESCHEDULING, "try"): RESERVING,
+    (RESERVING, "reserved"): COMMITTING,
+    (RESERVING, "refused"): PENDING,
+    (COMMITTING, "committed"): CREATED,
+    (COMMITTING, "refused"): PENDING,
+    (CREATED, "lost"): RESCHEDULING,
+    (PENDING, "remove"): REMOVED,
+    (RESCHEDULING, "remove"): REMOVED,
+    (RESERVING, "remove"): REMOVED,
+    (COMMITTING, "remove"): REMOVED,
+    (CREATED, "remove"): REMOVED,
+}
+
+AGAIN_S: Final = 0.2
+"""After a refusal: resources may be free again."""
+ANSWER_S: Final = 2.0
+"""A node that has not answered is asked again."""
+REMOVED_MAX: Final = 1000
+"""So many removed groups are remembered."""
+
+
+class World(Protocol):
+    """What groups need to know of the rest of the cluster."""
+
+    def views(self) -> list[NodeView]:
+        """The living nodes."""
+        ...
+
+    def manager_of(self, node_id: bytes) -> str:
+        """Address of a living node's manager; empty if it is not there."""
+        ...
+
+
+class Group(Struct, gc=False):
+    """One placement group. ``nodes`` has, for each bundle, the id of its node (empty: none yet)."""
+
+    spec: CreateGroup
+    state: str = PENDING
+    attempt: int = 0
+    nodes: list[bytes] = []
+    waits_for: dict[bytes, None] = {}
+    """Nodes that have not answered in this phase."""
+    due: float = 0.0
+    why: str = ""
+    """Why it is not placed, for people."""
+
+    def step(self, event: str) -> None:
+        after = NEXT.get((self.state, event))
+        if after is None:
+            raise AssertionError(f"the placement group {self.spec.group.hex()} can't {event!r} from {self.state}")
+        self.state = after
+
+    def write(self) -> Write:
+        placed = self.nodes if self.state == CREATED else []
+        record = msgspec.msgpack.encode((self.spec, self.state == REMOVED, placed))
+        return Write(TABLE, self.spec.group, record)
+
+
+class PlacementGroups:
+    """See the module's rules.
+
+    Parameters
+    ----------
+    epoch
+        How many times the GCS of this cluster has been started.
+    placed, removed
+        Called when a group is, with its id: others wait for that, or end with it.
+    """
+
+    def __init__(
+        self,
+        epoch: int,
+        journal: Journal,
+        requests: Requests,
+        world: World,
+        placed: Callable[[float], Effects],
+        removed: Callable[[bytes, float], Effects],
+    ) -> None:
+        # No earlier start of the GCS has come so far.
+        self._first_attempt = epoch << 20
+        self._journal = journal
+        self._requests = requests
+        self._views = world.views
+        self._manager_of = world.manager_of
+        self._placed = placed
+        self._on_removed = removed
+        self.groups: dict[bytes, Group] = {}
+        self._removed: list[bytes] = []
+        self.handlers: dict[type, Callable[[str, Any, float], Effects]] = {
+            CreateGroup: self.create,
+            RemoveGroup: lambda sender, message, now: self.remove(sender, message, now),
+            BundlesReserved: self._on_reserved,
+            BundlesCommitted: self._on_committed,
+        }
+
+    def __repr__(self) -> str:
+        return f"<PlacementGroups {len(self.groups)}>"
+
+    # -- what clients ask
+
+    def create(self, sender: str, message: CreateGroup, now: float) -> Effects:
+        """Rule 1."""
+        known = self.groups.get(message.group)
+        if known is None and message.name:
+            taken = self.named(message.name, message.namespace)
+            if taken is not None:
+                text = f"a placement group of the name {message.name!r} is there already: {taken.spec.group.hex()}"
+                return [self._requests.answer(sender, refusal(message.request, "ValueError", text), keep=True)]
+
+        def answer() -> Effects:
+            return [self._requests.answer(sender, Reply(message.request), keep=True), *self._try(group, now)]
+
+        def undo(reason: str) -> Effects:
+            self.groups.pop(message.group, None)
+            text = f"the placement group was not registered: {reason}"
+            reply = self._requests.answer(sender, refusal(message.request, "RaySystemError", text), keep=True)
+            return [reply, self._journal.write([Write(TABLE, message.group, None)], now)]
+
+        if known is not None:
+            group = known
+            return self._journal.when_durable(TABLE, message.group, answer, undo)
+        group = self.groups[message.group] = Group(
+            message, attempt=self._first_attempt, nodes=[b""] * len(message.bundles), due=now + ANSWER_S
+        )
+        return [self._journal.write([group.write()], now, answer, undo)]
+
+    def remove(self, sender: str, message: RemoveGroup, now: float) -> Effects:
+        """Rule 4."""
+
+        def told(_reason: str = "") -> Effects:
+            return [self._requests.answer(sender, Reply(message.request), keep=True)]
+
+        group = self.groups.get(message.group)
+        if group is None:
+            text = f"there is no placement group {message.group.hex()}"
+            return [self._requests.answer(sender, refusal(message.request, "ValueError", text), keep=True)]
+        if group.state == REMOVED:
+            return self._journal.when_durable(TABLE, message.group, told, told)
+        return self._end(group, now, told)
+
+    def job_ended(self, job: bytes, now: float) -> Effects:
+        """Groups that are not detached end with their job."""
+        effects: Effects = []
+        for group in list(self.groups.values()):
+            if group.spec.job == job and not group.spec.detached and group.state != REMOVED:
+                effects += self._end(group, now, lambda _reason="": [])
+        return effects
+
+    def _end(self, group: Group, now: float, told: Callable[..., Effects]) -> Effects:
+        group.step("remove")
+        group.why = "it was removed"
+        effects = self._return(group, range(len(group.nodes)), removed=True)
+        effects += self._on_removed(group.spec.group, now)
+        self._removed.append(group.spec.group)
+        writes = [group.write()]
+        while len(self._removed) > REMOVED_MAX:
+            oldest = self._removed.pop(0)
+            del self.groups[oldest]
+            writes.append(Write(TABLE, oldest, None))
+        return [*effects, self._journal.write(writes, now, told, told)]
+
+    def named(self, name: str, namespace: str) -> Group | None:
+        """The group of this name that is not removed."""
+        for group in self.groups.values():
+            spec = group.spec
+            if spec.name == name and spec.namespace == namespace and group.state != REMOVED:
+                return group
+        return None
+
+    def node_of_bundle(self, resource: str) -> bytes:
+        """The node of a bundle, or of the first one, by the name of a resource of it; empty: none now."""
+        *_, index, group_id = resource.split("_")
+        group = self.groups.get(bytes.fromhex(group_id))
+        if group is None or group.state != CREATED:
+            return b""
+        at = int(index) if index.isdigit() else 0
+        return group.nodes[at] if at < len(group.nodes) else b""
+
+    # -- placing
+
+    def _try(self, group: Group, now: float) -> Effects:
+        if group.state not in (PENDING, RESCHEDULING):
+            return []
+        group.due = now + AGAIN_S
+        views = self._views()
+        vectors = [to_units(bundle) for bundle in group.spec.bundles]
+        kept = {i: node for i, node in enumerate(group.nodes) if node}
+        nodes = choose(vectors, group.spec.strategy, views, kept)
+        if nodes is None:
+            # What is free may have changed since it was told: the nodes know.
+            nodes = choose(vectors, group.spec.strategy, [NodeView(v.node_id, v.total, v.total) for v in views], kept)
+        if nodes is None:
+            group.why = why_not(vectors, group.spec.strategy, views)
+            return []
+        group.step("try")
+        group.attempt += 1
+        group.nodes = nodes
+        return self._ask(group, now)
+
+    def _ask(self, group: Group, now: float) -> Effects:
+        """Begin the phase that it is in."""
+        group.due = now + ANSWER_S
+        group.waits_for = dict.fromkeys(group.nodes)
+        return self._ask_again(group)
+
+    def _ask_again(self, group: Group) -> Effects:
+        effects: Effects = []
+        spec = group.spec
+        for node in group.waits_for:
+            manager = self._manager_of(node)
+            if not manager:
+                continue
+            if group.state == RESERVING:
+                mine = [(i, spec.bundles[i]) for i, at in enumerate(group.nodes) if at == node]
+                effects.append(Send(manager, ReserveBundles(spec.group, group.attempt, mine)))
+            else:
+                effects.append(Send(manager, CommitBundles(spec.group, group.attempt)))
+        return effects
+
+    def _answered(self, sender: str, message: BundlesReserved | BundlesCommitted, state: str) -> Group | None:
+        """The group, if this was the last answer of a phase that it waits for."""
+        group = self.groups.get(message.group)
+        if group is None or group.attempt != message.attempt or group.state != state:
+            return None
+        for node in list(group.waits_for):
+            if self._manager_of(node) == sender:
+                del group.waits_for[node]
+        return None if group.waits_for else group
+
+    def _on_reserved(self, sender: str, message: BundlesReserved, now: float) -> Effects:
+        if message.missing:
+            group = self.groups.get(message.group)
+            if group is None or group.attempt != message.attempt or group.state != RESERVING:
+                return []
+            return self._refused(group, f"{message.missing} are in use", now)
+        group = self._answered(sender, message, RESERVING)
+        if group is None:
+            return []
+        group.step("reserved")
+        return self._ask(group, now)
+
+    def _refused(self, group: Group, why: str, now: float) -> Effects:
+        effects = self._return(group, range(len(group.nodes)))
+        group.step("refused")
+        group.why = why
+        group.nodes = [b""] * len(group.nodes)
+        group.due = now + AGAIN_S
+        return effects
+
+    def _on_committed(self, sender: str, message: BundlesCommitted, now: float) -> Effects:
+        group = self._answered(sender, message, COMMITTING)
+        if group is None:
+            return []
+        group.step("committed")
+        group.why = ""
+        return [self._journal.write([group.write()], now, lasting=True), *self._placed(now)]
+
+    def _return(self, group: Group, bundles: Sequence[int], *, removed: bool = False) -> Effects:
+        managers = dict.fromkeys(self._manager_of(group.nodes[i]) for i in bundles if group.nodes[i])
+        if removed and not any(managers):
+            # What waits for it somewhere is to learn that it is gone.
+            managers = dict.fromkeys(self._manager_of(view.node_id) for view in self._views())
+        message = ReturnBundles(group.spec.group, group.attempt, removed)
+        return [Send(manager, message) for manager in managers if manager]
+
+    # -- nodes and time
+
+    def node_joined(self, node_id: bytes, now: float) -> Effects:
+        """A node is there (again): what is pending may fit, and a GCS that is new has it reserve what it had."""
+        effects: Effects = []
+        for group in self.groups.values():
+            effects += self._try(group, now)
+        return effects
+
+    def node_died(self, node_id: bytes, now: float) -> Effects:
+        """Rule 3."""
+        effects: Effects = []
+        for group in self.groups.values():
+            if node_id not in group.nodes or group.state in (REMOVED, PENDING):
+                continue
+            if group.state == CREATED:
+                group.step("lost")
+                group.why = "a node of it has died"
+                group.nodes = [b"" if at == node_id else at for at in group.nodes]
+            elif group.state != RESCHEDULING:
+                effects += self._refused(group, "a node has died", now)
+            group.due = now
+        return effects
+
+    def tick(self, now: float) -> Effects:
+        """Try again, ask again."""
+        effects: Effects = []
+        for group in self.groups.values():
+            if group.state in (CREATED, REMOVED) or group.due > now:
+                continue
+            if group.state in (RESERVING, COMMITTING):
+                group.due = now + ANSWER_S
+                effects += self._ask_again(group)
+            elif not self._journal.is_dirty(TABLE, group.spec.group):
+                effects += self._try(group, now)
+        return effects
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a tick may bring one on."""
+        return any(group.state not in (CREATED, REMOVED) for group in self.groups.values())
+
+    # -- the store
+
+    def load(self, key: bytes, value: bytes) -> None:
+        """A row of the store. `msgspec.DecodeError` if it isn't one."""
+        spec, removed, placed = msgspec.msgpack.decode(value, type=tuple[CreateGroup, bool, list[bytes]])
+        state = REMOVED if removed else RESCHEDULING if placed else PENDING
+        group = Group(spec, state, self._first_attempt, placed or [b""] * len(spec.bundles))
+        self.groups[key] = group
+        if removed:
+            self._removed.append(key)
+
+    def writes(self) -> list[Write]:
+        """Everything, for a store that has lost it."""
+        return [group.write() for group in self.groups.values()]
+
+    def check(self) -> None:
+        """The invariants."""
+        for group in self.groups.values():
+            assert len(group.nodes) == len(group.spec.bundles), group
+            if group.state == CREATED:
+                assert all(group.nodes), group
+                if group.spec.strategy == "STRICT_PACK":
+                    assert len(set(group.nodes)) == 1, group
+                if group.spec.strategy == "STRICT_SPREAD":
+                    assert len(set(group.nodes)) == len(group.nodes), group
+
+
+def choose(
+    bundles: Sequence[Vector], strategy: str, nodes: Sequence[NodeView], kept: Mapping[int, bytes]
+) -> list[bytes] | None:
+    """A node for each bundle, by rule 5; None where they don't fit. Those that are ``kept`` are there already."""
+    free = {node.node_id: dict(node.available) for node in nodes}
+    chosen = dict(kept)
+    if strategy in ("STRICT_PACK", "PACK"):
+        whole: Vector = {}
+        for index, bundle in enumerate(bundles):
+            if index not in kept:
+                add(whole, bundle)
+        alone = set(kept.values())
+        for node in sorted(nodes, key=lambda node: utilisation(node)):
+            if fits(whole, free[node.node_id]) and alone <= {node.node_id}:
+                return [node.node_id] * len(bundles)
+        if strategy == "STRICT_PACK":
+            return None
+    for index, bundle in sorted(enumerate(bundles), key=lambda pair: -sum(pair[1].values())):
+        if index in chosen:
+            continue
+        used = list(chosen.values())
+        found = [node for node in nodes if fits(bundle, free[node.node_id])]
+        if strategy == "STRICT_SPREAD":
+            found = [node for node in found if node.node_id not in used]
+        if not found:
+            return None
+        if strategy == "PACK":
+            best = max(found, key=lambda node: used.count(node.node_id))
+        else:
+            best = min(found, key=lambda node: used.count(node.node_id))
+        chosen[index] = best.node_id
+        subtract(free[best.node_id], bundle)
+    return [chosen[index] for index in range(len(bundles))]
+
+
+def why_not(bundles: Sequence[Vector], strategy: str, nodes: Sequence[NodeView]) -> str:
+    """Why a group can't be placed on these nodes, even if all were idle."""
+    if strategy == "STRICT_SPREAD" and len(bundles) > len(nodes):
+        return f"STRICT_SPREAD wants {len(bundles)} nodes for its bundles, and the cluster has {len(nodes)}"
+    for index, bundle in enumerate(bundles):
+        if not any(fits(bundle, node.total) for node in nodes):
+            return f"no node has the {describe(bundle)} of its bundle {index}"
+    whole: Vector = {}
+    for bundle in bundles:
+        add(whole, bundle)
+    where = "no single node has" if strategy == "STRICT_PACK" else "the cluster does not have"
+    return f"{where} the {describe(whole)} of its bundles together"
