@@ -70,6 +70,10 @@ class WorkerState(StateRow):
     """A worker process or a driver."""
 
 
+class PlacementGroupState(StateRow):
+    """A placement group."""
+
+
 class JobState(StateRow):
     """A driver's connection to the cluster."""
 
@@ -179,6 +183,18 @@ def list_jobs(
     return _rows("jobs", JobState, filters, limit, timeout, detail)
 
 
+def list_placement_groups(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[PlacementGroupState]:
+    """The placement groups that pass all filters, removed ones included."""
+    return _rows("placement_groups", PlacementGroupState, filters, limit, timeout, detail)
+
+
 def _one(table: str, kind: type[StateRow], id: str, timeout: float) -> Any:
     rows = _rows(table, kind, None, LIMIT_MAX, timeout, True, id)
     return rows[-1] if rows else None
@@ -215,6 +231,12 @@ def get_job(id: str, address: str | None = None, timeout: float = 30) -> JobStat
     return row
 
 
+def get_placement_group(id: str, address: str | None = None, timeout: float = 30) -> PlacementGroupState | None:
+    """A placement group by its id in hex; None if it isn't known."""
+    row: PlacementGroupState | None = _one("placement_groups", PlacementGroupState, id, timeout)
+    return row
+
+
 def get_objects(id: str, address: str | None = None, timeout: float = 30) -> list[ObjectState]:
     """What is known of an object, by its id in hex."""
     return _rows("objects", ObjectState, None, LIMIT_MAX, timeout, True, id)
@@ -235,3 +257,54 @@ def summarize_tasks(
     found = query("task_summary", timeout_s=timeout, limit=LIMIT_MAX)
     summary = {row["func_or_class_name"]: row for row in found.pop("rows")}
     return {"cluster": {"summary": summary, "summary_by": "func_name", **found}}
+
+
+def summarize_actors(
+    address: str | None = None, timeout: float = 30, raise_on_missing_output: bool = True
+) -> dict[str, Any]:
+    """How many actors of each class are in each state.
+
+    Returns
+    -------
+    dict
+        ``{"cluster": {"summary": {class: {"class_name", "state_counts"}}, "total_actors", "summary_by": "class"}}``
+    """
+    rows = _rows("actors", ActorState, None, LIMIT_MAX, timeout, False)
+    summary: dict[str, Any] = {}
+    for row in rows:
+        entry = summary.setdefault(row.class_name, {"class_name": row.class_name, "state_counts": {}})
+        entry["state_counts"][row.state] = entry["state_counts"].get(row.state, 0) + 1
+    return {"cluster": {"summary": summary, "total_actors": len(rows), "summary_by": "class"}}
+
+
+def summarize_objects(
+    address: str | None = None, timeout: float = 30, raise_on_missing_output: bool = True
+) -> dict[str, Any]:
+    """How many objects of each call site there are, and how large.
+
+    Returns
+    -------
+    dict
+        ``{"cluster": {"summary": {call site: {"total_objects", "total_size_mb", ...}}, "total_objects",
+        "total_size_mb", "callsite_enabled": True, "summary_by": "callsite"}}``
+    """
+    rows = _rows("objects", ObjectState, None, LIMIT_MAX, timeout, True)
+    summary: dict[str, Any] = {}
+    for row in rows:
+        entry = summary.setdefault(
+            row.call_site or "",
+            {"total_objects": 0, "total_size_mb": 0.0, "task_state_counts": {}, "ref_type_counts": {}},
+        )
+        entry["total_objects"] += 1
+        entry["total_size_mb"] += max(row.object_size or 0, 0) / 1e6
+        for counts, kind in (("task_state_counts", row.task_status), ("ref_type_counts", row.reference_type)):
+            entry[counts][kind] = entry[counts].get(kind, 0) + 1
+    return {
+        "cluster": {
+            "summary": summary,
+            "total_objects": len(rows),
+            "total_size_mb": sum(entry["total_size_mb"] for entry in summary.values()),
+            "callsite_enabled": True,
+            "summary_by": "callsite",
+        }
+    }

@@ -8,7 +8,8 @@ Rules
    and what asks for one share what there is. So leases need to know nothing of groups.
 3. Each bundle has a ``bundle_group`` resource too: what needs no other resource still runs where its group is.
 4. Given back, what runs in it is ended; what it held returns as its processes end.
-5. A newer attempt replaces what an older one has reserved; an older message is void.
+5. A newer attempt replaces what an older one has reserved; what is committed stays. A GCS that is started again says
+   which groups it knows; the others are dropped, and what its predecessor had sent is void.
 
 The names are Ray's.
 """
@@ -19,7 +20,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from raynb.runtime.core.leases import Grant, Leases
-from raynb.runtime.core.placement import UNITS, Vector, add, describe, lacking, to_units
+from raynb.runtime.core.placement import UNITS, Vector, add, describe, lacking, subtract, to_units
 from raynb.runtime.messages.placement import Bundle
 
 BUNDLE = "bundle"
@@ -29,7 +30,7 @@ REMOVED_MAX = 10_000
 
 
 class Reservation:
-    """What one group has here."""
+    """What one bundle has here: ``base`` of the node's own resources, and ``own`` ones once it is committed."""
 
     __slots__ = ("attempt", "base", "committed", "own")
 
@@ -45,64 +46,92 @@ class Bundles:
 
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._groups: dict[bytes, Reservation] = {}
+        self._groups: dict[bytes, dict[int, Reservation]] = {}
         self._removed: deque[bytes] = deque(maxlen=REMOVED_MAX)
+        self._first_attempt = 0
+        """Of the GCS that runs now: what an earlier one has said, and comes late, is void."""
 
     def __repr__(self) -> str:
         return f"<Bundles of {len(self._groups)} groups>"
 
     def reserve(self, group: bytes, attempt: int, bundles: Iterable[Bundle]) -> str:
-        """Rule 1. Gives what is missing; empty: it is reserved."""
-        known = self._groups.get(group)
-        if known is not None and (known.attempt >= attempt or known.committed):
-            known.attempt = max(known.attempt, attempt)
-            return ""
-        if known is not None:
-            self._release(group, known)
+        """Rule 1. Gives what is missing; empty: it is reserved. What is committed already stays as it is."""
+        if attempt < self._first_attempt:
+            return "outdated"
+        known = self._groups.setdefault(group, {})
+        self._release(group, [i for i, one in known.items() if not one.committed and one.attempt < attempt])
+        known = self._groups.setdefault(group, {})
+        wanted = {index: to_units(amounts) for index, amounts in bundles if index not in known}
         base: Vector = {}
-        own: Vector = {}
-        for index, amounts in bundles:
-            units = to_units(amounts)
+        for units in wanted.values():
             add(base, units)
-            add(own, group_units({**units, BUNDLE: PER_BUNDLE * UNITS}, group, index))
         missing = lacking(base, self._leases.available)
-        if missing:
-            return describe(missing)
-        self._leases.reserve(base)
-        self._groups[group] = Reservation(attempt, base, own)
-        return ""
+        if not missing:
+            for index, units in wanted.items():
+                own = group_units({**units, BUNDLE: PER_BUNDLE * UNITS}, group, index)
+                known[index] = Reservation(attempt, units, own)
+            self._leases.reserve(base)
+        if not known:
+            del self._groups[group]
+        return describe(missing) if missing else ""
 
     def commit(self, group: bytes, attempt: int, now: float) -> bool:
-        """Rule 2. False if it is not here (any more)."""
+        """Rule 2. False if none of it is here (any more)."""
         known = self._groups.get(group)
-        if known is None or known.attempt != attempt:
+        if known is None or attempt < self._first_attempt:
             return False
-        if not known.committed:
-            known.committed = True
-            self._leases.set_total(_sum(self._leases.total, known.own), now)
+        total = dict(self._leases.total)
+        for one in known.values():
+            if not one.committed and one.attempt == attempt:
+                one.committed = True
+                add(total, one.own)
+        self._leases.set_total(total, now)
         return True
 
     def give_back(self, group: bytes, attempt: int, now: float, *, removed: bool) -> list[Grant]:
-        """Rule 4. Gives the leases in it, whose workers are to be ended."""
-        if removed and group not in self._removed:
-            self._removed.append(group)
-        known = self._groups.get(group)
-        if known is None or not (removed or known.attempt == attempt):
+        """Rule 4: all of it, or what one attempt has reserved. Gives the leases in it: their workers are to end."""
+        if attempt < self._first_attempt:
             return []
-        self._release(group, known)
-        if known.committed:
-            total = {name: units for name, units in self._leases.total.items() if name not in known.own}
-            self._leases.set_total(total, now)
-        return [grant for grant in self._leases.by_number.values() if group_of(grant.held) == group]
+        known = self._groups.get(group, {})
+        if not removed:
+            self._release(group, [i for i, one in known.items() if not one.committed and one.attempt == attempt])
+            return []
+        if group not in self._removed:
+            self._removed.append(group)
+        return self._drop(group, list(known), now)
+
+    def keep(self, bundles: Iterable[tuple[bytes, int]], first_attempt: int, now: float) -> list[Grant]:
+        """Of what an earlier GCS had placed here, the present one knows these bundles alone: the others are dropped."""
+        self._first_attempt = max(self._first_attempt, first_attempt)
+        kept = set(bundles)
+        grants: list[Grant] = []
+        for group, known in list(self._groups.items()):
+            lost = [i for i, one in known.items() if one.attempt < first_attempt and (group, i) not in kept]
+            if lost:
+                grants += self._drop(group, lost, now)
+        return grants
 
     def is_removed(self, need: Mapping[str, int]) -> bool:
         """Whether this asks for a group that is gone."""
         group = group_of(need)
         return group is not None and group in self._removed
 
-    def _release(self, group: bytes, known: Reservation) -> None:
-        del self._groups[group]
-        self._leases.unreserve(known.base)
+    def _drop(self, group: bytes, indexes: list[int], now: float) -> list[Grant]:
+        known = self._groups.get(group, {})
+        total = dict(self._leases.total)
+        for index in indexes:
+            if known[index].committed:
+                subtract(total, known[index].own)
+        self._release(group, indexes)
+        self._leases.set_total({name: units for name, units in total.items() if units}, now)
+        return [grant for grant in self._leases.by_number.values() if group_of(grant.held) == group]
+
+    def _release(self, group: bytes, indexes: Iterable[int]) -> None:
+        known = self._groups.get(group, {})
+        for index in indexes:
+            self._leases.unreserve(known.pop(index).base)
+        if not known:
+            self._groups.pop(group, None)
 
 
 def group_name(resource: str, group: bytes, index: int = -1) -> str:
@@ -129,9 +158,3 @@ def group_of(need: Iterable[str]) -> bytes | None:
 def without_groups(units: Mapping[str, int]) -> Vector:
     """What people are shown."""
     return {name: value for name, value in units.items() if "_group_" not in name}
-
-
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> Vector:
-    total = dict(one)
-    add(total, other)
-    return total

@@ -32,6 +32,9 @@ class GcsWorld:
     def manager_of(self, node_id: bytes) -> str:
         return self._members.manager_of(node_id)
 
+    def settled(self) -> bool:
+        return self._members.settled
+
     def is_dead(self, address: str) -> bool:
         return address in self._members.dead
 

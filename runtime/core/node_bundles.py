@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from raynb.runtime.core.bundles import Bundles, group_of
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.leases import Leases
+from raynb.runtime.core.leases import Grant, Leases
 from raynb.runtime.core.worker_pool import DYING, WorkerPool
 from raynb.runtime.messages.node import LeaseDemand, LeaseInfeasible
 from raynb.runtime.messages.placement import (
     BundlesCommitted,
     BundlesReserved,
     CommitBundles,
+    KeepBundles,
     ReserveBundles,
     ReturnBundles,
 )
@@ -25,7 +26,7 @@ NODE: Final = "node_id:"
 class NodeBundles:
     """Wiring: the rules are those of `Bundles`."""
 
-    HANDLES: Final = (ReserveBundles, CommitBundles, ReturnBundles)
+    HANDLES: Final = (ReserveBundles, CommitBundles, KeepBundles, ReturnBundles)
 
     def __init__(self, leases: Leases, pool: WorkerPool) -> None:
         self._leases = leases
@@ -37,6 +38,8 @@ class NodeBundles:
     def handle(self, sender: str, message: Any, now: float) -> list[Any]:
         """A word of the GCS."""
         self.changed = True
+        if isinstance(message, KeepBundles):
+            return self._end(self._bundles.keep(message.bundles, message.first_attempt, now), now)
         group = message.group
         if isinstance(message, ReserveBundles):
             missing = self._bundles.reserve(group, message.attempt, message.bundles)
@@ -45,15 +48,19 @@ class NodeBundles:
             committed = self._bundles.commit(group, message.attempt, now)
             return [Send(sender, BundlesCommitted(group, message.attempt))] if committed else []
         assert isinstance(message, ReturnBundles)
-        effects: list[Any] = []
-        for grant in self._bundles.give_back(group, message.attempt, now, removed=message.removed):
-            worker = self._pool.workers[grant.token]
-            if worker.state != DYING:
-                effects += self._pool.kill(worker, "its placement group was removed", now, intended=True)
+        effects = self._end(self._bundles.give_back(group, message.attempt, now, removed=message.removed), now)
         if message.removed:
             for demand in list(self._leases.demands.values()):
                 if group_of(demand.need) == group:
                     effects.append(_gone(demand.client, demand.key, demand.name))
+        return effects
+
+    def _end(self, grants: list[Grant], now: float) -> list[Any]:
+        effects: list[Any] = []
+        for grant in grants:
+            worker = self._pool.workers[grant.token]
+            if worker.state != DYING:
+                effects += self._pool.kill(worker, "its placement group was removed", now, intended=True)
         return effects
 
     def refuse(self, sender: str, message: LeaseDemand, need: dict[str, int]) -> list[Any]:

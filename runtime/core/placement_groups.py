@@ -3,7 +3,7 @@
 Rules
 -----
 1. A group is registered once durable; whether and where it can be placed shows later. It is PENDING until then, tried
-   again whenever a second has gone or a node has come, for as long as it is wanted.
+   again after a pause or when a node has come, for as long as it is wanted.
 2. Placing has two phases. RESERVING: each chosen node is asked to hold its bundles free. When all have, COMMITTING:
    each makes them resources that tasks can use; when all have, the group is CREATED. A node that refuses, or dies, has
    all that was reserved given back, and the group is PENDING again.
@@ -34,6 +34,7 @@ from raynb.runtime.messages.placement import (
     BundlesReserved,
     CommitBundles,
     CreateGroup,
+    KeepBundles,
     RemoveGroup,
     ReserveBundles,
     ReturnBundles,
@@ -49,8 +50,9 @@ NEXT: Final[dict[tuple[str, str], str]] = {
     (RESCHEDULING, "try"): RESERVING,
     (RESERVING, "reserved"): COMMITTING,
     (RESERVING, "refused"): PENDING,
+    (RESERVING, "lost"): RESCHEDULING,
     (COMMITTING, "committed"): CREATED,
-    (COMMITTING, "refused"): PENDING,
+    (COMMITTING, "lost"): RESCHEDULING,
     (CREATED, "lost"): RESCHEDULING,
     (PENDING, "remove"): REMOVED,
     (RESCHEDULING, "remove"): REMOVED,
@@ -61,6 +63,7 @@ NEXT: Final[dict[tuple[str, str], str]] = {
 
 AGAIN_S: Final = 0.2
 """After a refusal: resources may be free again."""
+AGAIN_MAX_S: Final = 2.0
 ANSWER_S: Final = 2.0
 """A node that has not answered is asked again."""
 REMOVED_MAX: Final = 1000
@@ -78,17 +81,31 @@ class World(Protocol):
         """Address of a living node's manager; empty if it is not there."""
         ...
 
+    def settled(self) -> bool:
+        """Whether every node that was there before the GCS was started is there again, or given up."""
+        ...
+
 
 class Group(Struct, gc=False):
-    """One placement group. ``nodes`` has, for each bundle, the id of its node (empty: none yet)."""
+    """One placement group.
+
+    Attributes
+    ----------
+    nodes
+        For each bundle the id of the node that has it (empty: none yet).
+    plan
+        Where the present attempt puts them; empty while there is none.
+    """
 
     spec: CreateGroup
     state: str = PENDING
     attempt: int = 0
     nodes: list[bytes] = []
+    plan: list[bytes] = []
     waits_for: dict[bytes, None] = {}
     """Nodes that have not answered in this phase."""
     due: float = 0.0
+    pause_s: float = 0.2
     why: str = ""
     """Why it is not placed, for people."""
 
@@ -130,6 +147,7 @@ class PlacementGroups:
         self._requests = requests
         self._views = world.views
         self._manager_of = world.manager_of
+        self._settled = world.settled
         self._placed = placed
         self._on_removed = removed
         self.groups: dict[bytes, Group] = {}
@@ -197,7 +215,7 @@ class PlacementGroups:
     def _end(self, group: Group, now: float, told: Callable[..., Effects]) -> Effects:
         group.step("remove")
         group.why = "it was removed"
-        effects = self._return(group, range(len(group.nodes)), removed=True)
+        effects = self._return(group, [*group.nodes, *group.plan], removed=True)
         effects += self._on_removed(group.spec.group, now)
         self._removed.append(group.spec.group)
         writes = [group.write()]
@@ -231,24 +249,30 @@ class PlacementGroups:
             return []
         group.due = now + AGAIN_S
         views = self._views()
+        hopes = False
         vectors = [to_units(bundle) for bundle in group.spec.bundles]
-        kept = {i: node for i, node in enumerate(group.nodes) if node}
+        if any(node and not self._manager_of(node) for node in group.nodes) and not self._settled():
+            return []  # they may come back
+        kept = {i: node for i, node in enumerate(group.nodes) if self._manager_of(node)}
         nodes = choose(vectors, group.spec.strategy, views, kept)
         if nodes is None:
             # What is free may have changed since it was told: the nodes know.
+            hopes = True
             nodes = choose(vectors, group.spec.strategy, [NodeView(v.node_id, v.total, v.total) for v in views], kept)
         if nodes is None:
             group.why = why_not(vectors, group.spec.strategy, views)
             return []
         group.step("try")
+        # One that only hopes must not hold up, at each of its tries, another that would fit.
+        group.pause_s = min(AGAIN_MAX_S, 2 * group.pause_s) if hopes else AGAIN_S
         group.attempt += 1
-        group.nodes = nodes
+        group.plan = nodes
         return self._ask(group, now)
 
     def _ask(self, group: Group, now: float) -> Effects:
         """Begin the phase that it is in."""
         group.due = now + ANSWER_S
-        group.waits_for = dict.fromkeys(group.nodes)
+        group.waits_for = dict.fromkeys(group.plan)
         return self._ask_again(group)
 
     def _ask_again(self, group: Group) -> Effects:
@@ -259,7 +283,7 @@ class PlacementGroups:
             if not manager:
                 continue
             if group.state == RESERVING:
-                mine = [(i, spec.bundles[i]) for i, at in enumerate(group.nodes) if at == node]
+                mine = [(i, spec.bundles[i]) for i, at in enumerate(group.plan) if at == node]
                 effects.append(Send(manager, ReserveBundles(spec.group, group.attempt, mine)))
             else:
                 effects.append(Send(manager, CommitBundles(spec.group, group.attempt)))
@@ -288,11 +312,11 @@ class PlacementGroups:
         return self._ask(group, now)
 
     def _refused(self, group: Group, why: str, now: float) -> Effects:
-        effects = self._return(group, range(len(group.nodes)))
-        group.step("refused")
+        effects = self._return(group, group.plan)
+        group.step("lost" if any(group.nodes) else "refused")
         group.why = why
-        group.nodes = [b""] * len(group.nodes)
-        group.due = now + AGAIN_S
+        group.plan = []
+        group.due = now + group.pause_s
         return effects
 
     def _on_committed(self, sender: str, message: BundlesCommitted, now: float) -> Effects:
@@ -301,10 +325,11 @@ class PlacementGroups:
             return []
         group.step("committed")
         group.why = ""
+        group.nodes, group.plan = group.plan, []
         return [self._journal.write([group.write()], now, lasting=True), *self._placed(now)]
 
-    def _return(self, group: Group, bundles: Sequence[int], *, removed: bool = False) -> Effects:
-        managers = dict.fromkeys(self._manager_of(group.nodes[i]) for i in bundles if group.nodes[i])
+    def _return(self, group: Group, nodes: Sequence[bytes], *, removed: bool = False) -> Effects:
+        managers = dict.fromkeys(self._manager_of(node) for node in nodes if node)
         if removed and not any(managers):
             # What waits for it somewhere is to learn that it is gone.
             managers = dict.fromkeys(self._manager_of(view.node_id) for view in self._views())
@@ -315,8 +340,10 @@ class PlacementGroups:
 
     def node_joined(self, node_id: bytes, now: float) -> Effects:
         """A node is there (again): what is pending may fit, and a GCS that is new has it reserve what it had."""
-        effects: Effects = []
-        for group in self.groups.values():
+        known = [group for group in self.groups.values() if group.state != REMOVED]
+        here = [(group.spec.group, i) for group in known for i, at in enumerate(group.nodes) if at == node_id]
+        effects: Effects = [Send(self._manager_of(node_id), KeepBundles(self._first_attempt, here))]
+        for group in known:
             effects += self._try(group, now)
         return effects
 
@@ -324,15 +351,18 @@ class PlacementGroups:
         """Rule 3."""
         effects: Effects = []
         for group in self.groups.values():
-            if node_id not in group.nodes or group.state in (REMOVED, PENDING):
-                continue
-            if group.state == CREATED:
+            if node_id in group.plan and group.state == RESERVING:
+                effects += self._refused(group, "a node has died", now)
+            elif node_id in group.plan and group.state == COMMITTING:
+                # What the others have, they have.
+                group.nodes, group.plan = group.plan, []
                 group.step("lost")
+            elif node_id in group.nodes and group.state == CREATED:
+                group.step("lost")
+            if node_id in group.nodes:
                 group.why = "a node of it has died"
                 group.nodes = [b"" if at == node_id else at for at in group.nodes]
-            elif group.state != RESCHEDULING:
-                effects += self._refused(group, "a node has died", now)
-            group.due = now
+                group.due = now
         return effects
 
     def tick(self, now: float) -> Effects:

@@ -85,6 +85,7 @@ Message = (
     | placement.BundlesReserved
     | placement.CommitBundles
     | placement.BundlesCommitted
+    | placement.KeepBundles
     | placement.ReturnBundles
     | events.TaskRows
     | events.ObjectRows

@@ -67,6 +67,14 @@ class BundlesCommitted(Struct, array_like=True, gc=False, tag=145):
     attempt: int
 
 
+class KeepBundles(Struct, array_like=True, gc=False, tag=147):
+    """GCS -> node manager, when that has registered. Attempts before ``first_attempt`` were an earlier GCS's: of what
+    they have placed there, these bundles (group, number) are known; the others are dropped."""
+
+    first_attempt: int
+    bundles: list[tuple[bytes, int]]
+
+
 class ReturnBundles(Struct, array_like=True, gc=False, tag=146):
     """GCS -> node manager: give back what it holds for this group (with ``attempt``: what it has reserved in that one).
     ``removed``: there is no such group any more; what runs in it is ended, and what waits for it fails."""

@@ -94,6 +94,17 @@ def test_one_group_after_the_other_takes_all_there_is(ray: Ray, make: Any, group
         groups.remove_placement_group(group)
 
 
+def test_the_state_api_lists_groups(ray: Ray, make: Any, raynb_only: None) -> None:
+    state = importlib.import_module(f"{NAME}.util.state")
+    group = make([{"CPU": 1}, {"special": 1}], name="listed")
+    assert group.wait(30)
+    (row,) = [row for row in state.list_placement_groups() if row.placement_group_id == group.id.hex()]
+    assert (row.name, row.state, row.is_detached) == ("listed", "CREATED", False)
+    assert [bundle["unit_resources"] for bundle in row.bundles] == [{"CPU": 1}, {"special": 1}]
+    assert state.get_placement_group(group.id.hex()).creator_job_id == ray.get_runtime_context().get_job_id()
+    assert state.get_placement_group("00" * 18) is None
+
+
 def test_a_group_has_a_name(ray: Ray, groups: Any, make: Any) -> None:
     group = make([{"CPU": 1}], name="named group")
     assert group.wait(30)

@@ -281,3 +281,20 @@ def test_an_actors_creation_and_its_calls_are_listed_with_their_process_and_run_
     (created,) = wait_for_states(state, "Together.__init__", "FINISHED")
     assert {call.worker_pid for call in (*listed, created)} == {pid}
     assert created.creation_time_ms <= created.start_time_ms <= created.end_time_ms <= listed[0].start_time_ms
+
+
+def test_actors_and_objects_are_summed_up(ray: Ray, raynb_only: None) -> None:
+    class Summed:
+        def ping(self) -> int:
+            return 1
+
+    actors = [ray.remote(num_cpus=0)(Summed).remote() for _ in range(3)]
+    ray.get([actor.ping.remote() for actor in actors], timeout=30)
+    held = [ray.put(number) for number in range(5)]
+    state = module.state_api()
+    found = state.summarize_actors()["cluster"]
+    assert found["summary"]["Summed"]["state_counts"] == {"ALIVE": 3}
+    assert found["total_actors"] >= 3
+    objects = state.summarize_objects()["cluster"]
+    assert objects["total_objects"] >= len(held)
+    assert sum(entry["total_objects"] for entry in objects["summary"].values()) == objects["total_objects"]

@@ -1,0 +1,258 @@
+"""Placement groups on several nodes: the GCS and node managers, with messages that come late, nodes that die, seeds."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from raynb.runtime.core.bundles import group_name
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.gcs_effects import Persist
+from raynb.runtime.core.gcs_journal import Journal
+from raynb.runtime.core.gcs_requests import Requests
+from raynb.runtime.core.leases import Leases
+from raynb.runtime.core.node_bundles import NodeBundles
+from raynb.runtime.core.placement import NodeView, to_units
+from raynb.runtime.core.placement_groups import CREATED, PENDING, REMOVED, RESCHEDULING, PlacementGroups, choose
+from raynb.runtime.core.worker_pool import WorkerPool
+from raynb.runtime.messages import Config
+from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
+
+CPUS = {b"a": 4.0, b"b": 4.0, b"c": 2.0}
+
+
+class Nodes:
+    """A cluster's GCS, as far as groups concern it, and its node managers; messages wait until they are delivered."""
+
+    def __init__(self, cpus: dict[bytes, float]) -> None:
+        self.leases = {name: Leases(to_units({"CPU": amount})) for name, amount in cpus.items()}
+        config = Config()
+        self.bundles = {name: NodeBundles(leases, WorkerPool(config, 2, name)) for name, leases in self.leases.items()}
+        self.journal = Journal(30.0)
+        self.placed = 0
+        self.now = 0.0
+        self.mail: list[tuple[str, str, Any]] = []
+        self.store: dict[bytes, bytes] = {}
+        self.groups = self.start(1)
+
+    def start(self, epoch: int) -> PlacementGroups:
+        self.joined: set[bytes] = set()
+        groups = PlacementGroups(epoch, self.journal, Requests(), self, self._on_placed, lambda group, now: [])
+        for key, value in self.store.items():
+            groups.load(key, value)
+        for node in self.leases:
+            self.joined.add(node)
+            self.take("gcs", groups.node_joined(node, self.now))
+        return groups
+
+    def _on_placed(self, now: float) -> list[Any]:
+        self.placed += 1
+        return []
+
+    # -- as the world of the groups
+
+    def views(self) -> list[NodeView]:
+        return [
+            NodeView(name, dict(one.total), dict(one.available))
+            for name, one in self.leases.items()
+            if name in self.joined
+        ]
+
+    def manager_of(self, node_id: bytes) -> str:
+        return node_id.decode() if node_id in self.leases and node_id in self.joined else ""
+
+    def settled(self) -> bool:
+        return set(self.leases) == self.joined & set(self.leases)
+
+    # -- events
+
+    def take(self, sender: str, effects: list[Any]) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                self.mail.append((sender, effect.to, effect.message))
+            elif isinstance(effect, Persist):
+                for write in effect.writes:
+                    if write.value is None:
+                        self.store.pop(write.key, None)
+                    else:
+                        self.store[write.key] = write.value
+                self.take(sender, self.journal.persisted(effect.token))
+
+    def deliver(self, which: int = 0) -> None:
+        # Order holds for each pair of peers.
+        pairs = list(dict.fromkeys((sender, to) for sender, to, _ in self.mail))
+        pair = pairs[which % len(pairs)]
+        at = next(i for i, (sender, to, _) in enumerate(self.mail) if (sender, to) == pair)
+        sender, to, message = self.mail.pop(at)
+        if to == "gcs":
+            handler = self.groups.handlers.get(type(message))
+            if handler is not None:
+                self.take("gcs", handler(sender, message, self.now))
+        elif to.encode() in self.bundles:
+            self.take(to, self.bundles[to.encode()].handle("gcs", message, self.now))
+
+    def settle(self, seconds: float = 5.0) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 0.1
+            self.take("gcs", self.groups.tick(self.now))
+            while self.mail:
+                self.deliver()
+
+    def create(self, group: bytes, bundles: list[float], strategy: str = "PACK") -> None:
+        spec = CreateGroup(0, group, [{"CPU": amount} for amount in bundles], strategy, "", "", False, b"job1")
+        self.take("gcs", self.groups.create("client", spec, self.now))
+
+    def remove(self, group: bytes) -> None:
+        self.take("gcs", self.groups.remove("client", RemoveGroup(0, group), self.now))
+
+    def kill(self, node: bytes) -> None:
+        del self.leases[node], self.bundles[node]
+        self.mail = [(a, b, m) for a, b, m in self.mail if node.decode() not in (a, b)]
+        self.take("gcs", self.groups.node_died(node, self.now))
+
+    def check(self) -> None:
+        self.groups.check()
+        for leases in self.leases.values():
+            leases.check()
+            assert all(value >= 0 for value in leases.available.values())
+
+    def held(self, group: bytes) -> dict[bytes, float]:
+        """By node: the CPUs of this group there."""
+        name = group_name("CPU", group)
+        found = {node: leases.total.get(name, 0) / 10_000 for node, leases in self.leases.items()}
+        return {node: amount for node, amount in found.items() if amount}
+
+
+def group(number: int) -> bytes:
+    return number.to_bytes(18, "big")
+
+
+def test_packing_takes_one_node_and_spreading_as_many_as_there_are() -> None:
+    nodes = Nodes(CPUS)
+    for number, strategy in enumerate(("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")):
+        nodes.create(group(number), [1, 1, 1], strategy)
+        nodes.settle()
+        spread = nodes.held(group(number))
+        assert sum(spread.values()) == 3
+        assert len(spread) == (3 if "SPREAD" in strategy else 1), strategy
+        nodes.check()
+        nodes.remove(group(number))
+        nodes.settle()
+        assert not nodes.held(group(number))
+    assert [leases.available for leases in nodes.leases.values()] == [leases.total for leases in nodes.leases.values()]
+
+
+def test_a_group_that_does_not_fit_now_is_placed_when_it_does() -> None:
+    nodes = Nodes({b"a": 4.0, b"b": 4.0})
+    nodes.create(group(1), [4, 4], "STRICT_SPREAD")
+    nodes.create(group(2), [3, 3])
+    nodes.settle()
+    assert (nodes.groups.groups[group(1)].state, nodes.groups.groups[group(2)].state) == (CREATED, PENDING)
+    assert "in use" in nodes.groups.groups[group(2)].why
+    nodes.remove(group(1))
+    nodes.settle()
+    assert nodes.groups.groups[group(2)].state == CREATED
+    assert nodes.placed == 2
+    nodes.check()
+
+
+def test_what_one_node_refuses_the_others_give_back() -> None:
+    nodes = Nodes({b"a": 4.0, b"b": 4.0})
+    nodes.leases[b"b"].reserve(to_units({"CPU": 3.0}))  # behind the GCS's back
+    honest = nodes.views
+    nodes.views = lambda: [NodeView(view.node_id, view.total, view.total) for view in honest()]  # type: ignore[method-assign]
+    nodes.groups = nodes.start(1)
+    nodes.create(group(1), [4, 4], "STRICT_SPREAD")
+    nodes.settle()
+    assert nodes.groups.groups[group(1)].state != CREATED
+    nodes.settle(0.1)
+    nodes.remove(group(1))
+    nodes.settle()
+    assert nodes.leases[b"a"].available == to_units({"CPU": 4.0})
+    nodes.check()
+
+
+def test_a_group_that_loses_a_node_keeps_what_it_has_and_moves_the_rest() -> None:
+    nodes = Nodes(CPUS)
+    nodes.create(group(1), [2, 2], "STRICT_SPREAD")
+    nodes.settle()
+    lost = nodes.groups.groups[group(1)].nodes[0]
+    kept = nodes.groups.groups[group(1)].nodes[1]
+    nodes.kill(lost)
+    assert nodes.groups.groups[group(1)].state == RESCHEDULING
+    nodes.settle()
+    assert nodes.groups.groups[group(1)].state == CREATED
+    assert nodes.groups.groups[group(1)].nodes[1] == kept
+    assert lost not in nodes.held(group(1))
+    assert len(nodes.held(group(1))) == 2
+    nodes.check()
+
+
+def test_a_gcs_that_comes_back_finds_its_groups_where_they_are() -> None:
+    nodes = Nodes(CPUS)
+    nodes.create(group(1), [4, 2], "STRICT_SPREAD")
+    nodes.create(group(2), [9])
+    nodes.create(group(3), [1])
+    nodes.settle()
+    nodes.remove(group(3))
+    nodes.settle()
+    before = nodes.held(group(1))
+    nodes.groups = nodes.start(2)
+    nodes.settle()
+    assert {key: one.state for key, one in nodes.groups.groups.items()} == {
+        group(1): CREATED,
+        group(2): PENDING,
+        group(3): REMOVED,
+    }
+    assert nodes.held(group(1)) == before
+    nodes.check()
+
+
+@pytest.mark.parametrize("first", range(0, 200, 25))
+def test_whatever_comes_late_or_dies_resources_are_conserved_and_everything_settles(first: int) -> None:
+    for seed in range(first, first + 25):
+        _play(seed)
+
+
+def _play(seed: int) -> None:
+    rng = random.Random(seed)
+    nodes = Nodes({**CPUS, b"d": 3.0})
+    made, epoch = 0, 1
+    for _ in range(120):
+        act = rng.random()
+        if act < 0.08 and made < 12:
+            made += 1
+            sizes = [float(rng.randint(1, 3)) for _ in range(rng.randint(1, 3))]
+            nodes.create(group(made), sizes, rng.choice(("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")))
+        elif act < 0.12 and made:
+            nodes.remove(group(rng.randint(1, made)))
+        elif act < 0.13 and len(nodes.leases) > 2:
+            nodes.kill(rng.choice(sorted(nodes.leases)))
+        elif act < 0.14:
+            epoch += 1
+            nodes.groups = nodes.start(epoch)
+        elif act < 0.3:
+            nodes.now += rng.choice((0.05, 0.3, 2.5))
+            nodes.take("gcs", nodes.groups.tick(nodes.now))
+        elif nodes.mail:
+            nodes.deliver(rng.randrange(64))
+        nodes.check()
+    nodes.settle(20.0)
+    nodes.check()
+    for key, one in nodes.groups.groups.items():
+        held = sum(nodes.held(key).values())
+        wanted = sum(bundle["CPU"] for bundle in one.spec.bundles)
+        assert held == (wanted if one.state == CREATED else 0) or one.state == RESCHEDULING, (seed, one)
+        if one.state == PENDING:
+            free = [NodeView(v.node_id, v.total, v.available) for v in nodes.views()]
+            vectors = [to_units(bundle) for bundle in one.spec.bundles]
+            assert choose(vectors, one.spec.strategy, free, {}) is None, (seed, "it fits, and waits")
+    for key in list(nodes.groups.groups):
+        nodes.remove(key)
+    nodes.settle(5.0)
+    for leases in nodes.leases.values():
+        assert leases.available == leases.total, seed
+        assert not any("_group_" in name for name in leases.total), seed
