@@ -16,6 +16,7 @@ from raynb.server_extension.bridge import Bridges
 from raynb.server_extension.cluster_handlers import ClusterHandler, ClustersHandler, ScaleHandler
 from raynb.server_extension.guests import Guests
 from raynb.server_extension.handler import BRIDGES, GUESTS, VersionHandler
+from raynb.server_extension.log_handlers import LogsHandler
 from raynb.server_extension.preview_handlers import PreviewHandler
 from raynb.server_extension.table_handlers import TableHandler, TimelineHandler
 from raynb.server_extension.views_handler import ViewsHandler
@@ -33,6 +34,7 @@ ROUTES: Final[list[tuple[str, Any]]] = [
     (rf"{CLUSTER}/scale", ScaleHandler),
     (rf"{CLUSTER}/(?P<table>tasks|actors|objects|nodes|workers|jobs)", TableHandler),
     (rf"{CLUSTER}/objects/(?P<object_id>[0-9a-f]{{56}})/preview", PreviewHandler),
+    (rf"{CLUSTER}/logs", LogsHandler),
     (rf"{CLUSTER}/timeline", TimelineHandler),
     (rf"{CLUSTER}/views", ViewsHandler),
 ]

@@ -1,7 +1,8 @@
 """The tasks as a Chrome trace: a lane for each worker, a complete event for each task that has run.
 
 Read by Perfetto (ui.perfetto.dev) and chrome://tracing. Times are wall-clock microseconds. Lanes are numbered:
-processes are nodes, threads are workers; the metadata events say their names.
+processes are nodes, threads are workers; the metadata events say their names. Arrows (flow events) lead from the end
+of a task to the start of those that use its result.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.task_views import ERROR_TYPES
 from raynb.runtime.core.views import Page
 from raynb.runtime.messages.events import FAILED, RUNNING, TASK_KINDS, TASK_STATES
+from raynb.runtime.messages.ids import OBJECT_ID_BYTES, PUT_INDEX_BASE, TASK_ID_BYTES, index_of
 
 TraceEvent = dict[str, Any]
 
+FLOW_INSET_S: Final = 1e-6
+"""So much before a task's end an arrow leaves it: at the end itself the slice is over."""
 COLOURS: Final = {"FINISHED": "good", "FAILED": "terrible", "RUNNING": "vsync_highlight_color"}
 """Of the palette that trace viewers have."""
 
@@ -49,6 +53,7 @@ def timeline_page(table: EventTable, after: int, limit: int, now_wall: float) ->
     for slot in range(after, end):
         if table.ids[slot] and table.started[slot] and table.state[slot] >= RUNNING:
             events.append(_task_event(table, slot, lanes, now_wall))
+            events += _flows(table, slot, lanes)
     more = {"next": end if end < len(table.ids) else 0}
     return Page(events, len(table.ids), table.dropped, more)
 
@@ -83,6 +88,27 @@ def _metadata(table: EventTable) -> list[TraceEvent]:
 
 def _named(what: str, pid: int, tid: int, name: str) -> TraceEvent:
     return {"ph": "M", "name": what, "pid": pid, "tid": tid, "ts": 0, "args": {"name": name}}
+
+
+def _flows(table: EventTable, slot: int, lanes: _Lanes) -> list[TraceEvent]:
+    """Both ends of the arrows to a task: each belongs to the slice that encloses its moment."""
+    joined = table.dependencies.get(slot, b"")
+    events: list[TraceEvent] = []
+    for at in range(0, len(joined), OBJECT_ID_BYTES):
+        oid = joined[at : at + OBJECT_ID_BYTES]
+        producer = table.index.get(oid[:TASK_ID_BYTES])
+        if producer is None or index_of(oid) >= PUT_INDEX_BASE:
+            continue
+        started, ended = table.started[producer], table.ended[producer]
+        if not started or not started <= ended <= table.started[slot]:
+            continue
+        arrow = {"name": "result", "cat": "data", "id": f"{oid.hex()}-{table.ids[slot].hex()}"}
+        leaves, arrives = max(started, ended - FLOW_INSET_S) * 1e6, table.started[slot] * 1e6
+        pid, tid = lanes.of(table.worker[producer])
+        events.append({"ph": "s", **arrow, "pid": pid, "tid": tid, "ts": leaves})
+        pid, tid = lanes.of(table.worker[slot])
+        events.append({"ph": "f", "bp": "e", **arrow, "pid": pid, "tid": tid, "ts": arrives})
+    return events
 
 
 def _task_event(table: EventTable, slot: int, lanes: _Lanes, now_wall: float) -> TraceEvent:

@@ -20,7 +20,7 @@ import raynb as ray
 from raynb.runtime.api import session
 session.driver_grace_s = 60.0  # as a kernel has it
 context = ray.init(num_cpus={CPUS}, include_dashboard=False, logging_level="error")
-answer = os.path.basename(context["session_dir"])
+answer = context["session_dir"]
 
 @ray.remote
 def square(x): return x * x
@@ -53,7 +53,8 @@ class Driven:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.program = Program(server.environment)
-        self.session: str = self.program.run(BEGIN)
+        self.folder = Path(self.program.run(BEGIN))
+        self.session = self.folder.name
         (listed,) = [c for c in server.clusters() if c["id"] in self.session]
         self.id: str = listed["id"]
         self.screens: list[Screen] = []

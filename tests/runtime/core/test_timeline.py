@@ -7,6 +7,7 @@ import json
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.timeline import TraceEvent, timeline_page
 from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_ARGS_AVAIL, RUNNING
+from raynb.runtime.messages.ids import FIRST_RETURN
 from tests.runtime.core.task_rows import Row, name_def, rows, task_id, worker_def
 
 
@@ -50,10 +51,26 @@ def test_each_lane_has_a_name() -> None:
 
 def test_every_event_is_what_the_format_asks_for() -> None:
     for event in json.loads(json.dumps(timeline_page(filled(), 0, -1, 1010.0).rows)):
-        assert event["ph"] in "XM"
+        assert event["ph"] in "XMsf"
         assert isinstance(event["pid"], int) and isinstance(event["tid"], int)
         assert isinstance(event["ts"], int | float) and isinstance(event["name"], str)
-        assert event["ph"] == "M" or event["dur"] >= 0
+        assert event["ph"] != "X" or event["dur"] >= 0
+
+
+def test_arrows_lead_from_a_task_to_those_that_use_its_result() -> None:
+    table = EventTable(100)
+    result, put = task_id(1) + FIRST_RETURN, task_id(1) + b"\x01\x00\x00\x80"
+    tasks = [
+        Row(1, started=2, ended=4),
+        Row(2, worker=1, started=5, ended=6, dependencies=result + put),
+        Row(3, worker=1, started=3, ended=7, dependencies=result),  # clocks of two processes may differ: no arrow back
+    ]
+    table.ingest("driver", rows(*tasks, new_names=[name_def(0)], new_workers=[worker_def(0), worker_def(1)]))
+    (leaves,), (arrives,) = events(table, "s"), events(table, "f")
+    producer, consumer, _ = events(table, "X")
+    assert leaves["id"] == arrives["id"] and arrives["bp"] == "e"
+    assert (leaves["tid"], arrives["tid"]) == (producer["tid"], consumer["tid"])
+    assert producer["ts"] <= leaves["ts"] < producer["ts"] + producer["dur"] and arrives["ts"] == consumer["ts"]
 
 
 def test_pages_together_are_the_whole() -> None:

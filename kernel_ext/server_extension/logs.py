@@ -1,0 +1,218 @@
+"""What the processes of a cluster have written: read from their log files, a bounded page at a time.
+
+Rules
+-----
+* The first page has the newest lines; with its cursor one gets what was written since. A cursor says how far each file
+  was read; a file that was cut meanwhile is read from its new beginning.
+* Only files of the session's own folder are read: none that a link leads to, none by a name from outside.
+* Lines are text: what drives a terminal or turns the direction of reading is taken out, long ones are cut.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from raynb.runtime.adapters.registry import ClusterEntry
+from raynb.runtime.adapters.request import Requester
+from raynb.runtime.messages.errors import RpcError
+from raynb.runtime.messages.ids import NODE_ID_BYTES
+from raynb.runtime.messages.screen import LogLine, LogPage
+from raynb.runtime.messages.text import clean
+
+LINES_MAX: Final = 1000
+LINE_CHARS_MAX: Final = 2000
+FILES_MAX: Final = 64
+TAIL_BYTES: Final = 256 * 1024
+"""Of each file, where nothing is searched for."""
+READ_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of all files together."""
+CURSOR_CHARS_MAX: Final = 8192
+ANSWER_S_MAX: Final = 2.0
+
+_FILE: Final = re.compile(r"([a-z][a-z0-9_-]{0,63})\.(log|out|err)")
+_MARK: Final = re.compile(r"([a-z][a-z0-9_.-]{0,67}):(\d{1,15})")
+_NUMBER: Final = slice(2 * (NODE_ID_BYTES - 8), 2 * NODE_ID_BYTES)
+"""Of a worker's id, in hex: which one of its node's it is, as its log is called."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Log:
+    """One file."""
+
+    path: Path
+    size: int
+    source: str
+    node: str
+
+    @property
+    def error(self) -> bool:
+        return self.path.suffix == ".err"
+
+
+@dataclass
+class Wanted:
+    """What is asked for. ``stems``: only these processes' files; None: all."""
+
+    search: str = ""
+    after: str = ""
+    source: str = ""
+    stems: frozenset[str] | None = None
+
+
+def log_page(entry: ClusterEntry, search: str, after: str, source: str, task: str, actor: str) -> LogPage:
+    """A page.
+
+    Raises
+    ------
+    ValueError
+        The cursor is none.
+    LookupError
+        There is no such task or actor, or it had no process so far.
+    """
+    marks = _marks(after)
+    with Requester(entry.session_dir) as asker:
+        stems = _stems_of(asker, entry, task, actor) if task or actor else None
+        workers = _workers(asker, entry)
+    logs = _logs(Path(entry.session_dir) / "logs", workers)
+    wanted = Wanted(search.lower(), after, source, stems)
+    return _read(logs, wanted, marks)
+
+
+def _marks(after: str) -> dict[str, int]:
+    """How far each file was read."""
+    if len(after) > CURSOR_CHARS_MAX:
+        raise ValueError("that is no cursor: it is too long")
+    marks: dict[str, int] = {}
+    for part in filter(None, after.split(",")):
+        found = _MARK.fullmatch(part)
+        if found is None:
+            raise ValueError("that is no cursor: give what a page called `next`")
+        marks[found[1]] = int(found[2])
+    return marks
+
+
+# -- whose file is whose
+
+
+def _workers(asker: Requester, entry: ClusterEntry) -> dict[str, Row]:
+    """By the name of their logs; without the cluster's control store, files keep their own names."""
+    try:
+        found = asker.query(entry.gcs_address, "workers", limit=-1, detail=True, timeout_s=ANSWER_S_MAX)
+    except RpcError:
+        return {}
+    return {_stem(row): row for row in found["rows"] if row["worker_type"] == "WORKER"}
+
+
+def _stem(row: Mapping[str, Any]) -> str:
+    return f"worker-w{int(row['worker_id'][_NUMBER] or '0', 16)}"
+
+
+def _stems_of(asker: Requester, entry: ClusterEntry, task: str, actor: str) -> frozenset[str]:
+    """Of the processes that a task, or an actor, had."""
+    gcs = entry.gcs_address
+    if task:
+        rows = asker.query(gcs, "tasks", id=task, limit=100, detail=True, timeout_s=ANSWER_S_MAX)["rows"]
+        if not rows:
+            raise LookupError(f"there is no task {task}")
+        found = [row for row in rows if row["worker_id"]]
+        if not found:
+            raise LookupError("no worker has run this task (yet), so it has no log")
+        return frozenset(map(_stem, found))
+    filters = [("actor_id", "=", actor)]
+    rows = asker.query(gcs, "workers", filters, limit=100, detail=True, timeout_s=ANSWER_S_MAX)["rows"]
+    if not rows:
+        raise LookupError("this actor has had no process (yet), so it has no log")
+    return frozenset(map(_stem, rows))
+
+
+def _logs(folder: Path, workers: Mapping[str, Row]) -> list[Log]:
+    """All there are, the last written first."""
+    found: list[tuple[float, Log]] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = _FILE.fullmatch(entry.name)
+            if name is None or not entry.is_file(follow_symlinks=False):
+                continue
+            status = entry.stat(follow_symlinks=False)
+            worker = workers.get(name[1])
+            source = f"worker {worker['pid']}" if worker is not None else name[1].replace("_", " ").replace("-", " ")
+            node = worker["node_id"] if worker is not None else ""
+            found.append((status.st_mtime, Log(Path(entry.path), status.st_size, source, node)))
+    found.sort(key=lambda log: -log[0])
+    return [log for _, log in found]
+
+
+# -- reading
+
+
+def _read(logs: list[Log], wanted: Wanted, marks: Mapping[str, int]) -> LogPage:
+    sources = sorted({log.source for log in logs if log.size})
+    asked = [log for log in logs if log.size and _is_wanted(log, wanted)]
+    shown = sorted(asked[:FILES_MAX], key=lambda log: (log.source, log.error))
+    budget, left_out = READ_BYTES_MAX, 0
+    pages: list[list[LogLine]] = []
+    reached: dict[str, int] = {}
+    for log in shown:
+        mark = marks.get(log.path.name, 0)
+        mark = mark if mark <= log.size else 0
+        begin = mark if wanted.after or wanted.search else max(0, log.size - TAIL_BYTES)
+        begin = max(begin, log.size - budget)
+        lines, end = _lines(log, begin)
+        budget = max(0, budget - (log.size - begin))
+        found = [line for line in lines if wanted.search in line.text.lower()]
+        if len(found) > LINES_MAX:
+            left_out += len(found) - LINES_MAX
+            found = found[-LINES_MAX:]
+        pages.append(found)
+        reached[log.path.name] = end
+    lines_shown, dropped = _share(pages)
+    cursor = ",".join(f"{name}:{end}" for name, end in reached.items())
+    return LogPage(lines_shown, cursor, sources, left_out + dropped)
+
+
+def _is_wanted(log: Log, wanted: Wanted) -> bool:
+    if wanted.stems is not None and log.path.stem not in wanted.stems:
+        return False
+    return not wanted.source or log.source == wanted.source
+
+
+def _lines(log: Log, begin: int) -> tuple[list[LogLine], int]:
+    """Whole lines from there on, and where they end."""
+    try:
+        fd = os.open(log.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # removed meanwhile
+        return [], begin
+    with open(fd, "rb") as file:
+        file.seek(max(0, begin - 1))
+        data = file.read(log.size - begin + (begin > 0))
+    if begin and not data.startswith(b"\n"):  # in the middle of a line
+        cut = data.find(b"\n")
+        begin, data = (begin + cut, data[cut + 1 :]) if cut >= 0 else (begin, b"")
+    elif begin:
+        data = data[1:]
+    end = data.rfind(b"\n") + 1
+    texts = data[:end].decode(errors="replace").split("\n")[:-1]
+    lines = [LogLine(log.source, clean(text[:LINE_CHARS_MAX].expandtabs(4)), log.node, log.error) for text in texts]
+    return lines, begin + end
+
+
+def _share(pages: Iterable[list[LogLine]]) -> tuple[list[LogLine], int]:
+    """The newest of each file, as many as there is room for; and how many there is none for."""
+    pages = list(pages)
+    total = sum(map(len, pages))
+    if total <= LINES_MAX:
+        return [line for page in pages for line in page], 0
+    room, rest = LINES_MAX, sorted(pages, key=len)
+    share: dict[int, int] = {}
+    for number, page in enumerate(rest):
+        share[id(page)] = min(len(page), room // (len(rest) - number))
+        room -= share[id(page)]
+    shown = [line for page in pages for line in page[len(page) - share[id(page)] :]]
+    return shown, total - len(shown)

@@ -1,0 +1,107 @@
+"""What processes have written, page by page, from a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.server_extension.conftest import Driven
+from tests.support.waiting import wait_until
+
+SAY = """
+say = ray.remote(lambda *lines: [print(line, flush=True) for line in lines] and os.getpid())
+"""
+
+
+def logs(cluster: Driven, **query: str) -> dict[str, Any]:
+    found: dict[str, Any] = cluster.get(f"logs?{urlencode(query)}")
+    return found
+
+
+def texts(page: dict[str, Any]) -> list[str]:
+    return [line["text"] for line in page["lines"]]
+
+
+def say(cluster: Driven, *lines: str) -> int:
+    """Have a worker write lines; its pid."""
+    quoted = ", ".join(map(ascii, lines))
+    pid = int(cluster.run(f"{SAY}\nref = say.remote({quoted}); answer = ray.get(ref)"))
+    wait_until(lambda: lines[-1][:5] in " ".join(texts(logs(cluster, search=lines[-1][:5]))), what="it is written")
+    wait_until(lambda: f"worker {pid}" in logs(cluster)["sources"], what="the cluster knows the worker's pid")
+    return pid
+
+
+def test_a_worker_writes_under_its_name_and_daemons_do(cluster: Driven) -> None:
+    pid = say(cluster, "hello there")
+    page = logs(cluster)
+    (line,) = [line for line in page["lines"] if line["text"] == "hello there"]
+    assert line["source"] == f"worker {pid}" and not line["error"] and len(line["node"]) == 56
+    assert {"gcs", "node manager", f"worker {pid}"} <= set(page["sources"])
+    assert {line["source"] for line in logs(cluster, source="gcs")["lines"]} == {"gcs"}
+
+
+def test_a_cursor_gives_what_was_written_since(cluster: Driven) -> None:
+    say(cluster, "first words")
+    page = logs(cluster)
+    assert "first words" in texts(page)
+    assert "second words" not in texts(page)
+    say(cluster, "second words")
+    page = logs(cluster, after=page["next"])
+    assert "second words" in texts(page) and "first words" not in texts(page)
+    assert "second words" not in texts(logs(cluster, after=page["next"]))
+
+
+def test_lines_are_found_whatever_their_case(cluster: Driven) -> None:
+    say(cluster, "a Needle here", "hay")
+    assert texts(logs(cluster, search="NEEDLE")) == ["a Needle here"]
+    assert texts(logs(cluster, search="nothing like it")) == []
+
+
+def test_the_log_of_a_task_and_of_an_actor_is_that_of_its_process(cluster: Driven) -> None:
+    pid = say(cluster, "by a task")
+    task = cluster.run("answer = ref.task_id().hex()")
+    wait_until(lambda: cluster.get(f"tasks?id={task}&detail=1")["rows"], what="the task is known")
+    page = logs(cluster, task=task)
+    assert "by a task" in texts(page) and {line["source"] for line in page["lines"]} == {f"worker {pid}"}
+    code = "Loud = ray.remote(type('Loud', (), {'say': lambda self: print('by an actor', flush=True)}))"
+    actor = cluster.run(f"{code}\nloud = Loud.remote(); ray.get(loud.say.remote()); answer = loud._actor_id.hex()")
+    wait_until(lambda: "by an actor" in texts(logs(cluster, actor=actor)))
+
+
+def test_what_is_written_stays_text(cluster: Driven) -> None:
+    say(cluster, "<img src=x onerror=alert(1)>\x1b[31mred\u202e\x07 \r end", "last")
+    (text,) = texts(logs(cluster, search="onerror"))
+    assert text.startswith("<img src=x onerror=alert(1)>red") and text.isprintable()
+
+
+def test_a_flood_is_bounded_and_says_what_it_left_out(cluster: Driven) -> None:
+    flood = (
+        "ray.get(ray.remote(lambda: print('\\n'.join(f'line {n:06d} ' + 'x' * 5000 for n in range(3000)))).remote())"
+    )
+    cluster.run(flood)
+    wait_until(lambda: any("line 002999" in text for text in texts(logs(cluster, search="line 002999"))))
+    page = logs(cluster, search="line ")
+    assert len(page["lines"]) <= 1000 and page["left_out"] >= 2000
+    assert max(map(len, texts(page))) <= 2000
+    assert len(logs(cluster)["lines"]) <= 1000
+
+
+def test_logs_are_read_while_the_driver_stands_still_and_when_it_is_dead(cluster: Driven) -> None:
+    pid = say(cluster, "before it stopped")
+    cluster.program.stop()
+    assert texts(logs(cluster, search="before it", source=f"worker {pid}")) == ["before it stopped"]
+    cluster.program.kill()
+    assert texts(logs(cluster, search="before it")) == ["before it stopped"]
+
+
+def test_what_is_no_cursor_and_no_id_is_a_400_and_no_file_outside_is_read(cluster: Driven, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.log"
+    secret.write_text("a secret\n")
+    (cluster.folder / "logs" / "linked.log").symlink_to(secret)
+    assert texts(logs(cluster, search="a secret")) == []
+    wrong = ["after=../../etc/passwd:0", "after=x", f"after={'a' * 9000}", "task=../x", "task=zz", "actor=" + "a" * 99]
+    for query in wrong:
+        answer = cluster.server.request("GET", f"clusters/{cluster.id}/logs?{query}")
+        assert answer.status == 400 and answer.words, (query, answer)
+    assert cluster.server.request("GET", f"clusters/{cluster.id}/logs?task={'ab' * 24}").status == 404
