@@ -115,6 +115,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(in_wheel: set[str], tree:
 def test_the_wheel_is_typed_and_enables_both_extensions(in_wheel: set[str]) -> None:
     data = f"raynb-{raynb.__version__}.data/data"
     assert "raynb/py.typed" in in_wheel
+    assert "raynb/server_extension/openapi.yaml" in in_wheel
     assert {
         f"{data}/{LAB}/package.json",
         f"{data}/{LAB}/install.json",
