@@ -186,7 +186,10 @@ class Screen:
         self.bytes = 0
 
     def close(self) -> None:
-        self.socket.close()
+        """Idempotent; also where the server has hung up already."""
+        with suppress(websocket.WebSocketException, OSError):
+            self.socket.close()
+        self.socket.shutdown()
 
     def send(self, request: Any) -> None:
         self.socket.send(request if isinstance(request, str) else msgspec.json.encode(request).decode())
