@@ -44,17 +44,21 @@ class Owner:
         return len(self.others)
 
 
-class _Reader:
+def read(array: Any, folder: str) -> None:
+    Path(folder, "begun").touch()
+    while not os.path.exists(os.path.join(folder, "open")):
+        time.sleep(0.005)
+    Path(folder, "sum").write_text(str(int(array.sum())))
+
+
+class Reader:
     def read(self, array: Any, folder: str) -> None:
-        Path(folder, "begun").touch()
-        while not os.path.exists(os.path.join(folder, "open")):
-            time.sleep(0.005)
-        Path(folder, "sum").write_text(str(int(array.sum())))
+        read(array, folder)
 
 
-class _AsyncReader(_Reader):
+class AsyncReader:
     async def read(self, array: Any, folder: str) -> None:
-        super().read(array, folder)
+        read(array, folder)
 
 
 @ray.remote
@@ -66,7 +70,7 @@ class Caller:
         self.pending = reader.read.remote(refs[0], folder)
 
 
-@pytest.mark.parametrize("kind", [_Reader, _AsyncReader])
+@pytest.mark.parametrize("kind", [Reader, AsyncReader])
 def test_an_actor_reads_what_a_dead_caller_gave_it(cluster: None, tmp_path: Path, kind: type) -> None:
     owner, caller, reader = Owner.remote(), Caller.remote(), ray.remote(kind).remote()
     pid = ray.get(caller.pid.remote())
