@@ -127,7 +127,7 @@ class GcsMachine:
         self.names = NotebookNames()
         self.queries = Queries(self, self.requests)
         self.history = RunHistory()
-        self.acts = Acts(self, self.requests)
+        self.acts = Acts(self, self.requests, epoch)
         self.screens = Screens(self._view, self._act, cluster, version)
         self._changes = 0
         """Grows with each event that may change a table."""

@@ -66,11 +66,12 @@ class _Open:
 class Acts:
     """See the module's rules."""
 
-    def __init__(self, tables: Tables, requests: Requests) -> None:
+    def __init__(self, tables: Tables, requests: Requests, epoch: int) -> None:
         self._tables = tables
         self._requests = requests
         self._open: dict[int, _Open] = {}
-        self._last = 0
+        # A stopped process may answer what an earlier GCS has asked.
+        self._last = epoch << 32
 
     def __repr__(self) -> str:
         return f"<Acts {len(self._open)} open>"
@@ -184,6 +185,8 @@ class Acts:
             number = self._enter(action, target, now, done, [sender])
             self._open[number].going = True
             return [Send(sender, OwnerAct(number, action, target, go=True))]
+        if entry.going and reply.data != OWNER:
+            return self._finish(reply.request, Failed("ValueError", "its owner has let it go meanwhile"))
         return self._no_more_of(reply.request, sender)
 
     def _no_more_of(self, number: int, sender: str) -> Effects:

@@ -29,7 +29,8 @@ Then = Callable[[], Effects]
 Undo = Callable[[str], Effects]
 
 AGAIN_PAUSE_S: Final = 1.0
-"""Before a lasting write that the store has refused is tried again."""
+AGAIN_PAUSE_S_MAX: Final = 60.0
+"""Before a lasting write that the store has refused is tried again: the first time, and at most."""
 
 
 def nothing() -> Effects:
@@ -61,6 +62,7 @@ class _Open:
     """Only lasting followers are left, and have been told why it takes long."""
     again_at: float | None = None
     """The store has refused it: when it is written again."""
+    pause_s: float = AGAIN_PAUSE_S
 
 
 class Journal:
@@ -159,7 +161,8 @@ class Journal:
             return []
         effects = self._disappoint(token, reason)
         if token in self._open:
-            entry.again_at = now + AGAIN_PAUSE_S
+            entry.again_at = now + entry.pause_s
+            entry.pause_s = min(2 * entry.pause_s, AGAIN_PAUSE_S_MAX)
             heirs = {self._dirty.get(_key(write), 0) for write in entry.writes}
             effects += self._drop_replaced(token, max(heirs))
         return effects
