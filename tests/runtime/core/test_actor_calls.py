@@ -77,3 +77,26 @@ def test_the_death_of_an_actor_is_final_after_it_was_unavailable() -> None:
     caller.hear("RESTARTING", failure=AWAY)
     caller.call()
     assert caller.failures == [died]
+
+
+def test_what_an_actor_was_given_stays_until_its_process_is_gone() -> None:
+    caller = Caller()
+    objects = caller.actors._objects
+    for oid in (b"x" * 28, b"y" * 28):
+        objects.create(oid, 0)
+        objects.pin(oid)
+        caller.actors.let_go_with(WORKER, [oid], 0.0)
+    assert len(objects.entries) == 2, "it may still be read there"
+    caller.actors.worker_died(WORKER, "killed", 0.0)
+    assert not objects.entries
+
+
+def test_what_an_actor_without_a_process_was_given_is_let_go_at_once() -> None:
+    caller = Caller()
+    objects = caller.actors._objects
+    objects.dead.add(WORKER)
+    for oid, worker in ((b"x" * 28, ""), (b"y" * 28, WORKER)):
+        objects.create(oid, 0)
+        objects.pin(oid)
+        caller.actors.let_go_with(worker, [oid], 0.0)
+    assert not objects.entries
