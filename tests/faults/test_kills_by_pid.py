@@ -227,3 +227,24 @@ def test_the_memory_of_a_dead_owner_stays_as_long_as_somebody_views_it(cluster: 
     assert ray.object_store_usage()["objects"] == len(others) + 1
     del array, ref, others
     wait_until(lambda: ray.object_store_usage()["used_bytes"] == 0, 10, "the memory is free again")
+
+
+def test_a_placement_group_and_what_runs_in_it_outlive_the_gcs(cluster: ClusterInfo) -> None:
+    from raynb.util.placement_group import placement_group, placement_group_table, remove_placement_group
+    from raynb.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    group = placement_group([{"CPU": 1}], name="lasting")
+    strategy = PlacementGroupSchedulingStrategy(group)
+    counter = Counter.options(num_cpus=1, scheduling_strategy=strategy).remote()
+    assert ray.get(counter.increment.remote(), timeout=30) == 1
+    os.kill(pid_of(cluster, "gcs"), signal.SIGKILL)
+    assert ray.get(counter.increment.remote(), timeout=30) == 2
+    wait_until(lambda: placement_group_table(group)["state"] == "CREATED", 30)
+    assert ray.get(counter.increment.remote(), timeout=30) == 3
+    late = placement_group([{"CPU": 1}])
+    assert late.wait(30)
+    for one in (group, late):
+        remove_placement_group(one)
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(counter.increment.remote(), timeout=30)
+    wait_until(lambda: ray.available_resources().get("CPU") == 2, 30)
