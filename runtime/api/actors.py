@@ -66,6 +66,7 @@ def methods_of(cls: type) -> dict[str, MethodInfo]:
             options.get("_generator_backpressure_num_objects") or 0,
             generator,
             options.get("concurrency_group") or "",
+            options.get("enable_task_events"),
         )
     for name in ("__ray_terminate__", "__ray_ready__", "__ray_call__"):
         found[name] = MethodInfo(None)
@@ -109,6 +110,7 @@ class ActorClass:
             pending or -1,
             not (at_once if out_of_order is None else out_of_order),
             list(options.get("concurrency_groups") or ()),
+            options.get("enable_task_events", True),
         )
 
     def __repr__(self) -> str:
@@ -268,5 +270,6 @@ class ActorClass:
                 kind=ACTOR_CREATION,
                 call_site=definition_site(self._cls),
                 job=client.root.context.job,
+                events=self._info.events,
             )
         return function

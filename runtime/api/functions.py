@@ -131,6 +131,7 @@ class RemoteFunction:
             definition.resources,
             max_retries=max_retries(self._options),
             runtime_env=environment,
+            events=self._options.get("enable_task_events", True),
             call_site=definition_site(self._function),
             job=client.root.context.job,
         )

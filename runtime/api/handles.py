@@ -40,6 +40,7 @@ class MethodInfo(Struct, array_like=True, frozen=True):
     backpressure: int = 0
     generator: bool = False
     group: str = ""
+    events: bool | None = None
 
 
 class ClassInfo(Struct, array_like=True, frozen=True):
@@ -53,12 +54,15 @@ class ClassInfo(Struct, array_like=True, frozen=True):
         Whether a call whose inputs are not there holds back those behind it.
     groups
         Names of the concurrency groups.
+    events
+        Whether calls are told to the event hub, where a method does not say.
     """
 
     methods: dict[str, MethodInfo]
     max_pending_calls: int = -1
     in_order: bool = True
     groups: list[str] = []
+    events: bool = True
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -92,6 +96,8 @@ class ActorMethod:
                 f"{handle._class_name} has no concurrency group {self._group!r} (of {name}): it has {known}. "
                 "They are declared with @ray.remote(concurrency_groups={...})."
             )
+        events = options.get("enable_task_events", info.events)
+        self._events = handle._info.events if events is None else events
         self._task_name = options.get("name") or ""
         retries = options.get("max_task_retries")
         if retries is None:
@@ -149,7 +155,7 @@ class ActorMethod:
 
     def _function(self, client: Client) -> Function:
         handle, name = self._handle, self._name
-        how = f"{name} {self._backpressure} {self._task_name}".encode()
+        how = f"{name} {self._backpressure} {self._events:d} {self._task_name}".encode()
         if self._retry_exceptions:
             how += bytes(self._retry_exceptions)
         key = (handle._actor_id, how)
@@ -167,6 +173,7 @@ class ActorMethod:
                     kind=ACTOR_CALL,
                     job=client.root.context.job,
                     actor_id=handle._actor_id,
+                    events=self._events,
                 ),
             )
         return function

@@ -90,7 +90,7 @@ class Recorder:
         return calls
 
     def submitted(self, task: Task) -> None:
-        if self.quiet:
+        if self.quiet or not task.function.events:
             return
         calls = self._calls_of(task)
         calls.submitted += 1
@@ -102,7 +102,7 @@ class Recorder:
 
     def ended(self, task: Task, result: Result | None, failure: Failed | None, now: float) -> None:
         """A task has its outcome."""
-        if self.quiet:
+        if self.quiet or not task.function.events:
             return
         self._count(task, failure)
         self._add_outcome(task, result, failure, now, self._worker_number(task))
@@ -117,13 +117,15 @@ class Recorder:
 
     def constructed(self, task: Task, process: ActorProcess | None, failure: Failed | None, now: float) -> None:
         """An actor was created by this task, in a process of its own, or it was not."""
+        if not task.function.events:
+            return
         result = Result(0, process.began, process.took_s, []) if process is not None else None
         self._count(task, failure)
         self._add_outcome(task, result, failure, now, self._number_at(process))
 
     def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
         """One attempt of a task has failed; another follows."""
-        if self.quiet:
+        if self.quiet or not task.function.events:
             return
         self._add_outcome(task, None, failure, now, self._worker_number(task))
         if len(self._fresh) < self._config.event_rows_max:
@@ -131,6 +133,8 @@ class Recorder:
 
     def again(self, task: Task) -> None:
         """A task that had failed is tried once more, so it has not failed after all."""
+        if self.quiet or not task.function.events:
+            return
         calls = self._calls_of(task)
         calls.failed -= 1
         self._touched[calls.number] = calls
@@ -236,6 +240,8 @@ class Recorder:
         self._fresh.clear()
         running: set[tuple[bytes, int]] = set()
         for task in runs:
+            if not task.function.events:
+                continue
             key = (task.id, task.attempt)
             running.add(key)
             if key not in self._reported_running:

@@ -73,6 +73,8 @@ class Function(Struct, gc=False):
     """Index into `raynb.runtime.messages.events.TASK_KINDS`."""
     job: bytes = b""
     actor_id: bytes = b""
+    events: bool = True
+    """Whether its calls are told to the event hub."""
     duration_s: float = UNMEASURED_S
     """Moving average of what one call takes."""
     calls: Calls | None = None

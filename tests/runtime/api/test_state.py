@@ -298,3 +298,27 @@ def test_actors_and_objects_are_summed_up(ray: Ray, raynb_only: None) -> None:
     objects = state.summarize_objects()["cluster"]
     assert objects["total_objects"] >= len(held)
     assert sum(entry["total_objects"] for entry in objects["summary"].values()) == objects["total_objects"]
+
+
+def test_calls_without_task_events_are_not_listed(ray: Ray, raynb_only: None) -> None:
+    class Quiet:
+        def told(self) -> int:
+            return 1
+
+        @ray.method(enable_task_events=False)
+        def untold(self) -> int:
+            return 2
+
+    quiet = ray.remote(num_cpus=0)(Quiet).remote()
+    silent = ray.remote(num_cpus=0, enable_task_events=False)(Quiet).options(name="silent one").remote()
+    refs = [
+        ray.remote(enable_task_events=False)(lambda: 3).options(name="unseen task").remote(),
+        ray.remote(lambda: 4).options(name="seen task").remote(),
+        quiet.told.options(name="seen call").remote(),
+        quiet.untold.options(name="unseen call").remote(),
+        silent.told.options(name="unseen by default").remote(),
+        silent.told.options(name="seen after all", enable_task_events=True).remote(),
+    ]
+    assert ray.get(refs, timeout=30) == [3, 4, 1, 2, 1, 1]
+    wait_until(lambda: len([row for row in module.state_api().list_tasks() if row.name.startswith("seen ")]) == 3)
+    assert [row.name for row in module.state_api().list_tasks() if row.name.startswith("unseen")] == []
