@@ -11,6 +11,11 @@ from typing import Any
 
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.session import connect
+from raynb.util.state_logs import get_log as get_log
+from raynb.util.state_logs import list_logs as list_logs
+from raynb.util.state_summaries import summarize_actors as summarize_actors
+from raynb.util.state_summaries import summarize_objects as summarize_objects
+from raynb.util.state_summaries import summarize_tasks as summarize_tasks
 
 LIMIT_MAX = 10_000
 """The most rows that one listing may ask for (Ray's RAY_MAX_LIMIT_FROM_API_SERVER)."""
@@ -72,6 +77,10 @@ class WorkerState(StateRow):
 
 class PlacementGroupState(StateRow):
     """A placement group."""
+
+
+class RuntimeEnvState(StateRow):
+    """A ``runtime_env`` that is in use."""
 
 
 class JobState(StateRow):
@@ -242,69 +251,32 @@ def get_objects(id: str, address: str | None = None, timeout: float = 30) -> lis
     return _rows("objects", ObjectState, None, LIMIT_MAX, timeout, True, id)
 
 
-def summarize_tasks(
-    address: str | None = None, timeout: float = 30, raise_on_missing_output: bool = True
-) -> dict[str, Any]:
-    """How many tasks of each function are in each state; exact, whatever the listing may have dropped.
-
-    Returns
-    -------
-    dict
-        ``{"cluster": {"summary": {name: {"func_or_class_name", "type", "state_counts"}}, "total_tasks", ...}}``, as
-        Ray's.
-    """
-    connect().flush_events()
-    found = query("task_summary", timeout_s=timeout, limit=LIMIT_MAX)
-    summary = {row["func_or_class_name"]: row for row in found.pop("rows")}
-    return {"cluster": {"summary": summary, "summary_by": "func_name", **found}}
-
-
-def summarize_actors(
-    address: str | None = None, timeout: float = 30, raise_on_missing_output: bool = True
-) -> dict[str, Any]:
-    """How many actors of each class are in each state.
-
-    Returns
-    -------
-    dict
-        ``{"cluster": {"summary": {class: {"class_name", "state_counts"}}, "total_actors", "summary_by": "class"}}``
-    """
-    rows = _rows("actors", ActorState, None, LIMIT_MAX, timeout, False)
-    summary: dict[str, Any] = {}
-    for row in rows:
-        entry = summary.setdefault(row.class_name, {"class_name": row.class_name, "state_counts": {}})
-        entry["state_counts"][row.state] = entry["state_counts"].get(row.state, 0) + 1
-    return {"cluster": {"summary": summary, "total_actors": len(rows), "summary_by": "class"}}
+def list_runtime_envs(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[RuntimeEnvState]:
+    """The ``runtime_env`` of the actors that live, each with how many have it."""
+    actors = query("actors", timeout_s=timeout, limit=LIMIT_MAX, detail=True)["rows"]
+    counts: dict[str, int] = {}
+    for actor in actors:
+        if actor["state"] != "DEAD" and actor["serialized_runtime_env"] not in ("", "{}"):
+            text = actor["serialized_runtime_env"]
+            counts[text] = counts.get(text, 0) + 1
+    wanted = [_text_filter(given) for given in filters or ()]
+    rows = [{"runtime_env": text, "ref_cnt": count, "success": True, "error": None} for text, count in counts.items()]
+    return [RuntimeEnvState(row) for row in rows if _passes(row, wanted)][:limit]
 
 
-def summarize_objects(
-    address: str | None = None, timeout: float = 30, raise_on_missing_output: bool = True
-) -> dict[str, Any]:
-    """How many objects of each call site there are, and how large.
-
-    Returns
-    -------
-    dict
-        ``{"cluster": {"summary": {call site: {"total_objects", "total_size_mb", ...}}, "total_objects",
-        "total_size_mb", "callsite_enabled": True, "summary_by": "callsite"}}``
-    """
-    rows = _rows("objects", ObjectState, None, LIMIT_MAX, timeout, True)
-    summary: dict[str, Any] = {}
-    for row in rows:
-        entry = summary.setdefault(
-            row.call_site or "",
-            {"total_objects": 0, "total_size_mb": 0.0, "task_state_counts": {}, "ref_type_counts": {}},
-        )
-        entry["total_objects"] += 1
-        entry["total_size_mb"] += max(row.object_size or 0, 0) / 1e6
-        for counts, kind in (("task_state_counts", row.task_status), ("ref_type_counts", row.reference_type)):
-            entry[counts][kind] = entry[counts].get(kind, 0) + 1
-    return {
-        "cluster": {
-            "summary": summary,
-            "total_objects": len(rows),
-            "total_size_mb": sum(entry["total_size_mb"] for entry in summary.values()),
-            "callsite_enabled": True,
-            "summary_by": "callsite",
-        }
-    }
+def _passes(row: Mapping[str, Any], filters: Sequence[tuple[str, str, str]]) -> bool:
+    for name, operator, value in filters:
+        if name not in row:
+            raise ValueError(f"there is no field {name!r}; there are: {', '.join(row)}")
+        if operator not in ("=", "!="):
+            raise ValueError(f"a filter's operator is '=' or '!=', not {operator!r}")
+        if (str(row[name]) == value) != (operator == "="):
+            return False
+    return True

@@ -1,0 +1,153 @@
+"""A program's own metrics: counted in any process, read in one place."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pickle
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.support import module
+from tests.support.module import Ray
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def metrics(ray: Ray) -> Any:
+    return importlib.import_module(f"{module.NAME}.util.metrics")
+
+
+@pytest.fixture
+def name() -> str:
+    return f"m{uuid4().hex[:12]}"
+
+
+def lines_of(metrics: Any, name: str) -> list[str]:
+    return [line for line in metrics.prometheus_text().splitlines() if name in line]
+
+
+def test_a_metric_tells_what_it_is(metrics: Any, name: str) -> None:
+    counter = metrics.Counter(name, "how many", tag_keys=("a", "b"))
+    counter.set_default_tags({"b": "2"})
+    assert counter.info == {
+        "name": name, "description": "how many", "tag_keys": ("a", "b"), "default_tags": {"b": "2"},
+    }  # fmt: skip
+    assert metrics.Histogram(f"{name}h", boundaries=[1, 2]).info["boundaries"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "named"),
+    [
+        (lambda m: m.Counter(""), ValueError, "name"),
+        (lambda m: m.Counter("x1", tag_keys="a"), TypeError, "tuple"),
+        (lambda m: m.Counter("x2", tag_keys=(1,)), TypeError, "Tag keys"),
+        (lambda m: m.Counter("x3", tag_keys=("a",)).inc(), ValueError, "a"),
+        (lambda m: m.Counter("x4").inc(0), ValueError, "0"),
+        (lambda m: m.Counter("x5").inc(-1), ValueError, "-1"),
+        (lambda m: m.Counter("x6", tag_keys=("a",)).inc(1, tags={"a": 1}), TypeError, "Tag values"),
+        (lambda m: m.Counter("x7", tag_keys=("a",)).set_default_tags({"c": "1"}), ValueError, "c"),
+        (lambda m: m.Gauge("x8").set("high"), TypeError, "int or float"),
+        (lambda m: m.Histogram("x9"), ValueError, "boundaries"),
+        (lambda m: m.Histogram("x10", boundaries=[1, -1]), ValueError, "index 1"),
+        (lambda m: m.Histogram("x11", boundaries=[1]).observe("long"), TypeError, "int or float"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused(metrics: Any, make: Any, kind: Any, named: str) -> None:
+    with pytest.raises(kind, match=named):
+        make(metrics)
+
+
+# -- what is read
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_a_counter_is_added_up_over_all_processes(ray: Ray, metrics: Any, name: str) -> None:
+    counter = metrics.Counter(name, "calls", tag_keys=("kind",))
+
+    def count(kind: str) -> None:
+        counter.inc(2, tags={"kind": kind})
+        metrics.flush()
+
+    task = ray.remote(count)
+    ray.get([task.remote("good") for _ in range(4)] + [task.remote("bad")])
+    counter.inc(tags={"kind": "good"})
+    assert lines_of(metrics, name) == [
+        f"# HELP {name} calls",
+        f"# TYPE {name} counter",
+        f'{name}{{kind="bad"}} 2',
+        f'{name}{{kind="good"}} 9',
+    ]
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_what_an_actor_counts_is_told_by_itself_within_seconds(ray: Ray, metrics: Any, name: str) -> None:
+    class Worker:
+        def __init__(self) -> None:
+            self.counter = metrics.Counter(name)
+
+        def work(self) -> None:
+            self.counter.inc()
+
+    worker = ray.remote(Worker).remote()
+    ray.get([worker.work.remote() for _ in range(3)])
+    wait_until(lambda: f"{name} 3" in lines_of(metrics, name), 20)
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_a_gauge_has_the_value_that_was_set_last(metrics: Any, name: str) -> None:
+    gauge = metrics.Gauge(name)
+    for value in (3, 1.5, None):
+        gauge.set(value)
+    assert f"{name} 1.5" in lines_of(metrics, name)
+    gauge.set(-2)
+    assert f"{name} -2" in lines_of(metrics, name)
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_a_histogram_counts_what_is_not_above_each_bound(metrics: Any, name: str) -> None:
+    histogram = metrics.Histogram(name, boundaries=[1, 2.5], tag_keys=("stage",))
+    histogram.set_default_tags({"stage": "load"})
+    for value in (0.5, 1, 2, 100):
+        histogram.observe(value)
+    assert lines_of(metrics, name) == [
+        f"# TYPE {name} histogram",
+        f'{name}_bucket{{stage="load",le="1"}} 2',
+        f'{name}_bucket{{stage="load",le="2.5"}} 3',
+        f'{name}_bucket{{stage="load",le="+Inf"}} 4',
+        f'{name}_sum{{stage="load"}} 103.5',
+        f'{name}_count{{stage="load"}} 4',
+    ]
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_text_can_not_break_the_format(metrics: Any, name: str) -> None:
+    gauge = metrics.Gauge(f"{name}-a.b", 'two\nlines "quoted"', tag_keys=("a-b",))
+    gauge.set(1, tags={"a-b": 'x"} 7\n# evil'})
+    assert lines_of(metrics, name) == [
+        f'# HELP {name}_a_b two\\nlines "quoted"',
+        f"# TYPE {name}_a_b gauge",
+        f'{name}_a_b{{a_b="x\\"}} 7\\n# evil"}} 1',
+    ]
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_a_name_is_of_one_kind(metrics: Any, name: str) -> None:
+    metrics.Counter(name)
+    with pytest.raises(ValueError, match="is a counter already"):
+        metrics.Gauge(name)
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_a_metric_can_be_pickled(metrics: Any, name: str) -> None:
+    again = pickle.loads(pickle.dumps(metrics.Counter(name, tag_keys=("a",)).set_default_tags({"a": "1"})))
+    again.inc()
+    assert f'{name}{{a="1"}} 1' in lines_of(metrics, name)
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_numbers_beyond_all_bounds_can_be_read(metrics: Any, name: str) -> None:
+    metrics.Gauge(name).set(math.inf)
+    assert f"{name} +Inf" in lines_of(metrics, name)
