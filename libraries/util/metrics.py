@@ -1,8 +1,7 @@
 """``raynb.util.metrics``: a program's own counters, gauges and histograms, added up over all processes.
 
-Each process tells what has changed once a second to one actor of the cluster, which `prometheus_text` (and ``raynb
-metrics``) ask for everything in Prometheus' text format. What a process has counted in its last second may be lost if
-it is killed.
+Each process tells what has changed once a second to one actor of the cluster, which `prometheus_text` asks for
+everything in Prometheus' text format. What a process has counted in its last second may be lost if it is killed.
 """
 
 from __future__ import annotations

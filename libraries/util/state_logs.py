@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.session import connect
-from raynb.runtime.messages.ids import WORKER_ID_BYTES
+from raynb.runtime.messages.ids import worker_log
 
 FOLLOW_PAUSE_S: Final = 0.2
 _CATEGORIES: Final = {
@@ -132,7 +132,7 @@ def _of_process(actor_id: str | None, task_id: str | None, pid: int | None, atte
     if not worker:
         what = f"actor {actor_id}" if actor_id else f"task {task_id}" if task_id else f"worker with pid {pid}"
         raise FileNotFoundError(f"no process is known of {what} (yet): it has no log")
-    path = _folder() / log_of(worker, suffix)
+    path = _folder() / worker_log(worker, suffix)
     if not path.is_file():
         raise FileNotFoundError(f"the log {path.name} is not there (any more)")
     return path
@@ -141,12 +141,6 @@ def _of_process(actor_id: str | None, task_id: str | None, pid: int | None, atte
 def _worker_with_pid(pid: int | None) -> str:
     rows = query("workers", filters=[("pid", "=", str(pid))], detail=True, limit=100)["rows"]
     return next((row["worker_id"] for row in reversed(rows) if row["worker_type"] == "WORKER"), "")
-
-
-def log_of(worker_id: str, suffix: str) -> str:
-    """Name of a worker's log: its id ends with its number on its node."""
-    number = int.from_bytes(bytes.fromhex(worker_id)[WORKER_ID_BYTES - 8 :], "big")
-    return f"worker-w{number}.{suffix}"
 
 
 def _pieces(

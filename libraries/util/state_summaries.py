@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.session import connect
+from raynb.runtime.core.summary import actors_by_class, megabytes, objects_by_site
 
 ROWS_MAX = 10_000
 
@@ -39,14 +39,7 @@ def summarize_actors(
         ``{"cluster": {"summary": {class: {"class_name", "state_counts"}}, "total_actors", "summary_by"}}``.
     """
     rows = query("actors", timeout_s=timeout, limit=ROWS_MAX)["rows"]
-    summary: dict[str, Any] = {}
-    for row in rows:
-        name = row["class_name"]
-        counts = summary.setdefault(name, {"class_name": name, "state_counts": Counter()})["state_counts"]
-        counts[row["state"]] += 1
-    for entry in summary.values():
-        entry["state_counts"] = dict(entry["state_counts"])
-    return {"cluster": {"summary": summary, "summary_by": "class", "total_actors": len(rows)}}
+    return {"cluster": {"summary": actors_by_class(rows), "summary_by": "class", "total_actors": len(rows)}}
 
 
 def summarize_objects(
@@ -61,24 +54,5 @@ def summarize_objects(
         "total_num_nodes", "task_state_counts", "ref_type_counts"}}, "total_objects", "total_size_mb", ...}}``.
     """
     rows = query("objects", timeout_s=timeout, limit=ROWS_MAX, detail=True)["rows"]
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(row["call_site"] or "unknown", []).append(row)
-    summary = {
-        site: {
-            "total_objects": len(group),
-            "total_size_mb": _megabytes(group),
-            "total_num_workers": len({row["pid"] for row in group}),
-            "total_num_nodes": len({row["ip"] for row in group}),
-            "task_state_counts": dict(Counter(row["task_status"] or "NIL" for row in group)),
-            "ref_type_counts": dict(Counter(row["reference_type"] for row in group)),
-        }
-        for site, group in groups.items()
-    }
-    whole = {"total_objects": len(rows), "total_size_mb": _megabytes(rows), "callsite_enabled": True}
-    return {"cluster": {"summary": summary, "summary_by": "callsite", **whole}}
-
-
-def _megabytes(rows: list[dict[str, Any]]) -> float:
-    sizes: list[int] = [max(0, row["object_size"]) for row in rows]
-    return round(sum(sizes) / 2**20, 3)
+    whole = {"total_objects": len(rows), "total_size_mb": megabytes(rows), "callsite_enabled": True}
+    return {"cluster": {"summary": objects_by_site(rows), "summary_by": "callsite", **whole}}

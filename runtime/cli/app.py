@@ -148,6 +148,65 @@ def summary_tasks(as_json: AsJson = False, address: Address = "") -> None:
     tables.show_summary(address, as_json)
 
 
+@summary_app.command("actors")
+def summary_actors(as_json: AsJson = False, address: Address = "") -> None:
+    """Count actors by class and state."""
+    from raynb.runtime.cli import tables
+
+    tables.show_actor_summary(address, as_json)
+
+
+@summary_app.command("objects")
+def summary_objects(as_json: AsJson = False, address: Address = "") -> None:
+    """Count objects, and add up their sizes, by where they were made."""
+    from raynb.runtime.cli import tables
+
+    tables.show_object_summary(address, as_json)
+
+
+@app.command()
+def get(
+    table: Table,
+    id: Annotated[str, typer.Argument(metavar="ID", help="In hex, as `raynb list` has it.")],
+    as_json: AsJson = False,
+    address: Address = "",
+) -> None:
+    """Show all that is known of one task, actor, object, node, worker or job."""
+    from raynb.runtime.cli import tables
+
+    tables.show_one(address, table.value, id, as_json)
+
+
+@app.command()
+def memory(
+    limit: Annotated[int, typer.Option(min=0, help="At most so many objects, the largest first.")] = 100,
+    as_json: AsJson = False,
+    address: Address = "",
+) -> None:
+    """Show who holds what in the object store."""
+    from raynb.runtime.cli import tables
+
+    tables.show_memory(address, limit, as_json)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(metavar="[LOG]", help="Its file; without any, those that there are.")] = "",
+    actor: Annotated[str, typer.Option(help="The log of this actor's process.")] = "",
+    task: Annotated[str, typer.Option(help="The log of the process that ran this task.")] = "",
+    pid: Annotated[str, typer.Option(help="The log of this process.")] = "",
+    err: Annotated[bool, typer.Option("--err", help="Standard error instead of standard output.")] = False,
+    tail: Annotated[int, typer.Option(min=0, help="Only so many last lines; 0: all.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
+    address: Address = "",
+) -> None:
+    """Show what processes of a cluster have written."""
+    from raynb.runtime.cli import logs
+
+    whose = {"actor": actor, "task": task, "pid": pid}
+    logs.show(address, name, whose, "err" if err else "out", tail, follow)
+
+
 @app.command()
 def timeline(
     file: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path("timeline.json"),

@@ -13,6 +13,7 @@ import typer
 from raynb.runtime.adapters.registry import find
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.cli.show import print_json, print_records, print_table
+from raynb.runtime.core.summary import actors_by_class, megabytes, objects_by_site
 
 FILTER: Final = re.compile(r"(?P<field>\w+)\s*(?P<operator>!=|=)\s*(?P<value>.*)", re.DOTALL)
 STATES: Final = (
@@ -70,6 +71,66 @@ def remarks(table: str, page: dict[str, Any]) -> list[str]:
     if page.get("unanswered"):
         words.append(f"{page['unanswered']} processes were too busy to answer: their {table} are missing.")
     return words
+
+
+def show_one(address: str, table: str, id: str, as_json: bool) -> None:
+    """Print all that is known of one task, actor, object...
+
+    Raises
+    ------
+    ValueError
+        It isn't known.
+    """
+    entry = find(address or "auto")
+    with Requester(entry.session_dir) as guest:
+        rows = guest.query(entry.gcs_address, table, id=id, detail=True, limit=-1)["rows"]
+    if not rows:
+        raise ValueError(f"there is no {table.removesuffix('s')} {id!r}: `raynb list {table}` has those that there are")
+    print_json(rows) if as_json else print_records(rows)
+
+
+def _all_rows(address: str, table: str) -> list[dict[str, Any]]:
+    entry = find(address or "auto")
+    with Requester(entry.session_dir) as guest:
+        rows: list[dict[str, Any]] = guest.query(entry.gcs_address, table, limit=-1, detail=True)["rows"]
+    return rows
+
+
+def show_actor_summary(address: str, as_json: bool) -> None:
+    """Print counts of actors by class."""
+    summary = actors_by_class(_all_rows(address, "actors"))
+    if as_json:
+        print_json(list(summary.values()))
+        return
+    used = sorted({state for entry in summary.values() for state in entry["state_counts"]})
+    lines = [[name, *(entry["state_counts"].get(state, 0) for state in used)] for name, entry in summary.items()]
+    print_table(["CLASS", *used], lines) if lines else typer.echo("No actors so far.")
+
+
+def show_object_summary(address: str, as_json: bool) -> None:
+    """Print counts and sizes of objects by the place where they were made."""
+    summary = objects_by_site(_all_rows(address, "objects"))
+    if as_json:
+        print_json(summary)
+        return
+    ordered = sorted(summary.items(), key=lambda pair: -pair[1]["total_size_mb"])
+    lines = [[site, entry["total_objects"], entry["total_size_mb"]] for site, entry in ordered]
+    print_table(["MADE AT", "OBJECTS", "MIB"], lines) if lines else typer.echo("No objects.")
+
+
+def show_memory(address: str, limit: int, as_json: bool) -> None:
+    """Print who holds what: the largest objects, with the process that owns each and where it was made."""
+    rows = _all_rows(address, "objects")
+    if as_json:
+        print_json(rows[:limit])
+        return
+    lines = [
+        [row["object_id"], row["object_size"], row["reference_type"], row["type"], row["pid"], row["call_site"] or "-"]
+        for row in rows[:limit]
+    ]
+    if lines:
+        print_table(["OBJECT", "BYTES", "REFERENCE", "HELD BY", "PID", "MADE AT"], lines)
+    typer.echo(f"{len(rows)} objects, {megabytes(rows):g} MiB.")
 
 
 def show_summary(address: str, as_json: bool) -> None:

@@ -73,3 +73,35 @@ def sums(
         actors=Counter(actor_states),
         drivers=sum(state == "RUNNING" for state in job_states),
     )
+
+
+def actors_by_class(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """How many actors of each class are in each state: Ray's summary of actors."""
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts.setdefault(row["class_name"], Counter())[row["state"]] += 1
+    return {name: {"class_name": name, "state_counts": dict(states)} for name, states in counts.items()}
+
+
+def objects_by_site(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """How many objects were made at each place, and how large they are: Ray's summary of objects."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["call_site"] or "unknown", []).append(row)
+    return {
+        site: {
+            "total_objects": len(group),
+            "total_size_mb": megabytes(group),
+            "total_num_workers": len({row["pid"] for row in group}),
+            "total_num_nodes": len({row["ip"] for row in group}),
+            "task_state_counts": dict(Counter(row["task_status"] or "NIL" for row in group)),
+            "ref_type_counts": dict(Counter(row["reference_type"] for row in group)),
+        }
+        for site, group in groups.items()
+    }
+
+
+def megabytes(rows: Iterable[Mapping[str, Any]]) -> float:
+    """What objects hold in all, in MiB; those of unknown size count as nothing."""
+    sizes: list[int] = [max(0, row["object_size"]) for row in rows]
+    return round(sum(sizes) / 2**20, 3)

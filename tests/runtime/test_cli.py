@@ -110,7 +110,8 @@ def test_help_loads_no_socket_and_no_table() -> None:
         "try: main()\nexcept SystemExit: pass\nprint(sorted(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("start", "stop", "status", "list", "summary", "timeline", "microbenchmark"):
+    named = ("start", "stop", "status", "list", "get", "summary", "memory", "logs", "timeline", "microbenchmark")
+    for command in named:
         assert f"\n  {command} " in done.stdout
     loaded = set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
     assert "typer" in loaded
@@ -123,7 +124,8 @@ def test_without_a_cluster_everything_says_so(terminal: Terminal) -> None:
         assert "No cluster is running" in quiet.ok("status")
         assert quiet.json("status") == []
         assert "No cluster is running" in quiet.ok("stop", "--all")
-        for command in (["stop"], ["list", "tasks"], ["summary", "tasks"], ["timeline"]):
+        asking = ["stop", "list tasks", "get tasks 00", "summary tasks", "summary actors", "memory", "logs", "timeline"]
+        for command in map(str.split, asking):
             done = quiet.run(*command)
             assert done.returncode == 1
             assert "no raynb cluster is running" in done.stderr and "Traceback" not in done.stderr
@@ -186,6 +188,50 @@ def test_the_summary_counts_by_function(busy: Terminal) -> None:
     table = busy.ok("summary", "tasks").splitlines()
     assert table[0].split() == ["FUNCTION", "TYPE", "FINISHED", "FAILED"]
     assert ["square", "NORMAL_TASK", "7", "0"] in [line.split() for line in table]
+
+
+def test_actors_and_objects_are_counted_too(busy: Terminal) -> None:
+    assert busy.json("summary", "actors") == [{"class_name": "Counter", "state_counts": {"ALIVE": 1}}]
+    assert busy.ok("summary", "actors").split() == ["CLASS", "ALIVE", "Counter", "1"]
+    counted = busy.json("summary", "objects")
+    assert sum(entry["total_objects"] for entry in counted.values()) >= 1
+    assert "MADE AT" in busy.ok("summary", "objects")
+
+
+def test_memory_tells_who_holds_what(busy: Terminal) -> None:
+    rows = busy.json("memory")
+    assert rows[0]["object_size"] == max(row["object_size"] for row in rows) >= 1000
+    *lines, total = busy.ok("memory", "--limit", "1").splitlines()
+    assert lines[0].split() == ["OBJECT", "BYTES", "REFERENCE", "HELD", "BY", "PID", "MADE", "AT"]
+    assert rows[0]["object_id"] in lines[1] and len(lines) == 2
+    assert total.endswith("MiB.") and total.startswith(f"{len(rows)} objects")
+
+
+def test_one_thing_is_shown_with_all_that_is_known_of_it(busy: Terminal) -> None:
+    (actor,) = busy.json("list", "actors", "--detail")
+    (found,) = busy.json("get", "actors", actor["actor_id"])
+    assert found == actor
+    assert "class_name" in busy.ok("get", "actors", actor["actor_id"])
+    missing = busy.run("get", "actors", "00" * 16)
+    assert missing.returncode == 1 and "raynb list actors" in missing.stderr and "Traceback" not in missing.stderr
+
+
+def test_logs_are_listed_and_shown(busy: Terminal) -> None:
+    listed = busy.ok("logs")
+    assert "worker-w1.out" in listed and "BYTES" in listed.splitlines()[0]
+    (actor,) = busy.json("list", "actors", "--detail")
+    for whose in (["--actor", actor["actor_id"]], ["--pid", str(actor["pid"])]):
+        assert busy.run("logs", *whose, "--err").returncode == 0
+    task = busy.json("list", "tasks", "-f", "func_or_class_name=square", "--detail")[0]["task_id"]
+    assert busy.run("logs", "--task", task, "--tail", "3").returncode == 0
+    for wrong, words in (
+        (["no.log"], "no log"),
+        (["../cluster.json"], "no log"),
+        (["--pid", "99999999"], "no process"),
+        (["--task", task, "--pid", "1"], "name one log"),
+    ):
+        done = busy.run("logs", *wrong)
+        assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_timeline_is_a_chrome_trace(busy: Terminal, tmp_path: Path) -> None:
