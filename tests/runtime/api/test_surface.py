@@ -11,10 +11,7 @@ from raynb.runtime.api.options import ACTOR_OPTIONS, REFUSED, TASK_OPTIONS, chec
 from tests.runtime.api.surface import Row, differences, find, listed, rows
 
 NOT_YET = {
-    "ray.util.state.get_log",
     "ray.util.state.list_cluster_events",
-    "ray.util.state.list_logs",
-    "ray.util.state.list_runtime_envs",
 }
 """Rows of the table that nobody has made yet. What is made leaves the set: a test holds that."""
 
