@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raynb._version import __version__
-from raynb.magics.frames import remote_text
+from raynb.magics.frames import cell_number, remote_text
 from raynb.output import CellOutputs
 from raynb.reprs import LiveCards, install, uninstall
 from raynb.runtime.api import failures, session
@@ -183,6 +183,11 @@ class CellLink:
             self._loop = asyncio.get_running_loop()
             self._loop.add_signal_handler(_UNUSED_SIGNAL, lambda: None)
 
+    def source_name(self, filename: str) -> str:
+        """A cell's file by the number of its cell; others as they are."""
+        number = cell_number(self.shell, filename)
+        return filename if number is None else f"In[{number}]"
+
     # -- restarts of the kernel
 
     @property
@@ -246,6 +251,7 @@ def load(shell: InteractiveShell) -> None:
         link.hear_signals()
         link.hear_restarts()
         session.notebook = link.notebook
+    session.source_name = link.source_name
     custom: Any = shell
     custom.set_custom_exc(SHOWN_HERE, show_error)
     install(link.shell.display_formatter, link.cards if link.kernel is not None else None)
@@ -274,6 +280,7 @@ def unload(shell: InteractiveShell) -> None:
     custom: Any = shell
     custom.set_custom_exc((), None)
     session.notebook = ""
+    session.source_name = str
     session.output_sink = None
     session.on_connect = None
     link.close()

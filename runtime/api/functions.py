@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, NoReturn
 
+from raynb.runtime.api import session
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
@@ -159,9 +160,11 @@ def packed_exceptions(retry: bool | Sequence[type[Exception]]) -> bool | bytes:
 
 
 def definition_site(function: Any) -> str:
-    """``file:line`` of a function or class, empty where that isn't known."""
-    code = getattr(inspect.unwrap(function), "__code__", None) if not isinstance(function, type) else None
-    if code is not None:
-        return f"{code.co_filename}:{code.co_firstlineno}"
+    """``file:line`` of a function or class (of its first method), ``In[3]:line`` in a notebook; empty where that isn't
+    known."""
+    for part in vars(function).values() if isinstance(function, type) else [function]:
+        code = getattr(inspect.unwrap(part) if callable(part) else None, "__code__", None)
+        if code is not None:
+            return f"{session.source_name(code.co_filename)}:{code.co_firstlineno}"
     module = sys.modules.get(getattr(function, "__module__", ""))
     return getattr(module, "__file__", None) or ""

@@ -17,13 +17,16 @@ from typing import Final, Protocol
 
 from raynb.runtime.core.client_acts import OWNER
 from raynb.runtime.core.effects import Send
+from raynb.runtime.core.event_flows import cell_key
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actor_life import DEAD
 from raynb.runtime.core.gcs_actors import ActorTable
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.gcs_journal import Effects
 from raynb.runtime.core.gcs_requests import Requests
+from raynb.runtime.core.graph_view import node_id
 from raynb.runtime.core.membership import Membership
+from raynb.runtime.core.tombstones import TOMBSTONES_MAX
 from raynb.runtime.messages.acts import ActRequest, CancelTasks, OwnerAct
 from raynb.runtime.messages.events import FINISHED, TASK_KINDS, TASK_STATES
 from raynb.runtime.messages.gcs import KillActor, Reply
@@ -88,6 +91,8 @@ class Acts:
         """Do it, or have it done; ``done`` is called once."""
         try:
             match action:
+                case "cancel" if ":" in target:
+                    return self._cancel_all(target, now, done)
                 case "cancel":
                     return self._cancel(_id(target, TASK_ID_BYTES, "a task"), now, done)
                 case "kill_actor":
@@ -118,6 +123,34 @@ class Acts:
             return done(Failed("RaySystemError", "no node manager is there to cancel it"))
         number = self._enter("cancel", task_id, now, done, managers)
         return [Send(manager, CancelTasks(number, [task_id])) for manager in managers]
+
+    def _cancel_all(self, target: str, now: float, done: Done) -> Effects:
+        """Of a function or a cell, by its node's id in the graph, or ``cell:`` and the cell's id: what is not over."""
+        events = self._tables.events
+        wanted: set[int] = set()
+        for position, name in enumerate(events.names.names):
+            if name is not None and name.kind != CREATION:
+                function, cell = events.flows.groups_of(name)
+                ids = {node_id(events.flows.groups[function]), node_id(events.flows.groups[cell])}
+                if target in ids or (name.cell and target == f"cell:{cell_key(name.cell)}"):
+                    wanted.add(position)
+        if not wanted:
+            raise ValueError(f"there is no function and no cell {target[:80]!r} in this cluster's table of tasks")
+        task_ids = [
+            events.ids[slot] for slot in events.slots() if events.name[slot] in wanted and events.state[slot] < FINISHED
+        ]
+        if not task_ids:
+            raise ValueError("all its tasks are over already")
+        if len(task_ids) > TOMBSTONES_MAX:
+            raise ValueError(
+                f"it has {len(task_ids):,} tasks that are not over, and {TOMBSTONES_MAX:,} at most can be cancelled at "
+                "once: interrupt the notebook or program that submits them"
+            )
+        managers = self._tables.members.managers()
+        if not managers:
+            return done(Failed("RaySystemError", "no node manager is there to cancel them"))
+        number = self._enter("cancel", b"", now, done, managers)
+        return [Send(manager, CancelTasks(number, task_ids)) for manager in managers]
 
     # -- actors
 

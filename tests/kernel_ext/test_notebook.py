@@ -273,3 +273,19 @@ def test_tqdm_bars_of_tasks_are_one_display(kernel: Kernel) -> None:
 def test_a_reference_that_is_used_as_a_value_is_named_in_the_error(kernel: Kernel) -> None:
     request = kernel.run("total = ray.put(5)\ntotal * 2")
     assert "`await total` or `ray.get(total)`" in kernel.errors(request)
+
+
+def test_where_a_function_of_a_cell_is_defined_is_told_by_the_cells_number(kernel: Kernel) -> None:
+    kernel.run(
+        "@ray.remote\ndef placed():\n    return 1\n\n@ray.remote\nclass Placed:\n    def method(self):\n        return 1"
+    )
+    number = kernel.value(
+        "In.index(next(cell for cell in reversed(In) if 'def placed' in cell and 'In.index' not in cell))"
+    )
+    kernel.run("placed_actor = Placed.remote(); ray.get([placed.remote(), placed_actor.method.remote()])")
+    kernel.run("from raynb.util import state")
+    sites = "[t.call_site for t in state.list_tasks(detail=True, limit=1000) if t.name == 'placed']"
+    assert kernel.value(sites) == [f"In[{number}]:1"]
+    assert kernel.value("[a.call_site for a in state.list_actors(detail=True) if a.class_name == 'Placed']") == [
+        f"In[{number}]:7"
+    ]
