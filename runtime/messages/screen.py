@@ -306,7 +306,8 @@ class Act(Struct, frozen=True, tag="act", tag_field="type"):
     action
         cancel | retry | kill_actor | free | scale
     target
-        Id of the task, actor or object; the number of CPUs for scale.
+        Id of the task, actor or object; the number of CPUs for scale. To cancel all that is not over of a function or a
+        cell: its node's id in the graph, or ``cell:`` and the cell's id.
     """
 
     id: int

@@ -276,12 +276,10 @@ def test_a_reference_that_is_used_as_a_value_is_named_in_the_error(kernel: Kerne
 
 
 def test_where_a_function_of_a_cell_is_defined_is_told_by_the_cells_number(kernel: Kernel) -> None:
-    kernel.run(
-        "@ray.remote\ndef placed():\n    return 1\n\n@ray.remote\nclass Placed:\n    def method(self):\n        return 1"
-    )
-    number = kernel.value(
-        "In.index(next(cell for cell in reversed(In) if 'def placed' in cell and 'In.index' not in cell))"
-    )
+    functions = "@ray.remote\ndef placed():\n    return 1"
+    classes = "@ray.remote\nclass Placed:\n    def method(self):\n        return 1"
+    kernel.run(f"{functions}\n\n{classes}\nplaced_in = get_ipython().execution_count")
+    number = kernel.value("placed_in")
     kernel.run("placed_actor = Placed.remote(); ray.get([placed.remote(), placed_actor.method.remote()])")
     kernel.run("from raynb.util import state")
     sites = "[t.call_site for t in state.list_tasks(detail=True, limit=1000) if t.name == 'placed']"

@@ -254,7 +254,10 @@ export interface Act {
   id: number;
   /** cancel | retry | kill_actor | free | scale */
   action: 'cancel' | 'retry' | 'kill_actor' | 'free' | 'scale';
-  /** Id of the task, actor or object; the number of CPUs for scale. */
+  /**
+   * Id of the task, actor or object; the number of CPUs for scale. To cancel all that is not over of a function or a
+   * cell: its node's id in the graph, or `cell:` and the cell's id.
+   */
   target: string;
 }
 
