@@ -278,7 +278,7 @@ def test_a_reference_that_is_used_as_a_value_is_named_in_the_error(kernel: Kerne
 def test_where_a_function_of_a_cell_is_defined_is_told_by_the_cells_number(kernel: Kernel) -> None:
     functions = "@ray.remote\ndef placed():\n    return 1"
     classes = "@ray.remote\nclass Placed:\n    def method(self):\n        return 1"
-    kernel.run(f"{functions}\n\n{classes}\nplaced_in = get_ipython().execution_count")
+    kernel.run(f"{functions}\n\n{classes}\nplaced_in = len(In) - 1")
     number = kernel.value("placed_in")
     kernel.run("placed_actor = Placed.remote(); ray.get([placed.remote(), placed_actor.method.remote()])")
     kernel.run("from raynb.util import state")
