@@ -151,3 +151,60 @@ test('in slices it gives what it gives at once, and can be given up', () => {
   pauses.shift()?.();
   assert.equal(called, false);
 });
+
+function chains(number: number): LayoutInput {
+  const text = Array.from({ length: number }, (_, i) => `a${i}>b${i} b${i}>c${i}`);
+  return graph(text.join(' '));
+}
+
+test('parts that do not hang together fill a screen, and no strip', () => {
+  const found = layoutNow(chains(30));
+  assertApart(found);
+  const all = [...found.places.values()];
+  const width = Math.max(...all.map(({ x }) => x)) - Math.min(...all.map(({ x }) => x));
+  const height = Math.max(...all.map(({ y }) => y)) - Math.min(...all.map(({ y }) => y));
+  assert.ok(width > 0.6 * height && width < 3 * height, `${width} x ${height}`);
+});
+
+test('parts on shelves stay where they are when others come', () => {
+  for (const direction of ['right', 'down'] as const) {
+    const before = layoutNow({ ...chains(12), direction });
+    const after = layoutNow({ ...chains(16), direction }, before);
+    for (const [id, place] of before.places) {
+      assert.deepEqual(at(after, id), place, id);
+    }
+    assertApart(after);
+  }
+});
+
+test('a part that grows into another moves that one down', () => {
+  const before = layoutNow(chains(6));
+  const input = chains(6);
+  const more = Array.from({ length: 8 }, (_, i) => ({ source: 'a0', target: `new${i}` }));
+  const nodes = [...input.nodes, ...more.map(({ target }) => target)];
+  const after = layoutNow({ ...input, nodes, edges: [...input.edges, ...more] }, before);
+  assertApart(after);
+});
+
+test('300 nodes are laid out in slices that leave room for frames', async () => {
+  let longest = 0;
+  let began = performance.now();
+  await new Promise<void>(resolve => {
+    runSliced(
+      layout(randomGraph(300, 11)),
+      () => {
+        longest = Math.max(longest, performance.now() - began);
+        resolve();
+      },
+      work => {
+        longest = Math.max(longest, performance.now() - began);
+        setTimeout(() => {
+          began = performance.now();
+          work();
+        });
+      }
+    );
+  });
+  assert.ok(longest < 50, `${longest.toFixed(1)} ms`);
+  console.log(`longest slice: ${longest.toFixed(1)} ms`);
+});

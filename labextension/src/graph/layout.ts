@@ -9,13 +9,15 @@
  * 3. Inside a layer what was there keeps its order and, as far as newcomers leave room, its place. Newcomers are put at
  *    the barycentre of their neighbours. Without a past, sweeps of barycentres in both directions reduce crossings.
  * 4. Heights are as near to the neighbours' as the order and the gaps allow: an isotonic regression for each layer.
- * 5. Parts that don't hang together stand one below the other; what has no edge at all stands in a grid beneath.
+ * 5. Parts that don't hang together stand on shelves; one that was there stays, and moves down only where another has
+ *    grown into its place. What has no edge at all stands in a grid beneath.
  *
  * It is a generator, so that whoever shows it runs it in slices between frames (see `runSliced`): a worker would need a
  * bundle of its own in each of the places that this renderer is put in.
  */
 
 import { closing, edgeKey, layers, parts } from './layering';
+import { PART_GAP, Shelves, shelfWidth, shiftBelow, type Rectangle } from './packing';
 
 export const NODE_WIDTH = 190;
 export const NODE_HEIGHT = 62;
@@ -23,7 +25,8 @@ export const NODE_HEIGHT = 62;
 export const LAYER_GAP = { right: 86, down: 70 };
 export const ROW_GAP = 26;
 const WAYPOINT_HEIGHT = 14;
-const PART_GAP = 46;
+/** Of a screen's width and height: what parts together are to have. */
+const SCREEN_RATIO = 1.5;
 const SWEEPS = 6;
 /** How much more the old place counts than the neighbours' when a node was there before. */
 const STAY = 40;
@@ -81,16 +84,17 @@ export function* layout(graph: LayoutInput, past: Layout = EMPTY): Generator<voi
     }
   }
   const result: Layout = { direction, places: new Map(), routes: new Map() };
-  let top = 0;
   const inOrder = byOldHeight([...linked], graph.nodes, before);
-  for (const part of parts(inOrder, out)) {
-    const rows = cells(part, out, before, frame);
+  const found: Part[] = [];
+  for (const ids of parts(inOrder, out)) {
+    const part = cells(ids, out, before, frame);
     yield;
-    yield* order(rows, before);
-    yield* align(rows, frame);
-    top = settle(rows, result, top, before, frame);
+    yield* order(part.rows, before);
+    yield* align(part.rows, frame);
+    found.push(part);
     yield;
   }
+  const top = settle(found, result, frame, direction);
   grid(
     graph.nodes.filter(id => !linked.has(id)),
     result,
@@ -99,6 +103,15 @@ export function* layout(graph: LayoutInput, past: Layout = EMPTY): Generator<voi
     frame
   );
   return turned(result);
+}
+
+/** Nodes that hang together. */
+interface Part {
+  rows: Cell[][];
+  /** Whether some of it was there before. */
+  old: boolean;
+  /** How far to the right its first layer was, or is to be. */
+  offset: number;
 }
 
 /** Measures along and across the layers. */
@@ -173,7 +186,7 @@ function cells(
   out: Map<string, string[]>,
   before: Layout,
   frame: Frame
-): Cell[][] {
+): Part {
   const backward = closing(part, out);
   const edges = new Map<string, readonly [string, string]>();
   for (const source of part) {
@@ -183,7 +196,8 @@ function cells(
     }
   }
   const layer = layers(part, [...edges.values()]);
-  const column = (at: number): number => at * frame.layerStep;
+  const offset = oldOffset(part, layer, before, frame);
+  const column = (at: number): number => (offset ?? 0) + at * frame.layerStep;
   const rows: Cell[][] = [];
   const add = (id: string, at: number, height: number, old: number): Cell => {
     const cell: Cell = { id, layer: at, height, y: old, old, left: [], right: [] };
@@ -215,7 +229,26 @@ function cells(
     }
     join(last, to);
   }
-  return rows;
+  return { rows, old: offset !== null, offset: offset ?? 0 };
+}
+
+/** Where the first layer of a part was, by most of its nodes; null: all are new. */
+function oldOffset(
+  part: readonly string[],
+  layer: Map<string, number>,
+  before: Layout,
+  frame: Frame
+): number | null {
+  const votes = new Map<number, number>();
+  for (const id of part) {
+    const old = before.places.get(id);
+    if (old) {
+      const offset = old.x - (layer.get(id) ?? 0) * frame.layerStep;
+      votes.set(offset, (votes.get(offset) ?? 0) + 1);
+    }
+  }
+  const best = [...votes].sort((a, b) => b[1] - a[1]).at(0);
+  return best ? best[0] : null;
 }
 
 function join(a: Cell, b: Cell): void {
@@ -335,28 +368,63 @@ function isotonic(
   }
 }
 
-/** Writes a part down, below what is there already; a part with a past stays where it was if it can. */
-function settle(rows: Cell[][], result: Layout, top: number, before: Layout, frame: Frame): number {
+/** Gives the parts their places, the old ones first; returns where there is nothing more. */
+function settle(found: Part[], result: Layout, frame: Frame, direction: Direction): number {
+  const standing: Rectangle[] = [];
+  for (const part of found.filter(({ old }) => old)) {
+    const box = boxOf(part, frame);
+    const shift = shiftBelow(box, standing);
+    write(part, result, frame, shift);
+    standing.push({ ...box, top: box.top + shift, bottom: box.bottom + shift });
+  }
+  const fresh = found.filter(({ old }) => !old).map(part => ({ part, box: boxOf(part, frame) }));
+  const sizes = fresh.map(({ box }) => sizeOf(box));
+  if (!standing.length) {
+    // The highest first: shelves are as high as what is highest on them.
+    fresh.sort((a, b) => sizeOf(b.box).height - sizeOf(a.box).height);
+  }
+  const extent = Math.max(0, ...standing.map(({ right }) => right + frame.width / 2));
+  const bottom = Math.max(0, ...standing.map(box => box.bottom + PART_GAP));
+  const ratio = direction === 'right' ? SCREEN_RATIO : 1 / SCREEN_RATIO;
+  const shelves = new Shelves(bottom, Math.max(extent, shelfWidth(sizes, ratio)));
+  for (const { part, box } of fresh) {
+    const { width, height } = sizeOf(box);
+    const at = shelves.place(width, height);
+    part.offset = at.x;
+    write(part, result, frame, at.y - box.top);
+    standing.push({ left: at.x, right: at.x + width, top: at.y, bottom: at.y + height });
+  }
+  return Math.max(0, ...standing.map(box => box.bottom + PART_GAP));
+}
+
+function sizeOf(box: Rectangle): { width: number; height: number } {
+  return { width: box.right - box.left, height: box.bottom - box.top };
+}
+
+function boxOf({ rows, offset }: Part, frame: Frame): Rectangle {
   const all = rows.flat();
-  const upper = Math.min(...all.map(cell => cell.y - cell.height / 2));
-  const hasPast = before.places.size > 0 && all.some(cell => !Number.isNaN(cell.old));
-  const shift = hasPast ? Math.max(0, top - upper) : top - upper;
-  let lower = top;
-  for (const cell of all) {
-    const point = { x: cell.layer * frame.layerStep, y: cell.y + shift };
-    lower = Math.max(lower, point.y + cell.height / 2);
+  return {
+    left: offset - frame.width / 2,
+    right: offset + (rows.length - 1) * frame.layerStep + frame.width / 2,
+    top: Math.min(...all.map(cell => cell.y - cell.height / 2)),
+    bottom: Math.max(...all.map(cell => cell.y + cell.height / 2))
+  };
+}
+
+function write({ rows, offset }: Part, result: Layout, frame: Frame, shift: number): void {
+  for (const cell of rows.flat()) {
+    const point = { x: offset + cell.layer * frame.layerStep, y: cell.y + shift };
     if (cell.height === frame.height) {
       result.places.set(cell.id, point);
+      continue;
+    }
+    const route = result.routes.get(cell.id);
+    if (route) {
+      route.push(point);
     } else {
-      const route = result.routes.get(cell.id);
-      if (route) {
-        route.push(point);
-      } else {
-        result.routes.set(cell.id, [point]);
-      }
+      result.routes.set(cell.id, [point]);
     }
   }
-  return lower + PART_GAP;
 }
 
 function grid(

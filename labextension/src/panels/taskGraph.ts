@@ -15,6 +15,8 @@ type By = NonNullable<View['by']>;
 
 /** Nodes at most; more than this is not a picture any more. */
 const LIMIT = 300;
+/** Single tasks at first: so many can be read. */
+const TASKS_LIMIT = 60;
 const DEPTH = 2;
 const BRUSH_MS = 150;
 
@@ -32,6 +34,7 @@ export class TaskGraphPanel extends Panel {
   private grouping: By;
   private focus = '';
   private focusLabel = '';
+  private limit = LIMIT;
   private wantedCell = '';
   private view: GraphView | null = null;
   private stale = false;
@@ -101,12 +104,14 @@ export class TaskGraphPanel extends Panel {
     const node = this.model.nodes.get(id);
     this.focusLabel = node?.label ?? 'a task';
     this.focus = id;
+    this.limit = TASKS_LIMIT;
     this.by = 'task';
     this.look();
   }
 
   group(by: By): void {
     this.by = this.grouping = by;
+    this.limit = LIMIT;
     this.focus = '';
     this.bySelect.value = by;
     this.look();
@@ -195,7 +200,7 @@ export class TaskGraphPanel extends Panel {
       by: this.by,
       focus: this.focus,
       depth: DEPTH,
-      limit: LIMIT,
+      limit: this.limit,
       at,
       between
     };
@@ -277,6 +282,13 @@ export class TaskGraphPanel extends Panel {
         this.group(this.grouping);
       });
       trail.push(back, element('span', { text: `around ${this.focusLabel}` }));
+      if (this.model.hidden && this.limit < LIMIT) {
+        const more = button('Show more', () => {
+          this.limit = LIMIT;
+          this.look();
+        });
+        trail.push(more);
+      }
     }
     const at = this.selection.moment;
     if (at !== null) {
