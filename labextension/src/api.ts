@@ -3,6 +3,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type { LogPage, ObjectPreview } from './generated/screen';
 import type { LogQuery } from './model/logs';
+import type { Row } from './model/table';
 import { BROWSER, ViewsSocket } from './views';
 
 /** A cluster that the server found: one of the user's, wherever it was started. */
@@ -61,6 +62,22 @@ export class Api {
   }
 
   /** `at`: indices of an array's leading dimensions. */
+  /** A task's row in the state API, of its last attempt; null: there is none any more. */
+  async task(cluster: string, id: string): Promise<Row | null> {
+    const query = { id, detail: '1' };
+    const path = ['clusters', cluster, 'tasks'];
+    return (await this.request<{ rows: Row[] }>(path, {}, query)).rows.at(-1) ?? null;
+  }
+
+  /** The newest failed tasks of a function. */
+  async failedTasks(cluster: string, name: string): Promise<Row[]> {
+    const filters = [`func_or_class_name=${name}`, 'state=FAILED'];
+    const query = filters.map(each => `filter=${encodeURIComponent(each)}`).join('&');
+    const path = ['clusters', cluster, 'tasks'];
+    const search = `?${query}&limit=5&detail=1`;
+    return (await this.request<{ rows: Row[] }>(path, {}, search)).rows;
+  }
+
   async preview(
     cluster: string,
     object: string,
@@ -105,9 +122,10 @@ export class Api {
   private async request<T>(
     path: readonly string[],
     init: RequestInit = {},
-    query: Record<string, string> = {}
+    query: Record<string, string> | string = {}
   ): Promise<T> {
-    const url = this.url(path) + URLExt.objectToQueryString(query);
+    const url =
+      this.url(path) + (typeof query === 'string' ? query : URLExt.objectToQueryString(query));
     const response = await ServerConnection.makeRequest(url, init, this.settings);
     if (!response.ok) {
       throw await ServerConnection.ResponseError.create(response);

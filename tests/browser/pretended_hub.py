@@ -85,6 +85,7 @@ class PretendedHub:
         page.route("**/raynb/api/clusters", self.list_clusters)
         page.route("**/raynb/api/clusters/*/objects/*/preview?*", pretended_tables.preview)
         page.route("**/raynb/api/clusters/*/logs*", pretended_tables.log_page)
+        page.route("**/raynb/api/clusters/*/tasks?*", self.tasks)
         page.route_web_socket("**/raynb/api/clusters/*/views*", self.connect)
 
     def reset(self) -> None:
@@ -94,6 +95,24 @@ class PretendedHub:
 
     def list_clusters(self, route: Route) -> None:
         route.fulfill(json={"clusters": self.clusters})
+
+    def tasks(self, route: Route) -> None:
+        """The state API's rows: of one task, or failed ones."""
+        row = {
+            "task_id": f"{10:048x}",
+            "state": "FAILED",
+            "error_type": "TASK_EXECUTION_EXCEPTION",
+            "error_message": "Traceback (most recent call last):\n  In[8], line 9\nValueError: batch 17 has no labels",
+            "worker_pid": 4001,
+            "node_id": "ab" * 14,
+            "required_resources": {"CPU": 1.0},
+            "creation_time_ms": BEGAN_MS,
+            "start_time_ms": BEGAN_MS + 1500,
+            "end_time_ms": BEGAN_MS + 1600,
+            "attempt_number": 1,
+            "result_size": None,
+        }
+        route.fulfill(json={"rows": [row], "total": 1, "dropped": 0})
 
     def connect(self, socket: WebSocketRoute) -> None:
         self.sockets.append(socket)

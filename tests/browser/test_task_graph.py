@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
+from tests.browser.axe import barriers
 from tests.browser.conftest import SHOTS, START_S_MAX, Lab
 from tests.browser.pretended_hub import FUNCTIONS, TASKS, PretendedHub
+from tests.browser.pretended_page import LIGHT, set_theme
 
 ENDS_ARE = """(() => {{
     const view = document.querySelector('#raynb-task-graph').raynbView;
@@ -47,8 +49,12 @@ def graph(page: Page, hub: PretendedHub) -> Iterator[Locator]:
     panel = page.locator("#raynb-task-graph")
     expect(nodes(panel)).to_have_count(len(FUNCTIONS))
     yield panel
-    page.evaluate("[...jupyterapp.shell.widgets('main')].find(each => each.id === 'raynb-task-graph').close()")
-    expect(panel).to_have_count(0)
+    close(page, "raynb-task-graph")
+
+
+def close(page: Page, panel: str) -> None:
+    page.evaluate("id => [...jupyterapp.shell.widgets('main')].find(each => each.id === id).close()", panel)
+    expect(page.locator(f"#{panel}")).to_have_count(0)
 
 
 def nodes(panel: Locator) -> Locator:
@@ -81,12 +87,50 @@ def test_a_click_tells_about_a_node_and_its_tasks_can_be_looked_at(graph: Locato
     expect(details.get_by_role("heading", name="train_step")).to_be_visible()
     expect(details.get_by_role("listitem").filter(has_text="failed")).to_have_text("17failed")
     expect(details.get_by_label("Error")).to_have_text("ValueError: <b>batch 17</b> has no labels")
+    expect(details.get_by_role("list", name="Failed tasks")).to_have_text("ValueError: batch 17 has no labels")
     details.get_by_role("button", name="Single tasks").click()
     expect(graph.get_by_text("around train_step")).to_be_visible()
     expect(nodes(graph)).to_have_count(24)
     assert hub.asked[-1]["view"]["focus"] == "ftrain_step"
     graph.get_by_role("button", name="All tasks").click()
     expect(nodes(graph)).to_have_count(len(FUNCTIONS))
+
+
+def test_a_single_task_tells_all_and_can_be_cancelled_and_tried_again(graph: Locator, hub: PretendedHub) -> None:
+    page = graph.page
+    graph.get_by_role("listbox").focus()
+    click_node(graph, "ftrain_step")
+    page.keyboard.press("e")
+    expect(nodes(graph)).to_have_count(24)
+    waiting, failed = f"{13:048x}", f"{12:048x}"
+    click_node(graph, waiting)
+    details = graph.get_by_role("complementary", name="The selected node")
+    expect(details).to_contain_text("Waits for a worker: all 2 CPUs are taken.")
+    expect(details).to_contain_text("process 4001")
+    expect(details.get_by_role("button", name="tokenize").first).to_be_visible()
+    details.get_by_role("button", name="Cancel…").click()
+    details.get_by_role("button", name="Keep it").press("Escape")
+    details.get_by_role("button", name="Cancel…").click()
+    hub.refuses_acts = "the task is over already: FINISHED"
+    details.get_by_role("button", name="Cancel it").click()
+    expect(details.get_by_text("the task is over already: FINISHED")).to_be_visible()
+    hub.refuses_acts = ""
+    click_node(graph, failed)
+    details.get_by_role("button", name="Retry").click()
+    expect(details.get_by_text("Submitted again.")).to_be_visible()
+    acts = [(each["action"], each["target"]) for each in hub.asked if each["type"] == "act"]
+    assert acts == [("cancel", waiting), ("retry", failed)]
+    details.get_by_role("button", name="Log").click()
+    expect(page.locator("#raynb-logs")).to_be_visible()
+    close(page, "raynb-logs")
+
+
+def test_nobody_is_kept_out(graph: Locator) -> None:
+    click_node(graph, "ftrain_step")
+    for theme in ("JupyterLab Dark", "JupyterLab Dark High Contrast", LIGHT):
+        set_theme(graph.page, theme)
+        assert barriers(graph) == []
+        graph.page.screenshot(path=SHOTS / f"task_graph_{theme.replace(' ', '_')}.png")
 
 
 def test_keys_lead_along_the_edges_and_do_what_the_pointer_does(graph: Locator) -> None:

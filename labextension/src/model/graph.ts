@@ -1,4 +1,5 @@
 /** The task graph as it is told: nodes and edges, and who stands before and after whom. */
+import { clean } from '../dom/clean';
 import type { GraphEdge, GraphNode, GraphState } from '../generated/screen';
 
 export interface Lineage {
@@ -66,7 +67,7 @@ export class GraphModel {
     }
     for (const node of state.nodes) {
       changed ||= !this.nodes.has(node.id);
-      this.nodes.set(node.id, node);
+      this.nodes.set(node.id, readable(node));
     }
     return changed;
   }
@@ -97,6 +98,17 @@ export class GraphModel {
       }
     }
   }
+}
+
+/** Names, errors and reasons are text of others. */
+function readable(node: GraphNode): GraphNode {
+  return {
+    ...node,
+    label: clean(node.label),
+    site: clean(node.site),
+    why: clean(node.why),
+    error: clean(node.error)
+  };
 }
 
 function keyOf(edge: { source: string; target: string; kind: string }): string {

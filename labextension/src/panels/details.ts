@@ -1,10 +1,12 @@
 /** What is known of the selected node, beside the graph, and what can be done with it. */
+import { confirmed } from '../dom/confirm';
 import { button, element } from '../dom/elements';
 import { countList } from '../dom/signs';
 import { FAILED, FINISHED } from '../dom/theme';
 import { count, duration, total } from '../dom/words';
 import type { GraphNode } from '../generated/screen';
 import type { GraphModel } from '../model/graph';
+import { TaskFacts, traceback, type TaskLook } from './taskFacts';
 
 export interface DetailActions {
   /** Shows the notebook cell; false: that notebook isn't open. */
@@ -12,12 +14,16 @@ export interface DetailActions {
   expand: (id: string) => void;
   select: (id: string) => void;
   act: (action: 'cancel' | 'retry', id: string) => Promise<void>;
+  /** Opens the log of a task. */
+  log: (id: string) => void;
+  look: TaskLook;
 }
 
 export class Details {
   readonly node = element('aside', { class: 'raynb-Details', label: 'The selected node' });
   private head = element('div');
   private live = element('div');
+  private facts: TaskFacts;
   private said = element('p', { class: 'raynb-Details-said', role: 'status' });
   private shown = '';
 
@@ -25,7 +31,8 @@ export class Details {
     private model: GraphModel,
     private actions: DetailActions
   ) {
-    this.node.append(this.head, this.live, this.said);
+    this.facts = new TaskFacts(actions.look, actions.expand);
+    this.node.append(this.head, this.live, this.facts.node, this.said);
     this.node.hidden = true;
   }
 
@@ -35,6 +42,7 @@ export class Details {
     this.node.hidden = !node;
     if (!node) {
       this.shown = '';
+      this.facts.clear();
       return;
     }
     const key = JSON.stringify([id, actsOn(node), node.cell, this.model.structure]);
@@ -45,6 +53,7 @@ export class Details {
       this.head.replaceChildren(...this.heading(node));
     }
     this.live.replaceChildren(...facts(node));
+    this.facts.show(node, isSingle(node));
   }
 
   private heading(node: GraphNode): HTMLElement[] {
@@ -65,20 +74,14 @@ export class Details {
         })
       );
     }
-    if (node.kind !== 'task' && node.kind !== 'put') {
+    if (!isSingle(node) && node.kind !== 'put') {
       buttons.append(
         button('Single tasks', () => {
           this.actions.expand(node.id);
         })
       );
-    } else {
-      const { cancel, retry } = actsOn(node);
-      if (cancel) {
-        buttons.append(this.actButton('Cancel', 'cancel', node.id));
-      }
-      if (retry) {
-        buttons.append(this.actButton('Retry', 'retry', node.id));
-      }
+    } else if (isSingle(node)) {
+      this.addActs(node, buttons);
     }
     parts.push(buttons, this.neighbours('Before it', this.model.predecessors(node.id)));
     parts.push(this.neighbours('After it', this.model.successors(node.id)));
@@ -110,19 +113,44 @@ export class Details {
     return box;
   }
 
-  private actButton(text: string, action: 'cancel' | 'retry', id: string): HTMLElement {
-    return button(text, () => {
-      this.said.textContent = `${text} …`;
-      this.actions.act(action, id).then(
-        () => {
-          this.said.textContent = action === 'cancel' ? 'Cancelled.' : 'Submitted again.';
-        },
-        (error: unknown) => {
-          this.said.textContent = error instanceof Error ? error.message : String(error);
-        }
-      );
-    });
+  private addActs(node: GraphNode, buttons: HTMLElement): void {
+    const { cancel, retry } = actsOn(node);
+    if (cancel) {
+      const wish = confirmed({
+        text: 'Cancel…',
+        question: 'Cancel it? What it has done is lost, and what needs its result fails.',
+        yes: 'Cancel it',
+        done: 'Cancelled.',
+        work: () => this.actions.act('cancel', node.id)
+      });
+      buttons.append(wish);
+    }
+    if (retry) {
+      buttons.append(button('Retry', () => this.retry(node.id)));
+    }
+    buttons.append(
+      button('Log', () => {
+        this.actions.log(node.id);
+      })
+    );
   }
+
+  private retry(id: string): void {
+    this.said.textContent = 'Retry …';
+    this.actions.act('retry', id).then(
+      () => {
+        this.said.textContent = 'Submitted again.';
+      },
+      (error: unknown) => {
+        this.said.textContent = error instanceof Error ? error.message : String(error);
+      }
+    );
+  }
+}
+
+/** A task's id is hexadecimal; a node of many has the name of its kind before a colon. */
+function isSingle(node: GraphNode): boolean {
+  return node.kind !== 'put' && /^[0-9a-f]+$/.test(node.id);
 }
 
 function actsOn(node: GraphNode): { cancel: boolean; retry: boolean } {
@@ -154,14 +182,7 @@ function facts(node: GraphNode): HTMLElement[] {
     parts.push(element('p', { class: 'raynb-Details-why', text: node.why }));
   }
   if (node.error) {
-    const error = element('pre', {
-      class: 'raynb-Details-error',
-      text: node.error,
-      label: 'Error'
-    });
-    error.tabIndex = 0;
-    error.setAttribute('role', 'group');
-    parts.push(error);
+    parts.push(traceback(node.error));
   }
   return parts;
 }

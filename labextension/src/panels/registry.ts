@@ -36,8 +36,8 @@ const KINDS: Kind[] = [
     title: 'Task Graph',
     caption: 'What runs, what waits, and what flows between tasks',
     icon: graphIcon,
-    make: (options, outside, { clusters, selection, settings }) =>
-      new TaskGraphPanel(options, outside, clusters, selection, settings.grouping)
+    make: (options, outside, { api, clusters, selection, settings }) =>
+      new TaskGraphPanel(options, outside, clusters, selection, api, settings.grouping)
   },
   {
     name: 'timeline',

@@ -1,4 +1,5 @@
 /** The task graph as a panel: how it is grouped, what moment it shows, and what is known of the selected node. */
+import type { Api } from '../api';
 import { button, element, select, toggle } from '../dom/elements';
 import { legend } from '../dom/signs';
 import { count, duration } from '../dom/words';
@@ -50,6 +51,7 @@ export class TaskGraphPanel extends Panel {
     protected outside: GraphOutside,
     clusters: Clusters,
     private selection: Selection,
+    api: Pick<Api, 'task' | 'failedTasks'>,
     by: By = 'function'
   ) {
     super(options, outside);
@@ -75,7 +77,12 @@ export class TaskGraphPanel extends Panel {
         this.view?.select(id, true);
         this.view?.list.focus();
       },
-      act: (action, id) => this.followed.act(action, id)
+      act: (action, id) => this.followed.act(action, id),
+      log: id => void this.outside.execute('raynb:open-logs', { task: id }),
+      look: {
+        task: id => api.task(this.followed.clusterId, id),
+        failed: name => api.failedTasks(this.followed.clusterId, name)
+      }
     });
     this.bySelect = select(
       'Group tasks by',
