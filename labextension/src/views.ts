@@ -56,12 +56,16 @@ interface Entry {
 export class Subscription {
   constructor(
     private socket: ViewsSocket,
-    readonly id: number
+    private number: number
   ) {}
+
+  get id(): number {
+    return this.number;
+  }
 
   /** Look at something else from now on. */
   replace(view: View): void {
-    this.socket.replace(this.id, view);
+    this.number = this.socket.replace(this.number, view);
   }
 
   dispose(): void {
@@ -99,12 +103,17 @@ export class ViewsSocket {
     return new Subscription(this, id);
   }
 
-  replace(id: number, view: View): void {
+  /** Gives the subscription another number: what is under way under the old one is of what was looked at before. */
+  replace(id: number, view: View): number {
     const entry = this.entries.get(id);
-    if (entry) {
-      entry.view = view;
-      this.ask(id);
+    if (!entry) {
+      return id;
     }
+    this.unsubscribe(id);
+    const next = ++this.numbers;
+    this.entries.set(next, { ...entry, view, seq: -1, queue: [] });
+    this.ask(next);
+    return next;
   }
 
   unsubscribe(id: number): void {

@@ -210,3 +210,25 @@ test('a refused subscription tells its subscriber, and what was let go is not to
   assert.deepEqual(bench.told, []);
   assert.equal(bench.server.sent[bench.server.sent.length - 1].type, 'unsubscribe');
 });
+
+test('what was asked before something else was looked at is not taken for it', () => {
+  const bench = new Bench();
+  bench.welcome();
+  const before = bench.subscribe('graph');
+  const after = bench.views.replace(before, { view: 'graph', by: 'cell' });
+  bench.server.tell({ type: 'snapshot', id: before, state: graphState('a function') });
+  bench.server.tell({ type: 'snapshot', id: after, state: graphState('a cell') });
+  bench.frame();
+  assert.deepEqual(
+    bench.told.map(([state]) => state),
+    [graphState('a cell')]
+  );
+  assert.deepEqual(
+    bench.server.sent.map(message => [message.type, message.id]),
+    [
+      ['subscribe', before],
+      ['unsubscribe', before],
+      ['subscribe', after]
+    ]
+  );
+});
