@@ -17,6 +17,9 @@ import { FADED, roundRect, ZOOM_TEXT } from './shapes';
 const TIP = 7;
 /** Between two edges that run both ways. */
 const PAIR_GAP = 30;
+/** How thin a line may be on screen, and how thick that may make it in the world. */
+const LINE_PX = 0.8;
+const LINE_MAX = 10;
 
 /** Where the middle of a node's sides is, and which way is along. */
 interface Frame {
@@ -68,7 +71,7 @@ export function drawEdge(
   context.globalAlpha = lit ? (critical || scene.lit ? 1 : 0.75) : FADED;
   context.strokeStyle = context.fillStyle = color;
   // From afar lines keep a width that can be seen.
-  const least = Math.min(2, 0.8 / camera.zoom);
+  const least = Math.min(LINE_MAX, LINE_PX / camera.zoom);
   const width = (critical ? 1.5 : 0) + 1.2 + 0.7 * Math.log10(Math.max(1, edge.count));
   context.lineWidth = Math.max(least, width);
   context.setLineDash(edge.kind === 'child' ? [5, 4] : []);
@@ -76,15 +79,8 @@ export function drawEdge(
     drawLoop(context, from, frame);
     return;
   }
-  const route = scene.routes.get(edgeKey(edge)) ?? [];
-  // Those that run both ways between two nodes run beside each other.
-  const aside = scene.bothWays.has(edgeKey(edge)) ? (from.x < to.x ? PAIR_GAP : -PAIR_GAP) / 2 : 0;
-  const points = stops(from, to, route.map(frame.turn), frame).map(({ x, y }) => ({
-    x,
-    y: y + aside
-  }));
-  const beside = to.x === from.x;
-  const side = to.x > from.x ? 1 : -1;
+  const { points, beside, side } = course(scene, edge, from, to, frame);
+  context.beginPath();
   trace(context, points, beside, side, frame);
   context.stroke();
   context.setLineDash([]);
@@ -92,6 +88,48 @@ export function drawEdge(
   if (edge.count > 1 && camera.zoom >= ZOOM_TEXT) {
     drawEdgeCount(context, edge.count, points.map(frame.turn), color, theme);
   }
+}
+
+/** Many edges from afar, in one stroke: without arrows, which could not be seen, and hundreds of strokes take their time. */
+export function drawFarEdges(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  edges: Iterable<GraphEdge>,
+  camera: Camera,
+  theme: Theme
+): void {
+  const frame = FRAMES[scene.direction];
+  context.beginPath();
+  for (const edge of edges) {
+    const [a, b] = [scene.places.get(edge.source), scene.places.get(edge.target)];
+    if (a && b && a !== b) {
+      const { points, beside, side } = course(scene, edge, frame.turn(a), frame.turn(b), frame);
+      trace(context, points, beside, side, frame);
+    }
+  }
+  context.globalAlpha = scene.lit ? FADED : 0.75;
+  context.strokeStyle = theme.strong;
+  context.lineWidth = Math.min(LINE_MAX, LINE_PX / camera.zoom);
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+/** Where an edge runs, in the axes of the layers. */
+function course(
+  scene: Scene,
+  edge: GraphEdge,
+  from: Point,
+  to: Point,
+  frame: Frame
+): { points: Point[]; beside: boolean; side: 1 | -1 } {
+  const route = scene.routes.get(edgeKey(edge)) ?? [];
+  // Those that run both ways between two nodes run beside each other.
+  const aside = scene.bothWays.has(edgeKey(edge)) ? (from.x < to.x ? PAIR_GAP : -PAIR_GAP) / 2 : 0;
+  const points = stops(from, to, route.map(frame.turn), frame).map(({ x, y }) => ({
+    x,
+    y: y + aside
+  }));
+  return { points, beside: to.x === from.x, side: to.x > from.x ? 1 : -1 };
 }
 
 /** The points that an edge runs through, from the side of one node to before the side of the other. */
@@ -119,7 +157,6 @@ function trace(
   { turn }: Frame
 ): void {
   const start = turn(points[0]);
-  context.beginPath();
   context.moveTo(start.x, start.y);
   for (let i = 1; i < points.length; i++) {
     const [a, b] = [points[i - 1], points[i]];

@@ -3,7 +3,7 @@ import type { GraphEdge, GraphNode } from '../generated/screen';
 import { drawShape, FAILED, FINISHED, mainState, RUNNING, STATES, type Theme } from '../dom/theme';
 import { duration, shortCount, total } from '../dom/words';
 import type { Camera } from './camera';
-import { drawEdge, isCritical } from './edges';
+import { drawEdge, drawFarEdges, isCritical } from './edges';
 import { FADED, fitted, roundRect, ZOOM_TEXT } from './shapes';
 import { NODE_HEIGHT, NODE_WIDTH, type Direction, type Point } from './layout';
 
@@ -51,19 +51,23 @@ export function drawScene(
     const lit = scene.lit === null || (scene.lit.has(edge.source) && scene.lit.has(edge.target));
     (lit && (scene.lit !== null || isCritical(scene, edge)) ? loud : plain).push(edge);
   }
-  for (const edge of [...plain, ...loud]) {
+  const far = camera.zoom < ZOOM_NAME;
+  if (far) {
+    drawFarEdges(context, scene, plain, camera, theme);
+  }
+  for (const edge of far ? loud : [...plain, ...loud]) {
     drawEdge(context, scene, edge, camera, theme);
   }
   const corner = camera.toWorld({ x: 0, y: 0 });
-  const far = camera.toWorld({ x: camera.width, y: camera.height });
+  const end = camera.toWorld({ x: camera.width, y: camera.height });
   for (const node of scene.nodes) {
     const at = scene.places.get(node.id);
     if (
       at &&
       at.x > corner.x - NODE_WIDTH &&
-      at.x < far.x + NODE_WIDTH &&
+      at.x < end.x + NODE_WIDTH &&
       at.y > corner.y - NODE_HEIGHT &&
-      at.y < far.y + NODE_HEIGHT
+      at.y < end.y + NODE_HEIGHT
     ) {
       context.globalAlpha = scene.lit && !scene.lit.has(node.id) ? FADED : 1;
       drawNode(context, scene, node, at, camera.zoom, theme);
