@@ -45,6 +45,7 @@ from raynb.runtime.messages.why import WhatRuns
 from raynb.runtime.worker.breakpoints import Breakpoints
 from raynb.runtime.worker.consumption import Consumption
 from raynb.runtime.worker.environment import Environment
+from raynb.runtime.worker.exits import exit_process
 from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.outcome import Outcome
@@ -320,6 +321,8 @@ class Runner:
             self.client.post(Outgoing(job.sender, TasksReturned([spec.seq], "dependency"), guarded=True))
             EXECUTION.reset(token)
             return
+        except SystemExit as error:
+            exit_process(self, error)
         except BaseException as error:
             args = kwargs = None  # type: ignore[assignment]
             values, retryable = self.outcome.of_error(job, error, name)

@@ -273,3 +273,13 @@ def test_an_object_whose_owner_died_is_there_or_lost_but_nobody_hangs(ray: Ray) 
         assert ray.get(ref, timeout=30) == "owned by the actor"
     except ray.exceptions.OwnerDiedError as error:
         assert "own" in str(error)
+
+
+@pytest.mark.parametrize("code", [0, 3, "enough"])
+def test_a_task_that_exits_takes_its_worker_with_it(ray: Ray, code: Any) -> None:
+    def leave() -> None:
+        raise SystemExit(code)
+
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        ray.get(ray.remote(max_retries=0)(leave).remote(), timeout=60)
+    assert ray.get(ray.remote(lambda: "the others stay").remote(), timeout=60) == "the others stay"
