@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import signal
 import sys
@@ -27,11 +28,16 @@ from raynb.runtime.core.inbox import CancelCell, HeldBy
 from raynb.runtime.messages.tasks import OutputLine
 from raynb.stops import Stops
 from raynb.traceback import SHOWN_HERE, show_error
+from raynb.widgets import looking
 from raynb.widgets import text as words
 from raynb.widgets.automatic import GetWatch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+    from raynb.runtime.adapters.registry import ClusterEntry
+    from raynb.runtime.messages.screen import ObjectPreview
+    from raynb.server_extension.guests import Guests
 
 CELLS_MAX = 1000
 """Cell runs whose output can still be placed; what comes for older ones goes to the cell that runs now."""
@@ -236,6 +242,20 @@ def _show_cluster(context: session.ClusterContext) -> None:
     Cluster.of(context).show()
 
 
+def _look_into(entry: ClusterEntry, oid: bytes, first: int, at: tuple[int, ...]) -> ObjectPreview:
+    """As the Jupyter server does it for its panels."""
+    from raynb.server_extension.previews import preview
+
+    return preview(_guests(), entry, oid, first, at)
+
+
+@functools.cache
+def _guests() -> Guests:
+    from raynb.server_extension.guests import Guests
+
+    return Guests()
+
+
 _link: CellLink | None = None
 
 
@@ -260,6 +280,7 @@ def load(shell: InteractiveShell) -> None:
     link.stops.open()
     failures.keep()
     session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0
+    looking.look_into = _look_into
     words.with_cells = lambda traceback: remote_text(shell, traceback)
     if link.kernel is not None:
         _displays(shell).for_type_by_name(*CONTEXT, _show_cluster)
@@ -286,6 +307,7 @@ def unload(shell: InteractiveShell) -> None:
     link.close()
     failures.keep(False)
     words.with_cells = str
+    looking.look_into = None
     _displays(shell).pop(".".join(CONTEXT), None)
     from raynb.magics import unregister
 

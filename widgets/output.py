@@ -61,7 +61,7 @@ class Output:
         if not self._is_attended:
             _at_the_end.append(draw)
 
-    def show(self, *, widget: Any = None, html: str, text: str) -> None:
+    def show(self, *, widget: Any = None, html: str = "", text: str, picture: Mapping[str, str] | None = None) -> None:
         """Show this, in the place of what was shown before.
 
         Parameters
@@ -69,8 +69,10 @@ class Output:
         widget
             What front ends that can show it prefer; the others, and the saved notebook's readers, get ``html`` or
             ``text``.
+        picture
+            In the place of ``html``, by MIME type: where an SVG is meant to be seen, HTML would be preferred to it.
         """
-        data: dict[str, Any] = {"text/plain": text, "text/html": html}
+        data: dict[str, Any] = {"text/plain": text, **({"text/html": html} if picture is None else picture)}
         metadata: Mapping[str, Any] = {}
         if widget is not None and self._is_attended:
             view, metadata = widget._repr_mimebundle_()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jupyter_server.utils import url_path_join
 
 from raynb._version import __version__
-from raynb.server_extension.bridge import Bridges
+from raynb.runtime.adapters.screen_bridge import Bridges
 from raynb.server_extension.cluster_handlers import ClusterHandler, ClustersHandler, ScaleHandler
 from raynb.server_extension.guests import Guests
 from raynb.server_extension.handler import BRIDGES, GUESTS, VersionHandler

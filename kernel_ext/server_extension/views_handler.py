@@ -16,7 +16,7 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web, websocket
 
 from raynb.runtime.adapters.registry import ClusterEntry
-from raynb.server_extension.bridge import Bridge, Bridges, Window
+from raynb.runtime.adapters.screen_bridge import Bridge, Bridges, Window
 from raynb.server_extension.clusters import NoSuchCluster, OtherProtocol, cluster
 from raynb.server_extension.handler import BRIDGES, RESOURCE
 

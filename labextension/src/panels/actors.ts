@@ -7,7 +7,8 @@ import { numberOf, TableModel, textOf, type Row } from '../model/table';
 import { ACTOR_COLUMNS, deathOf, restarts, stateCell } from '../table/columns';
 import { Facts, type RowDetails, type RowTools, type TableKind } from './table';
 
-export function actorsKind(): TableKind {
+/** `opensLogs`: whether there is a panel of logs to open. */
+export function actorsKind(opensLogs: boolean): TableKind {
   return {
     model: new TableModel('actors', 'actor_id'),
     columns: ACTOR_COLUMNS,
@@ -27,11 +28,11 @@ export function actorsKind(): TableKind {
       }
     ],
     emptyText: 'No actors yet. A remote class makes one with .remote().',
-    details: actorDetails
+    details: (row, tools) => actorDetails(row, tools, opensLogs)
   };
 }
 
-function actorDetails(row: Row, tools: RowTools): RowDetails {
+function actorDetails(row: Row, tools: RowTools, opensLogs: boolean): RowDetails {
   const id = textOf(row.actor_id);
   const facts = new Facts();
   const error = element('pre', { class: 'raynb-Details-error', label: 'Why it is dead' });
@@ -48,7 +49,11 @@ function actorDetails(row: Row, tools: RowTools): RowDetails {
     work: () => tools.act('kill_actor', id)
   });
   buttons.append(kill);
-  buttons.append(button('Its log', () => void tools.outside.execute('raynb:open-logs', logs(row))));
+  if (opensLogs) {
+    buttons.append(
+      button('Its log', () => void tools.outside.execute('raynb:open-logs', logs(row)))
+    );
+  }
   const nodes = [element('h2', { text: name }), facts.node, error, buttons];
   if (methods.length) {
     const list = element('ul', { class: 'raynb-Methods', label: 'Methods' });

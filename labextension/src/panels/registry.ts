@@ -61,7 +61,7 @@ const KINDS: Kind[] = [
     caption: 'State, queue, restarts and methods of actors',
     icon: actorsIcon,
     make: (options, outside, { clusters, selection }) =>
-      new TablePanel(options, outside, clusters, selection, actorsKind())
+      new TablePanel(options, outside, clusters, selection, actorsKind(true))
   },
   {
     name: 'nodes',
@@ -106,6 +106,7 @@ export function addPanels(shared: Shared, places: Places): void {
       }),
     preview: (cluster, object, query) => api.preview(cluster, object, query),
     logs: (cluster, query) => api.logs(cluster, query),
+    opensGraph: true,
     saveTrace: cluster => {
       download(api.traceUrl(cluster), `raynb-${cluster}.json`);
     }

@@ -64,11 +64,16 @@ export class TablePanel extends Panel {
     outside: Outside,
     clusters: Clusters,
     private selection: Selection,
-    private kind: TableKind
+    private kind: TableKind,
+    /** Only this row, and its details at once. */
+    private single = ''
   ) {
     super(options, outside);
     this.model = kind.model;
     this.model.at = selection.moment;
+    if (single) {
+      this.model.filterBy(this.model.key, single);
+    }
     this.emptyText = kind.emptyText;
     this.addClass('raynb-TablePanel');
     this.grid = new TableGrid(this.model, kind.columns, kind.caption, {
@@ -183,6 +188,9 @@ export class TablePanel extends Panel {
       return;
     }
     this.grid.update();
+    if (this.single && !this.shown && this.model.find(this.single)) {
+      this.grid.select(this.single);
+    }
     const row = this.shown ? this.model.find(this.shown.id) : undefined;
     if (row) {
       this.shown?.details.refresh?.(row);

@@ -21,6 +21,8 @@ const LEGEND_MAX = 12;
 export interface TimelineOutside extends Outside {
   /** Saves the run of a cluster as a Chrome trace; where it is not there, nothing can be saved. */
   saveTrace?: (cluster: string) => void;
+  /** Whether there is a panel with the task graph. */
+  opensGraph?: boolean;
 }
 
 export class TimelinePanel extends Panel {
@@ -198,7 +200,7 @@ export class TimelinePanel extends Panel {
 
   private open(span: number): void {
     const { count: counts, task } = this.model.spans;
-    if (counts[span] === 1 && task[span]) {
+    if (this.outside.opensGraph && counts[span] === 1 && task[span]) {
       this.selection.task = task[span];
       void this.outside.execute('raynb:open-task-graph');
     } else {
@@ -389,7 +391,7 @@ export class TimelinePanel extends Panel {
         this.describeNames();
       })
     );
-    if (single) {
+    if (single && this.outside.opensGraph) {
       buttons.prepend(
         button('Show in the task graph', () => {
           this.open(span);

@@ -11,6 +11,7 @@ export function histogramView(histogram: Histogram): HTMLElement {
   const { counts, low, high, left_out: leftOut } = histogram;
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
+  svg.setAttribute('preserveAspectRatio', 'none');
   svg.setAttribute('class', 'raynb-Histogram');
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', histogramWords(histogram));

@@ -1,0 +1,91 @@
+/** Draws `raynb.widgets.TaskGraph`, `Timeline`, `Objects`, `inspect` and `ActorPanel`: JupyterLab's panels, in a cell. */
+import { Widget } from '@lumino/widgets';
+import { Selection } from '../model/selection';
+import { actorsKind } from '../panels/actors';
+import { objectsKind } from '../panels/objects';
+import type { Panel, PanelOptions } from '../panels/panel';
+import { TablePanel } from '../panels/table';
+import { TaskGraphPanel } from '../panels/taskGraph';
+import { TimelinePanel } from '../panels/timeline';
+import type { Model, Place } from './host';
+import { ScreenHost, type ScreenShared } from './screen_host';
+
+let numbers = 0;
+
+function render({ model, el }: Place<ScreenShared>): () => void {
+  const host = new ScreenHost(model);
+  const root = document.createElement('div');
+  root.className = `raynb-Screen raynb-mod-${model.get('kind')}`;
+  // Outside of JupyterLab and Notebook 7 the theme's variables are missing: others stand in for them.
+  const themed = getComputedStyle(document.body).getPropertyValue('--jp-layout-color1') !== '';
+  root.classList.toggle('raynb-mod-foreign', !themed);
+  el.append(root);
+  const panel = makePanel(model, host);
+  let gone = false;
+  // A panel wants to be in the page: whoever calls this puts `el` there afterwards.
+  const attach = (): void => {
+    if (gone) {
+      return;
+    }
+    if (root.isConnected) {
+      Widget.attach(panel, root);
+    } else {
+      requestAnimationFrame(attach);
+    }
+  };
+  attach();
+  return () => {
+    gone = true;
+    panel.dispose();
+    host.dispose();
+    root.remove();
+  };
+}
+
+function makePanel(model: Model<ScreenShared>, host: ScreenHost): Panel {
+  const selection = new Selection();
+  const outside = {
+    execute: () => Promise.resolve(),
+    reveal: () => false,
+    preview: (_: string, object: string, query: Parameters<ScreenHost['preview']>[1]) =>
+      host.preview(object, query)
+  };
+  const options = (title: string): PanelOptions => ({
+    id: `raynb-screen-${++numbers}`,
+    title,
+    icon: undefined
+  });
+  const { focus = '' } = model.get('options');
+  switch (model.get('kind')) {
+    case 'graph': {
+      const panel = new TaskGraphPanel(options('Task graph'), outside, host.clusters, selection);
+      if (focus) {
+        panel.expand(focus);
+      }
+      return panel;
+    }
+    case 'timeline':
+      return new TimelinePanel(options('Timeline'), outside, host.clusters, selection);
+    case 'objects':
+    case 'object':
+      return new TablePanel(
+        options(focus ? 'Object' : 'Objects'),
+        outside,
+        host.clusters,
+        selection,
+        objectsKind(outside),
+        focus
+      );
+    case 'actor':
+      return new TablePanel(
+        options('Actor'),
+        outside,
+        host.clusters,
+        selection,
+        actorsKind(false),
+        focus
+      );
+  }
+}
+
+export default { render };

@@ -1,0 +1,50 @@
+"""The live view of a panel in a notebook; loaded when the first one is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import traitlets
+
+from raynb.widgets.live import LiveView
+from raynb.widgets.output import STATIC
+
+
+class ScreenView(LiveView):
+    """What `labextension/src/widgets/screen.ts` draws: a panel of JupyterLab's, in a cell.
+
+    Parameters
+    ----------
+    said
+        Called with what the front end says, in the kernel's (or a subshell's) thread.
+    opened
+        Called when somebody looks at it (again).
+
+    Attributes
+    ----------
+    kind
+        graph | timeline | objects | object | actor
+    options
+        ``focus``: the id of a task, an object or an actor.
+    cluster
+        ``id``, ``address``, ``name``.
+    frames
+        By subscription: the newest snapshot as JSON; ``welcome``: what the hub said first.
+    """
+
+    _esm = STATIC / "screen.js"
+    _css = STATIC / "screen.css"
+    kind: Any = traitlets.Unicode().tag(sync=True)
+    options: Any = traitlets.Dict().tag(sync=True)
+    cluster: Any = traitlets.Dict().tag(sync=True)
+    frames: Any = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, said: Callable[[dict[str, Any]], None], opened: Callable[[], None], **state: Any) -> None:
+        self._tell_opened = opened
+        super().__init__(**state)
+        self.on_msg(lambda _, content, buffers: said(content if isinstance(content, dict) else {}))
+
+    def opened(self) -> None:
+        """Somebody looks at it (again)."""
+        self._tell_opened()
