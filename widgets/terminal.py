@@ -45,10 +45,16 @@ class Bars:
     def start(self) -> None:
         """Draw, and go on until all have ended or the process ends."""
         self._drawing.start()
-        atexit.register(self._stop)
+        atexit.register(self._end)
         sampler.add(self._sample)
 
     def _sample(self) -> float | None:
+        if self._draw() == RUNNING:
+            return SAMPLE_S
+        self._stop()
+        return None
+
+    def _draw(self) -> str:
         snapshot, status = self._shown.look()
         rows = [(name, counts, counts.words()) for name, counts in rows_of(snapshot)]
         rows.append(("", snapshot.total, headline(snapshot, status)))
@@ -57,12 +63,14 @@ class Bars:
         for row, (name, counts, said) in zip(self._rows, rows, strict=True):
             self._drawing.update(row, description=name, total=counts.total, completed=counts.settled, said=said)
         self._drawing.refresh()
-        if status == RUNNING:
-            return SAMPLE_S
+        return status
+
+    def _end(self) -> None:
+        """The process ends, maybe before the first look."""
+        self._draw()
         self._stop()
-        return None
 
     def _stop(self) -> None:
-        atexit.unregister(self._stop)
+        atexit.unregister(self._end)
         sampler.remove(self._sample)
         self._drawing.stop()
