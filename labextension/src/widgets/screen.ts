@@ -58,7 +58,15 @@ function makePanel(model: Model<ScreenShared>, host: ScreenHost): Panel {
   const { focus = '' } = model.get('options');
   switch (model.get('kind')) {
     case 'graph': {
-      const panel = new TaskGraphPanel(options('Task graph'), outside, host.clusters, selection);
+      // A task's row is the server's to tell; in a cell what the graph itself says is all.
+      const rows = { task: () => Promise.resolve(null), failedTasks: () => Promise.resolve([]) };
+      const panel = new TaskGraphPanel(
+        options('Task graph'),
+        outside,
+        host.clusters,
+        selection,
+        rows
+      );
       if (focus) {
         panel.expand(focus);
       }
