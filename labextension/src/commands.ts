@@ -3,6 +3,7 @@ import type { ICommandPalette } from '@jupyterlab/apputils';
 import { Dialog, InputDialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { CommandRegistry } from '@lumino/commands';
 import type { Api, ClusterInfo } from './api';
+import type { Clusters } from './model/clusters';
 import { CATEGORY, type Shared } from './shared';
 import { askForCluster } from './sidebar/newCluster';
 
@@ -95,6 +96,31 @@ export function addClusterCommands(shared: Shared, palette: ICommandPalette | nu
       });
     }
   });
+}
+
+/** Asks, and cancels what has not ended of the tasks of a notebook's cell. */
+export async function cancelCell(clusters: Clusters, cluster: string, cell: string): Promise<void> {
+  const title = 'Cancel the tasks of this cell?';
+  const answer = await showDialog({
+    title,
+    body: 'What they have done so far is lost, and what needs their results fails. Those that have ended stay as they are.',
+    buttons: [
+      Dialog.cancelButton({ label: 'Keep Them' }),
+      Dialog.warnButton({ label: 'Cancel Tasks' })
+    ]
+  });
+  if (!answer.button.accept) {
+    return;
+  }
+  const socket = clusters.acquire(cluster);
+  try {
+    await orError(title, async () => {
+      await socket.whenLive();
+      await socket.act('cancel', `cell:${cell}`);
+    });
+  } finally {
+    clusters.release(cluster);
+  }
 }
 
 async function orError(title: string, work: () => Promise<void>): Promise<void> {

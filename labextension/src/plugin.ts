@@ -11,7 +11,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { Signal } from '@lumino/signaling';
 import { Api } from './api';
-import { addClusterCommands } from './commands';
+import { addClusterCommands, cancelCell } from './commands';
 import { clustersIcon } from './icons';
 import { CellsModel } from './model/cells';
 import { Clusters } from './model/clusters';
@@ -78,7 +78,8 @@ function addMarks({ app, clusters, door, settings }: Shared): void {
     open: (cluster, cell) => {
       clusters.choose(cluster);
       void app.commands.execute('raynb:open-task-graph', { cell });
-    }
+    },
+    cancel: (cluster, cell) => void cancelCell(clusters, cluster, cell)
   });
   settings.changed.connect(() => {
     marks.enable(settings.badges);

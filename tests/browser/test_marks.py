@@ -61,7 +61,7 @@ def kernel_of(lab: Lab, notebook: str) -> str:
 
 
 def badge(notebook: NotebookPage, number: int) -> Locator:
-    return notebook.cells.nth(number).locator(".raynb-CellMark").get_by_role("button")
+    return notebook.cells.nth(number).locator(".raynb-CellMark").get_by_role("button").first
 
 
 def test_a_cell_shows_how_far_its_tasks_are_and_leads_to_them_and_back(opened: Open, hub: PretendedHub) -> None:
@@ -88,6 +88,25 @@ def test_a_cell_shows_how_far_its_tasks_are_and_leads_to_them_and_back(opened: O
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('.jp-Notebook .jp-mod-active').textContent.includes('x = 0')")
+
+
+def test_what_has_not_ended_of_a_cell_is_cancelled_by_its_badge(opened: Open, hub: PretendedHub) -> None:
+    hub.progress = 0.1
+    notebook = opened("lab")
+    page = notebook.page
+    cancel = notebook.cells.nth(0).get_by_role("button", name="Cancel the tasks of this cell")
+    cancel.click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep Them").click()
+    assert not [each for each in hub.asked if each["type"] == "act"]
+    cancel.click()
+    hub.refuses_acts = "all of them have ended"
+    page.get_by_role("dialog").get_by_role("button", name="Cancel Tasks").click()
+    expect(page.get_by_role("dialog")).to_contain_text("all of them have ended")
+    page.keyboard.press("Escape")
+    assert [each["target"] for each in hub.asked if each["type"] == "act"] == ["cell:cell-0"]
+    hub.progress = 1.0
+    hub.tell()
+    expect(cancel).to_be_hidden()
 
 
 def test_the_marks_can_be_switched_off(opened: Open) -> None:

@@ -8,11 +8,17 @@ export class Mark {
   readonly node = element('div', { class: 'raynb-CellMark' });
   private bar = element('div', { class: 'raynb-CellMark-bar', 'aria-hidden': 'true' });
   private badge: HTMLButtonElement;
+  private cancel: HTMLButtonElement;
   private shown = '';
 
-  constructor(open: () => void) {
+  constructor(open: () => void, cancel: () => void) {
     this.badge = button('', open, { class: 'raynb-CellMark-badge' });
-    this.node.append(this.bar, this.badge);
+    this.cancel = button('Cancel…', cancel, {
+      class: 'raynb-CellMark-badge',
+      label: 'Cancel the tasks of this cell',
+      title: 'Cancel the tasks of this cell that have not ended'
+    });
+    this.node.append(this.bar, this.badge, this.cancel);
   }
 
   show(counts: readonly number[]): void {
@@ -34,6 +40,7 @@ export class Mark {
     );
     const words = describeCounts(counts);
     const ended = counts[FINISHED] + counts[FAILED];
+    this.cancel.hidden = ended >= all;
     const text =
       ended < all
         ? `${shortCount(ended)} of ${shortCount(all)}`

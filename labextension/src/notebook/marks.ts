@@ -8,6 +8,8 @@ type Cell = NotebookPanel['content']['widgets'][number];
 export interface MarkEvents {
   /** The badge of a cell was pressed. */
   open: (cluster: string, cell: string) => void;
+  /** What has not ended of a cell is to be cancelled. */
+  cancel: (cluster: string, cell: string) => void;
 }
 
 export class CellMarks {
@@ -81,15 +83,25 @@ export class CellMarks {
     }
     const mark =
       known ??
-      new Mark(() => {
-        const now = this.model.get(panelKernel(this.tracker, cell) ?? kernel, id);
-        this.events.open((now ?? found).cluster, id);
-      });
+      new Mark(
+        () => {
+          this.events.open(this.clusterOf(cell) ?? found.cluster, id);
+        },
+        () => {
+          this.events.cancel(this.clusterOf(cell) ?? found.cluster, id);
+        }
+      );
     this.marks.set(cell, mark);
     mark.show(found.counts.counts);
     if (!mark.node.isConnected) {
       cell.node.querySelector('.jp-Cell-inputWrapper')?.after(mark.node);
     }
+  }
+
+  /** Where the newest run of a cell has its tasks. */
+  private clusterOf(cell: Cell): string | undefined {
+    const kernel = panelKernel(this.tracker, cell) ?? '';
+    return this.model.get(kernel, cell.model.id)?.cluster;
   }
 }
 

@@ -1,4 +1,5 @@
 /** What is known of the selected node, beside the graph, and what can be done with it. */
+import { short } from '../dom/clean';
 import { confirmed } from '../dom/confirm';
 import { button, element } from '../dom/elements';
 import { countList } from '../dom/signs';
@@ -75,7 +76,10 @@ export class Details {
       );
     }
     if (!isSingle(node) && node.kind !== 'put') {
-      buttons.append(
+      if (actsOn(node).cancel) {
+        buttons.append(this.cancelRest(node));
+      }
+      buttons.prepend(
         button('Single tasks', () => {
           this.actions.expand(node.id);
         })
@@ -133,6 +137,16 @@ export class Details {
         this.actions.log(node.id);
       })
     );
+  }
+
+  private cancelRest(node: GraphNode): HTMLElement {
+    return confirmed({
+      text: 'Cancel the rest…',
+      question: `Cancel all tasks of ${short(node.label, 40)} that have not ended? What they have done is lost.`,
+      yes: 'Cancel them',
+      done: 'Cancelled.',
+      work: () => this.actions.act('cancel', node.id)
+    });
   }
 
   private retry(id: string): void {
