@@ -195,8 +195,8 @@ def find(address: str, *, notebook: str = "", directory: Path | None = None) -> 
     """
     known = clusters(directory=directory)
     if address == "auto":
-        own = [entry for entry in known if notebook and entry.notebook == notebook]
-        fitting = own[-1:] or known  # the newest: a restarted kernel may have left an older one
+        own = _newest_of(notebook, known)
+        fitting = [own] if own is not None else known
         if not fitting:
             raise ClusterNotFoundError("no raynb cluster is running: start one with init() or `raynb start --head`", [])
         question = "several clusters are running, and none of them is this notebook's"
@@ -209,6 +209,17 @@ def find(address: str, *, notebook: str = "", directory: Path | None = None) -> 
     if len(fitting) > 1:
         raise ClusterAmbiguousError(f"{question}: give the id of one as the address", fitting)
     return fitting[0]
+
+
+def of_notebook(notebook: str, *, directory: Path | None = None) -> ClusterEntry | None:
+    """The newest cluster that a notebook started and that runs; an empty name is no notebook's."""
+    return _newest_of(notebook, clusters(directory=directory)) if notebook else None
+
+
+def _newest_of(notebook: str, known: list[ClusterEntry]) -> ClusterEntry | None:
+    # A restarted kernel may have left an older one.
+    own = [entry for entry in known if notebook and entry.notebook == notebook]
+    return own[-1] if own else None
 
 
 def _names(entry: ClusterEntry) -> set[str]:

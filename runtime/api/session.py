@@ -260,14 +260,12 @@ def find_cluster(address: str) -> ClusterInfo:
 
 def _earlier_cluster(options: ClusterOptions) -> ClusterInfo | None:
     """The cluster that this notebook had before its kernel was restarted, if it is there and what is asked for."""
-    if not notebook:
-        return None
-    from raynb.runtime.adapters.registry import clusters
+    from raynb.runtime.adapters.registry import of_notebook
 
-    own = [entry for entry in clusters() if entry.notebook == notebook]
-    if not own:
+    own = of_notebook(notebook)
+    if own is None:
         return None
-    info = read_cluster_info(Path(own[-1].session_dir))
+    info = read_cluster_info(Path(own.session_dir))
     asked = {"CPU": options.num_cpus, "GPU": options.num_gpus, "object_store_memory": options.object_store_memory}
     asked |= options.resources
     has = info.resources

@@ -39,16 +39,6 @@ from raynb.runtime.messages.node import (
 from raynb.runtime.messages.objects import AllocateExtent
 from tests.runtime.core.node_world import GCS, ME, World, actor_message, join_message, sent
 
-
-@pytest.fixture
-def world() -> World:
-    """Two idle workers, a driver."""
-    world = World()
-    world.start()
-    world.driver_joins()
-    return world
-
-
 # -- joining
 
 

@@ -22,15 +22,6 @@ from raynb.runtime.messages.node import (
 from tests.runtime.core.node_world import GCS, World, actor_message, sent
 
 
-@pytest.fixture
-def world() -> World:
-    """Two idle workers, a driver."""
-    world = World()
-    world.start()
-    world.driver_joins()
-    return world
-
-
 def scale(world: World, cpus: float, client: str = "driver", request: int = 9) -> list[Any]:
     return world.receive(client, ScaleNode(request, cpus))
 

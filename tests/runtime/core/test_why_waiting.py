@@ -5,22 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from raynb.runtime.core.node_effects import WorkerExited
 from raynb.runtime.core.worker_pool import START_FAILURES_TOLD
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.node import LeaseInfeasible, WhyWaiting
 from tests.runtime.core.node_world import GCS, World, actor_message, sent
-
-
-@pytest.fixture
-def world() -> World:
-    """Two idle workers, a driver."""
-    world = World()
-    world.start()
-    world.driver_joins()
-    return world
 
 
 def why(world: World, client: str, key: int = 1) -> dict[str, Any]:

@@ -1,0 +1,16 @@
+"""What several tests of the core begin with."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.runtime.core.node_world import World
+
+
+@pytest.fixture
+def world() -> World:
+    """Two idle workers, a driver."""
+    world = World()
+    world.start()
+    world.driver_joins()
+    return world
