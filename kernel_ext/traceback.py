@@ -18,10 +18,7 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 RULE = "-" * 75
 
 
-_PLAIN = {NotTheValue: TypeError, NotTheValuesAttribute: AttributeError}
-"""Errors that have a type of their own only so that they come here, and what they are shown as."""
-
-SHOWN_HERE = (RayError, SerializationError, KeyboardInterrupt, *_PLAIN)
+SHOWN_HERE = (RayError, SerializationError, NotTheValue, NotTheValuesAttribute, KeyboardInterrupt)
 """What `show_error` is for."""
 
 
@@ -31,7 +28,6 @@ def show_error(
     """IPython's custom exception handler for `SHOWN_HERE`."""
     # As IPython does it for all others, for `%debug`.
     sys.last_type, sys.last_value, sys.last_traceback = kind, error, tb
-    kind = _PLAIN.get(kind, kind)
     if isinstance(error, RayTaskError):
         lines = formatted(shell, error, tb)
     else:

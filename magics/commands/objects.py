@@ -77,7 +77,7 @@ def _row(
     row: dict[str, Any], names: dict[bytes, list[str]], made_by: dict[bytes, dict[str, Any]], client: Client
 ) -> list[Any]:
     oid = bytes.fromhex(row["object_id"])
-    holders = names.get(oid, [])
+    holders = names.get(oid, []) + row["used_by"]
     more = f" and {len(holders) - NAMES_SHOWN} more" if len(holders) > NAMES_SHOWN else ""
     task = made_by.get(oid[:TASK_ID_BYTES])
     put, index = index_of(oid) >= PUT_INDEX_BASE, index_of(oid)
@@ -98,8 +98,8 @@ def _row(
 
 
 def _kind(row: dict[str, Any]) -> str:
-    shape = row["value_shape"]
-    return str(ValueKind(row["value_type"], None if shape is None else tuple(shape), row["value_dtype"]))
+    shape = row["shape"]
+    return str(ValueKind(row["value_type"], None if shape is None else tuple(shape), row["dtype"]))
 
 
 def _site(task: dict[str, Any] | None) -> str:

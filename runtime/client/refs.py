@@ -29,11 +29,23 @@ OUT_OF_BAND = "RAY_allow_out_of_band_object_ref_serialization"
 
 
 class NotTheValue(TypeError):
-    """A reference was used as if it were its value. Shown as a `TypeError`, which it is."""
+    """A reference was used as if it were its value: a `TypeError` that a notebook can tell from others, and shows
+    without the frames of this module. Under its own name nobody sees it, and it does not travel."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TypeError, self.args
 
 
 class NotTheValuesAttribute(AttributeError):
     """The same of an attribute."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AttributeError, self.args
+
+
+for _class in (NotTheValue, NotTheValuesAttribute):
+    _class.__name__ = _class.__qualname__ = _class.__mro__[1].__name__
+    _class.__module__ = "builtins"
 
 
 class ObjectRef(Generic[T]):

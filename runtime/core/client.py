@@ -84,7 +84,6 @@ class ClientMachine:
         self.gcs = gcs_address
         self.objects = Ownership(address, node_manager)
         self.failed = FailedTasks(self.objects)
-        self.rows = OwnRows(self.objects.entries, self.failed.uses)
         self.story = Story()
         self.recorder = Recorder(config, wall_offset_s)
         self.scheduler = Scheduler(
@@ -92,6 +91,7 @@ class ClientMachine:
         )
         self.actors = Actors(config, gcs_address, self.objects, self.story, self.fail)
         self.unfinished: dict[bytes, Task] = {}
+        self.rows = OwnRows(self.objects.entries, self.failed.uses, self.unfinished)
         self.streams = Streams(self.objects, self.unfinished)
         self.creations = Creations(
             gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished, self._ask

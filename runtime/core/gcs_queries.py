@@ -52,7 +52,7 @@ from raynb.runtime.core.views import (
     strip,
     worker_rows,
 )
-from raynb.runtime.messages.events import ObjectRows, ReportObjects
+from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
 from raynb.runtime.messages.gcs import Query, Reply
 
 OBJECTS_PATIENCE_S: Final = 2.0
@@ -164,8 +164,8 @@ class Queries:
         more = (
             "state",
             "value_type",
-            "value_shape",
-            "value_dtype",
+            "shape",
+            "dtype",
             "held_by",
             "local_references",
             "pending_tasks",
@@ -213,10 +213,23 @@ class Queries:
         pid = message.pid or (driver.pid if driver is not None else self._tables.members.pid_of(sender))
         ip = self._tables.members.ip_of(sender)
         events, names = self._tables.events, self._tables.names.of
-        entry.rows += [object_row(row, events, pid, kind, ip, names(row.oid), sender) for row in message.rows]
+        entry.rows += [
+            object_row(row, events, pid, kind, ip, names(row.oid), self._users(row), sender) for row in message.rows
+        ]
         entry.total += message.total
         found = bool(entry.query.id and message.rows)  # an object has one owner
         return [] if entry.waiting and not found else self._finish(message.request)
+
+    def _users(self, row: ObjectRow) -> list[str]:
+        """Actors and tasks that hold an object, beside the notebook's names of it."""
+        actors = map(self._tables.actors.index.by_worker.get, row.borrowed_by)
+        named = [f"actor {actor.spec.name or actor.spec.class_name}" for actor in actors if actor is not None]
+        others = row.borrowers - len(named)
+        return [
+            *named,
+            *row.used_by,
+            *([f"{others} other process{'es' * (others > 1)}"] if others > 0 else []),
+        ]
 
     def process_died(self, address: str) -> Effects:
         """Nothing more comes from there, and nothing has to go there."""

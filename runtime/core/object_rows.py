@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from heapq import nlargest
+from itertools import islice
+from typing import Final
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.failed_tasks import size_of
 from raynb.runtime.core.ownership import Entry
+from raynb.runtime.core.task import Task
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
 from raynb.runtime.messages.values import Inline, Stored, ValueKind
+
+TASKS_MAX: Final = 20_000
+"""Of a process's unfinished tasks so many are looked at for what they use."""
+USERS_MAX: Final = 4
 
 Failures = Callable[[bytes], int]
 """How many failed tasks an object is kept for (`FailedTasks.uses`)."""
@@ -18,9 +26,10 @@ Failures = Callable[[bytes], int]
 class OwnRows:
     """Makes the rows of one process."""
 
-    def __init__(self, entries: dict[bytes, Entry], failures: Failures) -> None:
+    def __init__(self, entries: dict[bytes, Entry], failures: Failures, unfinished: dict[bytes, Task]) -> None:
         self._entries = entries
         self._failures = failures
+        self._unfinished = unfinished
         self.kind_of: Callable[[Inline], ValueKind | None] = lambda value: None
         """Tells what a small value is; the core itself reads no pickles."""
 
@@ -32,9 +41,19 @@ class OwnRows:
             return Send(sender, ObjectRows(message.request, rows, len(rows), 0))
         owned = [(oid, entry) for oid, entry in self._entries.items() if not entry.owner]
         largest = nlargest(message.limit, owned, key=lambda each: size_of(each[1].value))
-        return Send(sender, ObjectRows(message.request, [self.row(*each) for each in largest], len(owned), 0))
+        users = self._users({oid for oid, entry in largest if entry.pins})
+        rows = [self.row(oid, entry, users.get(oid)) for oid, entry in largest]
+        return Send(sender, ObjectRows(message.request, rows, len(owned), 0))
 
-    def row(self, oid: bytes, entry: Entry) -> ObjectRow:
+    def _users(self, oids: set[bytes]) -> dict[bytes, Counter[str]]:
+        """Names of the unfinished tasks that use these, as far as `TASKS_MAX` tasks tell."""
+        found: dict[bytes, Counter[str]] = {}
+        for task in islice(self._unfinished.values(), TASKS_MAX if oids else 0):
+            for oid in {*(task.deps or ()), *(task.refs or ())} & oids:
+                found.setdefault(oid, Counter())[task.name or task.function.name] += 1
+        return found
+
+    def row(self, oid: bytes, entry: Entry, users: Counter[str] | None = None) -> ObjectRow:
         """An owned object as the state API shows it."""
         value, kind, state = entry.value, None, "PENDING"
         if type(value) is Inline:
@@ -54,4 +73,8 @@ class OwnRows:
             entry.function.call_site if entry.function is not None else "",
             kind or (ValueKind(entry.note) if entry.note else None),
             failures,
+            [f"task {name}" if n == 1 else f"{n} x task {name}" for name, n in users.most_common(USERS_MAX)]
+            if users
+            else [],
+            sorted(entry.borrowers)[:USERS_MAX] if entry.borrowers else [],
         )

@@ -303,9 +303,16 @@ OBJECT_FIELDS: Final = (
 
 
 def object_row(
-    row: ObjectRow, table: EventTable, pid: int, worker_type: str, ip: str, held_by: list[str], owner: str = ""
+    row: ObjectRow,
+    table: EventTable,
+    pid: int,
+    worker_type: str,
+    ip: str,
+    names: list[str],
+    users: list[str],
+    owner: str = "",
 ) -> Row:
-    """Ray's ObjectState of an object in its owner's table; ``held_by`` are the notebook's names of it."""
+    """Ray's ObjectState of an object in its owner's table; who holds it: the notebook's ``names``, and ``users``."""
     if row.local:
         reference = "LOCAL_REFERENCE"
     elif row.tasks:
@@ -324,9 +331,10 @@ def object_row(
         "ip": ip,
         "state": row.state,
         "value_type": row.kind.type if row.kind is not None else "",
-        "value_shape": row.kind.shape if row.kind is not None else None,
-        "value_dtype": row.kind.dtype if row.kind is not None else "",
-        "held_by": held_by,
+        "shape": row.kind.shape if row.kind is not None else None,
+        "dtype": row.kind.dtype if row.kind is not None else "",
+        "held_by": names + users,
+        "used_by": users,
         "local_references": row.local,
         "pending_tasks": row.tasks,
         "borrowers": row.borrowers,

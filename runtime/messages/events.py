@@ -111,6 +111,10 @@ class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
     call_site: str = ""
     kind: ValueKind | None = None
     failures: int = 0
+    used_by: list[str] = []
+    """Unfinished tasks of the owner that use it, for people: ``task train``, ``3 x task train``; bounded."""
+    borrowed_by: list[str] = []
+    """Addresses of processes that hold it, too; bounded."""
 
 
 class ObjectRows(Struct, array_like=True, gc=False, tag=111):

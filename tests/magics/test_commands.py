@@ -295,7 +295,7 @@ def test_objects_without_a_name_and_what_is_left_out_are_said(notebook: Notebook
 def test_the_pending_tasks_of_an_object_are_counted(notebook: Notebook, gate: Gate) -> None:
     notebook.must("source = ray.put(1)\nusers = [through.remote(source) for _ in range(2)]")
     gate.wait_for(2)
-    fields = row(show(notebook, "%raynb objects"), "source").split()
+    fields = row(show(notebook, "%raynb objects"), "source,", "through").split()
     assert fields[-2:] == ["1", "2"], "one reference, two tasks"
     gate.open()
     notebook.must("ray.get(users)")

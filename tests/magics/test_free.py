@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,20 @@ def test_the_hub_knows_every_holder_after_each_cell(kernel: Kernel) -> None:
     kernel.run("y = x\ndel x")
     assert list(column(kernel).values())[-1] == ["view", "y"]
     kernel.run("del y, view, table, call")
+
+
+def test_tasks_and_actors_that_hold_an_object_are_named_too(kernel: Kernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    kernel.run(
+        "@ray.remote(num_cpus=0)\nclass Keeper:\n    def keep(self, inside): self.kept = inside\n"
+        "@ray.remote(num_cpus=0)\ndef uses(array, path):\n    while not os.path.exists(path): time.sleep(0.005)\n"
+        "keeper = Keeper.options(name='safe').remote()\nx = ray.put(np.zeros(100_000))\n"
+        f"ray.get(keeper.keep.remote([x]))\nrefs = [uses.remote(x, {str(gate)!r}) for _ in range(2)]"
+    )
+    assert ["x", "actor safe", "2 x task uses"] in column(kernel).values()
+    assert "x, actor safe, 2 x task uses" in kernel.shown(kernel.run("%raynb objects"))[0]
+    gate.touch()
+    kernel.run("ray.get(refs)\nray.kill(keeper)\ndel x, refs, keeper")
 
 
 def test_a_function_that_was_sent_holds_what_went_along(kernel: Kernel) -> None:

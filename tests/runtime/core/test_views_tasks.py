@@ -142,7 +142,7 @@ def test_an_object_tells_who_holds_it_and_how_its_task_does(table: EventTable) -
     def row(number: int, **parts: Any) -> dict[str, Any]:
         fields = {"local": 0, "tasks": 0, "borrowers": 0, "state": "PENDING", "size": 0, **parts}
         oid = task_id(number) + (1).to_bytes(4, "little")
-        return object_row(ObjectRow(oid, **fields), table, 99, "DRIVER", "127.0.0.1", [])
+        return object_row(ObjectRow(oid, **fields), table, 99, "DRIVER", "127.0.0.1", [], [])
 
     assert row(3, local=1)["reference_type"] == "LOCAL_REFERENCE"
     assert row(3, tasks=1)["reference_type"] == "USED_BY_PENDING_TASK"
