@@ -98,8 +98,8 @@ def _row(
 
 
 def _kind(row: dict[str, Any]) -> str:
-    shape = row["shape"]
-    return str(ValueKind(row["value_type"], None if shape is None else tuple(shape), row["dtype"]))
+    shape = row["value_shape"]
+    return str(ValueKind(row["value_type"], None if shape is None else tuple(shape), row["value_dtype"]))
 
 
 def _site(task: dict[str, Any] | None) -> str:

@@ -164,8 +164,8 @@ class Queries:
         more = (
             "state",
             "value_type",
-            "shape",
-            "dtype",
+            "value_shape",
+            "value_dtype",
             "held_by",
             "local_references",
             "pending_tasks",
