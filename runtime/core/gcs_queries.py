@@ -167,6 +167,7 @@ class Queries:
             "value_shape",
             "value_dtype",
             "held_by",
+            "used_by",
             "local_references",
             "pending_tasks",
             "borrowers",
