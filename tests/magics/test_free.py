@@ -29,6 +29,8 @@ def _kernel() -> Iterator[Kernel]:
 def kernel(_kernel: Kernel) -> Iterator[Kernel]:
     yield _kernel
     _kernel.run("%raynb free out")
+    # The end of an actor's process, which has held something, is told a moment later.
+    _kernel.run("until = time.monotonic() + 10\nwhile list_objects() and time.monotonic() < until: time.sleep(0.02)")
     assert _kernel.value("len(list_objects())") == 0, "something stays behind"
 
 
