@@ -11,6 +11,7 @@ from typing import Any
 
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.session import connect
+from raynb.util.state_events import events
 from raynb.util.state_logs import get_log as get_log
 from raynb.util.state_logs import list_logs as list_logs
 from raynb.util.state_summaries import summarize_actors as summarize_actors
@@ -77,6 +78,10 @@ class WorkerState(StateRow):
 
 class PlacementGroupState(StateRow):
     """A placement group."""
+
+
+class ClusterEventState(StateRow):
+    """Something that has happened to the cluster."""
 
 
 class RuntimeEnvState(StateRow):
@@ -266,9 +271,26 @@ def list_runtime_envs(
         if actor["state"] != "DEAD" and actor["serialized_runtime_env"] not in ("", "{}"):
             text = actor["serialized_runtime_env"]
             counts[text] = counts.get(text, 0) + 1
-    wanted = [_text_filter(given) for given in filters or ()]
     rows = [{"runtime_env": text, "ref_cnt": count, "success": True, "error": None} for text, count in counts.items()]
-    return [RuntimeEnvState(row) for row in rows if _passes(row, wanted)][:limit]
+    return [RuntimeEnvState(row) for row in _passing(rows, filters)[:limit]]
+
+
+def list_cluster_events(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = 30,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+) -> list[ClusterEventState]:
+    """What has happened to nodes, drivers and workers, the oldest first; the newest, where there are more."""
+    found = _passing(events(timeout), filters)
+    return [ClusterEventState(row) for row in found[-limit:]] if limit else []
+
+
+def _passing(rows: list[dict[str, Any]], filters: Sequence[Filter] | None) -> list[dict[str, Any]]:
+    wanted = [_text_filter(given) for given in filters or ()]
+    return [row for row in rows if _passes(row, wanted)]
 
 
 def _passes(row: Mapping[str, Any], filters: Sequence[tuple[str, str, str]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,23 @@ def test_the_runtime_envs_of_actors_are_listed(ray: Ray, state: Any) -> None:
     assert state.list_runtime_envs(filters=[("ref_cnt", "=", "77")]) == []
     with pytest.raises(ValueError, match="no field"):
         state.list_runtime_envs(filters=[("nothing", "=", "1")])
+
+
+def test_what_has_happened_to_the_cluster_is_listed(ray: Ray, state: Any) -> None:
+    def die() -> None:
+        os._exit(3)
+
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        ray.get(ray.remote(die).options(max_retries=0).remote())
+
+    def death() -> Any:
+        failed = state.list_cluster_events(filters=[("severity", "=", "ERROR"), ("source_type", "=", "CORE_WORKER")])
+        return [event for event in failed if "exit code 3" in event.message]
+
+    wait_until(death, 20)
+    whole = state.list_cluster_events()
+    assert [event.time for event in whole] == sorted(event.time for event in whole)
+    assert any("was added" in event.message for event in whole)
+    assert any("joined" in event.message for event in whole)
+    assert len({event.event_id for event in whole}) == len(whole)
+    assert len(state.list_cluster_events(limit=1)) == 1

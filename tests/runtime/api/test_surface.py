@@ -10,9 +10,7 @@ import raynb
 from raynb.runtime.api.options import ACTOR_OPTIONS, REFUSED, TASK_OPTIONS, checked
 from tests.runtime.api.surface import Row, differences, find, listed, rows
 
-NOT_YET = {
-    "ray.util.state.list_cluster_events",
-}
+NOT_YET: set[str] = set()
 """Rows of the table that nobody has made yet. What is made leaves the set: a test holds that."""
 
 
@@ -26,7 +24,7 @@ def test_a_name_of_rays_has_its_signature(row: Row) -> None:
 
 
 def test_the_names_that_are_not_made_are_rays() -> None:
-    assert {row.path for row in rows()} > NOT_YET
+    assert {row.path for row in rows()} >= NOT_YET
 
 
 @pytest.mark.parametrize("kind", ["tasks", "actors"])

@@ -1,0 +1,68 @@
+"""``raynb.util.state``'s part about events: what has happened to nodes, drivers and workers, the oldest first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from raynb.runtime.api.cluster import query
+
+ROWS_MAX = 10_000
+
+
+def events(timeout_s: float) -> list[dict[str, Any]]:
+    """Starts and ends, from the cluster's tables: nothing is written down for this, so what those have forgotten is
+    not among them."""
+    found = [*_of_nodes(timeout_s), *_of_jobs(timeout_s), *_of_workers(timeout_s)]
+    return [_event(*each) for each in sorted(found)]
+
+
+Happened = tuple[float, str, str, str]
+"""When, in milliseconds since the epoch; how severe; whose; what."""
+
+
+def _of_nodes(timeout_s: float) -> Iterator[Happened]:
+    for row in query("nodes", timeout_s=timeout_s, limit=ROWS_MAX, detail=True)["rows"]:
+        name = f"node {row['node_id'][:16]} ({row['node_ip']})"
+        yield row["start_time_ms"] or 0, "INFO", "RAYLET", f"{name} was added"
+        if row["state"] == "DEAD":
+            yield (
+                row["end_time_ms"],
+                "ERROR",
+                "RAYLET",
+                f"{name} is gone: {row['state_message'] or 'no reason is known'}",
+            )
+
+
+def _of_jobs(timeout_s: float) -> Iterator[Happened]:
+    for row in query("jobs", timeout_s=timeout_s, limit=ROWS_MAX, detail=True)["rows"]:
+        name = f"driver {row['entrypoint']} (job {row['job_id']})"
+        yield row["start_time"] or 0, "INFO", "JOBS", f"{name} joined"
+        if row["end_time"]:
+            yield row["end_time"], "INFO", "JOBS", f"{name} left: {row['message'] or row['status']}"
+
+
+def _of_workers(timeout_s: float) -> Iterator[Happened]:
+    for row in query("workers", timeout_s=timeout_s, limit=ROWS_MAX, detail=True)["rows"]:
+        if row["worker_type"] == "WORKER" and not row["is_alive"] and row["exit_type"] == "SYSTEM_ERROR":
+            yield (
+                row["end_time_ms"],
+                "ERROR",
+                "CORE_WORKER",
+                f"worker with pid {row['pid']} ended: {row['exit_detail']}",
+            )
+
+
+def _event(at_ms: float, severity: str, source: str, message: str) -> dict[str, Any]:
+    when = datetime.fromtimestamp(at_ms / 1000).isoformat(sep=" ", timespec="milliseconds")
+    event_id = hashlib.sha256(f"{at_ms} {message}".encode()).hexdigest()[:36]
+    return {
+        "severity": severity,
+        "time": when,
+        "source_type": source,
+        "message": message,
+        "event_id": event_id,
+        "custom_fields": {},
+    }
