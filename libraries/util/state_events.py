@@ -28,12 +28,8 @@ def _of_nodes(timeout_s: float) -> Iterator[Happened]:
         name = f"node {row['node_id'][:16]} ({row['node_ip']})"
         yield row["start_time_ms"] or 0, "INFO", "RAYLET", f"{name} was added"
         if row["state"] == "DEAD":
-            yield (
-                row["end_time_ms"],
-                "ERROR",
-                "RAYLET",
-                f"{name} is gone: {row['state_message'] or 'no reason is known'}",
-            )
+            why = row["state_message"] or "no reason is known"
+            yield row["end_time_ms"] or row["start_time_ms"] or 0, "ERROR", "RAYLET", f"{name} is gone: {why}"
 
 
 def _of_jobs(timeout_s: float) -> Iterator[Happened]:
@@ -47,12 +43,9 @@ def _of_jobs(timeout_s: float) -> Iterator[Happened]:
 def _of_workers(timeout_s: float) -> Iterator[Happened]:
     for row in query("workers", timeout_s=timeout_s, limit=ROWS_MAX, detail=True)["rows"]:
         if row["worker_type"] == "WORKER" and not row["is_alive"] and row["exit_type"] == "SYSTEM_ERROR":
-            yield (
-                row["end_time_ms"],
-                "ERROR",
-                "CORE_WORKER",
-                f"worker with pid {row['pid']} ended: {row['exit_detail']}",
-            )
+            # One whose end is not dated yet is told where it began.
+            at = row["end_time_ms"] or row["start_time_ms"] or 0
+            yield at, "ERROR", "CORE_WORKER", f"worker with pid {row['pid']} ended: {row['exit_detail']}"
 
 
 def _event(at_ms: float, severity: str, source: str, message: str) -> dict[str, Any]:
