@@ -141,6 +141,7 @@ class PlacementGroups:
         placed: Callable[[float], Effects],
         removed: Callable[[bytes, float], Effects],
     ) -> None:
+        self._epoch = epoch
         # No earlier start of the GCS has come so far.
         self._first_attempt = epoch << 20
         self._journal = journal
@@ -342,7 +343,9 @@ class PlacementGroups:
         """A node is there (again): what is pending may fit, and a GCS that is new has it reserve what it had."""
         known = [group for group in self.groups.values() if group.state != REMOVED]
         here = [(group.spec.group, i) for group in known for i, at in enumerate(group.nodes) if at == node_id]
-        effects: Effects = [Send(self._manager_of(node_id), KeepBundles(self._first_attempt, here))]
+        effects: Effects = []
+        if self._epoch > 1:  # before the first start nobody had placed anything
+            effects.append(Send(self._manager_of(node_id), KeepBundles(self._first_attempt, here)))
         for group in known:
             effects += self._try(group, now)
         return effects
