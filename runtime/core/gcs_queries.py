@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from raynb.runtime.core.actor_calls import actor_calls
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actors import ActorTable
@@ -34,6 +35,7 @@ from raynb.runtime.core.views import (
     JOB_FIELDS,
     JOB_MORE,
     NAMED_FIELDS,
+    NO_CALLS,
     NODE_FIELDS,
     NODE_MORE,
     STORE_FIELDS,
@@ -144,7 +146,9 @@ class Queries:
                 rows = list(worker_rows(tables.members, tables.jobs.jobs.values()))
                 return rows, (*WORKER_FIELDS, *WORKER_MORE), WORKER_BASE, "worker_id"
             case "actors":
-                rows = [actor_row(actor) for actor in tables.actors.index.actors.values()]
+                calls = actor_calls(tables.events.names)
+                actors = tables.actors.index.actors.values()
+                rows = [actor_row(actor, calls.get(actor.id, NO_CALLS)) for actor in actors]
                 return rows, (*ACTOR_FIELDS, *ACTOR_MORE), ACTOR_BASE, "actor_id"
             case "named_actors":
                 rows = list(named_rows(tables.actors.index))

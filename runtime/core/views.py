@@ -306,11 +306,31 @@ ACTOR_FIELDS: Final = (
     "fallback_strategy",
 )
 ACTOR_BASE: Final = ACTOR_FIELDS[:8]
-ACTOR_MORE: Final = ("max_restarts", "worker_address", "owner", "cell")
+ACTOR_MORE: Final = (
+    "max_restarts",
+    "worker_address",
+    "owner",
+    "cell",
+    "pending_calls",
+    "running_calls",
+    "methods",
+)
 
 
-def actor_row(actor: Actor) -> Row:
-    """Ray's ActorState."""
+@dataclass(slots=True)
+class Calls:
+    """Of one actor. ``methods`` are those that have been called so far."""
+
+    waiting: int = 0
+    running: int = 0
+    methods: list[str] = field(default_factory=list)
+
+
+NO_CALLS: Final = Calls()
+
+
+def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
+    """Ray's ActorState, and what its calls are about."""
     spec, creation = actor.spec, actor.spec.creation
     cause = None
     if actor.failure is not None:
@@ -352,6 +372,9 @@ def actor_row(actor: Actor) -> Row:
         "worker_address": actor.worker,
         "owner": actor.owner,
         "cell": creation.context.cell,
+        "pending_calls": calls.waiting,
+        "running_calls": calls.running,
+        "methods": calls.methods,
     }
 
 

@@ -221,3 +221,10 @@ def maps_of(cluster: Driven) -> list[str]:
 def test_an_object_that_is_not_there_is_a_404(cluster: Driven) -> None:
     answer = cluster.server.request("GET", f"clusters/{cluster.id}/objects/{'ab' * 28}/preview")
     assert answer.status == 404 and "there is no object" in answer.words, answer
+
+
+def test_a_worker_is_found_for_a_look_while_all_cpus_are_taken(cluster: Driven, gate: Path) -> None:
+    oid = put(cluster, FRAME, "import numpy as np, pandas as pd")
+    cluster.run(f"held = [hold.remote({str(gate)!r}) for _ in range(6)]")
+    wait_until(lambda: cluster.get("tasks?filter=state=RUNNING")["total"] == 2, what="both CPUs are taken")
+    assert look(cluster, oid)["total"] == 50_000

@@ -173,6 +173,17 @@ def test_a_websocket_to_no_cluster_is_a_404(server: object, cluster: Driven, clu
     assert caught.value.status_code == 404
 
 
+def test_an_actors_row_says_what_waits_for_it_and_which_methods_it_has_had(cluster: Driven, gate: Path) -> None:
+    window = cluster.screen()
+    code = "Held = ray.remote(type('Held', (), {'hold': lambda self, path: wait_for(path)}))"
+    cluster.run(f"{code}\nheld = Held.remote(); refs = [held.hold.remote({str(gate)!r}) for _ in range(4)]")
+    window.subscribe(screen.TableView("actors"), 9)
+    window.until(lambda: [(row["pending_calls"], row["running_calls"]) for row in window.states[9].rows] == [(3, 1)])
+    assert window.states[9].rows[0]["methods"] == ["hold"]
+    gate.touch()
+    window.until(lambda: window.states[9].rows[0]["pending_calls"] == 0)
+
+
 def test_a_cells_tasks_are_counted_under_its_id(cluster: Driven, gate: Path) -> None:
     window = cluster.screen()
     window.subscribe(screen.CellsView(), CELLS)
