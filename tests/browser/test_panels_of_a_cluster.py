@@ -75,4 +75,9 @@ def test_what_a_notebook_ran_is_in_every_panel(page: Page, lab: Lab) -> None:
     nodes = page.locator("#raynb-nodes")
     expect(nodes.get_by_role("meter", name="CPU slots")).to_have_attribute("aria-valuetext", re.compile("of 2"))
     page.screenshot(path=SHOTS / "real_nodes.png")
+
+    opened("logs")
+    logs = page.locator("#raynb-logs")
+    expect(logs.get_by_role("log")).to_contain_text("about to fail", timeout=PATIENCE_MS)
+    page.screenshot(path=SHOTS / "real_logs.png")
     notebook.run(3)

@@ -37,7 +37,7 @@ MADE = (
 # What npm's scripts and uv look for; everything but Node.js.
 TOOLS = ("basename", "dirname", "env", "ldd", "sed", "sh", "uname")
 LAB = "share/jupyter/labextensions/raynb"
-WIDGETS = ("cluster.css", "cluster.js", "progress.css", "progress.js")
+WIDGETS = ("cluster.css", "cluster.js", "progress.css", "progress.js", "screen.css", "screen.js")
 SERVER = "etc/jupyter/jupyter_server_config.d/raynb.json"
 
 
