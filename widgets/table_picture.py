@@ -30,7 +30,7 @@ def _holders(row: Row) -> str:
 
 
 OBJECTS: Final[tuple[Column, ...]] = (
-    ("object", lambda row: str(row.get("object_id", ""))[:8] + "…" + str(row.get("object_id", ""))[-6:]),
+    ("object", lambda row: str(row.get("object_id", ""))[10:20] + "…" + str(row.get("object_id", ""))[48:52]),
     ("type", lambda row: text.line(str(row.get("value_type") or "").rpartition(".")[2])),
     ("shape", _shape),
     ("size", lambda row: size_text(int(row.get("object_size") or 0))),

@@ -119,7 +119,10 @@ test('shapes, restarts, ids and states read as people say them', () => {
   assert.equal(restarts({ num_restarts: 1, max_restarts: 4 }), '1 of 4');
   assert.equal(restarts({ num_restarts: 0, max_restarts: -1 }), '0, any number');
   assert.equal(restarts({ num_restarts: 2 }), '2');
-  assert.equal(shortId('0123456789abcdef01'), '01234567…cdef01');
+  const task = `${'0'.repeat(13)}2a1f${'9c'.repeat(15)}7`;
+  assert.equal(shortId(`${task}01000000`), '0002a1f9c9·1');
+  assert.equal(shortId(`${task}03000080`), '0002a1f9c9·put 3');
+  assert.equal(shortId('short'), 'short');
   assert.equal(stateCell('DEPENDENCIES_UNREADY').text, 'waits for its arguments');
   assert.equal(stateCell('SOMETHING_NEW').text, 'something new');
 });

@@ -33,9 +33,20 @@ export function plain(title: string, field: string, more: Partial<Column> = {}):
   };
 }
 
-/** What tells ids apart: objects of one task differ at the end, those of others at the beginning. */
+const OBJECT_ID_CHARS = 56;
+const PUT = 0x80000000;
+
+/**
+ * What tells objects apart: the number of their task and its process's first digits, and which of its results, or of
+ * what it has put, an object is (`raynb.runtime.messages.ids` has the layout).
+ */
 export function shortId(id: string): string {
-  return id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-6)}` : id;
+  if (id.length !== OBJECT_ID_CHARS) {
+    return id;
+  }
+  const bytes = [48, 50, 52, 54].map(at => parseInt(id.slice(at, at + 2), 16));
+  const index = bytes.reduceRight((sum, byte) => sum * 256 + byte, 0);
+  return `${id.slice(10, 20)}·${index >= PUT ? `put ${index - PUT}` : index}`;
 }
 
 function size(title: string, field: string): Column {
