@@ -13,7 +13,7 @@ from tests.browser.axe import barriers
 from tests.browser.conftest import SHOTS
 from tests.browser.pretended_hub import PretendedHub
 from tests.browser.pretended_page import hub, page, set_theme
-from tests.browser.pretended_tables import HOSTILE
+from tests.browser.pretended_tables import HOSTILE, objects
 
 __all__ = ["hub", "page"]  # fixtures
 
@@ -58,6 +58,9 @@ def test_objects_are_found_sorted_paged_and_looked_into(opened: Open, page: Page
     search.fill("dataframe")
     expect(status.filter(has_text="of 36")).to_be_visible()
     panel.get_by_role("combobox", name="State").select_option("STORED")
+    stored = [each for each in objects(0.0) if "DataFrame" in each["value_type"] and each["state"] == "STORED"]
+    assert len(stored) != 36
+    expect(status.filter(has_text=f"of {len(stored)}")).to_be_visible()
     expect(rows(panel).first).to_contain_text("DataFrame")
     assert asked(hub)["filters"] == [["state", "=", "STORED"]]
     page.keyboard.press("Tab")
@@ -172,10 +175,10 @@ def test_logs_are_searched_by_text_and_process_and_followed(opened: Open, page: 
 def test_names_previews_and_log_lines_of_the_hostile_stay_text(opened: Open, page: Page) -> None:
     actors = opened("actors")
     expect(actors.get_by_role("button", name=HOSTILE)).to_be_visible()
-    objects = opened("objects")
+    shown_objects = opened("objects")
     for number in range(7):
-        rows(objects).nth(number).get_by_role("button").click()
-        expect(objects.get_by_role("region", name="Preview").locator("p").nth(1)).not_to_be_empty()
+        rows(shown_objects).nth(number).get_by_role("button").click()
+        expect(shown_objects.get_by_role("region", name="Preview").locator("p").nth(1)).not_to_be_empty()
     logs = opened("logs")
     expect(logs.get_by_role("log")).to_contain_text(HOSTILE)
     shown = logs.get_by_role("log").inner_text()
