@@ -33,7 +33,9 @@ class Panel:
         self.canvas = self.node.locator(".raynb-Timeline-canvas")
 
     def asked(self, view: str = "timeline") -> list[dict[str, Any]]:
-        return [m["view"] for m in self.hub.asked if m["type"] == "subscribe" and m["view"]["view"] == view]
+        """What was asked for, but for the overview of the run beside a window of the past."""
+        views = [m["view"] for m in self.hub.asked if m["type"] == "subscribe" and m["view"]["view"] == view]
+        return [each for each in views if each.get("spans_max") != 1]
 
     def expect_asked(self, what: str, fits: Callable[[dict[str, Any]], bool], view: str = "timeline") -> dict[str, Any]:
         def has_asked() -> bool:
