@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ import msgspec
 
 from raynb.runtime.adapters.registry import ClusterEntry, clusters
 from raynb.runtime.api import session
+from raynb.runtime.api.cluster import nodes
 from raynb.runtime.api.handles import ActorHandle
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.messages import screen
@@ -24,10 +26,14 @@ UNSEEN_S_MAX = 60.0
 """After so long without a view nobody looks (a notebook executed without a front end, say)."""
 FIRST_S_MAX = 2.0
 """So long the first picture is waited for."""
+LAST_S_MAX = 0.6
+"""And the last one."""
 QUIET_S = 1.5
 """So long nothing may have changed before the picture that the notebook keeps is drawn anew."""
 PAGE = 1
 """The number of the first view that a front end asks for."""
+
+log = logging.getLogger(__name__)
 
 
 class ScreenPanel:
@@ -62,6 +68,8 @@ class ScreenPanel:
         self._changed_at = self._made_at
         self._changes = self._drawn = 0
         self._closed = False
+        self._used = False
+        """Somebody points at it, or types there: drawn anew it would forget what they are about to do."""
 
     def __repr__(self) -> str:
         with self._lock:
@@ -108,6 +116,8 @@ class ScreenPanel:
             output.draw_at_the_end(lambda: self._draw_again(output))
         if not self._closed:
             sampler.add(self._sample, SAMPLE_S)
+            if self._last_look not in session.before_end:
+                session.before_end.append(self._last_look)
 
     def close(self) -> None:
         """End it: its last picture stays in the notebook. Idempotent."""
@@ -137,7 +147,8 @@ class ScreenPanel:
                 self._changes = self._screen.changes
                 self._changed_at = time.monotonic()
             state = self._screen.state(PAGE)
-            if state is not None:
+            over = self._screen.ended or session._session is None
+            if state is not None and (self._is_something(state) or not over):
                 self._last = state
             there = self._last is not None and self._is_something(self._last)
             if there or self._screen.ended or time.monotonic() >= deadline:
@@ -159,10 +170,30 @@ class ScreenPanel:
                 return None
             self._tell()
             quiet = time.monotonic() - self._changed_at >= QUIET_S
-            if quiet and self._drawn != self._changes and self._is_at_rest():
+            if quiet and not self._used and self._drawn != self._changes and self._is_at_rest():
                 for output in self._outputs:
                     self._write(output)
             return SAMPLE_S
+
+    def _last_look(self) -> None:
+        """The cluster is about to be left: what has happened just now belongs into the picture, too."""
+        try:
+            with self._lock:
+                if self._screen is not None:
+                    nodes()  # when the hub answers this, it knows all that this process has done
+                    before, last = self._screen.changes, self._last
+                    self._screen.ask(PAGE, self._asked)
+                    deadline = time.monotonic() + LAST_S_MAX
+                    while time.monotonic() < deadline:
+                        self._look(0.0)
+                        told = self._screen.changes != before and self._is_something(self._last)
+                        if told and self._is_at_rest():
+                            break
+                        time.sleep(0.01)
+                    if self._last is None or not self._is_something(self._last):
+                        self._last = last  # it has not been told in time
+        except Exception:
+            log.exception("raynb: the last picture may be old")
 
     @property
     def _is_looked_at(self) -> bool:
@@ -203,6 +234,8 @@ class ScreenPanel:
     def _end(self) -> None:
         """The last picture takes the place of the live view, so that the notebook keeps it."""
         self._closed = True
+        if self._last_look in session.before_end:
+            session.before_end.remove(self._last_look)
         current, self._screen = self._screen, None
         if current is not None:
             current.close()
@@ -216,7 +249,9 @@ class ScreenPanel:
     # -- what the front end says
 
     def _said(self, content: dict[str, Any]) -> None:
-        if "say" in content:
+        if "used" in content:
+            self._used = bool(content["used"])
+        elif "say" in content:
             with self._lock:
                 if self._screen is not None:
                     self._screen.hear_front_end(str(content["say"]))

@@ -431,12 +431,18 @@ def is_initialized() -> bool:
     return refs.connected()
 
 
+before_end: list[Callable[[], None]] = []
+"""Called when this process is about to leave its cluster, while the connection still works; they raise nothing."""
+
+
 def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
     """Leave the cluster; one that `init` started ends, and everything of it is gone when this returns.
 
     References and handles become inert. Idempotent.
     """
     global _session
+    for last_look in list(before_end) if _session is not None else ():
+        last_look()
     with _lock:
         ended, _session = _session, None
         if ended is None:

@@ -69,7 +69,9 @@ def test_a_graph_and_a_timeline_live_while_the_kernel_is_busy_and_stay_as_pictur
     gate.touch()
     notebook.expect_done(4)
     notebook.run(5)
-    expect(graph.locator(".raynb-Screen")).to_have_count(0)  # a picture, which needs no kernel
+    for output in (graph, timeline):  # a picture, which needs no kernel
+        expect(output.locator(".jp-RenderedSVG")).to_be_visible(timeout=PATIENCE_MS)
+    expect(graph.locator(".raynb-Screen")).to_have_count(0)
     notebook.shot(graph, f"widget_graph_picture_{front_end}")
     saved = notebook.save()
     for number, words in ((2, "held: 1 finished"), (3, "lane")):

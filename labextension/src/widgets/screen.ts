@@ -34,12 +34,33 @@ function render({ model, el }: Place<ScreenShared>): () => void {
     }
   };
   attach();
+  tellOfUse(root, used => {
+    model.send({ used });
+  });
   return () => {
     gone = true;
     panel.dispose();
     host.dispose();
     root.remove();
   };
+}
+
+/** While somebody points at it or has the focus in it, the kernel must not draw it anew: a question would be gone. */
+function tellOfUse(root: HTMLElement, tell: (used: boolean) => void): void {
+  let told = false;
+  const look = (pointed: boolean): void => {
+    const used = pointed || root.contains(document.activeElement);
+    if (used !== told) {
+      told = used;
+      tell(used);
+    }
+  };
+  root.addEventListener('pointerenter', () => look(true));
+  root.addEventListener('pointerleave', () => look(false));
+  root.addEventListener('focusin', () => look(true));
+  root.addEventListener('focusout', () => {
+    setTimeout(() => look(root.matches(':hover')), 0);
+  });
 }
 
 function makePanel(model: Model<ScreenShared>, host: ScreenHost): Panel {
