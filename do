@@ -4,7 +4,8 @@
 ./do demo [--no-lab] [ARGS]   install, run notebooks/quickstart.ipynb, print its summary, leave
                               its page in build/demo/, and open JupyterLab (with ARGS) on it,
                               with what the lectures beside it need
-./do test [ARGS]              install, with Chromium for browser tests, and run pytest (with ARGS)
+./do test [ARGS]              install, with Chromium for browser tests, and run pytest (with ARGS;
+                              without any all tests, in two halves side by side)
 ./do lint                     ruff, mypy, pyright, import-linter; tsc, eslint and prettier
 
 All goes into .venv (or $RAYNB_VENV) and build/; what is there and current is not made again.
@@ -27,6 +28,8 @@ VENV = Path(os.environ.get("RAYNB_VENV", ROOT / ".venv")).absolute()
 PYTHON = VENV / "bin" / "python"
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 DEMO = ROOT / "build" / "demo"
+FIRST_HALF = ("runtime", "sim", "faults", "architecture", "util")
+"""Folders of tests that take about as long as all others together."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -127,7 +130,27 @@ def test(*args: str) -> None:
     if not any(map(shutil.which, CHROMIUM)) and not apt("chromium"):
         print("do: there is no Chromium and no way to install it; the browser tests need it")
     install("dev")
-    become(PYTHON, "-m", "pytest", *args, env=venv_env())
+    if args:
+        become(PYTHON, "-m", "pytest", *args, env=venv_env())
+    halves()
+
+
+def halves() -> None:
+    """Run all tests in two processes at once: most of them wait for other processes most of the time."""
+    folders = sorted(path for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py")))
+    second = [str(path.relative_to(ROOT)) for path in folders if path.name not in FIRST_HALF]
+    first = [f"tests/{name}" for name in FIRST_HALF]
+    log = ROOT / "build" / "second-half-of-tests.log"
+    log.parent.mkdir(exist_ok=True)
+    pytest = [str(PYTHON), "-m", "pytest"]
+    print("+", *pytest, *second, f"> {log}", "&", flush=True)
+    with log.open("wb") as output:
+        beside = subprocess.Popen([*pytest, *second], cwd=ROOT, env=venv_env(), stdout=output, stderr=output)
+        print("+", *pytest, *first, flush=True)
+        failed = subprocess.run([*pytest, *first], cwd=ROOT, env=venv_env()).returncode
+        failed = beside.wait() or failed
+    print(log.read_text(errors="replace"), flush=True)
+    sys.exit(failed)
 
 
 def lint() -> None:

@@ -25,7 +25,8 @@ class Why:
     ----------
     kind
         finished | failed | cancelled | running | input | resources | infeasible | worker | behind | order | store |
-        creating | restarting | actor dead | alive | deadlock | node | lost | unknown; a node manager may have more.
+        placement group | creating | restarting | actor dead | alive | deadlock | node | lost | unknown; a node manager
+        may have more.
         Of a chain it is that of its end, or of what waits for something that merely runs.
     sentence
         The cause.

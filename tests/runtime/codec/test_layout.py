@@ -207,15 +207,17 @@ def test_a_copy_works_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyP
 
 
 def test_a_copy_that_is_interrupted_writes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = threading.Event()
+    begun, here = threading.Event(), threading.Event()
     main = threading.current_thread()
     real = ctypes.memmove
 
     def memmove(*where: int) -> None:
         if threading.current_thread() is main:
+            here.set()
             assert begun.wait(10)
             raise KeyboardInterrupt
         begun.set()
+        assert here.wait(10)  # else it might copy all pieces before the main thread takes one
         real(*where)
 
     monkeypatch.setattr(ctypes, "memmove", memmove)
