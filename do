@@ -28,7 +28,7 @@ VENV = Path(os.environ.get("RAYNB_VENV", ROOT / ".venv")).absolute()
 PYTHON = VENV / "bin" / "python"
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 DEMO = ROOT / "build" / "demo"
-FIRST_HALF = ("runtime", "sim", "faults", "architecture", "util")
+FIRST_HALF = ("runtime", "sim", "faults", "architecture", "util", "packaging", "server_extension")
 """Folders of tests that take about as long as all others together."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
