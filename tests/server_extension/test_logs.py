@@ -66,6 +66,8 @@ def test_the_log_of_a_task_and_of_an_actor_is_that_of_its_process(cluster: Drive
     assert "by a task" in texts(page) and {line["source"] for line in page["lines"]} == {f"worker {pid}"}
     code = "Loud = ray.remote(type('Loud', (), {'say': lambda self: print('by an actor', flush=True)}))"
     actor = cluster.run(f"{code}\nloud = Loud.remote(); ray.get(loud.say.remote()); answer = loud._actor_id.hex()")
+    known = f"workers?filter=actor_id={actor}&detail=1"
+    wait_until(lambda: cluster.get(known)["rows"], what="it is told which process the actor has")
     wait_until(lambda: "by an actor" in texts(logs(cluster, actor=actor)))
 
 
