@@ -92,7 +92,7 @@ def test_a_peer_that_answers_byte_by_byte_cannot_stretch_the_deadline() -> None:
 
     started = time.monotonic()
     # Where the time ends between two reads, there is none left for the next.
-    with nothing_left(), peer(answer) as path, pytest.raises(WireError, match="in time|no time is left"):
+    with nothing_left(), peer(answer) as path, pytest.raises(WireError, match=r"in time|no time is left"):
         UnixWire(path, "user", "password", soon(0.2))
     assert time.monotonic() - started < 1.0
 
