@@ -22,8 +22,6 @@ from raynb.widgets.sampling import sampler
 from raynb.widgets.screen import Screen
 
 SAMPLE_S = 0.4
-UNSEEN_S_MAX = 60.0
-"""After so long without a view nobody looks (a notebook executed without a front end, say)."""
 FIRST_S_MAX = 2.0
 """So long the first picture is waited for."""
 LAST_S_MAX = 0.6
@@ -64,8 +62,7 @@ class ScreenPanel:
         self._view: Any = None
         self._outputs: list[Output] = []
         self._last: Any = None
-        self._made_at = time.monotonic()
-        self._changed_at = self._made_at
+        self._changed_at = time.monotonic()
         self._changes = self._drawn = 0
         self._closed = False
         self._used = False
@@ -164,7 +161,7 @@ class ScreenPanel:
             if self._screen.ended or session._session is None:
                 self._end()
                 return None
-            if not self._is_looked_at:
+            if self._view is None or not self._view.is_looked_at:
                 self._screen.close()
                 self._screen = None
                 return None
@@ -194,13 +191,6 @@ class ScreenPanel:
                         self._last = last  # it has not been told in time
         except Exception:
             log.exception("raynb: the last picture may be old")
-
-    @property
-    def _is_looked_at(self) -> bool:
-        if self._view is None:
-            return False
-        seen: bool = self._view.is_displayed
-        return seen if self._view.was_seen else time.monotonic() - self._made_at < UNSEEN_S_MAX
 
     def _is_at_rest(self) -> bool:
         """Whether nothing runs or waits: then the picture that the notebook keeps is worth drawing anew."""

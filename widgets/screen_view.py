@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import traitlets
@@ -13,13 +12,6 @@ from raynb.widgets.output import STATIC
 
 class ScreenView(LiveView):
     """What `labextension/src/widgets/screen.ts` draws: a panel of JupyterLab's, in a cell.
-
-    Parameters
-    ----------
-    said
-        Called with what the front end says, in the kernel's (or a subshell's) thread.
-    opened
-        Called when somebody looks at it (again).
 
     Attributes
     ----------
@@ -39,12 +31,3 @@ class ScreenView(LiveView):
     options: Any = traitlets.Dict().tag(sync=True)
     cluster: Any = traitlets.Dict().tag(sync=True)
     frames: Any = traitlets.Dict().tag(sync=True)
-
-    def __init__(self, said: Callable[[dict[str, Any]], None], opened: Callable[[], None], **state: Any) -> None:
-        self._tell_opened = opened
-        super().__init__(**state)
-        self.on_msg(lambda _, content, buffers: said(content if isinstance(content, dict) else {}))
-
-    def opened(self) -> None:
-        """Somebody looks at it (again)."""
-        self._tell_opened()

@@ -29,6 +29,7 @@ from raynb.runtime.messages.values import Failed, Inline, Stored
 from raynb.runtime.worker.previews import (
     HEX_BYTES_MAX,
     TEXT_CHARS_MAX,
+    Paged,
     hex_dump,
     preview_packed,
     preview_stored,
@@ -41,8 +42,6 @@ ANSWER_S_MAX: Final = 5.0
 PICKLE_BYTES_MAX: Final = 64 * 1024 * 1024
 HEAD_BYTES_MAX: Final = 4096
 TRIES: Final = 3
-
-Paged = tuple[int, tuple[int, ...]]
 
 
 class NoSuchObject(LookupError):

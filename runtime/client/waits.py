@@ -78,7 +78,8 @@ class Waits:
             yield
         finally:
             del self.by_thread[threading.get_ident()]
-            self.broken = any(wait.error is not None for wait in self.by_thread.values())
+            if self.broken:
+                self.broken = any(wait.error is not None for wait in list(self.by_thread.values()))
 
     def check(self) -> None:
         """Raise what the wait of this thread is to end with, if anything."""
