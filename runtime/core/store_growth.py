@@ -29,28 +29,81 @@ def pages(size: int) -> int:
     return -(-size // PAGE_BYTES) * PAGE_BYTES
 
 
-class Growth:
-    """The segments of a store: those there are, in ``allocator``, and the one that is being made.
+class Segments:
+    """The segments of one kind: those there are, in ``allocator``, and the one that is being made.
 
     Parameters
     ----------
     allocator, config
         Shared with whoever allocates.
+    prefix
+        How their names begin.
+    """
+
+    def __init__(self, allocator: Allocator, config: Config, prefix: str = "") -> None:
+        self.making: GrowStore | None = None
+        self.failure = ""
+        """Why the last one could not be made; empty if it could."""
+        self._allocator = allocator
+        self._segment_bytes = config.segment_bytes
+        self._prefix = prefix
+        self._number = count(1).__next__
+        self._not_before = 0.0
+        self._empty_since: dict[str, float] = {}
+
+    def ready(self, name: str, size: int) -> None:
+        """The segment is there."""
+        self._made(name)
+        self.failure = ""
+        self._allocator.add_segment(name, size)
+
+    def failed(self, name: str, reason: str, now: float) -> None:
+        """The segment can't be made. Later it is tried again."""
+        self._made(name)
+        self.failure = reason
+        self._not_before = now + RETRY_S
+
+    def _made(self, name: str) -> None:
+        assert self.making is not None and self.making.name == name, f"{name!r} was not ordered, but {self.making}"
+        self.making = None
+
+    def _may_make(self, now: float) -> bool:
+        return self.making is None and now >= self._not_before
+
+    def _make(self, size: int) -> GrowStore:
+        self.making = GrowStore(f"{self._prefix}{self._number()}", size)
+        return self.making
+
+    def _usual(self, need: int) -> int:
+        """About as large as all before it; no larger than what is needed where that has failed."""
+        doubled = max(FIRST_SEGMENT_BYTES, self._allocator.total_bytes)
+        return need if self.failure else max(need, min(self._segment_bytes, doubled))
+
+    def _empty(self) -> list[str]:
+        return [name for name in self._allocator.segments if self._allocator.is_empty(name)]
+
+    def _long_empty(self, now: float, patience_s: float) -> list[str]:
+        return [name for name in self._empty() if now - self._empty_since.setdefault(name, now) >= patience_s]
+
+    def _drop(self, name: str) -> DropSegment:
+        self._allocator.remove_segment(name)
+        self._empty_since.pop(name, None)
+        return DropSegment(name)
+
+
+class Growth(Segments):
+    """The segments in memory.
+
+    Parameters
+    ----------
     capacity_bytes
         All segments together are never larger.
     """
 
     def __init__(self, allocator: Allocator, capacity_bytes: int, config: Config) -> None:
-        self._allocator = allocator
+        super().__init__(allocator, config)
         self._capacity = capacity_bytes // PAGE_BYTES * PAGE_BYTES
-        self._segment_bytes = config.segment_bytes
-        self._number = count(1).__next__
-        self.making: GrowStore | None = None
-        self.failure = ""
-        """Why the last one could not be made; empty if it could."""
-        self._not_before = 0.0
         self._unit = PAGE_BYTES
-        self._empty_since: dict[str, float] = {}
 
     @property
     def capacity_bytes(self) -> int:
@@ -65,19 +118,19 @@ class Growth:
 
     def for_request(self, size: int, now: float) -> list[GrowStore | DropSegment]:
         """Nothing that is free fits a request: what to do."""
-        if self.making is not None or now < self._not_before:
+        if not self._may_make(now):
             return []
         need, room = pages(size), self._room()
         dropped: list[GrowStore | DropSegment] = []
         if need > room:
-            empty = [name for name in self._allocator.segments if self._allocator.is_empty(name)]
+            empty = self._empty()
             if need > room + sum(self._allocator.segments[name] for name in empty):
                 return []
             for name in empty:
                 dropped.append(self._drop(name))
                 if need <= self._room():
                     break
-        return [*dropped, self._make(need)]
+        return [*dropped, self._make_for(need)]
 
     def ahead(self) -> list[GrowStore | DropSegment]:
         """Little may be left: what to do."""
@@ -85,45 +138,20 @@ class Growth:
         little = self._allocator.free_bytes * 4 < self._allocator.total_bytes
         if self.making is not None or self.failure or not little or room < self._unit:
             return []
-        return [self._make(self._unit)]
+        return [self._make_for(self._unit)]
 
     def _room(self) -> int:
         return self._capacity - self._allocator.total_bytes
 
-    def _make(self, need: int) -> GrowStore:
-        size = need
-        if not self.failure:
-            doubled = max(FIRST_SEGMENT_BYTES, self._allocator.total_bytes)
-            size = max(need, min(self._segment_bytes, doubled))
-            if need <= self._unit <= size:
-                size = size // self._unit * self._unit
-        self.making = GrowStore(str(self._number()), max(need, min(size, self._room())))
-        return self.making
-
-    def _drop(self, name: str) -> DropSegment:
-        self._allocator.remove_segment(name)
-        self._empty_since.pop(name, None)
-        return DropSegment(name)
-
-    def ready(self, name: str, size: int) -> None:
-        """The segment is there."""
-        assert self.making is not None and self.making.name == name, f"{name!r} was not ordered, but {self.making}"
-        self.making = None
-        self.failure = ""
-        self._allocator.add_segment(name, size)
-
-    def failed(self, name: str, reason: str, now: float) -> None:
-        """The segment can't be made. Later smaller ones are tried."""
-        assert self.making is not None and self.making.name == name, f"{name!r} was not ordered, but {self.making}"
-        self.making = None
-        self.failure = reason
-        self._not_before = now + RETRY_S
+    def _make_for(self, need: int) -> GrowStore:
+        size = self._usual(need)
+        if not self.failure and need <= self._unit <= size:
+            size = size // self._unit * self._unit
+        return self._make(max(need, min(size, self._room())))
 
     def give_back(self, now: float) -> list[DropSegment]:
         """Drop segments that have long been empty, but for the largest that is no larger than a usual one."""
         segments = self._allocator.segments
-        empty = [name for name in segments if self._allocator.is_empty(name)]
-        usual = [name for name in empty if segments[name] <= self._segment_bytes]
+        usual = [name for name in self._empty() if segments[name] <= self._segment_bytes]
         reserve = max(usual, key=lambda name: segments[name], default="")
-        long = [name for name in empty if now - self._empty_since.setdefault(name, now) >= EMPTY_S]
-        return [self._drop(name) for name in long if name != reserve]
+        return [self._drop(name) for name in self._long_empty(now, EMPTY_S) if name != reserve]

@@ -11,7 +11,8 @@ Rules
    while the store has segments on disk already, or if it is larger than the store's memory.
 2. One segment is made at a time, each about as large as all before it, up to ``Config.segment_bytes``, or as large as
    what is to go in. One that is empty goes back after `EMPTY_S`: it is cheap to make.
-3. Where none can be made (the disk is full, say), nothing is tried for `RETRY_S`; then it works again if it can.
+3. Where none can be made (the disk is full, say), nothing is tried for `store_growth.RETRY_S`; then it works again if
+   it can.
 
 It never knows the disk, nor how full it is: its host does, and refuses.
 """
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from raynb.runtime.core.store_allocator import Allocator
 from raynb.runtime.core.store_effects import DropSegment, GrowStore
-from raynb.runtime.core.store_growth import FIRST_SEGMENT_BYTES, RETRY_S, pages
+from raynb.runtime.core.store_growth import Segments, pages
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.objects import SPILL_PREFIX
 
@@ -28,8 +29,8 @@ PATIENCE_S = 0.05
 EMPTY_S = 2.0
 
 
-class Spill:
-    """The segments on disk: those there are, in ``allocator``, and the one that is being made.
+class Spill(Segments):
+    """The segments on disk.
 
     Parameters
     ----------
@@ -38,15 +39,8 @@ class Spill:
     """
 
     def __init__(self, allocator: Allocator, config: Config, *, enabled: bool) -> None:
+        super().__init__(allocator, config, SPILL_PREFIX)
         self.enabled = enabled
-        self.making: GrowStore | None = None
-        self.failure = ""
-        """Why the last one could not be made; empty if it could."""
-        self._allocator = allocator
-        self._segment_bytes = config.segment_bytes
-        self._made = 0
-        self._not_before = 0.0
-        self._empty_since: dict[str, float] = {}
 
     def may_take(self, waits_s: float, *, too_large: bool) -> bool:
         """Whether a request that memory has no room for goes to disk now: rule 1."""
@@ -56,35 +50,10 @@ class Spill:
         """Something of a segment was granted."""
         self._empty_since.pop(segment, None)
 
-    def for_request(self, size: int, now: float) -> list[GrowStore | DropSegment]:
-        """Nothing on disk that is free fits a request: rule 2."""
-        if self.making is not None or now < self._not_before:
-            return []
-        self._made += 1
-        doubled = max(FIRST_SEGMENT_BYTES, self._allocator.total_bytes)
-        usual = pages(size) if self.failure else min(self._segment_bytes, doubled)
-        self.making = GrowStore(f"{SPILL_PREFIX}{self._made}", max(pages(size), usual))
-        return [self.making]
-
-    def ready(self, name: str, size: int) -> None:
-        """The segment is there."""
-        assert self.making is not None and self.making.name == name, f"{name!r} was not ordered, but {self.making}"
-        self.making = None
-        self.failure = ""
-        self._allocator.add_segment(name, size)
-
-    def failed(self, name: str, reason: str, now: float) -> None:
-        """The segment can't be made: rule 3."""
-        assert self.making is not None and self.making.name == name, f"{name!r} was not ordered, but {self.making}"
-        self.making = None
-        self.failure = reason
-        self._not_before = now + RETRY_S
+    def for_request(self, size: int, now: float) -> list[GrowStore]:
+        """Nothing on disk that is free fits a request: rules 2 and 3."""
+        return [self._make(self._usual(pages(size)))] if self._may_make(now) else []
 
     def give_back(self, now: float) -> list[DropSegment]:
         """Drop segments that have been empty for a while."""
-        empty = [name for name in self._allocator.segments if self._allocator.is_empty(name)]
-        long = [name for name in empty if now - self._empty_since.setdefault(name, now) >= EMPTY_S]
-        for name in long:
-            self._allocator.remove_segment(name)
-            del self._empty_since[name]
-        return [DropSegment(name) for name in long]
+        return [self._drop(name) for name in self._long_empty(now, EMPTY_S)]
