@@ -100,6 +100,17 @@ export function onThemeChange(work: () => void): () => void {
   };
 }
 
+/** Calls `work` when the element's size changes, and once at first; the answer ends that. */
+export function onResize(element: Element, work: () => void): () => void {
+  const observer = new ResizeObserver(() => {
+    work();
+  });
+  observer.observe(element);
+  return () => {
+    observer.disconnect();
+  };
+}
+
 /** Whether nothing should move by itself: the user's system says so, or the setting does. */
 export function wantsStillness(): boolean {
   return (

@@ -180,10 +180,14 @@ function drawArrow(
     { x: tip.x - side * (size - 5), y: tip.y - size * 0.6 },
     { x: tip.x - side * (size - 5), y: tip.y + size * 0.6 }
   ].map(turn);
+  fillTriangle(context, corners);
+}
+
+function fillTriangle(context: CanvasRenderingContext2D, [one, two, three]: Point[]): void {
   context.beginPath();
-  context.moveTo(corners[0].x, corners[0].y);
-  context.lineTo(corners[1].x, corners[1].y);
-  context.lineTo(corners[2].x, corners[2].y);
+  context.moveTo(one.x, one.y);
+  context.lineTo(two.x, two.y);
+  context.lineTo(three.x, three.y);
   context.closePath();
   context.fill();
 }
@@ -205,13 +209,7 @@ function drawLoop(context: CanvasRenderingContext2D, at: Point, frame: Frame): v
   context.bezierCurveTo(one.x, one.y, two.x, two.y, end.x, end.y);
   context.stroke();
   context.setLineDash([]);
-  const corners = [point(-half, 1), point(-half - 4, TIP + 3), point(-half + 4, TIP + 3)];
-  context.beginPath();
-  context.moveTo(corners[0].x, corners[0].y);
-  context.lineTo(corners[1].x, corners[1].y);
-  context.lineTo(corners[2].x, corners[2].y);
-  context.closePath();
-  context.fill();
+  fillTriangle(context, [point(-half, 1), point(-half - 4, TIP + 3), point(-half + 4, TIP + 3)]);
 }
 
 function drawEdgeCount(

@@ -6,7 +6,14 @@
  * few milliseconds even without a GPU, and a page may have as many of them as it likes.
  */
 import { element } from '../dom/elements';
-import { onThemeChange, readTheme, RUNNING, wantsStillness, type Theme } from '../dom/theme';
+import {
+  onResize,
+  onThemeChange,
+  readTheme,
+  RUNNING,
+  wantsStillness,
+  type Theme
+} from '../dom/theme';
 import type { GraphModel } from '../model/graph';
 import { Camera } from './camera';
 import { betterDirection } from './direction';
@@ -290,14 +297,10 @@ export class GraphView {
   }
 
   private listen(): void {
-    const resize = new ResizeObserver(() => {
-      this.resize();
-    });
-    resize.observe(this.host);
     this.cleanup.push(
-      () => {
-        resize.disconnect();
-      },
+      onResize(this.host, () => {
+        this.resize();
+      }),
       onThemeChange(() => {
         this.theme = readTheme(this.host);
         this.invalidate();

@@ -6,7 +6,7 @@
  * Who zooms sees what is there stretched at once, and what is asked for then in its place.
  */
 import { element } from '../dom/elements';
-import { onThemeChange, readTheme, type Theme } from '../dom/theme';
+import { onResize, onThemeChange, readTheme, type Theme } from '../dom/theme';
 import type { TimelineModel } from '../model/timeline';
 import { NameColors } from './colors';
 import { listenToKeys, listenToPointer } from './input';
@@ -338,14 +338,10 @@ export class TimelineView {
   }
 
   private listen(): void {
-    const resize = new ResizeObserver(() => {
-      this.resize();
-    });
-    resize.observe(this.host);
     this.cleanup.push(
-      () => {
-        resize.disconnect();
-      },
+      onResize(this.host, () => {
+        this.resize();
+      }),
       onThemeChange(() => {
         this.theme = readTheme(this.host);
         this.invalidate();
