@@ -8,32 +8,15 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.axe import barriers
-from tests.browser.conftest import SHOTS, START_S_MAX, Lab
+from tests.browser.conftest import SHOTS, Lab
 from tests.browser.notebook import PATIENCE_MS, NotebookPage
 from tests.browser.pretended_hub import PretendedHub
 from tests.browser.pretended_page import LIGHT, set_theme
+from tests.browser.shared_page import hub, page
+
+__all__ = ["hub", "page"]  # fixtures
 
 THEMES = (LIGHT, "JupyterLab Dark", "JupyterLab Dark High Contrast")
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, lab: Lab) -> Iterator[Page]:
-    """One JupyterLab for all tests that pretend."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    hub = PretendedHub()
-    hub.attach(page)
-    vars(page)["raynb_hub"] = hub
-    page.goto(lab.address)
-    page.locator(".jp-Launcher").first.wait_for(timeout=1000 * START_S_MAX)
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def hub(page: Page) -> PretendedHub:
-    hub: PretendedHub = vars(page)["raynb_hub"]
-    hub.reset()
-    return hub
 
 
 @pytest.fixture

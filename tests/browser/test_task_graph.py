@@ -6,40 +6,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.axe import barriers
-from tests.browser.conftest import SHOTS, START_S_MAX, Lab
+from tests.browser.conftest import SHOTS
 from tests.browser.pretended_hub import FUNCTIONS, TASKS, PretendedHub
 from tests.browser.pretended_page import LIGHT, set_theme
+from tests.browser.shared_page import VIEWPORT, hub, page
+
+__all__ = ["hub", "page"]  # fixtures
 
 ENDS_ARE = """(() => {{
     const view = document.querySelector('#raynb-task-graph').raynbView;
     const [a, b] = ['fload_shard', 'freport'].map(id => view.position(id));
     return view.resting && a && b && {};
 }})()"""
-VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 VIEW = "document.querySelector('#raynb-task-graph').raynbView"
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, lab: Lab) -> Iterator[Page]:
-    """One JupyterLab for all; what a test opens, it closes."""
-    page = browser.new_page(viewport=VIEWPORT)
-    hub = PretendedHub()
-    hub.attach(page)
-    vars(page)["raynb_hub"] = hub
-    page.goto(lab.address)
-    page.locator(".jp-Launcher").first.wait_for(timeout=1000 * START_S_MAX)
-    yield page
-    page.close()
-
-
-@pytest.fixture
-def hub(page: Page) -> PretendedHub:
-    hub: PretendedHub = vars(page)["raynb_hub"]
-    hub.reset()
-    return hub
 
 
 @pytest.fixture

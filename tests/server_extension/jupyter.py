@@ -18,7 +18,7 @@ import msgspec
 import websocket
 
 from raynb.runtime.messages import screen
-from tests.runtime.core.screen_client import merged
+from tests.runtime.core.screen_client import Listener
 
 START_S_MAX = 60.0
 WATCH_PICKLE = """
@@ -169,21 +169,18 @@ class Ended(AssertionError):
         self.words = words
 
 
-class Screen:
+class Screen(Listener):
     """A browser's window: the websocket and the views as it has put them together."""
 
     def __init__(
         self, server: Server, cluster: str, *, token: str | None = TOKEN, origin: str = "", **options: Any
     ) -> None:
+        super().__init__()
         url = f"ws://127.0.0.1:{server.port}{BASE}raynb/api/clusters/{cluster}/views"
         headers = [f"Authorization: token {token}"] if token is not None else []
         self.socket = websocket.create_connection(
             url, timeout=PATIENCE_S, header=headers, origin=origin or server.origin, **options
         )
-        self.told: list[Any] = []
-        self.states: dict[int, Any] = {}
-        self.seqs: dict[int, int] = {}
-        self.bytes = 0
 
     def close(self) -> None:
         """Idempotent; also where the server has hung up already."""
@@ -207,18 +204,7 @@ class Screen:
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             self.socket.shutdown()
             raise Ended(int.from_bytes(data[:2], "big"), data[2:].decode())
-        self.bytes += len(data)
-        told = msgspec.json.decode(data, type=screen.Told)
-        self.told.append(told)
-        match told:
-            case screen.Snapshot(id, state):
-                self.seqs[id], self.states[id] = 0, state
-            case screen.Delta(id, seq, state):
-                assert seq == self.seqs[id] + 1, "a gap"
-                self.seqs[id], self.states[id] = seq, merged(self.states[id], state)
-            case _:
-                pass
-        return told
+        return self.hear(data)
 
     def until(self, condition: Callable[[], T], timeout_s: float = PATIENCE_S) -> T:
         """Take in messages until this is so."""

@@ -54,7 +54,7 @@ def look(cluster: Driven, tasks: int) -> int:
     see_all(window, tasks)
     assert window.states[3].left_out == 0 and window.states[0].dropped == 0
     window.close()
-    return window.bytes
+    return window.received
 
 
 def test_looking_costs_the_same_at_a_thousand_and_at_a_hundred_thousand_tasks(server: Server, cluster: Driven) -> None:
@@ -65,12 +65,12 @@ def test_looking_costs_the_same_at_a_thousand_and_at_a_hundred_thousand_tasks(se
     cluster.run(f"run({FEW})")
     see_all(watcher, FEW)
     few_bytes, few_memory = look(cluster, FEW), resident_bytes(server.process.pid)
-    done, before = FEW, watcher.bytes
+    done, before = FEW, watcher.received
     while done < MANY:
         cluster.run(f"run({min(BATCH, MANY - done)})")
         done += min(BATCH, MANY - done)
         see_all(watcher, done)
-    running_bytes = watcher.bytes - before
+    running_bytes = watcher.received - before
     many_bytes, many_memory = look(cluster, MANY), resident_bytes(server.process.pid)
     print(f"\nbytes to a window that is opened: {few_bytes:,} at {FEW:,} tasks, {many_bytes:,} at {MANY:,}")
     print(f"bytes to one that has watched the other {MANY - FEW:,} tasks: {running_bytes:,}")

@@ -124,13 +124,13 @@ def test_a_window_that_does_not_read_is_told_little_and_then_the_newest(cluster:
     def newest(window: Screen) -> bool:
         return bool(window.states[TASKS].total == done)
 
-    while quick.bytes < 20_000_000:  # a page has some 800 KB
+    while quick.received < 20_000_000:  # a page has some 800 KB
         cluster.run("ray.get([square.remote(i) for i in range(500)])")
         done += 500
         quick.until(lambda: newest(quick))
-    before = slow.bytes
+    before = slow.received
     slow.until(lambda: newest(slow))
-    assert slow.bytes - before < quick.bytes / 2, "what it had no room for was queued"
+    assert slow.received - before < quick.received / 2, "what it had no room for was queued"
     assert len(slow.told_of(screen.Snapshot)) >= 2, "there was no gap"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.runtime.core.node_world import World
+from tests.runtime.core.screen_client import Hub, Window
 
 
 @pytest.fixture
@@ -14,3 +15,13 @@ def world() -> World:
     world.start()
     world.driver_joins()
     return world
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+@pytest.fixture
+def window(hub: Hub) -> Window:
+    return Window(hub)

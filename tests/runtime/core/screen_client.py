@@ -37,17 +37,45 @@ class Hub:
         return effects
 
 
-class Window:
-    """One screen of a guest."""
+class Listener:
+    """What a screen was told: all of it, and the views as it has put them together.
 
-    def __init__(self, hub: Hub, number: int = 1, guest: str = "ipc:///s/p/jupyter") -> None:
-        self.hub = hub
-        self.number = number
-        self.guest = guest
+    Attributes
+    ----------
+    received
+        Bytes.
+    """
+
+    def __init__(self) -> None:
         self.received = 0
         self.told: list[Any] = []
         self.states: dict[int, Any] = {}
         self.seqs: dict[int, int] = {}
+
+    def hear(self, data: bytes) -> Any:
+        """Take in a message, which must follow those before it."""
+        self.received += len(data)
+        told = msgspec.json.decode(data, type=screen.Told)
+        self.told.append(told)
+        match told:
+            case screen.Snapshot(id, state):
+                self.seqs[id], self.states[id] = 0, state
+            case screen.Delta(id, seq, state):
+                assert seq == self.seqs[id] + 1, "a gap"
+                self.seqs[id], self.states[id] = seq, merged(self.states[id], state)
+            case _:
+                pass
+        return told
+
+
+class Window(Listener):
+    """One screen of a guest."""
+
+    def __init__(self, hub: Hub, number: int = 1, guest: str = "ipc:///s/p/jupyter") -> None:
+        super().__init__()
+        self.hub = hub
+        self.number = number
+        self.guest = guest
 
     def ask(self, request: Any) -> None:
         """Send a request, and take in what comes of it."""
@@ -68,21 +96,7 @@ class Window:
             if not (isinstance(effect, Send) and isinstance(effect.message, ScreenTold)):
                 continue
             if (effect.to, effect.message.screen) == (self.guest, self.number):
-                self._hear(effect.message.data)
-
-    def _hear(self, data: bytes) -> None:
-        self.received += len(data)
-        told = msgspec.json.decode(data, type=screen.Told)
-        self.told.append(told)
-        match told:
-            case screen.Snapshot(id, state):
-                self.seqs[id], self.states[id] = 0, state
-            case screen.Delta(id, seq, state):
-                assert seq == self.seqs[id] + 1, "a gap"
-                self.seqs[id] = seq
-                self.states[id] = merged(self.states[id], state)
-            case _:
-                pass
+                self.hear(effect.message.data)
 
     def subscribe(self, view: Any, number: int = 1) -> Any:
         """The first state of a view."""

@@ -19,11 +19,6 @@ def hub() -> Hub:
     return hub
 
 
-@pytest.fixture
-def window(hub: Hub) -> Window:
-    return Window(hub)
-
-
 def submit(hub: Hub, name: int, token: str, *tasks: Row, finished: int = 0, submitted: int = 0) -> None:
     names = [name_def(name, cell=token)]
     for task in tasks:

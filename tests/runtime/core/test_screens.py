@@ -20,16 +20,6 @@ def submit(hub: Hub, *tasks: Row, submitted: int = 0, finished: int = 0, failed:
     hub.receive(DRIVER, rows(*tasks, new_names=names, new_workers=workers, totals=totals))
 
 
-@pytest.fixture
-def hub() -> Hub:
-    return Hub()
-
-
-@pytest.fixture
-def window(hub: Hub) -> Window:
-    return Window(hub)
-
-
 def test_the_first_words_say_which_protocol_and_which_cluster(window: Window) -> None:
     window.subscribe(screen.SummaryView())
     assert window.told[0] == screen.Welcome(screen.SCREEN_PROTOCOL, "1.2.3", "demo")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from raynb.runtime.core.lane_spans import LaneSpans, Span
 from raynb.runtime.messages import screen
 from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_NODE_ASSIGNMENT, RUNNING
@@ -11,16 +9,6 @@ from tests.runtime.core.screen_client import DRIVER, Hub, Window
 from tests.runtime.core.task_rows import Row, name_def, rows, task_id, wall, worker_def
 
 ACTOR = b"actor-of-16-byte"
-
-
-@pytest.fixture
-def hub() -> Hub:
-    return Hub()
-
-
-@pytest.fixture
-def window(hub: Hub) -> Window:
-    return Window(hub)
 
 
 def submit(hub: Hub, *tasks: Row, finished: int = -1) -> None:
