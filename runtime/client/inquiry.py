@@ -7,7 +7,6 @@ of what it runs, the GCS's of actors and of what has ended. Who does not answer 
 from __future__ import annotations
 
 import json
-import re
 import time
 from _thread import allocate_lock
 from collections import Counter
@@ -22,7 +21,6 @@ from raynb.runtime.client.why_actor import of_actor
 from raynb.runtime.client.why_ended import of_gone, of_settled
 from raynb.runtime.core.inbox import Answer, Ask, AskWhy, StopAsking
 from raynb.runtime.core.ownership import Waiter
-from raynb.runtime.core.placement import GROUP_WORDS
 from raynb.runtime.core.why_waiting import Reason, Shortage, shortage_words
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.gcs import Query, Reply
@@ -61,8 +59,6 @@ ATTEMPTS = 3
 """What is followed may end meanwhile: then it is followed anew."""
 
 RUNNING_ROWS_MAX = 1000
-
-_GROUP = re.compile(rf"{GROUP_WORDS}([0-9a-f]{{8,}})")
 
 _IT_RUNS = "It is at work: ray.get() waits for it, ray.cancel() stops it."
 
@@ -214,8 +210,7 @@ class Inquiry:
                 return Step("worker", name, f"is about to be sent to a worker{ahead}", "This takes some milliseconds.")
             words = f"waits for one of the workers that its submitter has, which run {running}{ahead}"
             return Step("behind", name, words, "It starts when one of them ends.")
-        group = _GROUP.search(reason.predicate)
-        if group is not None and (step := self._for_a_group(name, group[1])) is not None:
+        if reason.group and (step := self._for_a_group(name, reason.group)) is not None:
             return step
         return Step(reason.kind, name, f"{self.words_of(reason, dict(found.running))}{ahead}", reason.fix)
 

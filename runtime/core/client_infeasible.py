@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from raynb.runtime.core.bundles import group_of
 from raynb.runtime.core.client_effects import Notice
 from raynb.runtime.messages.node import LeaseInfeasible
 from raynb.runtime.messages.values import Failed
@@ -26,5 +27,4 @@ def infeasible(client: ClientMachine, message: LeaseInfeasible) -> list[Any]:
         return []
     told, pool.infeasible = pool.infeasible, message.message
     # A group that is not placed yet is nothing to be told aloud.
-    waits_for_group = any("_group_" in name for name in pool.resources)
-    return [] if told or waits_for_group else [Notice(message.message)]
+    return [] if told or group_of(pool.resources) is not None else [Notice(message.message)]

@@ -24,9 +24,6 @@ from msgspec import Struct
 UNITS = 10_000
 CPU = "CPU"
 
-GROUP_WORDS = "placement group "
-"""What stands before a group's id in what is said."""
-
 Vector = dict[str, int]
 """Resource name -> units of 1/10,000."""
 
@@ -152,8 +149,8 @@ def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]
     name = next(iter(missing))
     if "_group_" in name:
         return (
-            f"{what} runs in {GROUP_WORDS}{name.rpartition('_')[2]}, which is not placed yet, or has no bundle with so "
-            "much. placement_group_table() tells how it is with the group."
+            f"{what} runs in placement group {name.rpartition('_')[2]}, which is not placed yet, or has no bundle "
+            "with so much. placement_group_table() tells how it is with the group."
         )
     most = max((node.total.get(name, 0) for node in nodes), default=0)
     asked = describe({name: need[name]})

@@ -6,6 +6,7 @@ from collections import Counter
 
 from msgspec import Struct
 
+from raynb.runtime.core.bundles import group_of
 from raynb.runtime.core.leases import Demand, Leases
 from raynb.runtime.core.placement import CPU, Vector, describe, lacking
 from raynb.runtime.core.worker_pool import ACTOR, START_FAILURES_TOLD, WorkerPool
@@ -68,6 +69,8 @@ class Reason(Struct, frozen=True):
         With ``resources``: what is lacking, from which others may make a sentence with better names.
     pid
         With ``served``, of an actor: its process.
+    group
+        With ``infeasible``: the placement group, in hex, in which it is to run; empty: in none.
     """
 
     kind: str
@@ -78,6 +81,7 @@ class Reason(Struct, frozen=True):
     name: str = ""
     shortage: Shortage | None = None
     pid: int = 0
+    group: str = ""
 
     @property
     def predicate(self) -> str:
@@ -105,7 +109,8 @@ def explain(demand: Demand | None, leases: Leases, pool: WorkerPool, now: float)
     name = demand.name
     if demand.infeasible:
         sentence, _, fix = demand.infeasible.partition(". ")
-        return Reason("infeasible", f"{sentence}.", fix, now - demand.since, name=name or "a task")
+        group = (group_of(demand.need) or b"").hex()
+        return Reason("infeasible", f"{sentence}.", fix, now - demand.since, name=name or "a task", group=group)
     missing = lacking(demand.need, leases.available)
     if missing:
         return _for_resources(demand, missing, leases, pool, now)
