@@ -29,6 +29,7 @@ from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.codec.actor_class import is_async
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.core.inbox import Answer
@@ -39,7 +40,6 @@ from raynb.runtime.messages.events import TASK_KINDS
 from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import FunctionDef
-from raynb.runtime.worker.actor import is_async
 
 if TYPE_CHECKING:
     pass

@@ -11,7 +11,7 @@ from raynb.runtime.api.where import captured_by, labels_of, shown
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
-from raynb.runtime.core.bundles import group_of
+from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.messages.gcs import NamedActor
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from _thread import allocate_lock
 from contextlib import suppress
@@ -64,6 +63,8 @@ class ObjectRefGenerator:
 
     async def _next_async(self, timeout_s: float | None = None) -> ObjectRef[Any]:
         """As `_next_sync`, in a coroutine."""
+        import asyncio  # here: a script that awaits nothing does without
+
         deadline = None if timeout_s is None or timeout_s < 0 else time.monotonic() + timeout_s
         loop = asyncio.get_running_loop()
         while self.has_come() is None:

@@ -15,7 +15,7 @@ from raynb.runtime.api.strategies import PlacementGroupSchedulingStrategy
 from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.ids import PlacementGroupID
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.core.bundles import group_of
+from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
 
 STRATEGIES: Final = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")

@@ -20,7 +20,7 @@ from raynb.runtime.api.strategies import (
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.ids import PlacementGroupID
-from raynb.runtime.core.bundles import BUNDLE, group_name, group_of
+from raynb.runtime.core.bundle_names import BUNDLE, group_name, group_of
 
 TRACE: Final = 0.001
 """So much of a resource that only says where."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.messages.errors import RayError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from raynb.runtime.client.client import Client
     from raynb.runtime.client.refs import ObjectRef
 
@@ -34,6 +35,8 @@ def future_of(
 
 def async_future_of(client: Client, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
     """A future of a value in the running event loop."""
+    import asyncio  # here: a script that awaits nothing does without
+
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 
+from raynb.runtime.core.bundle_names import BUNDLE, group_of, group_units
 from raynb.runtime.core.leases import Grant, Leases
 from raynb.runtime.core.placement import UNITS, Vector, add, describe, lacking, subtract, to_units
 from raynb.runtime.messages.placement import Bundle
 
-BUNDLE = "bundle"
 PER_BUNDLE = 1000
 """So much of the ``bundle`` resource each has; a task takes a thousandth of one."""
 REMOVED_MAX = 10_000
@@ -132,29 +132,3 @@ class Bundles:
             self._leases.unreserve(known.pop(index).base)
         if not known:
             self._groups.pop(group, None)
-
-
-def group_name(resource: str, group: bytes, index: int = -1) -> str:
-    """What a resource of a bundle (-1: of any) is called."""
-    return f"{resource}_group_{group.hex()}" if index < 0 else f"{resource}_group_{index}_{group.hex()}"
-
-
-def group_units(units: Mapping[str, int], group: bytes, index: int) -> Vector:
-    """Rule 2, for a need or what there is."""
-    own = {group_name(name, group): value for name, value in units.items()}
-    if index >= 0:
-        own.update({group_name(name, group, index): value for name, value in units.items()})
-    return own
-
-
-def group_of(need: Iterable[str]) -> bytes | None:
-    """The group that a vector is of; None: of none."""
-    for name in need:
-        if name.startswith(f"{BUNDLE}_group_"):
-            return bytes.fromhex(name.rsplit("_", 1)[1])
-    return None
-
-
-def without_groups(units: Mapping[str, int]) -> Vector:
-    """What people are shown."""
-    return {name: value for name, value in units.items() if "_group_" not in name}

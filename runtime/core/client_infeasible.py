@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raynb.runtime.core.bundles import group_of
+from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.core.client_effects import Notice
 from raynb.runtime.messages.node import LeaseInfeasible
 from raynb.runtime.messages.values import Failed

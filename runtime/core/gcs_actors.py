@@ -21,7 +21,7 @@ from typing import Final
 
 from msgspec import structs
 
-from raynb.runtime.core.bundles import group_of
+from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raynb.runtime.core.bundles import BUNDLE
+from raynb.runtime.core.bundle_names import BUNDLE
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.placement import NodeView, to_units

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from raynb.runtime.core.bundles import Bundles, group_of
+from raynb.runtime.core.bundle_names import group_of
+from raynb.runtime.core.bundles import Bundles
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Grant, Leases
 from raynb.runtime.core.worker_pool import DYING, WorkerPool

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raynb.runtime.core.bundles import without_groups
+from raynb.runtime.core.bundle_names import without_groups
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import Measured

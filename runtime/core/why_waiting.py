@@ -6,7 +6,7 @@ from collections import Counter
 
 from msgspec import Struct
 
-from raynb.runtime.core.bundles import group_of
+from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.core.leases import Demand, Leases
 from raynb.runtime.core.placement import CPU, Vector, describe, lacking
 from raynb.runtime.core.worker_pool import ACTOR, START_FAILURES_TOLD, WorkerPool

@@ -14,6 +14,7 @@ import msgspec
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.plane import Guard
+from raynb.runtime.codec.actor_class import is_async
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.core.executor import Job, refusal
 from raynb.runtime.core.inbox import Outgoing
@@ -333,15 +334,6 @@ class ActorRunner:
         self._conclude(job, guard, values, retryable, started, begin)
         if self._ended:
             runner.wake()
-
-
-def is_async(cls: type) -> bool:
-    """Whether an actor of this class serves its calls in an event loop: Ray's rule, any coroutine method makes it
-    so."""
-    return any(
-        inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
-        for _, member in inspect.getmembers(cls, inspect.isfunction)
-    )
 
 
 def exit_actor() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from raynb.runtime.core.bundles import group_name
+from raynb.runtime.core.bundle_names import group_name
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_effects import Persist
 from raynb.runtime.core.gcs_journal import Journal

@@ -1,0 +1,35 @@
+"""What the resources of placement groups are called. See `raynb.runtime.core.bundles`, rule 2; the names are Ray's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from raynb.runtime.core.placement import Vector
+
+BUNDLE = "bundle"
+
+
+def group_name(resource: str, group: bytes, index: int = -1) -> str:
+    """What a resource of a bundle (-1: of any) is called."""
+    return f"{resource}_group_{group.hex()}" if index < 0 else f"{resource}_group_{index}_{group.hex()}"
+
+
+def group_units(units: Mapping[str, int], group: bytes, index: int) -> Vector:
+    """Rule 2, for a need or what there is."""
+    own = {group_name(name, group): value for name, value in units.items()}
+    if index >= 0:
+        own.update({group_name(name, group, index): value for name, value in units.items()})
+    return own
+
+
+def group_of(need: Iterable[str]) -> bytes | None:
+    """The group that a vector is of; None: of none."""
+    for name in need:
+        if name.startswith(f"{BUNDLE}_group_"):
+            return bytes.fromhex(name.rsplit("_", 1)[1])
+    return None
+
+
+def without_groups(units: Mapping[str, int]) -> Vector:
+    """What people are shown."""
+    return {name: value for name, value in units.items() if "_group_" not in name}
