@@ -8,6 +8,7 @@ not start.
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import time
@@ -182,6 +183,8 @@ def launch_cluster(
 
             options = msgspec.structs.replace(options, registry_dir=str(registry_directory()))
         daemon.send_options(msgspec.msgpack.encode(options))
+        # Whoever starts a cluster joins it next: what that needs is loaded while the daemon loads its own half.
+        importlib.import_module("raynb.runtime.adapters.transport")
         answer = _read_all(daemon.report_fd, timeout_s)
         outcome = _outcome(answer, daemon.early_log_fd, timeout_s)
     except BaseException:  # Ctrl-C, say

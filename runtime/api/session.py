@@ -11,14 +11,13 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster, read_cluster_info
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.api import breakpoints
 from raynb.runtime.api.options import COMMON, check_option
 from raynb.runtime.api.runtime_env import check_fields, resolved
@@ -33,6 +32,9 @@ from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, StopNode
 from raynb.runtime.messages.tasks import DISPLAY, ContextDef, OutputLine, TaskOutput, TaskStopped
+
+if TYPE_CHECKING:
+    from raynb.runtime.adapters.transport import Transport
 
 #: What ``init`` of Ray takes and raynb has no use for: no dashboard, no log configuration of its own.
 WITHOUT_EFFECT = frozenset(
@@ -283,6 +285,8 @@ def _earlier_cluster(options: ClusterOptions) -> ClusterInfo | None:
 
 def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> Session:
     job = secrets.token_bytes(JOB_ID_BYTES)
+    from raynb.runtime.adapters.transport import Transport  # here: an import of raynb does without ZeroMQ
+
     namespace = namespace or info.namespace or str(uuid.uuid4())
     transport = Transport(f"ipc://{info.session_dir}/p/{secrets.token_hex(8)}", config.message_limit_bytes)
     script = _script()

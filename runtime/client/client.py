@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raynb.runtime.adapters.shared_memory import SegmentMap
-from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.client import futures
 from raynb.runtime.client.arguments import LargeArguments
 from raynb.runtime.client.execution import EXECUTION, Execution
@@ -52,6 +51,8 @@ from raynb.runtime.messages.values import Failed, Inline, Value, ValueKind
 
 if TYPE_CHECKING:
     import asyncio
+
+    from raynb.runtime.adapters.transport import Transport
 
 ID_OF = attrgetter("_id")
 

@@ -22,15 +22,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice
 from raynb.runtime.core.effects import Send, Tick
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied
 from raynb.runtime.core.ownership import Wake
 from raynb.runtime.messages import Message
+
+if TYPE_CHECKING:
+    from raynb.runtime.adapters.transport import Transport
 
 log = logging.getLogger("raynb")
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import time
+from typing import TYPE_CHECKING
 
 from raynb._version import __version__
-from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.messages import PROTOCOL_VERSION, Message
 from raynb.runtime.messages.errors import RaySystemError
 from raynb.runtime.messages.node import JoinNode, NodeJoined
+
+if TYPE_CHECKING:
+    from raynb.runtime.adapters.transport import Transport
 
 
 def join(
