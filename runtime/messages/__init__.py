@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from raynb.runtime.messages import acts, events, gcs, node, objects, placement, tasks, why
+from raynb.runtime.messages import acts, copies, events, gcs, node, objects, placement, tasks, why
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
 Message = (
@@ -38,6 +38,9 @@ Message = (
     | objects.StillHeld
     | objects.OrphansReleased
     | objects.LeftBehind
+    | copies.CopyAdded
+    | copies.CopyDropped
+    | copies.ValuesLost
     | node.JoinNode
     | node.NodeJoined
     | node.LeaveNode
