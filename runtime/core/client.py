@@ -15,9 +15,10 @@ Its host must carry out the effects in order, and call ``handle(Tick(), now)`` a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from raynb.runtime.core import client_streams
+from raynb.runtime.core import client_results, client_streams
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_acts import ClientActs
@@ -55,13 +56,13 @@ from raynb.runtime.core.requests import Requests
 from raynb.runtime.core.running import running
 from raynb.runtime.core.scheduler import Scheduler
 from raynb.runtime.core.streams import Stream, Streams
-from raynb.runtime.core.task import DONE, PUSHED, STREAMING, WAITING, Story, Task
+from raynb.runtime.core.task import DONE, PUSHED, WAITING, Story, Task
 from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.core.why_object import answer, answer_here
 from raynb.runtime.messages import Message, events, gcs, node, objects, tasks, why
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.ids import FIRST_RETURN
-from raynb.runtime.messages.values import Failed, Value
+from raynb.runtime.messages.values import Failed
 
 
 class ClientMachine:
@@ -97,7 +98,8 @@ class ClientMachine:
             gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished, self._ask
         )
         self.cancellation = Cancellation(
-            config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail, self._settle_early
+            config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail,
+            partial(client_results.settle_early, self),
         )
         self.acts = ClientActs(self)
         self.requests = Requests(gcs_address, config.retry_request_s)
@@ -138,8 +140,8 @@ class ClientMachine:
 
     def _message_handlers(self) -> dict[type, Callable[[str, Any, float], None]]:
         return {
-            tasks.TasksDone: self._on_done,
-            tasks.TasksReturned: self._on_returned,
+            tasks.TasksDone: partial(client_results.done, self),
+            tasks.TasksReturned: partial(client_results.returned, self),
             tasks.StreamItems: lambda sender, message, now: self._effects.extend(
                 client_streams.arrived(self, sender, message)
             ),
@@ -271,89 +273,12 @@ class ClientMachine:
     def fail(self, task: Task, failure: Failed) -> None:
         """End a task without a result."""
         self.story.step(task, "cancel" if failure.kind == "TaskCancelledError" and task.state is not PUSHED else "fail")
-        self._conclude(task, [failure], None, failure, max(task.submitted_at, task.pushed_at, self._tick_at))
+        now = max(task.submitted_at, task.pushed_at, self._tick_at)
+        client_results.conclude(self, task, [failure], None, failure, now)
 
-    def _settle_early(self, task: Task, failure: Failed) -> None:
-        """Nobody is to wait for a task any more, although it has not ended."""
-        if task.num_returns != STREAMING:
-            for oid in task.return_ids():
-                self.objects.settle(oid, failure)
-
-    def _conclude(
-        self, task: Task, values: list[Value], result: tasks.Result | None, failure: Failed | None, now: float
-    ) -> None:
-        """Give the outcome to whoever waits for it, and let go of what the task held."""
-        self.unfinished.pop(task.id, None)
-        if task.actor is not None:
-            task.actor.concluded += 1
-        self.recorder.ended(task, result, failure, now)
-        if failure is not None and result is not None:
-            self.failed.add(task, failure)
-        settle = self.objects.settle
-        if task.num_returns == 1:
-            settle(task.id + FIRST_RETURN, values[0])
-        elif task.num_returns < 0:
-            self._effects += client_streams.conclude(self, task, values[0], failure)
-        else:
-            oids = task.return_ids()
-            for oid, value in zip(oids, values if len(values) == len(oids) else values * len(oids), strict=True):
-                settle(oid, value)
-        if task.deps:
-            for oid in task.deps:
-                self.objects.unpin(oid)
-        if task.refs:
-            for oid in task.refs:
-                self.objects.unpin(oid)
-        task.lease = None
-
-    # -- results
-
-    def _on_done(self, sender: str, message: tasks.TasksDone, now: float) -> None:
-        lease = self.scheduler.by_worker.get(sender)
-        actor = self.actors.by_worker.get(sender) if lease is None else None
-        taken: list[int] = []
-        for result in message.results:
-            values = result.values
-            for value in values:
-                if not isinstance(value, Failed) and value.refs:
-                    taken.append(result.seq)
-            if lease is not None:
-                task = self.scheduler.done(lease, result.seq, result.duration, now)
-            elif actor is not None and actor.connection is not None:
-                task = actor.connection.inflight.pop(result.seq, None)
-            else:
-                task = None
-            if task is None:
-                self.objects.discard(values)
-                continue
-            failure = values[0] if len(values) == 1 and isinstance(values[0], Failed) else None
-            if failure is not None and result.retryable and task.retries_left != 0 and not task.cancelled:
-                self._retry(task, failure, now)
-                continue
-            self.story.step(task, "done")
-            self._conclude(task, values, result, failure, now)
-        if taken:
-            self.objects.send_guarded(sender, tasks.RefsTaken(taken))
-
-    def _retry(self, task: Task, failure: Failed, now: float) -> None:
-        task.retries_left -= task.retries_left > 0
-        if task.actor is None:
-            self.scheduler.retry(task, failure, now)
-        else:
-            self.recorder.attempt_failed(task, failure, now)
-            task.attempt += 1
-            self.story.step(task, "retry")
-            task.actor.queue.appendleft(task)
-            self.actors.touch(task.actor)
-
-    def _on_returned(self, sender: str, message: tasks.TasksReturned, now: float) -> None:
-        lease = self.scheduler.by_worker.get(sender)
-        if lease is not None:
-            self.scheduler.returned(lease, message.seqs, message.reason, now)
-            return
-        actor = self.actors.by_worker.get(sender)
-        if actor is not None:
-            self.actors.returned(actor, message.seqs)
+    def add(self, effects: list[Any]) -> None:
+        """These come with the effects of the event that is handled."""
+        self._effects += effects
 
     # -- objects
 
@@ -391,7 +316,7 @@ class ClientMachine:
 
     def _outgoing(self, item: Outgoing, now: float) -> None:
         if item.guarded:
-            self.objects.send_guarded(item.to, item.message)
+            self.objects.borrowing.send_guarded(item.to, item.message)
         else:
             self._effects.append(Send(item.to, item.message))
 
@@ -453,7 +378,7 @@ class ClientMachine:
             or self.waiting.threads
             or self.scheduler.by_worker
             or self.recorder.pending
-            or self.objects.holds_back
+            or self.objects.borrowing.holds_back
             or self.actors.more
             or self.objects.freed.values
         )
@@ -461,7 +386,7 @@ class ClientMachine:
     @property
     def unsaid(self) -> bool:
         """Whether a quick exit would lose something: what is held back, references that nobody has registered yet."""
-        return bool(self.objects.holds_back or self.handoffs)
+        return bool(self.objects.borrowing.holds_back or self.handoffs)
 
     @property
     def needed(self) -> bool:

@@ -28,7 +28,7 @@ def arrived(client: ClientMachine, sender: str, message: StreamItems) -> list[An
         effects = client.streams.on_items(task.id, message.first, message.values)
     taken = [message.seq for value in message.values if not isinstance(value, Failed) and value.refs]
     if taken:
-        client.objects.send_guarded(sender, RefsTaken(taken))
+        client.objects.borrowing.send_guarded(sender, RefsTaken(taken))
     return effects
 
 

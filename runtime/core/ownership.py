@@ -6,9 +6,7 @@ Rules
    that hold a reference are *borrowers*; the owner keeps the set of their addresses.
 2. An entry lives while it has local references (``ObjectRef`` instances and views in this process), pins (unfinished
    tasks that use it, values that contain it, results on their way), or borrowers.
-3. *Register before you let go*: a borrower's `AddBorrowers` must reach the owner while somebody else still keeps the
-   object alive. So whatever could make somebody let go (`RemoveBorrowers`, results, `RefsTaken`) is held back while a
-   registration with another process is unanswered. Towards the same process the order of the connection does it.
+3. *Register before you let go*: what a borrower says to owners is held back where it must be (`Borrowing`).
 4. A value that contains references pins them as long as its own entry lives here.
 5. When an owner dies its borrowers' entries without a value fail with ``OwnerDiedError``; when a borrower dies its
    registrations are dropped. What a dead owner left in shared memory is the store's: who holds it tells the node
@@ -27,16 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from raynb.runtime.core.borrowing import Borrowing
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.freed import Freed
 from raynb.runtime.core.object_failures import gone, owner_died
-from raynb.runtime.messages import Message
 from raynb.runtime.messages.objects import (
     AddBorrowers,
     BorrowersAdded,
     FreeObjects,
     ObjectValues,
-    OrphansReleased,
     OwnerGone,
     PullObjects,
     RemoveBorrowers,
@@ -110,19 +107,14 @@ class Ownership:
         self.dropped_actors: list[Task] = []
         """Creations of actors to which nobody has a handle any more."""
         self._borrowed_by: dict[str, set[bytes]] = {}
-        self._unanswered: dict[str, int] = {}
-        self._held_back: list[tuple[str, Message]] = []
-        self._registrations: dict[str, list[bytes]] = {}
-        self._releases: dict[str, dict[bytes, None]] = {}
-        """By owner: what was let go and not told yet. Towards a dead one's the node manager is told."""
         self._frees: dict[str, list[bytes]] = {}
-        self._pulls: dict[str, list[bytes]] = {}
         self._awaited: dict[bytes, None] = {}
         """What was asked of others and may not be there yet."""
         self._silent: dict[str, float] = {}
         """Owners from which an answer is awaited, and since when."""
         self._effects: list[Any] = []
         self.dead: set[str] = set()
+        self.borrowing = Borrowing(node_manager, self.dead)
         self.freed = Freed(self)
 
     # -- references of this process
@@ -136,20 +128,12 @@ class Ownership:
                 entry.value = gone(oid, "its owner, this process, had already let it go")
             elif owner in self.dead:
                 entry.value = owner_died(oid)
-                self._register(oid, owner, self._node_manager)
+                self.borrowing.register(oid, owner)
             else:
-                self._register(oid, owner, owner)
+                self.borrowing.register(oid, owner)
         entry.local += local
         entry.pins += pins
         return entry
-
-    def _register(self, oid: bytes, owner: str, keeper: str) -> None:
-        released = self._releases.get(owner)
-        if released is not None and oid in released:
-            # It was let go just now, and nobody was told: a registration would overtake that.
-            del released[oid]
-        else:
-            self._registrations.setdefault(keeper, []).append(oid)
 
     def retain(self, oid: bytes, owner: str = "", view: bool = False) -> None:
         """One more local reference; without an owner's address this process already refers to the object."""
@@ -190,7 +174,7 @@ class Ownership:
             if entry.task is not None and entry.task.creation is not None:
                 self.dropped_actors.append(entry.task)
             elif entry.owner:
-                self._releases.setdefault(entry.owner, {})[oid] = None
+                self.borrowing.let_go(oid, entry.owner)
             elif type(value) is Stored:
                 self._frees.setdefault(value.node, []).append(oid)
             elif entry.stray:
@@ -289,7 +273,7 @@ class Ownership:
         if entry.owner and entry.pulled_at < 0:
             entry.pulled_at = now
             self._awaited[oid] = None
-            self._pulls.setdefault(entry.owner, []).append(oid)
+            self.borrowing.pull(oid, entry.owner)
 
     def depend(self, oid: bytes, task: Task, now: float) -> bool:
         """``task`` uses the object: pin it. True if its value is not there yet; the task is told when it is."""
@@ -321,11 +305,7 @@ class Ownership:
     def on_borrowers_added(self, sender: str, message: BorrowersAdded) -> None:
         for oid in message.lost:
             self.settle(oid, gone(oid, "its owner had already let it go"))
-        left = self._unanswered.get(sender, 0) - 1
-        if left > 0:
-            self._unanswered[sender] = left
-        else:
-            self._unanswered.pop(sender, None)
+        self.borrowing.answered(sender)
 
     def on_remove_borrowers(self, sender: str, message: RemoveBorrowers) -> None:
         for oid in message.oids:
@@ -371,11 +351,7 @@ class Ownership:
         self.dead.add(address)
         for oid in self._borrowed_by.pop(address, set()).copy():
             self._remove_borrower(address, oid)
-        self._unanswered.pop(address, None)
-        self._pulls.pop(address, None)
-        unsent = self._registrations.pop(address, None)
-        if unsent:
-            self._registrations.setdefault(self._node_manager, []).extend(unsent)
+        self.borrowing.process_died(address)
         for oid, entry in list(self.entries.items()):
             if entry.owner == address and entry.value is None:
                 self.settle(oid, owner_died(oid))
@@ -388,10 +364,6 @@ class Ownership:
 
     # -- what goes out
 
-    def send_guarded(self, to: str, message: Message) -> None:
-        """Send something that lets the receiver let go of references: after all registrations with others (rule 3)."""
-        self._held_back.append((to, message))
-
     def tick(self, now: float, after_s: float) -> list[str]:
         """Ask again for what is still awaited: a pushed value is a hint, the state is pulled.
 
@@ -400,7 +372,7 @@ class Ownership:
         list of str
             Owners that have not answered for ``after_s``: do they live?
         """
-        waits_for = dict.fromkeys(self._unanswered)
+        waits_for = dict.fromkeys(self.borrowing.unanswered)
         for oid in list(self._awaited):
             entry = self.entries.get(oid)
             if entry is None or entry.value is not None:
@@ -409,7 +381,7 @@ class Ownership:
             waits_for[entry.owner] = None
             if now - entry.pulled_at > after_s:
                 entry.pulled_at = now
-                self._pulls.setdefault(entry.owner, []).append(oid)
+                self.borrowing.pull(oid, entry.owner)
         waits_for.pop(self._node_manager, None)
         self._silent = {owner: self._silent.get(owner, now) for owner in waits_for}
         silent = [owner for owner, since in self._silent.items() if now - since > after_s]
@@ -420,58 +392,12 @@ class Ownership:
     def flush(self) -> list[Any]:
         """The effects since the last flush, in the order in which the host must carry them out."""
         effects, self._effects = self._effects, []
-        for owner, oids in self._registrations.items():
-            effects.append(Send(owner, AddBorrowers(oids)))
-            self._unanswered[owner] = self._unanswered.get(owner, 0) + 1
-        self._registrations.clear()
-        for owner, oids in self._pulls.items():
-            effects.append(Send(owner, PullObjects(oids)))
-        self._pulls.clear()
-        if self._held_back or self._releases:
-            self._send_held_back(effects)
+        self.borrowing.flush(effects)
         if self._frees:
             for node, oids in self._frees.items():
                 effects.append(Send(node, FreeObjects(oids)))
             self._frees = {}
         return effects
-
-    def _send_held_back(self, effects: list[Any]) -> None:
-        """What lets others let go (rule 3).
-
-        While one process has not answered, what goes to that one may: the order of the connection is enough. The order
-        among messages to one receiver is kept, for each receiver's are all sent or all held. Releases may come last.
-        """
-        unanswered = self._unanswered
-        if not unanswered:
-            effects.extend(Send(to, message) for to, message in self._held_back)
-            self._held_back.clear()
-            releases, self._releases = self._releases, {}
-            for owner, oids in releases.items():
-                self._release_to(owner, oids, effects)
-        elif len(unanswered) == 1:
-            (only,) = unanswered
-            stay = []
-            for to, message in self._held_back:
-                if to == only:
-                    effects.append(Send(to, message))
-                else:
-                    stay.append((to, message))
-            self._held_back = stay
-            if only in self._releases:
-                self._release_to(only, self._releases.pop(only), effects)
-
-    def _release_to(self, owner: str, oids: dict[bytes, None], effects: list[Any]) -> None:
-        if not oids:
-            return
-        if owner in self.dead:
-            effects.append(Send(self._node_manager, OrphansReleased(list(oids))))
-        else:
-            effects.append(Send(owner, RemoveBorrowers(list(oids))))
-
-    @property
-    def holds_back(self) -> bool:
-        """Whether something waits for an answer to a registration."""
-        return bool(self._held_back or self._releases)
 
     @property
     def owns_any(self) -> bool:
@@ -496,5 +422,5 @@ class Ownership:
             "objects": len(self.entries),
             "owned": sum(1 for entry in self.entries.values() if not entry.owner),
             "pending": sum(1 for entry in self.entries.values() if entry.value is None),
-            "held_back": len(self._held_back),
+            "held_back": len(self.borrowing.held_back),
         }

@@ -56,8 +56,8 @@ def _left_in(client: SimClient) -> list[str]:
         "handed off": machine.handoffs._held,
         "requests": machine.requests._open,
         "creations": machine.creations._living,
-        "held back": machine.objects._held_back,
-        "unanswered": machine.objects._unanswered,
+        "held back": machine.objects.borrowing.held_back,
+        "unanswered": machine.objects.borrowing.unanswered,
         "borrowed by": {k: v for k, v in machine.objects._borrowed_by.items() if v},
         "leases": machine.scheduler.by_worker,
         "open grants": client.store.statistics()["open_grants"],
@@ -77,8 +77,9 @@ def what_hangs(cluster: Cluster) -> str:
     for client in cluster.living_clients:
         waiting = [thread for thread in client.threads if not thread.done]
         lines.append(f"{client.address}: {client.machine.statistics()} {waiting}")
-        if client.machine.objects.holds_back:
-            lines.append(f"  held back: {client.machine.objects._held_back} for {client.machine.objects._unanswered}")
+        if client.machine.objects.borrowing.holds_back:
+            borrowing = client.machine.objects.borrowing
+            lines.append(f"  held back: {borrowing.held_back} for {borrowing.unanswered}")
         lines += [f"  unfinished: {task!r} missing={task.missing}" for task in client.machine.unfinished.values()]
         for pool in client.machine.scheduler.pools.values():
             lines.append(f"  pool {pool.resources}: queue {len(pool.queue)}, demanded {pool.demanded}")
