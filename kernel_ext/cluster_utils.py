@@ -1,6 +1,6 @@
-"""``raynb.cluster_utils.Cluster``: a cluster of its own for tests, which a program joins by its address.
+"""``raynb.cluster_utils.Cluster``: a cluster of several nodes for tests, which a program joins by its address.
 
-It has one node so far: a second one is refused by name.
+All its nodes are on this machine, each with its own processes, its own store and as many CPUs as it is said to have.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class ClusterNode:
         What `init` takes.
     """
 
-    def __init__(self, info: ClusterInfo, node_id: str) -> None:
+    def __init__(self, info: ClusterInfo, *, head: bool) -> None:
         self.info = info
-        self.node_id = self.unique_id = node_id
-        self.address = info.node_manager
+        self.node_id = self.unique_id = info.node_id
+        self.address = self.raylet_socket_name = info.node_manager
         self.gcs_address = info.gcs
         self.node_ip_address = info.node_ip
-        self.head = True
+        self.head = head
         self.process = Process(info.pid, is_child=False)
 
     def __repr__(self) -> str:
@@ -69,14 +69,25 @@ class ClusterNode:
         """Where its logs and sockets are."""
         return self.info.session_dir
 
+    def kill_raylet(self) -> None:
+        """Kill its node manager, with which all else of it ends."""
+        self.stop(graceful=False)
+
+    def kill_all_processes(self, check_alive: bool = True, allow_graceful: bool = False, wait: bool = False) -> None:
+        """End all that belongs to it. ``wait`` is without effect: it has ended when this returns."""
+        if check_alive and not self.any_processes_alive():
+            raise RuntimeError(f"{self!r} has ended already")
+        self.stop(graceful=allow_graceful)
+
     def stop(self, *, graceful: bool = True) -> None:
         """End it, and wait until it has ended: asked first, or killed at once."""
-        if not (graceful and self._ends_when_asked()):
+        if not self.any_processes_alive():
+            sweep(str(Path(self.info.session_dir).parent.parent))
+        elif not (graceful and self._ends_when_asked()):
             self.process.signal(signal.SIGKILL)
             self.process.wait(STOP_PATIENCE_S)
             # It could not clean up behind itself.
             sweep(str(Path(self.info.session_dir).parent.parent))
-        self.process.close()
 
     def _ends_when_asked(self) -> bool:
         deadline = time.monotonic() + STOP_PATIENCE_S
@@ -135,46 +146,49 @@ class Cluster:
         return self.head_node.gcs_address if self.head_node is not None else None
 
     def add_node(self, wait: bool = True, **node_args: Any) -> ClusterNode:
-        """Start a node.
+        """Start a node; the first one is the head.
 
         Parameters
         ----------
         wait
             Without effect: it is there when this returns.
         **node_args
-            ``num_cpus`` (1), ``num_gpus``, ``resources``, ``labels``, ``object_store_memory`` (150 MiB),
-            ``_system_config``.
+            ``num_cpus`` (1), ``num_gpus``, ``resources``, ``labels``, ``object_store_memory`` (150 MiB), and of the
+            head ``_system_config``, which holds for all.
 
         Raises
         ------
-        NotImplementedError
-            There is a node already: raynb's clusters have one so far.
         ValueError
-            An argument that is not known.
+            An argument that is not known, or is the head's alone.
         """
-        if self.head_node is not None:
-            raise NotImplementedError(
-                "raynb's clusters have one node so far, on this machine: cluster_utils.Cluster can't add a second one"
-            )
         given = {**NODE_DEFAULTS, **node_args}
         known = {name: given.pop(name, None) for name in ("num_cpus", "num_gpus", "object_store_memory")}
         resources, labels = given.pop("resources", None), given.pop("labels", None)
-        config = config_of(given.pop("_system_config", None))
+        changes = given.pop("_system_config", None)
         if unknown := sorted(name for name in given if name not in WITHOUT_EFFECT):
             raise ValueError(f"add_node() does not know {', '.join(unknown)} in raynb")
-        info = launch_cluster(
-            ClusterOptions(
-                **known,
-                resources={name: float(amount) for name, amount in (resources or {}).items()},
-                labels=dict(labels or {}),
-                config=config,
-                lifetime="daemon",
+        head = self.head_node
+        if head is not None and changes:
+            raise ValueError(
+                "_system_config is of the whole cluster: give it to the head node, the first that is added"
             )
+        options = ClusterOptions(
+            **known,
+            resources={name: float(amount) for name, amount in (resources or {}).items()},
+            labels=dict(labels or {}),
+            config=head.info.config if head is not None else config_of(changes),
+            lifetime="daemon",
+            join=head.info if head is not None else None,
+            temp_dir=str(Path(head.info.session_dir).parent.parent) if head is not None else "",
         )
-        self.head_node = ClusterNode(info, _node_id(info))
+        node = ClusterNode(launch_cluster(options), head=head is None)
+        if head is not None:
+            self.worker_nodes.add(node)
+            return node
+        self.head_node = node
         if self._shutdown_at_exit:
             atexit.register(self.shutdown)
-        return self.head_node
+        return node
 
     def connect(self, namespace: str | None = None) -> None:
         """Join it with this process.
@@ -190,51 +204,78 @@ class Cluster:
         self.connected = True
 
     def remove_node(self, node: ClusterNode, allow_graceful: bool = True) -> None:
-        """End a node, at once where ``allow_graceful`` is False.
+        """End a node, at once where ``allow_graceful`` is False. What runs there is killed in either case.
 
         Raises
         ------
         ValueError
             It is none of this cluster's, or this process is connected to it.
         """
-        if node is not self.head_node:
+        if node is not self.head_node and node not in self.worker_nodes:
             raise ValueError(f"{node!r} is no node of this cluster")
         if is_initialized() and session().info.node_manager == node.address:
             raise ValueError(
                 "Removing a node that is connected to this Ray client is not allowed because it will break the driver: "
-                "call shutdown() first."
+                "call shutdown() first, or remove another one."
             )
         node.stop(graceful=allow_graceful)
-        self.head_node = None
-        atexit.unregister(self.shutdown)
+        node.process.close()
+        if node is self.head_node:
+            self.head_node = None
+            atexit.unregister(self.shutdown)
+        self.worker_nodes.discard(node)
 
     def wait_for_nodes(self, timeout: float = 30) -> None:
-        """Until all nodes that were added are registered: they are when `add_node` returns."""
-        if self.head_node is not None and not self.head_node.any_processes_alive():
-            raise TimeoutError(f"{self.head_node!r} has ended")
+        """Until the cluster has those nodes that were added and not removed, and no others.
+
+        Raises
+        ------
+        TimeoutError
+            It has not, after so many seconds.
+        """
+        nodes = self.list_all_nodes()
+        deadline = time.monotonic() + timeout
+        while nodes:
+            if ended := [node for node in nodes if not node.any_processes_alive()]:
+                raise TimeoutError(f"{ended[0]!r} has ended")
+            if self.head_node is None:
+                raise TimeoutError("the cluster has no head node any more")
+            with Requester(self.head_node.info.session_dir) as guest:
+                rows = guest.query(self.head_node.gcs_address, "nodes", limit=10_000)["rows"]
+            there = {row["node_id"] for row in rows if row["state"] == "ALIVE"}
+            if there == {node.node_id for node in nodes}:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the cluster has {len(there)} nodes, not {len(nodes)}, after {timeout:g} s")
+            time.sleep(0.02)
 
     def list_all_nodes(self) -> list[ClusterNode]:
-        """The nodes that were added and not removed."""
-        return [*self.worker_nodes, *([self.head_node] if self.head_node is not None else [])]
+        """The nodes that were added and not removed, the head first."""
+        return [*([self.head_node] if self.head_node is not None else []), *self.worker_nodes]
 
     def remaining_processes_alive(self) -> bool:
         """Whether all that was started runs."""
         return all(node.remaining_processes_alive() for node in self.list_all_nodes())
 
     def shutdown(self) -> None:
-        """End all nodes. Idempotent."""
-        node, self.head_node = self.head_node, None
+        """End all nodes, the head last. Idempotent."""
+        nodes = self.list_all_nodes()
+        self.head_node, self.worker_nodes = None, set()
         atexit.unregister(self.shutdown)
         self.connected = False
-        if node is not None:
+        for node in reversed(nodes):
             node.stop()
+            node.process.close()
 
 
-def _node_id(info: ClusterInfo) -> str:
-    with Requester(info.session_dir) as guest:
-        (row,) = guest.query(info.gcs, "nodes")["rows"]
-    found: str = row["node_id"]
-    return found
+class AutoscalingCluster:
+    """Ray's cluster that grows by itself: raynb has none."""
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        raise NotImplementedError(
+            "raynb has no autoscaler, so there is no cluster_utils.AutoscalingCluster: add nodes to a Cluster with "
+            "add_node(), or change the CPUs of one with raynb.scale()"
+        )
 
 
-__all__ = ["Cluster", "ClusterNode"]
+__all__ = ["AutoscalingCluster", "Cluster", "ClusterNode"]

@@ -56,6 +56,8 @@ class ClusterOptions(Struct, kw_only=True):
         Where running clusters are listed; empty: below Jupyter's runtime directory.
     worker_main
         ``module:function`` that runs a worker. Only tests have another one.
+    join
+        The cluster of which this is to be one more node, without head services; None: a cluster of its own.
     """
 
     num_cpus: float | None = None
@@ -73,17 +75,24 @@ class ClusterOptions(Struct, kw_only=True):
     notebook: str = ""
     registry_dir: str = ""
     worker_main: str = WORKER_MAIN
+    join: ClusterInfo | None = None
 
 
 class ClusterInfo(Struct, kw_only=True, frozen=True):
     """A running cluster: how to reach it, and what people want to know about it. Also a file in its session's folder.
+
+    A node that has joined a cluster has one, too: with its own session, manager and resources, and the cluster's GCS.
 
     Attributes
     ----------
     node_manager, gcs
         Addresses for `Transport.send`.
     pid
-        Of the head node's node manager.
+        Of the node manager.
+    node_id
+        Of its node, in hex.
+    cluster
+        The session of the head node, which is the cluster's id.
     pids
         Of all daemons by name (node_manager, gcs, redis, forkserver), as at the start.
     state_store
@@ -118,6 +127,8 @@ class ClusterInfo(Struct, kw_only=True, frozen=True):
     pids: dict[str, int] = {}
     config: Config = Config()
     notes: list[str] = []
+    node_id: str = ""
+    cluster: str = ""
 
 
 def read_cluster_info(session_dir: Path) -> ClusterInfo:

@@ -54,7 +54,11 @@ class Transport:
         self._inbound.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self._inbound.setsockopt(zmq.MAXMSGSIZE, message_limit_bytes)
         self._inbound.setsockopt(zmq.LINGER, 0)
-        self._inbound.bind(address)
+        try:
+            self._inbound.bind(address)
+        except zmq.ZMQError as error:  # its directory is gone, say
+            self._context.destroy(linger=0)
+            raise OSError(error.errno, f"{address}: {error}") from None
         self._peers: dict[str, zmq.SyncSocket] = {}
         self._dropped: set[str] = set()
         self._on_malformed = on_malformed

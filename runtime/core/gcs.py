@@ -28,6 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from raynb.runtime.core import gcs_actor_life, gcs_jobs, gcs_keys, membership, placement_groups
+from raynb.runtime.core.cluster_views import ClusterViews
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.event_table import EventTable, MalformedRows
 from raynb.runtime.core.gcs_actors import ActorTable
@@ -116,6 +117,7 @@ class GcsMachine:
         self.journal = Journal(PERSIST_PATIENCE_S)
         self.requests = Requests()
         self.members = Membership(hostname)
+        self.views = ClusterViews(self.members)
         self.jobs = JobTable(self.journal, self.requests)
         self.keys = KeyTable(self.journal, self.requests, config.function_blob_limit_bytes)
         world = GcsWorld(self.members, self.jobs)
@@ -232,6 +234,7 @@ class GcsMachine:
         if found is None:
             return [Send(sender, node.StopNode("the cluster has declared this node dead"))]
         member, first = found
+        self.views.changed = True
         self._guests.pop(sender, None)
         effects: Effects = []
         if first:
@@ -252,6 +255,7 @@ class GcsMachine:
     def _on_status(self, sender: str, message: node.NodeStatus, now: float) -> Effects:
         if self.members.status(sender, message) is None:
             return [Send(sender, gcs.NodeRegistered(self.epoch))]
+        self.views.changed |= self.members.several
         return []
 
     def _on_worker_table(self, sender: str, message: node.WorkerTable, now: float) -> Effects:
@@ -263,6 +267,7 @@ class GcsMachine:
 
     def _node_dead(self, member: Node, reason: str, now: float, gone: bool = False) -> Effects:
         """``gone``: its manager's process has ended; else it may speak again, and is told to stop then."""
+        self.views.changed = True
         effects: Effects = [Say("error", f"node {member.id.hex()[:12]} is dead: {reason}")]
         deaths, writes = self.members.node_died(member, reason, self._wall(now))
         effects.append(self.journal.write(writes, now))
@@ -274,7 +279,12 @@ class GcsMachine:
     # -- processes
 
     def _on_process_died(self, sender: str, message: node.ProcessDied, now: float) -> Effects:
-        return self._death(message, sender, now) if self.members.is_manager(sender) else []
+        member = self.members.by_manager(sender)
+        if member is None:
+            return []
+        if message.address == sender:  # it ends in an orderly way
+            return self._node_dead(member, message.reason, now, gone=True)
+        return self._death(message, sender, now)
 
     def _death(self, death: node.ProcessDied, teller: str, now: float, gone: bool = True) -> Effects:
         """All that follows from the end of a process."""
@@ -420,7 +430,7 @@ class GcsMachine:
         effects: Effects = []
         for member, reason in self.members.tick(now):
             effects += self._node_dead(member, reason, now)
-        effects += self.journal.tick(now)
+        effects += self.journal.tick(now) + self.views.tick(now)
         effects += self.actors.tick(now) + self.groups.tick(now)
         effects += self.queries.tick(now)
         self.history.tick(self._wall(now), self._changes, lambda: summary_now(self))
@@ -452,7 +462,7 @@ class GcsMachine:
     def waiting(self) -> bool:
         """Whether something has to happen within a tick or two; else ticks may be fewer."""
         busy = self.groups.waiting or self._dying or self.screens.waiting or self.queries.waiting or self.acts.waiting
-        return bool(busy) or not self.journal.idle or not self.members.settled
+        return bool(busy) or self.views.changed or not self.journal.idle or not self.members.settled
 
     # -- for tests and widgets
 

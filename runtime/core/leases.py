@@ -43,6 +43,7 @@ class Demand:
         "client",
         "count",
         "grants",
+        "home",
         "infeasible",
         "key",
         "name",
@@ -58,6 +59,8 @@ class Demand:
         self.key = key
         self.need = need
         self.count = 0
+        self.home = ""
+        """The client's own manager, where that is another node's."""
         self.name = ""
         self.runtime_env = ""
         self.retriable = True
@@ -139,6 +142,7 @@ class Leases:
         demand.need = need
         demand.runtime_env = message.runtime_env
         demand.retriable = message.retriable
+        demand.home = message.home
         demand.count = max(0, message.count)
         demand.name = message.name or demand.name
         told = demand.infeasible

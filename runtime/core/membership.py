@@ -202,7 +202,7 @@ class Membership:
         for address in list(node.processes):
             listing = node.workers.get(address)
             kind = listing.kind if listing else "driver"
-            deaths.append(ProcessDied(address, kind, listing.pid if listing else 0, why))
+            deaths.append(ProcessDied(address, kind, listing.pid if listing else 0, why, node=node.manager))
         return deaths, [node.write(), *self._forget_nodes()]
 
     def tick(self, now: float) -> list[tuple[Node, str]]:
@@ -252,6 +252,11 @@ class Membership:
     def head(self) -> Node | None:
         """The head node, if it is there."""
         return next((n for n in self.nodes.values() if n.alive and n.registration.is_head), None)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one node."""
+        return len(self._by_manager) > 1
 
     @property
     def settled(self) -> bool:

@@ -6,14 +6,14 @@ which are passed on to it. Effects are `Send`, those of `node_effects`, and the 
 
 Rules
 -----
-1. Nobody but joined clients, the GCS and whoever asks to stop or to scale is listened to. A client of another Python
+1. Nobody but joined clients, the GCS and whoever asks to stop or to scale is listened to; with several nodes, clients
+   of the others too, in what concerns leases. A client of another Python
    minor version or protocol is refused, with both versions. A worker must bring the token under which it was ordered.
 2. A worker hears of a lease before its client does. An actor's worker hears of it after its resources are taken.
-3. A death is told to all clients of the node and to the GCS, once. What the dead one had is taken back: its demands,
-   its leases (workers that ran its tasks are ended: nobody could take their results), its part of the store.
-   It is told when those workers have ended: what they read was kept for the dead one, until its death is known.
+3. A death is told to all clients of the node and to the GCS, and what the dead one had is taken back (`node_deaths`).
 4. The GCS may be killed at any time: when it is back the node registers anew, with all that lives here.
 5. An embedded cluster ends with its last driver: at once if that said goodbye for good, else after the driver's grace.
+   A node that has joined ends with the head node, and when that ends it is asked to.
 
 It never knows sockets, pids' meaning, files or the clock. Its host must carry effects out in order, one by one, and
 call ``handle(Tick(), now)`` each ``Config.tick_s``.
@@ -22,16 +22,16 @@ call ``handle(Tick(), now)`` each ``Config.tick_s``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.leases import Demand, Grant, Leases
 from raynb.runtime.core.memory_pressure import MemoryPressure
 from raynb.runtime.core.node_answers import NodeAnswers
 from raynb.runtime.core.node_bundles import NodeBundles
+from raynb.runtime.core.node_deaths import NodeDeaths
 from raynb.runtime.core.node_effects import (
     ClientExited,
-    ForgetPeer,
     GcsStarted,
     Measured,
     MemoryMeasured,
@@ -47,10 +47,11 @@ from raynb.runtime.core.node_effects import (
 from raynb.runtime.core.node_identity import Driver, NodeIdentity, refusal
 from raynb.runtime.core.node_reports import NodeReports
 from raynb.runtime.core.node_scale import Scaling, workers_for
+from raynb.runtime.core.peers import Peers
 from raynb.runtime.core.placement import Vector, to_amounts, to_units
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store import handles as is_for_store
-from raynb.runtime.core.store_effects import ClientDied, ClientJoined
+from raynb.runtime.core.store_effects import ClientJoined
 from raynb.runtime.core.tombstones import NodeTombstones
 from raynb.runtime.core.why_waiting import explain
 from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, Worker, WorkerPool
@@ -79,7 +80,13 @@ from raynb.runtime.messages.node import (
     WorkerBlocked,
     WorkerUnblocked,
 )
+from raynb.runtime.messages.nodes import ClusterView
 from raynb.runtime.messages.values import Failed
+
+FOR_ALL: Final = JoinNode | StopNode | StoreUsage | LocateObject | ScaleNode
+"""What anybody may say."""
+OF_OTHER_NODES: Final = LeaseDemand | LeaseReturned | KillWorker | WhyWaiting
+"""What clients of other nodes may say, too. What still comes from a dead one the transport refuses."""
 
 
 class NodeMachine:
@@ -98,14 +105,14 @@ class NodeMachine:
         self.scaling = Scaling(identity.cores, self.leases, self.pool, self.reports)
         self.memory = MemoryPressure(config, self.leases, self.pool)
         self.tombstones = NodeTombstones(config, self.pool)
+        self.deaths = NodeDeaths(identity, self.leases, self.pool, store, self.drivers)
+        self.peers = Peers(identity.node_id)
         answers = NodeAnswers(self.leases, self.pool, store)
         self.stopping = ""
         self._had_driver = False
         self._stop_at: float | None = None
         self._failure_told: set[tuple[str, int]] = set()
         """Demands that were told that workers don't start."""
-        self._unburied: dict[str, tuple[ProcessDied, set[str]]] = {}
-        """Deaths not told yet, by address, with the workers that have to end before."""
         self._serve_again = True
         self._events: dict[type, Callable[[Any, float], list[Any]]] = {
             Received: self._on_received,
@@ -137,6 +144,8 @@ class NodeMachine:
             AreAlive: self._on_are_alive,
             ScaleNode: self._on_scale,
             **dict.fromkeys(NodeBundles.HANDLES, self.bundles.handle),
+            ProcessDied: self._on_process_died,
+            ClusterView: self._on_view,
             CancelTasks: lambda sender, message, now: self.tombstones.write(sender, message, self.drivers, now),
             TombstonesSeen: self.tombstones.seen,
         }
@@ -160,7 +169,7 @@ class NodeMachine:
     def _on_received(self, event: Received, now: float) -> list[Any]:
         sender, message = event.sender, event.message
         known = sender in self.drivers or sender in self.pool.by_address or sender == self.identity.gcs
-        if not known and not isinstance(message, JoinNode | StopNode | StoreUsage | LocateObject | ScaleNode):
+        if not known and not isinstance(message, FOR_ALL if not self.peers else FOR_ALL | OF_OTHER_NODES):
             return [Say("warning", f"{type(message).__name__} from {sender}, which has not joined: ignored")]
         if is_for_store(message):
             return list(self.store.handle(event, now))
@@ -215,6 +224,8 @@ class NodeMachine:
             if self.identity.embedded and not self._had_driver:
                 return self._stop("the process that started it ended before it had joined")
             return []
+        if event.address == self.identity.head:
+            return self._stop("its head node's manager has ended")
         driver = self.drivers.get(event.address)
         return self._driver_gone(driver, event.reason, now, orderly=False) if driver is not None else []
 
@@ -232,59 +243,22 @@ class NodeMachine:
         return effects
 
     def _on_worker_exited(self, event: WorkerExited, now: float) -> list[Any]:
-        worker = self.pool.exited(event.token, event.pid, event.reason, now, began=event.last_seq > 0)
-        if worker is None:
-            return []
         self._serve_again = True
-        grant = self.leases.by_token.get(event.token)
-        lease = last_seq = 0
-        if grant is not None:
-            if grant.demand.start is None:
-                lease = grant.number
-                last_seq = event.last_seq if event.lease == lease else 0
-            self.leases.release(grant, now)
-        effects: list[Any] = []
-        reason = worker.ended_because
-        if not worker.intended:
-            effects.append(Say("warning", f"{worker!r} {reason}"))
-            if event.log_tail:
-                reason = f"{reason}. The end of its log:\n{event.log_tail}"
-        if not worker.address:
-            # It never joined, so nobody knows it. If it was to be an actor, that waits for another worker.
-            return effects
-        died = ProcessDied(
-            worker.address, "worker", worker.pid, reason, lease, last_seq, worker.intended,
-            worker.actor_id, worker.incarnation, worker.out_of_memory,
-        )  # fmt: skip
-        effects += self._bury(died, now)
-        for client, (news, workers) in list(self._unburied.items()):
-            workers.discard(event.token)
-            if not workers:
-                del self._unburied[client]
-                effects += self._tell_death(news, now)
-        return effects
+        return self.deaths.worker_exited(event, now)
 
     def _bury(self, died: ProcessDied, now: float) -> list[Any]:
-        """Rule 3."""
-        dead = died.address
         self._serve_again = True
-        self.scaling.forget(dead)
-        effects: list[Any] = [ForgetPeer(dead)]
-        ending: set[str] = set()
-        for grant in self.leases.drop_client(dead):
-            worker = self.pool.workers[grant.token]
-            ending.add(worker.token)
-            if worker.state != DYING:
-                effects += self.pool.kill(worker, "whose tasks it ran is gone", now, intended=True)
-        if ending:
-            self._unburied[dead] = died, ending
-            return effects
-        return effects + self._tell_death(died, now)
+        self.scaling.forget(died.address)
+        return self.deaths.bury(died, now)
 
-    def _tell_death(self, died: ProcessDied, now: float) -> list[Any]:
-        effects: list[Any] = [Send(address, died) for address in [*self.drivers, *self.pool.by_address]]
-        effects.append(Send(self.identity.gcs, died))
-        return effects + self.store.handle(ClientDied(died.address), now)
+    def _on_process_died(self, sender: str, message: ProcessDied, now: float) -> list[Any]:
+        """Elsewhere; the GCS tells it."""
+        if message.address == self.identity.head:
+            return self._stop(f"its head node is gone: {message.reason}")
+        self._serve_again = True
+        self.scaling.forget(message.address)
+        self.peers.gone(message.address)
+        return self.deaths.told(message, now)
 
     def _on_forked(self, event: WorkerForked, now: float) -> list[Any]:
         self.pool.forked(event.token, event.pid)
@@ -399,7 +373,7 @@ class NodeMachine:
         return self.scaling.scale(sender, message, list(self.drivers), self._usage(), now)
 
     def _on_are_alive(self, sender: str, message: AreAlive, now: float) -> list[Any]:
-        here = {*self.drivers, *self.pool.by_address, *self._unburied}
+        here = {*self.drivers, *self.pool.by_address, *self.deaths.unburied}
         gone = [address for address in message.addresses if address not in here]
         return [Send(sender, ProcessDied(address, "worker", 0, "it is not there any more")) for address in gone]
 
@@ -434,7 +408,15 @@ class NodeMachine:
 
     def _on_gcs_started(self, event: GcsStarted, now: float) -> list[Any]:
         """Rule 4."""
-        return self.reports.register(list(self.drivers), now)
+        me = self.identity
+        watch = [WatchProcess(me.head, me.head_pid)] if me.head else []
+        return [*watch, *self.reports.register(list(self.drivers), now)]
+
+    def _on_view(self, sender: str, message: ClusterView, now: float) -> list[Any]:
+        self._serve_again = True
+        self.peers.take(message)
+        self.reports.several = bool(self.peers)
+        return []
 
     def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
         return [*self.reports.answered(list(self.drivers), self._usage(), now), *self.scaling.registered()]
@@ -471,6 +453,10 @@ class NodeMachine:
         me = self.identity
         died = ProcessDied(me.address, "node", me.pid, reason, intended=True)
         goodbyes = [Send(address, died) for address in self.drivers]
+        if me.is_head:
+            goodbyes += [Send(manager, StopNode(reason)) for manager in self.peers.views]
+        else:
+            goodbyes.append(Send(me.gcs, died))
         return [Say("info", f"stopping: {reason}"), *goodbyes, StopEverything(reason)]
 
     # -- what others see
@@ -493,8 +479,7 @@ class NodeMachine:
         for worker in self.pool.workers.values():
             if worker.state in ("leased", ACTOR):
                 assert worker.token in self.leases.by_token, f"{worker!r} has no grant"
+        self.deaths.check()
         clients = {*self.drivers, *self.pool.by_address}
-        for client, (_, ending) in self._unburied.items():
-            assert ending and ending <= self.pool.workers.keys(), f"the death of {client} waits for {ending}"
-        for client, _ in self.leases.demands:
-            assert client in clients, f"a demand of {client}, which is gone"
+        for (client, _), demand in self.leases.demands.items():
+            assert client in clients or demand.home, f"a demand of {client}, which is gone"

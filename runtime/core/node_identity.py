@@ -19,6 +19,8 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
         What the machine has, whatever ``resources`` say: idle workers beyond that are of no use. 0: not known.
     embedded
         It ends with its last driver.
+    head, head_pid
+        Of a node that has joined: the manager of the head node, with which it ends.
     """
 
     node_id: bytes
@@ -35,10 +37,16 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     resources: dict[str, float]
     labels: dict[str, str] = {}
     cores: int = 0
-    is_head: bool = True
+    head: str = ""
+    head_pid: int = 0
     embedded: bool = False
     started: float = 0.0
     started_at: float = 0.0
+
+    @property
+    def is_head(self) -> bool:
+        """Whether the GCS runs here."""
+        return not self.head
 
 
 class Driver:
@@ -58,11 +66,11 @@ class Driver:
         return f"<{'Guest' if self.guest else 'Driver'} {self.name} pid={self.pid}>"
 
 
-def refusal(message: JoinNode, python_version: str, raynb_version: str) -> str:
-    """Why a client may not join; empty if it may."""
-    if message.protocol != PROTOCOL_VERSION:
+def refusal(message: JoinNode, python_version: str, raynb_version: str, protocol: int = PROTOCOL_VERSION) -> str:
+    """Why a client, or another node, may not join; empty if it may."""
+    if message.protocol != protocol:
         return (
-            f"this cluster runs raynb {raynb_version} (protocol {PROTOCOL_VERSION}), you run raynb "
+            f"this cluster runs raynb {raynb_version} (protocol {protocol}), you run raynb "
             f"{message.raynb_version} (protocol {message.protocol}): use the same version on both sides"
         )
     if minor(message.python_version) != minor(python_version):

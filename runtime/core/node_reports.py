@@ -13,7 +13,7 @@ from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import Measured
 from raynb.runtime.core.node_identity import NodeIdentity
-from raynb.runtime.core.placement import to_amounts
+from raynb.runtime.core.placement import UNITS, to_amounts
 from raynb.runtime.core.worker_pool import ACTOR, WorkerPool
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import RegisterNode
@@ -21,6 +21,8 @@ from raynb.runtime.messages.node import NodeStatus, WorkerTable
 
 KEEPALIVE_S = 2.0
 """A status is sent at least this often, changed or not."""
+SEVERAL_PAUSE_S = 0.1
+"""Where other nodes look at it, it may be sent so often."""
 
 
 class NodeReports:
@@ -32,6 +34,8 @@ class NodeReports:
         Whether the GCS, as it runs now, knows this node.
     load
         The last measurement.
+    several
+        Whether the cluster has other nodes.
     """
 
     def __init__(self, identity: NodeIdentity, config: Config, pool: WorkerPool, leases: Leases) -> None:
@@ -41,6 +45,7 @@ class NodeReports:
         self._leases = leases
         self.registered = False
         self.load = Measured(0.0, 0, 0)
+        self.several = False
         self._wall_minus_now = identity.started - identity.started_at
         self._register_again_at: float | None = None
         self._status_at = 0.0
@@ -92,15 +97,23 @@ class NodeReports:
         if now < self._status_at and self._last_status is not None:
             return effects
         used_bytes, capacity_bytes, objects = usage
-        available = {name: max(0, value) for name, value in without_groups(self._leases.available).items()}
-        waiting = without_groups(self._leases.waiting_units())
+        leases = self._leases
+        available = {name: max(0, value) for name, value in without_groups(leases.available).items()}
+        waiting = without_groups(leases.waiting_units())
         load = self.load
         status = NodeStatus(
             me.node_id, to_amounts(available), used_bytes, capacity_bytes, objects, len(self._pool.workers),
             to_amounts(waiting), load.cpu_percent, load.memory_used_bytes, load.memory_total_bytes,
+            self._groups() if self.several else {},
         )  # fmt: skip
         if status != self._last_status or now - self._status_at >= KEEPALIVE_S:
             self._last_status = status
-            self._status_at = now + self._config.node_status_s
+            pause = self._config.node_status_s
+            self._status_at = now + (min(pause, SEVERAL_PAUSE_S) if self.several else pause)
             effects.append(Send(me.gcs, status))
         return effects
+
+    def _groups(self) -> dict[str, tuple[float, float]]:
+        total, available = self._leases.total, self._leases.available
+        names = [name for name in total if "_group_" in name]
+        return {name: (total[name] / UNITS, max(0, available.get(name, 0)) / UNITS) for name in names}

@@ -96,6 +96,8 @@ class NodeView(Struct, frozen=True, gc=False):
     node_id: bytes
     total: Vector
     available: Vector
+    manager: str = ""
+    labels: dict[str, str] = {}
 
 
 def utilisation(node: NodeView, need: Mapping[str, int] | None = None) -> float:

@@ -41,7 +41,7 @@ from raynb.runtime.core.node_effects import (
     WatchProcess,
     WorkersStopped,
 )
-from raynb.runtime.core.node_identity import NodeIdentity
+from raynb.runtime.core.node_identity import NodeIdentity, refusal
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store_effects import ClientFault, DropSegment, GrowStore, WalkExtent
 from raynb.runtime.daemons.log_files import say, tail, trim
@@ -50,6 +50,7 @@ from raynb.runtime.daemons.store_host import StoreHost
 from raynb.runtime.messages.config import PROTOCOL_VERSION
 from raynb.runtime.messages.gcs import Shutdown
 from raynb.runtime.messages.ids import NODE_ID_BYTES
+from raynb.runtime.messages.node import JoinNode
 
 IDLE_TICK_S: Final = 0.5
 LOOK_AROUND_S: Final = 1.0
@@ -58,6 +59,13 @@ START_PATIENCE_S: Final = 20.0
 NEAR_LIMIT: Final = 0.8
 """From this part of the memory that may be used, who uses it is looked at."""
 NODE_IP: Final = "127.0.0.1"
+
+
+def refused(cluster: ClusterInfo) -> str:
+    """Why this process can't be a node of that cluster; empty if it can."""
+    mine = ".".join(map(str, sys.version_info[:3]))
+    me = JoinNode("node", os.getpid(), "", __version__, mine, PROTOCOL_VERSION)
+    return refusal(me, cluster.python_version, cluster.raynb_version, cluster.protocol)
 
 
 class NodeHost:
@@ -71,6 +79,8 @@ class NodeHost:
 
     def __init__(self, parts: NodeParts) -> None:
         self._options = options = parts.options
+        if options.join is not None and (why := refused(options.join)):
+            raise ValueError(why)
         self._parts = parts
         self.failure = ""
         self._drivers: dict[str, Process] = {}
@@ -117,15 +127,17 @@ class NodeHost:
             "memory": float(max(0, memory - home.capacity_bytes)),
             "object_store_memory": float(home.capacity_bytes),
             f"node:{NODE_IP}": 1.0,
-            "node:__internal_head__": 1.0,
         }
+        head, joined = self._parts.head, options.join
+        if head is not None:
+            resources["node:__internal_head__"] = 1.0
         if gpus:
             resources["GPU"] = float(gpus)
         resources.update(options.resources)
         return NodeIdentity(
             node_id=secrets.token_bytes(NODE_ID_BYTES),
             address=self._transport.address,
-            gcs=self._parts.head.address,
+            gcs=self._parts.gcs_address,
             session=self._parts.session.name,
             store_prefix=prefix,
             spill_prefix=self._disk.prefix,
@@ -137,7 +149,9 @@ class NodeHost:
             resources=resources,
             cores=machine_limits.cpu_count(),
             labels=options.labels,
-            embedded=options.lifetime == "embedded",
+            head=joined.node_manager if joined is not None else "",
+            head_pid=joined.pid if joined is not None else 0,
+            embedded=options.lifetime == "embedded" and joined is None,
             started=time.time(),
             started_at=time.monotonic(),
         )
@@ -195,7 +209,8 @@ class NodeHost:
     def _tick(self, now: float) -> None:
         self._handle(Tick())
         self._parts.workers.tick(now)
-        self._parts.head.tick(now)
+        if self._parts.head is not None:
+            self._parts.head.tick(now)
 
     def _look_around(self) -> None:
         """What nobody tells: load, stopped workers, orphans."""
@@ -278,6 +293,8 @@ class NodeHost:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(self._parts.session.config, flags, 0o600), "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(self._info)))
+        if self._parts.head is None:
+            return  # the cluster's entry is its head's
         from raynb.runtime.adapters.registry import ClusterEntry, register
 
         options, me = self._options, self._identity
@@ -303,15 +320,16 @@ class NodeHost:
 
     def _check_start(self, passed_s: float) -> None:
         """A daemon that ends before the cluster could be joined once: give up, and say why."""
-        logs = self._parts.session.logs
-        if self._parts.head.gcs_exit:
-            self._fail(f"its GCS ended ({self._parts.head.gcs_exit})", logs / "gcs.log")
-        elif self._parts.head.redis_exit:
-            self._fail(f"its redis-server ended ({self._parts.head.redis_exit})", logs / "redis.log")
+        logs, head = self._parts.session.logs, self._parts.head
+        if head is not None and head.gcs_exit:
+            self._fail(f"its GCS ended ({head.gcs_exit})", logs / "gcs.log")
+        elif head is not None and head.redis_exit:
+            self._fail(f"its redis-server ended ({head.redis_exit})", logs / "redis.log")
         elif self._parts.workers.forkserver_exit:
             self._fail(f"its forkserver ended ({self._parts.workers.forkserver_exit})", logs / "forkserver.log")
         elif passed_s > START_PATIENCE_S:
-            self._fail(f"its GCS was not there within {START_PATIENCE_S:g} s", logs / "gcs.log")
+            log = "gcs.log" if head is not None else "node_manager.log"
+            self._fail(f"its GCS was not there within {START_PATIENCE_S:g} s", logs / log)
 
     def _fail(self, reason: str, log: Path) -> None:
         text = tail(log)
@@ -320,10 +338,12 @@ class NodeHost:
 
     def _describe_cluster(self) -> ClusterInfo:
         options, me = self._options, self._identity
-        head, workers = self._parts.head, self._parts.workers
-        processes = {"gcs": head.gcs, "redis": head.redis_process, "forkserver": workers.forkserver}
+        head, joined = self._parts.head, options.join
+        processes = {"forkserver": self._parts.workers.forkserver}
+        if head is not None:
+            processes |= {"gcs": head.gcs, "redis": head.redis_process}
         return ClusterInfo(
-            name=options.name or self._parts.session.name,
+            name=joined.name if joined is not None else options.name or self._parts.session.name,
             session=self._parts.session.name,
             session_dir=str(self._parts.session.path),
             node_manager=me.address,
@@ -336,8 +356,8 @@ class NodeHost:
             python_version=me.python_version,
             raynb_version=__version__,
             protocol=PROTOCOL_VERSION,
-            redis_address=self._parts.head.store_address,
-            state_store=self._parts.head.store_kind,
+            redis_address=head.store_address if head is not None else "",
+            state_store=head.store_kind if head is not None else "",
             store_prefix=me.store_prefix,
             spill_prefix=me.spill_prefix,
             resources=me.resources,
@@ -345,7 +365,9 @@ class NodeHost:
             hostname=me.hostname,
             node_ip=me.ip,
             config=options.config,
-            notes=self._notes + self._oversubscribed(me.resources["CPU"], me.cores),
+            notes=self._notes + (self._oversubscribed(me.resources["CPU"], me.cores) if head is not None else []),
+            node_id=me.node_id.hex(),
+            cluster=joined.cluster if joined is not None else self._parts.session.name,
             pids={"node_manager": me.pid} | {name: process.pid for name, process in processes.items() if process},
         )
 
@@ -381,9 +403,10 @@ class NodeHost:
         """Say goodbye; end every process; remove every segment. The session's folder is left to `NodeParts`."""
         from raynb.runtime.adapters.registry import unregister
 
-        with suppress(OSError):
-            unregister(self._parts.session.name, directory=self._registry)
-        self._transport.send(self._identity.gcs, Shutdown())
+        if self._parts.head is not None:
+            with suppress(OSError):
+                unregister(self._parts.session.name, directory=self._registry)
+            self._transport.send(self._identity.gcs, Shutdown())
         self._parts.end()
         self._store.close(END_PATIENCE_S)
         self._transport.close(linger_s=0.05)  # whoever has not heard it by now is gone

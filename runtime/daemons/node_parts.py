@@ -14,6 +14,7 @@ import msgspec
 from raynb.runtime.adapters.launch import ClusterOptions
 from raynb.runtime.adapters.processes import become_subreaper, kill_children, raise_file_limit, set_title
 from raynb.runtime.adapters.session_dir import create_session
+from raynb.runtime.core.node_effects import GcsStarted
 from raynb.runtime.daemons.log_files import open_log, say
 from raynb.runtime.daemons.worker_processes import Watcher, WorkerProcesses
 
@@ -61,10 +62,17 @@ class NodeParts:
         return f"<NodeParts {self.session!r} {self.workers!r} {self._head!r}>"
 
     @property
-    def head(self) -> HeadServices:
-        """The GCS and its store."""
-        assert self._head is not None, "start it first"
+    def head(self) -> HeadServices | None:
+        """The GCS and its store; None on a node that has joined a cluster."""
         return self._head
+
+    @property
+    def gcs_address(self) -> str:
+        """Of the cluster's GCS, here or elsewhere."""
+        if self.options.join is not None:
+            return self.options.join.gcs
+        assert self._head is not None, "start it first"
+        return self._head.address
 
     def new_address(self) -> str:
         """An endpoint in the session that nobody else has."""
@@ -79,6 +87,9 @@ class NodeParts:
             Something of it can't be started.
         """
         self.workers.start_forkserver(copy=True)
+        if self.options.join is not None:
+            self.post(GcsStarted())  # elsewhere, and long ago
+            return
         # Here and not above: the GCS needs what this loads, but the forkserver doesn't.
         from raynb.runtime.daemons.head_services import HeadServices
 
@@ -97,7 +108,8 @@ class NodeParts:
         """From now on ``watcher`` watches the processes; ``wake`` ends its waiting."""
         self._wake = wake
         self.workers.watch(watcher)
-        self.head.watch(watcher)
+        if self._head is not None:
+            self._head.watch(watcher)
 
     def post(self, event: Any) -> None:
         """Have the machine handle an event; from any thread."""
@@ -107,7 +119,7 @@ class NodeParts:
 
     def pids(self) -> set[int]:
         """Processes whose exits are collected here."""
-        return self.workers.pids() | self.head.pids()
+        return self.workers.pids() | (self._head.pids() if self._head is not None else set())
 
     def end(self) -> None:
         """End every process."""

@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from raynb.runtime.messages import acts, copies, events, gcs, node, objects, placement, tasks, why
+from raynb.runtime.messages import acts, copies, events, gcs, node, nodes, objects, placement, tasks, why
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
 Message = (
@@ -64,6 +64,9 @@ Message = (
     | node.AreAlive
     | node.LocateObject
     | node.ScaleNode
+    | nodes.ClusterView
+    | nodes.LeaseSpill
+    | nodes.LeaseDeclined
     | gcs.RegisterNode
     | gcs.NodeRegistered
     | gcs.RegisterJob

@@ -99,6 +99,12 @@ class LeaseDemand(Struct, array_like=True, gc=False, tag=53):
     """Canonical JSON of the runtime_env; workers are not shared between different ones."""
     retriable: bool = True
     """Whether all its tasks may be tried again: whom to stop where memory runs out."""
+    home: str = ""
+    """The client's own manager, where that is another one and has sent it here; empty: this is it."""
+    wait: bool = True
+    """False: what is not granted at once is declined."""
+    spilled: int = 0
+    """To the own manager: the number of the last `LeaseSpill` that the client has heeded."""
 
 
 class LeaseGranted(Struct, array_like=True, gc=False, tag=54):
@@ -165,6 +171,8 @@ class ProcessDied(Struct, array_like=True, gc=False, tag=60):
         For a worker that had an actor, whether or not its constructor had returned.
     out_of_memory
         The node manager ended it because memory ran out.
+    node
+        Not empty: it died with its node, whose manager this was. What it had started is not known then.
     """
 
     address: str
@@ -177,6 +185,7 @@ class ProcessDied(Struct, array_like=True, gc=False, tag=60):
     actor_id: bytes = b""
     incarnation: int = 0
     out_of_memory: bool = False
+    node: str = ""
 
 
 class ExitWorker(Struct, array_like=True, gc=False, tag=61):
@@ -245,6 +254,8 @@ class NodeStatus(Struct, array_like=True, gc=False, tag=65):
     cpu_percent: float = 0.0
     memory_used_bytes: int = 0
     memory_total_bytes: int = 0
+    groups: dict[str, tuple[float, float]] = {}
+    """Placement groups' resources here, in all and what is free of them; told where there are several nodes."""
 
 
 class WorkerListing(Struct, array_like=True, frozen=True, gc=False):

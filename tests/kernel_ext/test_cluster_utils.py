@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import raynb
-from raynb.cluster_utils import Cluster
+from raynb.cluster_utils import AutoscalingCluster, Cluster
 from tests.support.cluster import start_pyzmqs_own_thread
 from tests.support.leaks import Before
 from tests.support.waiting import wait_until
@@ -75,9 +75,9 @@ def test_without_a_node_there_is_nothing_to_join() -> None:
         Cluster(connect=True)
 
 
-def test_a_second_node_is_refused_by_name(cluster: Cluster) -> None:
-    with pytest.raises(NotImplementedError, match="one node so far"):
-        cluster.add_node(num_cpus=1)
+def test_a_cluster_that_grows_by_itself_is_refused_by_name() -> None:
+    with pytest.raises(NotImplementedError, match="autoscaler"):
+        AutoscalingCluster(head_resources={"CPU": 1}, worker_node_types={})
 
 
 def test_an_argument_that_nobody_knows_is_refused_by_name() -> None:
