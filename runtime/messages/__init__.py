@@ -41,6 +41,9 @@ Message = (
     | copies.CopyAdded
     | copies.CopyDropped
     | copies.ValuesLost
+    | copies.KeepCopies
+    | copies.CopiesKept
+    | copies.LocateObjects
     | node.JoinNode
     | node.NodeJoined
     | node.LeaveNode

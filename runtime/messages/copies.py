@@ -33,3 +33,31 @@ class ValuesLost(Struct, array_like=True, gc=False, tag=242):
     Each is answered by an `ObjectValues`, as a `PullObjects` is: now, or once there is another value or an error."""
 
     values: list[Stored]
+
+
+class KeepCopies(Struct, array_like=True, gc=False, tag=243):
+    """Owner -> node manager that told of copies: they are needed. From now on it drops none that it has; only the owner
+    frees them. Idempotent; repeated until it is answered by `CopiesKept`."""
+
+    oids: list[bytes]
+
+
+class CopiesKept(Struct, array_like=True, gc=False, tag=244):
+    """Node manager -> owner: ``kept`` are there and stay, ``gone`` are not there any more."""
+
+    kept: list[bytes]
+    gone: list[bytes]
+
+
+class LocateObjects(Struct, array_like=True, gc=False, tag=245):
+    """Client -> owner: where are these? Answered by a `Reply` with `Locations`, as it is known now."""
+
+    request: int
+    oids: list[bytes]
+
+
+class Locations(Struct, array_like=True, frozen=True):
+    """For each object the addresses of the node managers that have it, and its size in bytes (-1: it has no value)."""
+
+    nodes: list[list[str]]
+    sizes: list[int]
