@@ -18,21 +18,26 @@ them may be lost, and nobody else would ever free what only those told of.
 
 **A dead owner.** See `raynb.runtime.core.store_orphans`.
 
-**A full store.** What memory has no room for goes to disk, where there is one (`raynb.runtime.core.store_spill`). Else
-requests wait up to ``Config.store_full_timeout_s`` and are served in order of arrival. One that can't be met is passed
-by others that can, but not for longer than `PASSING_S`: from then on what is freed is kept for it.
+**A full store.** See `raynb.runtime.core.store_room`.
+
+**Other nodes.** What clients want from them comes as copies (`raynb.runtime.core.store_fetch`, `store_copies`), and
+they pull what lies here (`store_send`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
+from raynb.runtime.core import store_report as report
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.store_allocator import aligned
+from raynb.runtime.core.store_copies import Copies
 from raynb.runtime.core.store_effects import (
+    ChunkWritten,
     ClientDied,
     ClientFault,
     ClientJoined,
@@ -41,13 +46,20 @@ from raynb.runtime.core.store_effects import (
     GrowStore,
     SegmentFailed,
     SegmentReady,
+    SendChunk,
     WalkExtent,
+    WriteChunk,
 )
-from raynb.runtime.core.store_growth import Growth, pages
+from raynb.runtime.core.store_fetch import Fetch, FetchWant
+from raynb.runtime.core.store_growth import Growth
 from raynb.runtime.core.store_index import BadSealError, Grant, StoreIndex
 from raynb.runtime.core.store_orphans import Orphans
+from raynb.runtime.core.store_report import Holder, WaitsForRoom
+from raynb.runtime.core.store_room import ExtentWant, Room, Want
+from raynb.runtime.core.store_send import Sendings
 from raynb.runtime.core.store_spill import Spill
 from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.copies import KeepCopies
 from raynb.runtime.messages.objects import (
     AddBorrowers,
     AllocateExtent,
@@ -63,34 +75,22 @@ from raynb.runtime.messages.objects import (
     StillHeld,
     is_spilled,
 )
-from raynb.runtime.messages.sizes import size_text
+from raynb.runtime.messages.transfers import (
+    CopiesHeld,
+    FetchObjects,
+    NotThere,
+    ObjectChunk,
+    PullChunk,
+    PullEnded,
+    StopFetching,
+    TryAnother,
+)
 
-StoreEvent = Received | Tick | ClientJoined | ClientDied | SegmentReady | SegmentFailed | ExtentWalked
-StoreEffect = Send | GrowStore | DropSegment | WalkExtent | ClientFault
+StoreEvent = Received | Tick | ClientJoined | ClientDied | SegmentReady | SegmentFailed | ExtentWalked | ChunkWritten
+StoreEffect = Send | GrowStore | DropSegment | WalkExtent | SendChunk | WriteChunk | ClientFault
 
-PASSING_S = 1.0
 DEAD_OWNERS_MAX = 100_000
 EARLY_FREES_MAX = 1_000_000
-HOLDERS_IN_MESSAGE = 8
-
-
-class Holder(Struct, frozen=True):
-    """Who holds how much of the store. ``owner`` is for people; ``note`` is what its objects say of themselves."""
-
-    owner: str
-    address: str
-    note: str
-    size: int
-    objects: int
-
-
-class WaitsForRoom(Struct, frozen=True):
-    """A process that the store had no room for so far; ``size`` in bytes."""
-
-    address: str
-    owner: str
-    size: int
-    waits_s: float
 
 
 class _Client(Struct):
@@ -99,13 +99,6 @@ class _Client(Struct):
     name: str
     grants: dict[int, int] = {}
     """Open grant -> the request that it answered."""
-
-
-class _Waiting(Struct):
-    client: str
-    request: int
-    size: int
-    since: float
 
 
 class StoreMachine:
@@ -119,17 +112,18 @@ class StoreMachine:
         The cluster's limits.
     spills : bool
         Whether there is a disk for what does not fit.
+    address : str
+        Of the node manager.
     """
 
-    def __init__(self, capacity_bytes: int, config: Config, *, spills: bool = False) -> None:
+    def __init__(self, capacity_bytes: int, config: Config, *, spills: bool = False, address: str = "") -> None:
+        self.address = address
         self._timeout_s = config.store_full_timeout_s
         self.index = StoreIndex()
         self.growth = Growth(self.index.allocator, capacity_bytes, config)
         self.spill = Spill(self.index.disk, config, enabled=spills)
         self.orphans = Orphans()
         self._clients: dict[str, _Client] = {}
-        self._waiting: dict[tuple[str, int], _Waiting] = {}
-        """By client and request, in order of arrival."""
         self._walking: dict[int, str] = {}
         """Grants of dead clients, and whose they were."""
         self._early_frees: dict[bytes, tuple[str, int]] = {}
@@ -137,6 +131,12 @@ class StoreMachine:
         self._dead: dict[str, None] = {}
         """Owners. Those that died long ago are forgotten: nobody seals for them any more."""
         self._effects: list[StoreEffect] = []
+        self.copies = Copies(self.index, self._free)
+        self.room = Room(self.index, self.growth, self.spill, self.copies, self._timeout_s)
+        self.sendings = Sendings(self.index)
+        self.fetch = Fetch(
+            address, config, self.index, self.room, self.copies, self._seal_copy, self._close, self._dead
+        )
 
     def __repr__(self) -> str:
         return f"<StoreMachine {self.usage()}>"
@@ -155,8 +155,8 @@ class StoreMachine:
         else:
             method(self, what, now)
         self._finish_rounds()
-        if self._waiting:
-            self._serve(now)
+        if self.room.wants:
+            effects += self.room.serve(now, partial(self._give, now))
         return effects
 
     # -- clients
@@ -174,9 +174,9 @@ class StoreMachine:
         if len(self._dead) > DEAD_OWNERS_MAX:
             del self._dead[next(iter(self._dead))]
         client = self._clients.pop(address, None)
+        self.room.forget(address)
+        self._effects += [*self.fetch.died(address), *self.sendings.died(address), *self.copies.died(address)]
         if client is not None:
-            for key in [key for key in self._waiting if key[0] == address]:
-                del self._waiting[key]
             for number in client.grants:
                 grant = self.index.grants[number]
                 self._walking[number] = address
@@ -214,56 +214,27 @@ class StoreMachine:
     def _allocate(self, sender: str, message: AllocateExtent, now: float) -> None:
         client = self._clients.get(sender)
         size = aligned(message.size)
-        key = (sender, message.request)
+        key = (sender, message.request, 0)
         if client is None or message.size <= 0:
             why = "only processes of this node can store here" if client is None else "a size must be positive"
             self._effects.append(Send(sender, ExtentRefused(message.request, why)))
-        elif self._is_too_large(size) and not self.spill.enabled:
-            self._effects.append(Send(sender, ExtentRefused(message.request, self._too_large(size))))
+        elif why := self.room.refusal(size):
+            self._effects.append(Send(sender, ExtentRefused(message.request, why)))
         elif message.request in client.grants.values():
             # Asked again: the answer must have been lost.
             number = next(number for number, request in client.grants.items() if request == message.request)
             self._tell_grant(self.index.grants[number], message.request)
-        elif key not in self._waiting:
-            self._waiting[key] = _Waiting(sender, message.request, size, now)
+        elif key not in self.room.wants:
+            self.room.wants[key] = ExtentWant(sender, message.request, now, size)
 
-    def _serve(self, now: float) -> None:
-        """Meet what can be met of the requests that wait."""
-        served = []
-        for key, waiting in self._waiting.items():
-            grant = self._grant(waiting, now)
-            if grant is not None:
-                served.append(key)
-                self._clients[waiting.client].grants[grant.number] = waiting.request
-                self._tell_grant(grant, waiting.request)
-                continue
-            if now - waiting.since >= PASSING_S:
-                break
-        for key in served:
-            del self._waiting[key]
-        if served:
-            self._effects += self.growth.ahead()
-
-    def _is_too_large(self, size: int) -> bool:
-        return pages(size) > self.growth.capacity_bytes
-
-    def _grant(self, waiting: _Waiting, now: float) -> Grant | None:
-        """Memory if there is some, else disk; else more of that is on its way."""
-        grant = self.index.grant(waiting.client, waiting.size)
-        if grant is not None:
-            self.growth.used(grant.segment, grant.size)
-            return grant
-        more = self.growth.for_request(waiting.size, now)
-        self._effects += more
-        coming = more or self.growth.making is not None
-        if coming or not self.spill.may_take(now - waiting.since, too_large=self._is_too_large(waiting.size)):
-            return None
-        grant = self.index.grant(waiting.client, waiting.size, on_disk=True)
-        if grant is not None:
-            self.spill.used(grant.segment)
-        else:
-            self._effects += self.spill.for_request(waiting.size, now)
-        return grant
+    def _give(self, now: float, want: Want, grants: list[Grant]) -> None:
+        """Room was found."""
+        if isinstance(want, FetchWant):
+            self._effects += self.fetch.admitted(want, grants, now)
+            return
+        (grant,) = grants
+        self._clients[want.client].grants[grant.number] = want.request
+        self._tell_grant(grant, want.request)
 
     def _tell_grant(self, grant: Grant, request: int) -> None:
         granted = ExtentGranted(request, grant.number, grant.segment, grant.offset, grant.size)
@@ -271,6 +242,7 @@ class StoreMachine:
 
     def _close(self, number: int) -> None:
         self.index.close(number)
+        self._effects += self.sendings.closed(number)
         # What was freed before it was sealed, in grants that are all closed now, will never be sealed.
         oldest = next(iter(self.index.grants), self.index.last_grant + 1)
         while self._early_frees:
@@ -280,15 +252,15 @@ class StoreMachine:
             del self._early_frees[oid]
 
     def _tick(self, event: Tick, now: float) -> None:
-        late = [key for key, waiting in self._waiting.items() if now - waiting.since >= self._timeout_s]
-        if late:
-            self._serve(now)
-        for key in late:
-            waiting = self._waiting.pop(key, None)
-            if waiting is not None:
-                refused = ExtentRefused(waiting.request, self._full(waiting.size))
-                self._effects.append(Send(waiting.client, refused))
-        if not self._waiting:
+        if self.room.wants:
+            self._effects += self.room.serve(now, partial(self._give, now))
+        for want in self.room.late(now):
+            why = self._full(sum(want.sizes()))
+            if isinstance(want, FetchWant):
+                self._effects += self.fetch.refused(want, why)
+            else:
+                self._effects.append(Send(want.client, ExtentRefused(want.request, why)))
+        if not self.room.wants:
             self._effects += self.growth.give_back(now)
             self._effects += self.spill.give_back(now)
 
@@ -322,14 +294,20 @@ class StoreMachine:
                 self._close(number)
 
     def _seal(self, sealed: SealedObject) -> None:
-        self.index.seal(sealed)
+        entry = self.index.seal(sealed)
+        self._effects += self.sendings.sealed(entry)
         early = self._early_frees.get(sealed.oid)
         if early is not None and sealed.owner in (early[0], ""):
             if not self._walking:
                 del self._early_frees[sealed.oid]
-            self.index.free(sealed.oid)
+            self._free(sealed.oid)
         elif sealed.owner in self._dead:
             self._orphaned(sealed.owner, [sealed.oid])
+
+    def _seal_copy(self, sealed: SealedObject) -> None:
+        """What was freed early was another copy: the owner did not know of this one."""
+        self._early_frees.pop(sealed.oid, None)
+        self._seal(sealed)
 
     def _freed(self, sender: str, message: FreeObjects, now: float) -> None:
         for oid in message.oids:
@@ -339,23 +317,33 @@ class StoreMachine:
                 self._effects.append(ClientFault(sender, fault))
                 continue
             if entry is not None:
-                self.index.free(oid)
+                self._free(oid)
             # A second copy may still be found in a dead client's memory, or was made because the first one's maker
             # died.
-            again = self._walking or (self.index.grants and (entry is None or entry.writer not in self._clients))
+            lost_writer = entry is None or entry.writer not in (*self._clients, self.address)
+            again = self._walking or (self.index.grants and lost_writer)
             if again:
                 self._early_frees.pop(oid, None)
                 self._early_frees[oid] = (sender, self.index.last_grant)
         while len(self._early_frees) > EARLY_FREES_MAX:
             del self._early_frees[next(iter(self._early_frees))]
 
+    def _free(self, oid: bytes) -> None:
+        self.copies.gone(oid)
+        if self.sendings:
+            self._effects += self.sendings.freed(oid)
+            self.index.free(oid, self.sendings.sends)
+        else:
+            self.index.free(oid)
+
     def _free_all(self, oids: list[bytes]) -> None:
         for oid in oids:
-            self.index.free(oid)
+            self._free(oid)
 
     # -- orphans
 
     def _orphaned(self, owner: str, oids: list[bytes]) -> None:
+        self.copies.orphaned(oids)
         if self.orphans.lost_owner(owner, oids, self._clients):
             for address in self._clients:
                 self._effects.append(Send(address, OwnerGone(owner)))
@@ -379,6 +367,17 @@ class StoreMachine:
                 if further:
                     self._orphaned(owner, further)
 
+    # -- other nodes
+
+    def _add(self, effects: list[StoreEffect]) -> None:
+        self._effects += effects
+
+    def _fetched(self, sender: str, message: FetchObjects, now: float) -> None:
+        if sender in self._clients:
+            self._effects += self.fetch.wanted(sender, message, now)
+        else:
+            self._effects.append(ClientFault(sender, "it wants objects here, but never joined this node"))
+
     # -- what people see
 
     def usage(self) -> dict[str, int]:
@@ -393,7 +392,7 @@ class StoreMachine:
             "object_bytes": self.index.object_bytes,
             "segments": len(self.index.allocator.segments),
             "grants": len(self.index.grants),
-            "waiting": len(self._waiting),
+            "waiting": len(self.room.wants),
             "orphans": len(self.orphans),
         }
 
@@ -404,6 +403,10 @@ class StoreMachine:
             "clients": len(self._clients),
             "walking": len(self._walking),
             "early_frees": len(self._early_frees),
+            "copies": len(self.copies),
+            "transfers": len(self.fetch.transfers),
+            "fetches": len(self.fetch.requests),
+            "sendings": len(self.sendings),
         }
 
     def holders(self, n: int) -> list[Holder]:
@@ -416,8 +419,8 @@ class StoreMachine:
     def waiting(self, now: float) -> list[WaitsForRoom]:
         """Who waits for room, the longest first."""
         return [
-            WaitsForRoom(waiting.client, self._who(waiting.client), waiting.size, now - waiting.since)
-            for waiting in self._waiting.values()
+            WaitsForRoom(want.client, self._who(want.client), sum(want.sizes()), now - want.since)
+            for want in self.room.wants.values()
         ]
 
     def _who(self, address: str) -> str:
@@ -426,39 +429,10 @@ class StoreMachine:
             return f"{client.name} (pid {client.pid})"
         return f"{'a process that died' if address in self._dead else 'process'} ({address or 'unknown'})"
 
-    def _too_large(self, size: int) -> str:
-        return (
-            f"{size_text(size)} do not fit into the object store of this node, which has "
-            f"{size_text(self.growth.capacity_bytes)} in all. {_ADVICE_LARGER}"
-        )
-
     def _full(self, size: int) -> str:
-        usage = self.usage()
-        room = usage["capacity_bytes"] - usage["used_bytes"]
-        lines = [
-            f"The object store of this node is full: {size_text(size)} were asked for, "
-            f"{size_text(usage['used_bytes'])} of {size_text(usage['capacity_bytes'])} are taken, "
-            f"and nothing was freed within {self._timeout_s:g} s."
-        ]
-        if self.growth.failure:
-            lines.append(f"It could not grow: {self.growth.failure}.")
-        elif self.spill.failure:
-            lines.append(f"Nothing could be put on disk: {self.spill.failure}.")
-        elif room >= size:
-            lines.append(f"{size_text(room)} are free, but not in one piece.")
-        lines.append("Who holds most:")
-        for holder in self.holders(HOLDERS_IN_MESSAGE):
-            note = f": {holder.note}" if holder.note else ""
-            objects = f"{holder.objects} object{'s' * (holder.objects != 1)}"
-            lines.append(f"  {size_text(holder.size)} in {objects} of {holder.owner}{note}")
-        rest = usage["used_bytes"] - usage["object_bytes"]
-        if rest:
-            lines.append(f"  {size_text(rest)} granted to {len(self._clients)} processes for objects to come")
-        lines.append(
-            "Delete references that are no longer needed (variables and Out[...] hold them, too, and so do arrays that "
-            f"view stored memory). {_ADVICE_LARGER}"
-        )
-        return "\n".join(lines)
+        holders = self.holders(report.HOLDERS_IN_MESSAGE)
+        clients, growth, spill = len(self._clients), self.growth.failure, self.spill.failure
+        return report.full(size, self.usage(), holders, clients, self._timeout_s, growth, spill)
 
     def check(self) -> None:
         """Assert what must always hold."""
@@ -467,15 +441,17 @@ class StoreMachine:
         assert self.index.allocator.total_bytes <= self.growth.capacity_bytes
         clients = {number: client.address for client in self._clients.values() for number in client.grants}
         for number, grant in self.index.grants.items():
-            assert clients.get(number) == grant.client or number in self._walking, f"nobody has {grant}"
-        assert len(clients) + len(self._walking) == len(self.index.grants)
-        assert all(waiting.client in self._clients for waiting in self._waiting.values())
+            known = clients.get(number) == grant.client or number in self._walking or grant.client == self.address
+            assert known, f"nobody has {grant}"
+        own = sum(grant.client == self.address for grant in self.index.grants.values()) if self.address else 0
+        assert len(clients) + len(self._walking) + own == len(self.index.grants)
+        assert all(want.client in self._clients for want in self.room.wants.values())
+        for part in (self.copies, self.sendings, self.fetch):
+            part.check()
         assert all(running.waits_for.keys() <= self._clients.keys() for running in self.orphans.rounds.values())
         for owner, owned in self.index.by_owner.items():
             assert owner not in self._dead or all(oid in self.orphans for oid in owned), f"{owner}'s objects leak"
 
-
-_ADVICE_LARGER = "A larger store: init(object_store_memory=BYTES)."
 
 _HANDLERS: dict[type, Callable[..., None]] = {
     ClientJoined: StoreMachine._joined,
@@ -490,6 +466,16 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     FreeObjects: StoreMachine._freed,
     StillHeld: StoreMachine._still_held,
     OrphansReleased: StoreMachine._orphans_released,
+    FetchObjects: StoreMachine._fetched,
+    StopFetching: lambda self, sender, message, now: self.fetch.stop(sender, message),
+    ObjectChunk: lambda self, sender, message, now: self._add(self.fetch.chunk(sender, message)),
+    ChunkWritten: lambda self, event, now: self._add(self.fetch.written(event, now)),
+    NotThere: lambda self, sender, message, now: self._add(self.fetch.not_there(sender, message)),
+    TryAnother: lambda self, sender, message, now: self._add(self.fetch.try_another(sender, message)),
+    PullChunk: lambda self, sender, message, now: self._add(self.sendings.asked(sender, message)),
+    PullEnded: lambda self, sender, message, now: self._add(self.sendings.ended(sender, message)),
+    CopiesHeld: lambda self, sender, message, now: self._add(self.copies.held(sender, message)),
+    KeepCopies: lambda self, sender, message, now: self._add(self.copies.keep(sender, message)),
 }
 
 

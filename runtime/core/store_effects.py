@@ -41,7 +41,54 @@ class ClientFault(Struct, frozen=True, gc=False):
     message: str
 
 
+class SendChunk(Struct, frozen=True, gc=False):
+    """Send an `ObjectChunk`: ``size`` bytes of a segment, which stay what they are until the receiver has said that it
+    has them, or is dead."""
+
+    to: str
+    oid: bytes
+    grant: int
+    offset: int
+    size: int
+    note: str
+    segment: str
+    at: int
+    """Where they are in the segment."""
+
+
+class WriteChunk(Struct, frozen=True, gc=False):
+    """Write a piece of a copy, in order with the others of its transfer. Answered by `ChunkWritten`.
+
+    Attributes
+    ----------
+    segment, begin
+        Where the copy begins.
+    offset, data
+        Where in it the piece goes.
+    oid, grant, total
+        If ``total`` is not 0 this is the last piece to come: then see that all ``total`` bytes are this object, and
+        have its header say that it was made in ``grant``.
+    """
+
+    transfer: int
+    segment: str
+    begin: int
+    offset: int
+    data: memoryview
+    oid: bytes
+    grant: int
+    total: int
+
+
 # -- events
+
+
+class ChunkWritten(Struct, frozen=True, gc=False):
+    """A piece is where it belongs. ``problem`` says why the whole is not what it should be; empty: it is."""
+
+    transfer: int
+    size: int
+    problem: str = ""
 
 
 class ClientJoined(Struct, frozen=True, gc=False):

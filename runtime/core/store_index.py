@@ -14,7 +14,7 @@ of the next attempt. Both are there until the owner frees the object.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import nlargest
 from itertools import count
 
@@ -86,6 +86,8 @@ class StoreIndex:
         self.object_bytes = 0
         self.object_count = 0
         self._groups: dict[tuple[str, str], Group] = {}
+        self._leaving: dict[tuple[str, int], Entry] = {}
+        """What is freed, and still being read: by segment and offset."""
         self._next_grant = count(1).__next__
         self.last_grant = 0
 
@@ -148,8 +150,11 @@ class StoreIndex:
         self._count(entry, 1)
         return entry
 
-    def free(self, oid: bytes) -> int:
-        """Free an object and its older copies. Returns how many bytes are free again, 0 if it isn't there."""
+    def free(self, oid: bytes, in_use: Callable[[Entry], bool] = lambda entry: False) -> int:
+        """Free an object and its older copies. Returns how many bytes are free again, 0 if it isn't there.
+
+        The memory of those that are ``in_use`` is not: it is when they have `left`.
+        """
         entry: Entry | None = self.objects.pop(oid, None)
         freed = 0
         while entry is not None:
@@ -158,11 +163,32 @@ class StoreIndex:
                 owned.pop(oid, None)
                 if not owned:
                     del self.by_owner[entry.owner]
-            self._allocator_of(entry.segment).release(entry.segment, entry.offset, entry.size)
-            freed += entry.size
+            if in_use(entry):
+                self._leaving[entry.segment, entry.offset] = entry
+            else:
+                self._allocator_of(entry.segment).release(entry.segment, entry.offset, entry.size)
+                freed += entry.size
             self._count(entry, -1)
             entry = entry.twin
         return freed
+
+    def is_leaving(self, entry: Entry) -> bool:
+        """Whether it is freed, and still in use."""
+        return self._leaving.get((entry.segment, entry.offset)) is entry
+
+    def left(self, entry: Entry) -> None:
+        """An object is in use no more: if it is freed, its memory is free now."""
+        if self.is_leaving(entry):
+            del self._leaving[entry.segment, entry.offset]
+            self._allocator_of(entry.segment).release(entry.segment, entry.offset, entry.size)
+
+    def unsealed_at(self, segment: str, offset: int) -> int | None:
+        """The open grant in which an object may still be sealed at a place; None: there is none."""
+        for grant in self.grants.values():
+            if grant.segment == segment and grant.offset <= offset < grant.offset + grant.size:
+                sealed = any(begin <= offset < end for begin, end in grant.taken)
+                return None if sealed else grant.number
+        return None
 
     def close(self, number: int) -> int:
         """Close a grant. Returns how many bytes are free again: all in which no object was made."""
@@ -206,6 +232,7 @@ class StoreIndex:
             ranges += [(found.segment, found.offset, found.size) for found in allocator.free_ranges()]
         segments = self.allocator.segments | self.disk.segments
         ranges += [(entry.segment, entry.offset, entry.size) for entry in self.entries()]
+        ranges += [(entry.segment, entry.offset, entry.size) for entry in self._leaving.values()]
         for number, grant in self.grants.items():
             assert number == grant.number <= self.last_grant
             assert grant.sealed_bytes == sum(end - begin for begin, end in grant.taken)

@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from raynb.runtime.messages import acts, copies, events, gcs, node, nodes, objects, placement, tasks, why
+from raynb.runtime.messages import acts, copies, events, gcs, node, nodes, objects, placement, tasks, transfers, why
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
 Message = (
@@ -44,6 +44,16 @@ Message = (
     | copies.KeepCopies
     | copies.CopiesKept
     | copies.LocateObjects
+    | transfers.FetchObjects
+    | transfers.ObjectsFetched
+    | transfers.StopFetching
+    | transfers.PullChunk
+    | transfers.ObjectChunk
+    | transfers.NotThere
+    | transfers.TryAnother
+    | transfers.PullEnded
+    | transfers.EvictCopies
+    | transfers.CopiesHeld
     | node.JoinNode
     | node.NodeJoined
     | node.LeaveNode

@@ -44,6 +44,10 @@ class Config(Struct, frozen=True, kw_only=True):
     own_extent_bytes: int = 1024 * 1024
     """An object of this size or larger gets a grant of its own."""
     store_full_timeout_s: float = 10.0
+    transfer_chunk_bytes: int = 1024 * 1024
+    """In pieces of this size objects go from node to node."""
+    transfer_window: int = 4
+    """So many of them are under way for one object."""
     spill_directory: str = ""
     """Where objects go that memory has no room for; empty: to the session's folder, if that is on a disk; ``off``:
     nowhere, so that a full store is an error."""

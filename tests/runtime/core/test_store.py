@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from raynb.runtime.core.effects import Received, Send, Tick
-from raynb.runtime.core.store import PASSING_S, StoreEffect, StoreEvent, StoreMachine
+from raynb.runtime.core.store import StoreEffect, StoreEvent, StoreMachine
 from raynb.runtime.core.store_effects import (
     ClientDied,
     ClientFault,
@@ -14,6 +14,7 @@ from raynb.runtime.core.store_effects import (
     WalkExtent,
 )
 from raynb.runtime.core.store_growth import EMPTY_S
+from raynb.runtime.core.store_room import PASSING_S
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.objects import (
     AllocateExtent,
