@@ -20,7 +20,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sized
-from itertools import islice
+from itertools import compress, islice
 from typing import Final
 
 from raynb.runtime.core.event_flows import PAIR_BITS, EventFlows
@@ -317,7 +317,7 @@ class EventTable:
 
     def slots(self) -> Iterator[int]:
         """Numbers of all rows."""
-        return (slot for slot, task_id in enumerate(self.ids) if task_id)
+        return compress(range(len(self.ids)), self.ids)
 
     def statistics(self) -> dict[str, int]:
         """Counts for tests and widgets."""
@@ -337,19 +337,22 @@ class EventTable:
         """The invariants."""
         self.names.check()
         assert len(self.ids) <= self.tasks_max
-        over = {slot for slot in self.slots() if self.state[slot] >= FINISHED}
-        assert sorted(self._over) == sorted(over), "each terminal row is queued once for dropping"
+        used = list(self.slots())
+        assert len(used) == len(self), "a row that is free has an id, or one that is not has none"
+        over = [slot for slot in used if self.state[slot] >= FINISHED]
+        assert sorted(self._over) == over, "each terminal row is queued once for dropping"
         for task_id, slot in self.index.items():
             assert self.ids[slot] == task_id
         counts: dict[int, list[int]] = {}
-        for slot in self.slots():
+        for slot in used:
             counts.setdefault(self.name[slot], [0] * len(TASK_STATES))[self.state[slot]] += 1
+        none = [0] * len(TASK_STATES)
         for position, name in enumerate(self.names.names):
             if name is not None:
-                assert name.states == counts.get(position, [0] * len(TASK_STATES)), name
+                assert name.states == counts.get(position, none), name
         texts = sum(len(text) for _, text in self.errors.values())
         assert self._text_bytes == texts + sum(map(len, self.dependencies.values()))
-        assert not (self.errors.keys() | self.dependencies.keys()) & set(self._free)
+        assert all(self.ids[slot] for slot in (*self.errors, *self.dependencies)), "texts of a row that is free"
 
 
 def _check_lengths(rows: TaskRows) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from raynb.runtime.core.store import StoreMachine
+from raynb.runtime.core.store import StoreEffect, StoreEvent, StoreMachine
 from raynb.runtime.messages.objects import SealedObject
 from tests.sim.show import name_id
 from tests.sim.world import Violation
@@ -43,6 +43,21 @@ class View:
         if self.held:
             self.held = False
             del self.memory.views[id(self)]
+
+
+class CheckedStore(StoreMachine):
+    """It changes by events alone: so its invariants are looked at after each one, and not again before the next."""
+
+    _looked_at = False
+
+    def handle(self, event: StoreEvent, now: float) -> list[StoreEffect]:
+        self._looked_at = False
+        return super().handle(event, now)
+
+    def check(self) -> None:
+        if not self._looked_at:
+            super().check()
+            self._looked_at = True
 
 
 class Memory:

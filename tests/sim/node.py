@@ -22,7 +22,6 @@ from raynb.runtime.core.node_effects import (
     WorkerForked,
 )
 from raynb.runtime.core.node_identity import NodeIdentity
-from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store_effects import (
     ClientFault,
     DropSegment,
@@ -35,7 +34,7 @@ from raynb.runtime.core.store_effects import (
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.ids import NODE_ID_BYTES
 from raynb.runtime.messages.node import StartActor
-from tests.sim.memory import Memory
+from tests.sim.memory import CheckedStore, Memory
 from tests.sim.worker import SimWorker
 from tests.sim.world import Violation
 
@@ -71,7 +70,7 @@ class SimNode:
             python_version=cluster.python_version,
             resources={"CPU": limits.cpus, "special": limits.special},
         )
-        store = StoreMachine(limits.store_bytes, cluster.config)
+        store = CheckedStore(limits.store_bytes, cluster.config)
         self.memory = Memory(store)
         self.machine = NodeMachine(identity, cluster.config, store)
         self.workers: dict[str, SimWorker | None] = {}

@@ -95,8 +95,6 @@ def _to_zero(cluster: Cluster) -> None:
     left: list[Any] = []
 
     def at_zero() -> bool:
-        if world.steps % 16:
-            return False
         left[:] = leftovers(cluster)
         return not left
 
