@@ -62,7 +62,7 @@ def test_a_node_registers_again_with_a_gcs_that_was_killed(nodes: Nodes) -> None
     second = nodes.add(num_cpus=2)
     pid = nodes.head.info.pids["gcs"]
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: second.node_id in nodes.alive() and raynb.cluster_resources()["CPU"] == 3, 15)
+    wait_until(lambda: second.node_id in nodes.alive() and raynb.cluster_resources().get("CPU") == 3, 15)
     assert nodes.cluster.remaining_processes_alive()
 
 
