@@ -23,7 +23,7 @@ from typing import Any
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Ownership
-from raynb.runtime.core.scheduler import Connection
+from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.task import QUEUED, WAITING, Story, Task
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import ActorProcess, ActorState, WatchActor

@@ -106,7 +106,9 @@ class Cancellation:
                 del self._forced[task_id]
             elif now - since > self._config.force_patience_s:
                 del self._forced[task_id]
-                effects.append(Send(self._node_manager, KillWorker(worker, "its task was cancelled by force")))
+                lease = self._scheduler.by_worker.get(worker)
+                manager = lease.manager if lease is not None else self._node_manager
+                effects.append(Send(manager, KillWorker(worker, "its task was cancelled by force")))
         return effects
 
     def _interrupt(self, now: float) -> list[Any]:
@@ -123,5 +125,5 @@ class Cancellation:
                 del self._interrupted[task_id]
                 if task.actor is None and task.lease is not None:
                     reason = f"its task did not stop within {now - since:.0f} s of an interrupt"
-                    effects.append(Send(self._node_manager, KillWorker(task.lease.worker, reason)))
+                    effects.append(Send(task.lease.manager, KillWorker(task.lease.worker, reason)))
         return effects

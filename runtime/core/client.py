@@ -59,7 +59,7 @@ from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, WAITING, Story, Task
 from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.core.why_object import answer, answer_here
-from raynb.runtime.messages import Message, events, gcs, node, objects, tasks, why
+from raynb.runtime.messages import Message, events, gcs, node, nodes, objects, tasks, why
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.values import Failed
@@ -98,7 +98,13 @@ class ClientMachine:
             gcs_address, self.objects, self.actors, self.story, self.recorder, self.unfinished, self._ask
         )
         self.cancellation = Cancellation(
-            config, address, node_manager, self.scheduler, self.actors, self.unfinished, self.fail,
+            config,
+            address,
+            node_manager,
+            self.scheduler,
+            self.actors,
+            self.unfinished,
+            self.fail,
             partial(client_results.settle_early, self),
         )
         self.acts = ClientActs(self)
@@ -158,7 +164,11 @@ class ClientMachine:
             objects.ExtentRefused: self._on_answer,
             node.LeaseGranted: self._on_granted,
             node.LeaseReclaim: lambda sender, message, now: self._effects.extend(
-                self.scheduler.reclaim(message.leases, now)
+                self.scheduler.reclaim(sender, message.leases, now)
+            ),
+            nodes.LeaseSpill: lambda sender, message, now: self._effects.extend(self.scheduler.spill(message)),
+            nodes.LeaseDeclined: lambda sender, message, now: self._effects.extend(
+                self.scheduler.declined(sender, message)
             ),
             node.LeaseInfeasible: lambda sender, message, now: self._effects.extend(infeasible(self, message)),
             node.ProcessDied: self._on_process_died,
@@ -328,13 +338,15 @@ class ClientMachine:
             self._own_lease = message.lease
             self._effects.append(Foreign(sender, message))
         else:
-            self.scheduler.granted(message, now)
+            self.scheduler.granted(sender, message, now)
 
     def _on_process_died(self, sender: str, message: node.ProcessDied, now: float) -> None:
         if message.kind == "node" and message.address == self.node_manager:
             self._on_lost(message.reason, now)
             return
         self._effects.append(Forget(message.address))
+        if message.kind == "node":
+            self._effects += self.scheduler.node_died(message.address, message.reason, now)
         self.scheduler.worker_died(message, now)
         self.actors.worker_died(message.address, message.reason, now)
         self.objects.process_died(message.address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.core.inbox import CloseStream
-from raynb.runtime.core.scheduler import Connection
+from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.task import STREAMING, Task
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.tasks import RefsTaken, StreamItems

@@ -91,6 +91,8 @@ class Actor:
     incarnation: int = 0
     node_id: bytes = b""
     """Where it lives or is being started; empty while no node is picked."""
+    placing: int = 0
+    """How many times another node was picked for this incarnation."""
     worker: str = ""
     """Known from `ActorStarted`, or before that from the node manager."""
     pid: int = 0

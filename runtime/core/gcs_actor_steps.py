@@ -58,6 +58,12 @@ GONE: Final = ""
 Told = Callable[[str], Effects]
 """What follows once a client's request is durable; given the reason why it isn't, if it failed."""
 
+ENDINGS: Final = {
+    KILLED: "it was killed by ray.kill().",
+    OUT_OF_SCOPE: "nobody refers to it any more, so it was ended.",
+    EXITED: "it ended itself (exit_actor).",
+}
+
 
 class World(Protocol):
     """What actors need to know of the rest of the cluster."""
@@ -148,7 +154,8 @@ class ActorSteps:
             return []  # a node that joins, or is given up, brings it on
         actor.resend_pause_s = min(RESEND_MAX_S, actor.resend_pause_s * 2 or RESEND_FIRST_S)
         self._timer(now + actor.resend_pause_s, "start", actor)
-        return [Send(manager, structs.replace(actor.spec.creation, incarnation=actor.incarnation))]
+        start = structs.replace(actor.spec.creation, incarnation=actor.incarnation, placing=actor.placing)
+        return [Send(manager, start)]
 
     def write_and_start(self, actor: Actor, now: float, pause_s: float = 0.0) -> Effects:
         """Make the incarnation and its node durable, tell watchers of it, and start it."""
@@ -168,6 +175,13 @@ class ActorSteps:
             return self.tell_unavailable(actor, f"its process is gone, and that is not durable: {reason}")
 
         return [self._journal.write([actor.life_write()], now, durable, late, lasting=True)]
+
+    def place_again(self, actor: Actor, now: float) -> Effects:
+        """The node that was picked has no room for it, and another has."""
+        actor.placing += 1
+        actor.resend_pause_s = 0.0
+        self.place(actor)
+        return self.write_and_start(actor, now)
 
     def place_waiting(self, now: float) -> Effects:
         """There are more nodes than before."""

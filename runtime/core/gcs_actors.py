@@ -38,9 +38,9 @@ from raynb.runtime.core.gcs_actor_life import (
 )
 from raynb.runtime.core.gcs_actor_steps import (
     CONSTRUCTOR_FAILED,
+    ENDINGS,
     EXITED,
     KILLED,
-    OUT_OF_SCOPE,
     STARTING,
     ActorSteps,
     World,
@@ -57,7 +57,7 @@ from raynb.runtime.messages.gcs import (
     Reply,
     WatchActor,
 )
-from raynb.runtime.messages.node import ActorStartFailed, AreAlive, ProcessDied
+from raynb.runtime.messages.node import NO_ROOM, ActorStartFailed, AreAlive, ProcessDied
 from raynb.runtime.messages.values import Failed
 
 UNREGISTERED_PATIENCE_S: Final = 30.0
@@ -65,12 +65,6 @@ DOOMED_MAX: Final = 10_000
 
 Ended = Callable[[str, bytes], Effects]
 """Gives the answer to a `KillActor`: why it is not durable (empty: it is), and the process that ends."""
-
-ENDINGS: Final = {
-    KILLED: "it was killed by ray.kill().",
-    OUT_OF_SCOPE: "nobody refers to it any more, so it was ended.",
-    EXITED: "it ended itself (exit_actor).",
-}
 
 
 class ActorTable:
@@ -301,8 +295,10 @@ class ActorTable:
         actor = self.index.actors.get(message.actor_id)
         if actor is None or actor.state not in STARTING:
             return []
-        if message.incarnation != actor.incarnation:
+        if (message.incarnation, message.placing) != (actor.incarnation, actor.placing):
             return []
+        if message.failure.kind == NO_ROOM:
+            return self._steps.place_again(actor, now)
         if message.failure.kind == "ActorDiedError":
             return self._steps.lose(actor, message.failure.message, now)
         return self._steps.end(actor, message.failure, "could not be started", now)

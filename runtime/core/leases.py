@@ -50,8 +50,11 @@ class Demand:
         "need",
         "retriable",
         "runtime_env",
+        "sent_on",
         "since",
+        "spills",
         "start",
+        "wait",
     )
 
     def __init__(self, client: str, key: int, need: Vector, now: float) -> None:
@@ -61,6 +64,12 @@ class Demand:
         self.count = 0
         self.home = ""
         """The client's own manager, where that is another node's."""
+        self.sent_on = False
+        """It was sent here by another manager (`spillback`)."""
+        self.wait = True
+        """Whether it waits for what it doesn't get at once."""
+        self.spills: list[tuple[int, int]] = []
+        """What was sent on, and is still in what the client says: the number of the spill, and how much."""
         self.name = ""
         self.runtime_env = ""
         self.retriable = True
@@ -99,14 +108,16 @@ class Grant:
 
 
 class Outcome:
-    """What `Leases.serve` found: new grants, units that lack only a worker, and leases to ask back."""
+    """What `Leases.serve` found: new grants, units that lack only a worker, what lacks more, and leases to ask back."""
 
-    __slots__ = ("granted", "reclaim", "workers_wanted")
+    __slots__ = ("granted", "reclaim", "unmet", "workers_wanted")
 
     def __init__(self) -> None:
         self.granted: list[Grant] = []
         self.workers_wanted = 0
         self.reclaim: dict[str, list[int]] = {}
+        self.unmet: list[tuple[Demand, int]] = []
+        """Those that lack resources, and for how many workers."""
 
 
 class Leases:
@@ -121,6 +132,8 @@ class Leases:
         self.by_number: dict[int, Grant] = {}
         self.by_token: dict[str, Grant] = {}
         self._queue: dict[Demand, None] = {}
+        self.infeasible: dict[Demand, None] = {}
+        """Those that wait outside of the queue: rule 6."""
         self._granted = 0
         self._reserved: Vector = {}
         """Held for placement groups (`bundles`)."""
@@ -142,11 +155,13 @@ class Leases:
         demand.need = need
         demand.runtime_env = message.runtime_env
         demand.retriable = message.retriable
-        demand.home = message.home
-        demand.count = max(0, message.count)
+        demand.spills = [spill for spill in demand.spills if spill[0] > message.heeded]
+        demand.count = max(0, message.count - sum(count for _, count in demand.spills))
         demand.name = message.name or demand.name
+        demand.home, demand.sent_on, demand.wait = message.home, message.sent_on, message.wait
         told = demand.infeasible
-        return self._enqueue(demand, now) if not told else ""
+        why = self._enqueue(demand, now)
+        return why if not told else ""
 
     def start_actor(self, start: StartActor, need: Vector, now: float) -> Demand:
         """Queue an actor. Its ``infeasible`` says if it can't ever run here."""
@@ -160,15 +175,22 @@ class Leases:
         self._enqueue(demand, now)
         return demand
 
+    def set_count(self, demand: Demand, count: int, now: float) -> None:
+        """Change a level that is known."""
+        demand.count = count
+        self._enqueue(demand, now)
+
     def forget_actor(self, actor_id: bytes) -> Demand | None:
         """It is not to be started after all."""
         demand = self.actors.pop(actor_id, None)
         if demand is not None:
             self._queue.pop(demand, None)
+            self.infeasible.pop(demand, None)
         return demand
 
     def _enqueue(self, demand: Demand, now: float) -> str:
         demand.infeasible = ""
+        self.infeasible.pop(demand, None)
         if demand.missing <= 0:
             self._queue.pop(demand, None)
             if demand.count == 0 and not demand.grants:
@@ -178,6 +200,7 @@ class Leases:
             self._queue.pop(demand, None)
             what = demand.name or "a task"
             demand.infeasible = why_infeasible(what, demand.need, [NodeView(b"", self.total, self.available)])
+            self.infeasible[demand] = None
             return demand.infeasible
         if demand not in self._queue:
             demand.since = now
@@ -225,7 +248,6 @@ class Leases:
         """
         outcome = Outcome()
         free = dict(self.available)
-        unmet: list[Demand] = []
         pending: dict[Demand, int] = {}
         order = {demand: place for place, demand in enumerate(self._queue)}
         turns = [(len(demand.grants), place, demand) for demand, place in order.items()]
@@ -233,7 +255,7 @@ class Leases:
         while turns:
             count, place, demand = heappop(turns)
             if not fits(demand.need, free):
-                unmet.append(demand)
+                outcome.unmet.append((demand, demand.missing - pending.get(demand, 0)))
                 if now - demand.since >= RESERVE_AFTER_S and self._can_be_made_room_for(demand):
                     reserve(free, demand.need)
                 continue
@@ -250,7 +272,8 @@ class Leases:
                 heappush(turns, (count + 1, place, demand))
         if self._overdrawn:
             self._reclaim_debt(outcome)
-        self._reclaim(unmet, outcome, now)
+        # What does not wait is not waited for.
+        self._reclaim([demand for demand, _ in outcome.unmet if demand.wait], outcome, now)
         return outcome
 
     def _grant(self, demand: Demand, token: str, now: float) -> Grant:
@@ -362,6 +385,7 @@ class Leases:
             demand = self.demands.pop(key)
             demand.count = 0
             self._queue.pop(demand, None)
+            self.infeasible.pop(demand, None)
             grants += demand.grants.values()
         for grant in grants:
             grant.reclaimed = True  # it comes back without being asked for
@@ -421,6 +445,8 @@ class Leases:
             assert waits == (demand in self._queue), demand
         for demand in self._queue:
             assert demand.missing > 0, demand
+        for demand in self.infeasible:
+            assert demand.infeasible and demand.missing > 0, demand
 
 
 def reserve(free: Vector, need: Vector) -> None:

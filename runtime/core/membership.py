@@ -33,6 +33,8 @@ NODE_DEAD_S: Final = 60.0
 NODE_RETURN_S: Final = 5.0
 TICK_CREDIT_MAX_S: Final = 1.0
 """A longer pause between two ticks was our own sleep."""
+PROMISE_S: Final = 0.3
+"""So long what was placed on a node counts as taken there, beside what it says."""
 DEAD_ADDRESSES_MAX: Final = 50_000
 DEAD_NODES_MAX: Final = 1000
 DEAD_WORKERS_MAX: Final = 1000
@@ -64,6 +66,8 @@ class Node:
     registered: bool = True
     """False: the store knows it, but it has not come back yet."""
     status: NodeStatus | None = None
+    promised: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    """What was placed there lately: until when that counts, and its resources."""
     processes: dict[str, None] = field(default_factory=dict)
     workers: dict[str, WorkerListing] = field(default_factory=dict)
     dead_workers: OrderedDict[str, WorkerListing] = field(default_factory=OrderedDict)
@@ -84,6 +88,17 @@ class Node:
     def available(self) -> dict[str, float]:
         """As it said last."""
         return self.status.available if self.status else self.registration.resources
+
+    def expected(self, awake_s: float) -> dict[str, float]:
+        """What is likely to be free: what was placed there lately may not have been taken when it said so."""
+        self.promised = [promise for promise in self.promised if promise[0] > awake_s]
+        if not self.promised:
+            return self.available
+        available = dict(self.available)
+        for _, resources in self.promised:
+            for name, amount in resources.items():
+                available[name] = available.get(name, 0.0) - amount
+        return available
 
     def __repr__(self) -> str:
         return f"<Node {self.id.hex()[:12]} {self.state} {self.message}>"
@@ -315,9 +330,12 @@ class Membership:
         for node in self.nodes.values():
             if not node.alive or not _fits(resources, node.registration.resources):
                 continue
-            rank = (_fits(resources, node.available), node.available.get("CPU", 0.0))
+            available = node.expected(self._awake_s)
+            rank = (_fits(resources, available), available.get("CPU", 0.0))
             if best is None or rank > best:
                 best, found = rank, node.id
+        if found and self.several:
+            self.nodes[found].promised.append((self._awake_s + PROMISE_S, resources))
         if not found and (head := self.head) is not None:
             # No node can ever have it: the head's manager says so in words, and waits for one that can.
             found = head.id

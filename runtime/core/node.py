@@ -27,6 +27,7 @@ from typing import Any, Final
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.leases import Demand, Grant, Leases
 from raynb.runtime.core.memory_pressure import MemoryPressure
+from raynb.runtime.core.node_actors import NodeActors
 from raynb.runtime.core.node_answers import NodeAnswers
 from raynb.runtime.core.node_bundles import NodeBundles
 from raynb.runtime.core.node_deaths import NodeDeaths
@@ -48,18 +49,18 @@ from raynb.runtime.core.node_identity import Driver, NodeIdentity, refusal
 from raynb.runtime.core.node_reports import NodeReports
 from raynb.runtime.core.node_scale import Scaling, workers_for
 from raynb.runtime.core.peers import Peers
-from raynb.runtime.core.placement import Vector, to_amounts, to_units
+from raynb.runtime.core.placement import to_amounts, to_units
+from raynb.runtime.core.spillback import Spillback
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store import handles as is_for_store
 from raynb.runtime.core.store_effects import ClientJoined
 from raynb.runtime.core.tombstones import NodeTombstones
 from raynb.runtime.core.why_waiting import explain
-from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, Worker, WorkerPool
+from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, WorkerPool
 from raynb.runtime.messages.acts import CancelTasks, TombstonesSeen
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered
 from raynb.runtime.messages.node import (
-    ActorStartFailed,
     AreAlive,
     JoinNode,
     KillWorker,
@@ -81,11 +82,10 @@ from raynb.runtime.messages.node import (
     WorkerUnblocked,
 )
 from raynb.runtime.messages.nodes import ClusterView
-from raynb.runtime.messages.values import Failed
 
 FOR_ALL: Final = JoinNode | StopNode | StoreUsage | LocateObject | ScaleNode
 """What anybody may say."""
-OF_OTHER_NODES: Final = LeaseDemand | LeaseReturned | KillWorker | WhyWaiting
+OF_OTHER_NODES: Final = LeaseDemand | LeaseReturned | KillWorker | WhyWaiting | AreAlive
 """What clients of other nodes may say, too. What still comes from a dead one the transport refuses."""
 
 
@@ -107,6 +107,8 @@ class NodeMachine:
         self.tombstones = NodeTombstones(config, self.pool)
         self.deaths = NodeDeaths(identity, self.leases, self.pool, store, self.drivers)
         self.peers = Peers(identity.node_id)
+        self.spillback = Spillback(self.leases, self.peers, identity.gcs)
+        actors = NodeActors(self.leases, self.pool, self.spillback)
         answers = NodeAnswers(self.leases, self.pool, store)
         self.stopping = ""
         self._had_driver = False
@@ -134,8 +136,8 @@ class NodeMachine:
             LeaseReturned: self._on_returned,
             WorkerBlocked: lambda sender, _, now: self._on_blocked(sender, True),
             WorkerUnblocked: lambda sender, _, now: self._on_blocked(sender, False),
-            KillWorker: self._on_kill,
-            StartActor: self._on_start_actor,
+            KillWorker: self._served(actors.kill),
+            StartActor: self._served(actors.start),
             NodeRegistered: self._on_registered,
             StopNode: lambda sender, message, now: self._stop(message.reason),
             WhyWaiting: answers.why,
@@ -177,6 +179,15 @@ class NodeMachine:
         if handler is None:
             return [Say("warning", f"{type(message).__name__} from {sender} is not for a node manager: ignored")]
         return handler(sender, message, now)
+
+    def _served(self, handler: Callable[[str, Any, float], list[Any]]) -> Callable[[str, Any, float], list[Any]]:
+        """The same handler, after which those who wait are looked at."""
+
+        def handle(sender: str, message: Any, now: float) -> list[Any]:
+            self._serve_again = True
+            return handler(sender, message, now)
+
+        return handle
 
     # -- joining
 
@@ -264,25 +275,6 @@ class NodeMachine:
         self.pool.forked(event.token, event.pid)
         return []
 
-    def _on_kill(self, sender: str, message: KillWorker, now: float) -> list[Any]:
-        self._serve_again = True
-        worker = self.pool.by_address.get(message.worker)
-        victims = [worker] if worker is not None else []
-        if message.actor_id:
-            waiting = self.leases.actors.get(message.actor_id)
-            if waiting is not None and waiting.start is not None and waiting.start.incarnation <= message.incarnation:
-                self.leases.forget_actor(message.actor_id)
-            # A GCS that was away may have had a later incarnation started beside an earlier one.
-            victims = [w for w in self._processes_of(message.actor_id) if w.incarnation <= message.incarnation]
-        effects: list[Any] = []
-        for victim in victims:
-            effects += self.pool.kill(victim, message.reason, now, intended=True)
-        return effects
-
-    def _processes_of(self, actor_id: bytes) -> list[Worker]:
-        """The workers that have this actor, the oldest first."""
-        return [w for w in self.pool.workers.values() if w.actor_id == actor_id and w.state in (ACTOR, DYING)]
-
     def _on_stopped(self, event: WorkersStopped, now: float) -> list[Any]:
         self.pool.stopped(event.tokens, now)
         return []
@@ -298,6 +290,8 @@ class NodeMachine:
         if gone := self.bundles.refuse(sender, message, need):
             return gone
         why = self.leases.state_demand(sender, message, need, now)
+        if why and self.peers:
+            why = self.spillback.why_infeasible(self.leases.demands[sender, message.key])
         return [Send(sender, LeaseInfeasible(message.key, why))] if why else []
 
     def _on_returned(self, sender: str, message: LeaseReturned, now: float) -> list[Any]:
@@ -325,6 +319,8 @@ class NodeMachine:
             effects += self._tell_granted(grant)
         for client, numbers in outcome.reclaim.items():
             effects.append(Send(client, LeaseReclaim(numbers)))
+        if self.peers:
+            effects += self.spillback.serve(outcome, now)
         effects += self.pool.replenish(outcome.workers_wanted, now)
         if self.pool.start_failures >= START_FAILURES_TOLD:
             effects += self._tell_start_failures(now)
@@ -373,36 +369,16 @@ class NodeMachine:
         return self.scaling.scale(sender, message, list(self.drivers), self._usage(), now)
 
     def _on_are_alive(self, sender: str, message: AreAlive, now: float) -> list[Any]:
+        asker = message.asker or sender
         here = {*self.drivers, *self.pool.by_address, *self.deaths.unburied}
-        gone = [address for address in message.addresses if address not in here]
-        return [Send(sender, ProcessDied(address, "worker", 0, "it is not there any more")) for address in gone]
-
-    # -- actors
-
-    def _on_start_actor(self, sender: str, message: StartActor, now: float) -> list[Any]:
-        self._serve_again = True
-        worker = max(self._processes_of(message.actor_id), key=lambda each: each.incarnation, default=None)
-        if worker is not None and worker.incarnation >= message.incarnation:
-            # A repeated order: the GCS was restarted, or has not had an answer yet.
-            if worker.incarnation == message.incarnation and worker.state == ACTOR:
-                return [Send(worker.address, message)]
-            return []
-        waiting = self.leases.actors.get(message.actor_id)
-        if waiting is not None and waiting.start is not None:
-            if waiting.start.incarnation >= message.incarnation:
-                return []
-            self.leases.forget_actor(message.actor_id)
-        try:
-            need: Vector = to_units(message.resources)
-            demand = self.leases.start_actor(message, need, now)
-            why = demand.infeasible
-        except ValueError as error:
-            why = str(error)
-        if not why:
-            return []
-        self.leases.forget_actor(message.actor_id)
-        failure = Failed("ActorUnschedulableError", why)
-        return [Send(sender, ActorStartFailed(message.actor_id, message.incarnation, failure))]
+        effects: list[Any] = []
+        for address in message.addresses:
+            manager = self.peers.manager_of(address)
+            if manager and not message.asker:
+                effects.append(Send(manager, AreAlive([address], sender)))
+            elif not manager and address not in here:
+                effects.append(Send(asker, ProcessDied(address, "worker", 0, "it is not there any more")))
+        return effects
 
     # -- the GCS
 
@@ -419,6 +395,7 @@ class NodeMachine:
         return []
 
     def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
+        self.spillback.gcs_is_new()
         return [*self.reports.answered(list(self.drivers), self._usage(), now), *self.scaling.registered()]
 
     def _usage(self) -> tuple[int, int, int]:

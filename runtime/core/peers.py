@@ -1,8 +1,8 @@
-"""What a node manager knows of the other nodes of its cluster: as the GCS told it last."""
+"""What a node manager knows of the other nodes: as the GCS told it last, and what it has sent there since."""
 
 from __future__ import annotations
 
-from raynb.runtime.core.placement import NodeView, to_units
+from raynb.runtime.core.placement import NodeView, Vector, add, subtract, to_units
 from raynb.runtime.messages.nodes import ClusterView
 
 
@@ -18,6 +18,8 @@ class Peers:
     def __init__(self, node_id: bytes) -> None:
         self._node_id = node_id
         self.views: dict[str, NodeView] = {}
+        self._promised: list[tuple[float, str, Vector]] = []
+        """Until when it counts as taken, at which manager, and what."""
 
     def __repr__(self) -> str:
         return f"<Peers {len(self.views)}>"
@@ -38,6 +40,30 @@ class Peers:
             else:
                 self.views.pop(row.manager, None)
 
+    def manager_of(self, address: str) -> str:
+        """The manager of a process, by their addresses; empty if it is of none of these nodes."""
+        session = address.rpartition("/p/")[0]
+        if not session:
+            return ""
+        return next((manager for manager in self.views if manager.startswith(f"{session}/")), "")
+
     def gone(self, manager: str) -> None:
         """Its node has died."""
         self.views.pop(manager, None)
+
+    def promise(self, manager: str, need: Vector, count: int, until: float) -> None:
+        """So much of what is free there is about to be taken."""
+        self._promised.append((until, manager, {name: value * count for name, value in need.items()}))
+
+    def expected(self, now: float) -> list[NodeView]:
+        """The nodes as they are likely to be; what is available may be changed by whoever asks."""
+        self._promised = [promise for promise in self._promised if promise[0] > now]
+        taken: dict[str, Vector] = {}
+        for _, manager, units in self._promised:
+            add(taken.setdefault(manager, {}), units)
+        found = []
+        for view in self.views.values():
+            available = dict(view.available)
+            subtract(available, taken.get(view.manager, {}))
+            found.append(NodeView(view.node_id, view.total, available, view.manager, view.labels))
+        return found

@@ -3,8 +3,8 @@
 Rules
 -----
 1. A scheduling class is what can share a worker: resources and runtime_env. For each class the scheduler states to
-   the node manager how many workers it could use (a level), gets leases one by one, and pushes tasks straight to the
-   leased workers.
+   the node manager how many workers it could use (a level; see `demands`), gets leases one by one, and pushes tasks
+   straight to the leased workers.
 2. What lies unstarted in a worker's queue is at most ``batch_work_ms`` of work by the measured durations. A function
    that was not measured yet goes alone, and so does whatever would stand behind a long task.
 3. A lease that idles while another has unstarted tasks steals: the victim gives back the last ones. Only a victim
@@ -12,7 +12,7 @@ Rules
 4. A task all of whose unsettled inputs are computed by one worker's queue follows them there (`Local` dependencies), so
    a chain needs no round trip for each link. A worker that misses an input returns the task unstarted.
 5. A worker's death fails only what it had started (its page tells the last ``seq``): this spends a retry; the rest is
-   queued again, at the front, and spends none.
+   queued again, at the front, and spends none. Where its node has died with it, all that it was sent may have started.
 6. An idle lease is kept ``lease_idle_s`` for the next task. One that the node manager asks back gets no more tasks, and
    goes back when what it was sent has ended.
 
@@ -25,99 +25,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from raynb.runtime.core.demands import Demands
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.pools import Lease, Pool
 from raynb.runtime.core.task import PUSHED, QUEUED, WAITING, Story, Task, crash_message
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.node import LeaseDemand, LeaseGranted, LeaseReturned, ProcessDied
-from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, StealTasks, TaskSpec
+from raynb.runtime.messages.node import LeaseGranted, LeaseReturned, ProcessDied
+from raynb.runtime.messages.nodes import LeaseDeclined, LeaseSpill
+from raynb.runtime.messages.tasks import StealTasks
 from raynb.runtime.messages.values import Dependency, Failed, Local
-
-
-class Connection:
-    """What one worker (or actor) has been sent: pushes in flight, and the functions and contexts it knows."""
-
-    __slots__ = ("_contexts", "_functions", "inflight", "next_seq", "worker")
-
-    def __init__(self, worker: str) -> None:
-        self.worker = worker
-        self.next_seq = 1
-        self.inflight: dict[int, Task] = {}
-        self._functions: set[int] = set()
-        self._contexts: set[int] = set()
-
-    def push(self, lease: int, tasks: list[Task], dependencies: Callable[[Task], list[Dependency]]) -> PushTasks:
-        """The message that pushes these tasks; they are in flight from now on."""
-        specs: list[TaskSpec] = []
-        functions: list[FunctionDef] = []
-        contexts: list[ContextDef] = []
-        known, inflight, seq = self._functions, self.inflight, self.next_seq
-        last: ContextDef | None = None
-        number = 0
-        for task in tasks:
-            definition = task.function.definition
-            if definition.number not in known:
-                known.add(definition.number)
-                functions.append(definition)
-            if task.context is not last:
-                last = task.context
-                number = last.number
-                if number not in self._contexts:
-                    self._contexts.add(number)
-                    contexts.append(last)
-            task.seq = seq
-            inflight[seq] = task
-            specs.append(
-                TaskSpec(
-                    seq, task.id, definition.number, task.args, task.num_returns, task.attempt, number,
-                    task.buffers, dependencies(task) if task.deps else None, task.name, task.group,
-                )
-            )  # fmt: skip
-            seq += 1
-        self.next_seq = seq
-        return PushTasks(lease, specs, functions, contexts)
-
-
-class Lease(Connection):
-    """A worker that this process may push tasks to."""
-
-    __slots__ = ("idle_since", "number", "pid", "pool", "reclaimed", "stealing", "work_s", "worker_id")
-
-    def __init__(self, granted: LeaseGranted, pool: Pool, now: float) -> None:
-        super().__init__(granted.worker)
-        self.number = granted.lease
-        self.worker_id = granted.worker_id
-        self.pid = granted.pid
-        self.pool = pool
-        self.work_s = 0.0
-        self.idle_since = now
-        self.stealing = False
-        self.reclaimed = False
-
-    def room_s(self, budget_s: float) -> float:
-        """Seconds of work that may be queued behind what runs now; negative: nothing."""
-        if not self.inflight:
-            return budget_s
-        head = next(iter(self.inflight.values())).cost_s
-        if head > 4 * budget_s:
-            return -1.0
-        return budget_s - (self.work_s - head)
-
-
-class Pool:
-    """A scheduling class: its queue and its leases."""
-
-    __slots__ = ("demanded", "infeasible", "key", "leases", "queue", "resources", "retriable", "runtime_env")
-
-    def __init__(self, key: int, resources: dict[str, float], runtime_env: str) -> None:
-        self.key = key
-        self.resources = resources
-        self.runtime_env = runtime_env
-        self.retriable = True
-        self.queue: deque[Task] = deque()
-        self.leases: dict[int, Lease] = {}
-        self.demanded = 0
-        self.infeasible = ""
 
 
 class Scheduler:
@@ -135,6 +52,7 @@ class Scheduler:
     ) -> None:
         self._attempt_failed = attempt_failed
         self._config = config
+        self._demands = Demands(node_manager, config.lease_demand_max)
         self._budget_s = config.batch_work_ms / 1000
         self._node_manager = node_manager
         self._objects = objects
@@ -157,7 +75,7 @@ class Scheduler:
         identity = (*sorted(resources.items()), runtime_env)
         pool = self._by_class.get(identity)
         if pool is None:
-            pool = Pool(len(self._by_class) + 1, resources, runtime_env)
+            pool = Pool(len(self._by_class) + 1, resources, runtime_env, self._node_manager)
             self._by_class[identity] = self.pools[pool.key] = pool
         return pool
 
@@ -270,7 +188,7 @@ class Scheduler:
                     effects.append(Send(lease.worker, lease.push(lease.number, batch, self._dependencies)))
         if not queue:
             self._steal(pool, effects)
-        self._demand(pool, effects)
+        self._demands.state(pool, effects)
 
     def _take(self, lease: Lease, queue: deque[Task], share: int, now: float) -> list[Task]:
         room = lease.room_s(self._budget_s)
@@ -335,27 +253,14 @@ class Scheduler:
                 lease.stealing = True
                 effects.append(Send(lease.worker, StealTasks(len(lease.inflight) // 2)))
 
-    def _demand(self, pool: Pool, effects: list[Any], *, at_tick: bool = False) -> None:
-        busy = sum(1 for lease in pool.leases.values() if lease.inflight)
-        waiting = len(pool.queue)
-        if waiting == 0:
-            # What lies in the workers' queues could be stolen by more workers, if there were any.
-            waiting = sum(len(lease.inflight) - 1 for lease in pool.leases.values() if lease.inflight)
-        count = min(busy + waiting, self._config.lease_demand_max)
-        # Less is said at a tick only: calls in turn would say it twice each.
-        if count > pool.demanded or (at_tick and count != pool.demanded):
-            pool.demanded = count
-            name = pool.queue[0].function.name if pool.queue else ""
-            demand = LeaseDemand(pool.key, pool.resources, count, name, pool.runtime_env, pool.retriable)
-            effects.append(Send(self._node_manager, demand))
-
     # -- what comes back
 
-    def granted(self, message: LeaseGranted, now: float) -> list[Any]:
+    def granted(self, manager: str, message: LeaseGranted, now: float) -> list[Any]:
+        """A manager has granted a worker."""
         pool = self.pools[message.key]
-        lease = Lease(message, pool, now)
+        lease = Lease(message, pool, manager, now)
         pool.infeasible = ""
-        pool.leases[lease.number] = lease
+        pool.leases[lease.worker] = lease
         self.by_worker[lease.worker] = lease
         self._changed.add(pool.key)
         return []
@@ -413,17 +318,24 @@ class Scheduler:
         task.attempt += 1
         self._requeue(task, "retry", now)
 
-    def reclaim(self, numbers: Iterable[int], now: float) -> list[Any]:
-        """The node manager wants these leases back as soon as they are idle."""
+    def reclaim(self, manager: str, numbers: Iterable[int], now: float) -> list[Any]:
+        """A node manager wants these leases back as soon as they are idle."""
         effects: list[Any] = []
-        for pool in self.pools.values():
-            for number in numbers:
-                lease = pool.leases.get(number)
-                if lease is not None:
-                    lease.reclaimed = True
-                    self._changed.add(pool.key)
+        wanted = set(numbers)
+        for lease in self.by_worker.values():
+            if lease.number in wanted and lease.manager == manager:
+                lease.reclaimed = True
+                self._changed.add(lease.pool.key)
         self._return_idle(now, effects)
         return effects
+
+    def spill(self, message: LeaseSpill) -> list[Any]:
+        """The home of a pool has some of its demand stated elsewhere."""
+        return self._demands.spill(self.pools[message.key], message)
+
+    def declined(self, manager: str, message: LeaseDeclined) -> list[Any]:
+        """A manager has granted less than was stated there."""
+        return self._demands.declined(self.pools[message.key], manager, message)
 
     def tick(self, now: float) -> list[Any]:
         """Return leases that idle for too long; try to steal again where a victim did not answer."""
@@ -434,7 +346,7 @@ class Scheduler:
                 for lease in pool.leases.values():
                     lease.stealing = False
                 self._changed.add(pool.key)
-            self._demand(pool, effects, at_tick=True)
+            self._demands.state(pool, effects, at_tick=True)
         return effects
 
     def _return_idle(self, now: float, effects: list[Any]) -> None:
@@ -445,9 +357,9 @@ class Scheduler:
                 if lease.reclaimed or now - lease.idle_since >= self._config.lease_idle_s:
                     if pool.queue and not lease.reclaimed:
                         continue
-                    del pool.leases[lease.number]
+                    del pool.leases[lease.worker]
                     self.by_worker.pop(lease.worker, None)
-                    effects.append(Send(self._node_manager, LeaseReturned(lease.number)))
+                    effects.append(Send(lease.manager, LeaseReturned(lease.number)))
                     self._changed.add(pool.key)
 
     def worker_died(self, message: ProcessDied, now: float) -> None:
@@ -455,10 +367,12 @@ class Scheduler:
         lease = self.by_worker.pop(message.address, None)
         if lease is None:
             return
-        lease.pool.leases.pop(lease.number, None)
+        lease.pool.leases.pop(lease.worker, None)
         self._changed.add(lease.pool.key)
         kind = "OutOfMemoryError" if message.out_of_memory else "WorkerCrashedError"
         last_started = message.last_seq if message.lease == lease.number else 0
+        if message.node:
+            kind, last_started = "NodeDiedError", lease.next_seq
         inflight, lease.inflight = lease.inflight, {}
         for seq in sorted(inflight, reverse=True):
             task = inflight[seq]
@@ -471,6 +385,15 @@ class Scheduler:
                 self.retry(task, Failed(kind, message.reason), now)
             else:
                 self._fail(task, Failed(kind, crash_message(task, message)))
+
+    def node_died(self, manager: str, reason: str, now: float) -> list[Any]:
+        """Another node is gone, with its workers: those too of which nobody else knew."""
+        for lease in [lease for lease in self.by_worker.values() if lease.manager == manager]:
+            self.worker_died(ProcessDied(lease.worker, "worker", lease.pid, reason, node=manager), now)
+        effects: list[Any] = []
+        for pool in self.pools.values():
+            effects += self._demands.manager_died(pool, manager)
+        return effects
 
     def lost(self) -> None:
         """The node is gone, with all its workers; the tasks have failed."""

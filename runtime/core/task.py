@@ -25,8 +25,8 @@ from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 
 if TYPE_CHECKING:
     from raynb.runtime.core.actors import ActorClient
+    from raynb.runtime.core.pools import Lease
     from raynb.runtime.core.recorder import Calls
-    from raynb.runtime.core.scheduler import Lease
 
 WAITING, QUEUED, PUSHED, DONE = "WAITING", "QUEUED", "PUSHED", "DONE"
 

@@ -8,10 +8,15 @@ A blocked worker gives its CPU back, and takes it again without asking when it g
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import Dependency, Failed
+
+NO_ROOM: Final = "NoRoom"
+"""Kind of an `ActorStartFailed`."""
 
 
 class WorkerSettings(Struct, array_like=True, frozen=True, gc=False):
@@ -100,11 +105,13 @@ class LeaseDemand(Struct, array_like=True, gc=False, tag=53):
     retriable: bool = True
     """Whether all its tasks may be tried again: whom to stop where memory runs out."""
     home: str = ""
-    """The client's own manager, where that is another one and has sent it here; empty: this is it."""
+    """The manager of the client's own node; empty: this is it."""
+    sent_on: bool = False
+    """Another manager has sent it here: it is not to be sent on."""
     wait: bool = True
-    """False: what is not granted at once is declined."""
-    spilled: int = 0
-    """To the own manager: the number of the last `LeaseSpill` that the client has heeded."""
+    """With ``sent_on``; False: what is not granted at once is declined."""
+    heeded: int = 0
+    """The number of the last `LeaseSpill` that the client has heeded."""
 
 
 class LeaseGranted(Struct, array_like=True, gc=False, tag=54):
@@ -233,6 +240,8 @@ class StartActor(Struct, array_like=True, gc=False, tag=63):
     in_order: bool = True
     restarts: bool = False
     """Whether it is started again if its process dies."""
+    placing: int = 0
+    """How many times this GCS has picked another node for this incarnation."""
 
 
 class StopNode(Struct, array_like=True, gc=False, tag=64):
@@ -279,11 +288,15 @@ class WorkerTable(Struct, array_like=True, gc=False, tag=66):
 
 
 class ActorStartFailed(Struct, array_like=True, gc=False, tag=67):
-    """Node manager -> GCS: it could not start it (not enough resources ever, worker died while starting)."""
+    """Node manager -> GCS: it could not start it (not enough resources ever, worker died while starting).
+
+    The kind `NO_ROOM` is no failure: another node is to be picked.
+    """
 
     actor_id: bytes
     incarnation: int
     failure: Failed
+    placing: int = 0
 
 
 class WhyWaiting(Struct, array_like=True, gc=False, tag=68):
@@ -317,9 +330,12 @@ class LocateObject(Struct, array_like=True, gc=False, tag=72):
 
 class AreAlive(Struct, array_like=True, gc=False, tag=70):
     """Client -> node manager: these processes don't answer. For each that is not there (any more) comes a
-    `ProcessDied`, as for a death that was told before the asker had joined."""
+    `ProcessDied`, as for a death that was told before the asker had joined.
+
+    A node manager passes on what is of another node, with the ``asker``."""
 
     addresses: list[str]
+    asker: str = ""
 
 
 class ScaleNode(Struct, array_like=True, gc=False, tag=71):

@@ -87,7 +87,8 @@ class World:
     def handle(self, event: Any) -> list[Any]:
         """One step, after which everything must be consistent, and nobody who is gone may have been told anything."""
         may_hear = {GCS, event.sender} if isinstance(event, Received) else {GCS}
-        may_hear |= {*self.machine.drivers, *self.machine.pool.by_address}
+        may_hear |= {*self.machine.drivers, *self.machine.pool.by_address, *self.machine.peers.views}
+        may_hear |= {demand.client for demand in self.machine.leases.demands.values() if demand.home}
         effects = self.machine.handle(event, self.now)
         self.machine.check()
         for effect in effects:

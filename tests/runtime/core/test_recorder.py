@@ -6,9 +6,10 @@ import pytest
 
 from raynb.runtime.core.actors import ActorClient, Actors
 from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.running import running
-from raynb.runtime.core.scheduler import Connection, Scheduler
+from raynb.runtime.core.scheduler import Scheduler
 from raynb.runtime.core.task import DONE, Function, Story, Task
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.events import RUNNING, TASK_STATES, TaskRows

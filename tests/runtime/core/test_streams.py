@@ -8,7 +8,7 @@ import pytest
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Ownership
-from raynb.runtime.core.scheduler import Connection
+from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import PUSHED, STREAMING, Function, Task
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, StreamAck

@@ -1,0 +1,118 @@
+"""How a submitter states its demand: at one manager, and where that sends it, at others too.
+
+Rules
+-----
+1. A pool's demand is a level, stated to its *home*, a node manager. What that can't meet it has stated elsewhere
+   (`LeaseSpill`): the pool's levels at all managers add up to its demand.
+2. When a demand falls, it falls everywhere: no level is kept for more than what runs there and what waits here.
+3. What is declined elsewhere (`LeaseDeclined`), or was stated to a manager that died, is the home's again.
+4. More is said at once, less at a tick only: calls in turn would say it twice each.
+
+With one node nothing is ever stated elsewhere, and nothing of this costs anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raynb.runtime.core.effects import Send
+from raynb.runtime.core.pools import Pool, Share
+from raynb.runtime.messages.node import LeaseDemand
+from raynb.runtime.messages.nodes import LeaseDeclined, LeaseSpill
+
+
+class Demands:
+    """See the module's rules.
+
+    Parameters
+    ----------
+    node_manager
+        Of this process's own node.
+    limit
+        No pool asks for more workers.
+    """
+
+    def __init__(self, node_manager: str, limit: int) -> None:
+        self._node_manager = node_manager
+        self._limit = limit
+
+    def state(self, pool: Pool, effects: list[Any], *, at_tick: bool = False) -> None:
+        """Say what a pool could use, where that has changed."""
+        busy = waiting = 0
+        for lease in pool.leases.values():
+            if lease.inflight:
+                busy += 1
+                waiting += len(lease.inflight) - 1
+        if pool.queue:
+            # Else what lies in the workers' queues could be stolen by more workers, if there were any.
+            waiting = len(pool.queue)
+        count = min(busy + waiting, self._limit)
+        # Rule 4.
+        if count > pool.demanded or (at_tick and count != pool.demanded):
+            pool.demanded = count
+            if pool.elsewhere:
+                self._lower(pool, waiting, effects)
+            self._state_home(pool, effects)
+
+    def _lower(self, pool: Pool, waiting: int, effects: list[Any]) -> None:
+        """Rule 2."""
+        for manager, share in list(pool.elsewhere.items()):
+            count = min(share.count, pool.busy(manager) + waiting)
+            if count < share.count:
+                share.count = count
+                self._state_share(pool, manager, share, effects)
+                if not count:
+                    del pool.elsewhere[manager]
+
+    def _state_home(self, pool: Pool, effects: list[Any]) -> None:
+        elsewhere = sum(share.count for share in pool.elsewhere.values())
+        effects.append(Send(pool.home, self._message(pool, max(0, pool.demanded - elsewhere))))
+
+    def _state_share(self, pool: Pool, manager: str, share: Share, effects: list[Any]) -> None:
+        effects.append(Send(manager, self._message(pool, share.count, sent_on=True, wait=share.wait)))
+
+    def _message(self, pool: Pool, count: int, *, sent_on: bool = False, wait: bool = True) -> LeaseDemand:
+        name = pool.queue[0].function.name if pool.queue else ""
+        home = "" if pool.home == self._node_manager and not sent_on else self._node_manager
+        return LeaseDemand(
+            pool.key, pool.resources, count, name, pool.runtime_env, pool.retriable, home, sent_on, wait, pool.heeded
+        )
+
+    # -- what managers say
+
+    def spill(self, pool: Pool, message: LeaseSpill) -> list[Any]:
+        """The home has some of it stated elsewhere."""
+        effects: list[Any] = []
+        pool.heeded = message.number
+        left = pool.demanded - sum(share.count for share in pool.elsewhere.values())
+        count = min(message.count, left)
+        if count > 0:
+            share = pool.elsewhere.setdefault(message.manager, Share())
+            share.count += count
+            share.wait = message.wait
+            self._state_share(pool, message.manager, share, effects)
+        self._state_home(pool, effects)
+        return effects
+
+    def declined(self, pool: Pool, manager: str, message: LeaseDeclined) -> list[Any]:
+        """Rule 3."""
+        share = pool.elsewhere.get(manager)
+        if share is None or share.count <= message.count:
+            return []
+        share.count = message.count
+        if not share.count:
+            del pool.elsewhere[manager]
+        effects: list[Any] = []
+        self._state_home(pool, effects)
+        return effects
+
+    def manager_died(self, pool: Pool, manager: str) -> list[Any]:
+        """Rule 3."""
+        effects: list[Any] = []
+        if pool.home == manager:
+            pool.home = self._node_manager
+            pool.heeded = 0
+        elif pool.elsewhere.pop(manager, None) is None:
+            return []
+        self._state_home(pool, effects)
+        return effects

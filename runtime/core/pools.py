@@ -1,0 +1,141 @@
+"""What a submitter keeps of its leases: connections to workers, and the pools of tasks that can share a worker."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from raynb.runtime.core.task import Task
+from raynb.runtime.messages.node import LeaseGranted
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, TaskSpec
+from raynb.runtime.messages.values import Dependency
+
+
+class Connection:
+    """What one worker (or actor) has been sent: pushes in flight, and the functions and contexts it knows."""
+
+    __slots__ = ("_contexts", "_functions", "inflight", "next_seq", "worker")
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.next_seq = 1
+        self.inflight: dict[int, Task] = {}
+        self._functions: set[int] = set()
+        self._contexts: set[int] = set()
+
+    def push(self, lease: int, tasks: list[Task], dependencies: Callable[[Task], list[Dependency]]) -> PushTasks:
+        """The message that pushes these tasks; they are in flight from now on."""
+        specs: list[TaskSpec] = []
+        functions: list[FunctionDef] = []
+        contexts: list[ContextDef] = []
+        known, inflight, seq = self._functions, self.inflight, self.next_seq
+        last: ContextDef | None = None
+        number = 0
+        for task in tasks:
+            definition = task.function.definition
+            if definition.number not in known:
+                known.add(definition.number)
+                functions.append(definition)
+            if task.context is not last:
+                last = task.context
+                number = last.number
+                if number not in self._contexts:
+                    self._contexts.add(number)
+                    contexts.append(last)
+            task.seq = seq
+            inflight[seq] = task
+            specs.append(
+                TaskSpec(
+                    seq, task.id, definition.number, task.args, task.num_returns, task.attempt, number,
+                    task.buffers, dependencies(task) if task.deps else None, task.name, task.group,
+                )
+            )  # fmt: skip
+            seq += 1
+        self.next_seq = seq
+        return PushTasks(lease, specs, functions, contexts)
+
+
+class Lease(Connection):
+    """A worker that this process may push tasks to."""
+
+    __slots__ = ("idle_since", "manager", "number", "pid", "pool", "reclaimed", "stealing", "work_s", "worker_id")
+
+    def __init__(self, granted: LeaseGranted, pool: Pool, manager: str, now: float) -> None:
+        super().__init__(granted.worker)
+        self.manager = manager
+        """Who has granted it, under this number."""
+        self.number = granted.lease
+        self.worker_id = granted.worker_id
+        self.pid = granted.pid
+        self.pool = pool
+        self.work_s = 0.0
+        self.idle_since = now
+        self.stealing = False
+        self.reclaimed = False
+
+    def room_s(self, budget_s: float) -> float:
+        """Seconds of work that may be queued behind what runs now; negative: nothing."""
+        if not self.inflight:
+            return budget_s
+        head = next(iter(self.inflight.values())).cost_s
+        if head > 4 * budget_s:
+            return -1.0
+        return budget_s - (self.work_s - head)
+
+
+class Pool:
+    """A scheduling class: its queue and its leases."""
+
+    __slots__ = (
+        "demanded",
+        "elsewhere",
+        "heeded",
+        "home",
+        "infeasible",
+        "key",
+        "leases",
+        "queue",
+        "resources",
+        "retriable",
+        "runtime_env",
+    )
+
+    def __init__(self, key: int, resources: dict[str, float], runtime_env: str, home: str) -> None:
+        self.key = key
+        self.resources = resources
+        self.runtime_env = runtime_env
+        self.home = home
+        """The node manager that sees to its demand."""
+        self.retriable = True
+        self.queue: deque[Task] = deque()
+        self.leases: dict[str, Lease] = {}
+        """By address of the worker."""
+        self.demanded = 0
+        """How many workers it could use, as it has said: here and elsewhere."""
+        self.elsewhere: dict[str, Share] = {}
+        """What of it is stated at other managers."""
+        self.heeded = 0
+        """Number of the last `LeaseSpill` that it has heeded."""
+        self.infeasible = ""
+
+    def busy(self, manager: str = "") -> int:
+        """How many of its leases, or of those of one manager, have tasks."""
+        return sum(1 for lease in self.leases.values() if lease.inflight and manager in ("", lease.manager))
+
+
+class Share:
+    """A part of a pool's demand that is stated at another manager than its home.
+
+    Attributes
+    ----------
+    count
+        A level: so many workers in all.
+    wait
+        Whether it waits there for what it does not get at once.
+    """
+
+    __slots__ = ("count", "wait")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.wait = False
