@@ -100,14 +100,20 @@ _HOMES = {
 }
 
 _MODULES = {
+    "_common": "raynb._common",
+    "_private": "raynb._private",
+    "_raylet": "raynb._raylet",
     "actor": "raynb.runtime.api.actor",
     "cloudpickle": "raynb.cloudpickle",
     "experimental": "raynb.experimental",
     "cluster_utils": "raynb.cluster_utils",
     "exceptions": "raynb.exceptions",
+    "internal": "raynb.internal",
+    "job_config": "raynb.job_config",
     "remote_function": "raynb.remote_function",
     "runtime_context": "raynb.runtime_context",
     "runtime_env": "raynb.runtime_env",
+    "types": "raynb.types",
     "util": "raynb.util",
     "widgets": "raynb.widgets",
 }

@@ -47,17 +47,30 @@ def _refuse_if_impossible() -> None:
 
 
 def main() -> None:
-    """``python -m raynb.as_ray program.py [argument ...]``, or ``-m module``."""
+    """``python -m raynb.as_ray program.py [argument ...]``, ``-m module``, or ``-`` for a program from the input."""
     if len(sys.argv) < 2:
-        sys.exit("usage: python -m raynb.as_ray (program.py | -m module) [argument ...]")
+        sys.exit("usage: python -m raynb.as_ray (program.py | -m module | -) [argument ...]")
     install_as_ray()
     if sys.argv[1] == "-m" and len(sys.argv) > 2:
         sys.argv = sys.argv[2:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         return
     sys.argv = sys.argv[1:]
+    if sys.argv[0] == "-":
+        _run_input()
+        return
     sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
     runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _run_input() -> None:
+    """As ``python -`` does."""
+    sys.path[0] = ""
+    program = compile(sys.stdin.read(), "<stdin>", "exec")
+    scope = vars(sys.modules["__main__"])
+    for name in [name for name in scope if not name.startswith("__")]:
+        del scope[name]
+    exec(program, scope)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api.session import config_of, init, is_initialized, session
+from raynb.runtime.api.session import init, is_initialized, session
+from raynb.runtime.api.system_config import config_of
 from raynb.runtime.messages.node import StopNode
 
 NODE_DEFAULTS: Final = {"num_cpus": 1, "object_store_memory": 150 * 2**20}

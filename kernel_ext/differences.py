@@ -12,23 +12,36 @@ _LIBRARY = "raynb is Ray's core for notebooks; this library of Ray's is not part
 _PYTHON = "raynb is for Python only"
 _CLIENT = "there are no client connections (ray://): raynb.init(address=...) joins a cluster on this machine"
 _VIEWS = "the views of a cluster are in JupyterLab"
+_GRAPHS = "there are no graphs that are compiled before they run; tasks that use one another's references are one"
+_OWN = "that is part of Ray's own workings"
 _GPU = "raynb counts accelerators as resources, and knows no more of them"
 
 REFUSED: Final = {
     "ClientBuilder": _CLIENT,
     "Language": _PYTHON,
     "LoggingConfig": "there are no logs of that kind; Python's logging works in tasks",
+    "_private.client_mode_hook": _CLIENT,
+    "_private.external_storage": _OWN,
+    "_private.gcs_pubsub": _OWN,
+    "_private.gcs_utils": _OWN,
+    "_private.metrics_agent": _OWN,
+    "_private.node": _OWN,
+    "_private.parameter": _OWN,
+    "_private.profiling": _OWN,
+    "_private.prometheus_exporter": _OWN,
+    "_private.runtime_env": _OWN,
+    "_private.serialization": _OWN,
     "air": _LIBRARY,
     "autoscaler": "raynb's clusters are scaled by hand (%raynb scale)",
     "client": _CLIENT,
     "client_builder": _CLIENT,
+    "core": _OWN,
     "cpp_actor_class": _PYTHON,
     "cpp_function": _PYTHON,
     "cross_language": _PYTHON,
-    "dag": "there are no graphs that are compiled before they run; tasks that use one another's references are one",
+    "dag": _GRAPHS,
     "dashboard": _VIEWS,
     "data": _LIBRARY,
-    "internal": "these are parts of Ray's own",
     "java_actor_class": _PYTHON,
     "java_function": _PYTHON,
     "job_submission": "there is no server that takes jobs: start the program with raynb.init(address=...)",
@@ -39,6 +52,10 @@ REFUSED: Final = {
     "train": _LIBRARY,
     "tune": _LIBRARY,
     "workflow": "Ray itself has given workflows up",
+    "experimental.channel": _GRAPHS,
+    "experimental.compiled_dag_ref": _GRAPHS,
+    "experimental.state": "use raynb.util.state",
+    "experimental.tqdm_ray": "what tasks print, progress bars too, appears in the cell",
     "util.accelerators": _GPU,
     "util.client": _CLIENT,
     "util.collective": "there are no collective operations: exchange arrays by references, or use torch.distributed",

@@ -114,7 +114,7 @@ class ActorClass:
         )
 
     def __repr__(self) -> str:
-        return f"<actor class {self._cls.__qualname__}>"
+        return f"ActorClass({self._cls.__name__})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = self._cls.__name__
@@ -159,8 +159,6 @@ class ActorClass:
         ValueError
             The name is taken in this namespace.
         """
-        if self._options.get("name") == "":
-            raise ValueError("Actor name cannot be an empty string.")
         client = connect()
         signature = self._methods["__init__"].signature
         if inspect.getattr_static(self._cls, "__init__") is object.__init__:
@@ -178,7 +176,9 @@ class ActorClass:
     def _register(self, client: Client) -> None:
         held: list[object] = []
         class_id, blob = pack_function(self._cls, held)
-        self._definition = FunctionDef(client.next_number(), class_id, self._cls.__name__, blob)
+        self._definition = FunctionDef(
+            client.next_number(), class_id, self._cls.__name__, blob, module=self._cls.__module__ or ""
+        )
         self._held = held
         self._client = client
 
@@ -219,7 +219,7 @@ class ActorClass:
             detached,
             options.get("max_restarts", 0),
             options.get("max_task_retries", 0),
-            self._cls.__name__,
+            self._cls.__qualname__,
             encode_info(self._info),
             definition_site(self._cls),
             bool(options.get("get_if_exists")),
@@ -247,7 +247,7 @@ class ActorClass:
             if existing is not None:
                 return existing
         keep = None if detached else ref
-        return ActorHandle(actor_id, self._cls.__name__, self._info, keep, options.get("max_task_retries", 0))
+        return ActorHandle(actor_id, self._cls.__qualname__, self._info, keep, options.get("max_task_retries", 0))
 
     def _await_name(self, client: Client, answer: Answer, lock: Any, actor_id: bytes) -> ActorHandle | None:
         """A name is taken or granted by the GCS: the caller learns it at once. The actor that has it, if one may."""

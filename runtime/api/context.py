@@ -62,7 +62,9 @@ class RuntimeContext:
         return self._execution.name if self._in_task else None
 
     def get_task_function_name(self) -> str | None:
-        return self._execution.function if self._in_task else None
+        """With its module: ``package.module.function``, ``package.module.Class.method``."""
+        execution = self._execution
+        return f"{execution.module}.{execution.function}" if self._in_task else None
 
     def get_actor_id(self) -> str | None:
         """None outside of actors."""

@@ -54,8 +54,12 @@ class RemoteFunction:
     def _qualified_name(self) -> str:
         return getattr(self._function, "__qualname__", None) or repr(self._function)
 
+    def _short_name(self) -> str:
+        """What tasks of this function are called: without where it was defined."""
+        return self._qualified_name().rsplit(".", 1)[-1]
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        name = self._qualified_name()
+        name = f"{self.__module__}.{self._short_name()}"
         raise TypeError(
             f"Remote functions cannot be called directly. Instead of running '{name}()', try '{name}.remote()'."
         )
@@ -117,7 +121,7 @@ class RemoteFunction:
         definition = FunctionDef(
             client.next_number(),
             function_id,
-            self._qualified_name(),
+            self._short_name(),
             blob,
             packed_exceptions(self._options.get("retry_exceptions", False)),
             max_calls=self._options.get("max_calls") or 0,
@@ -125,10 +129,11 @@ class RemoteFunction:
             captures=place.captures,
             backpressure=max(self._options.get("_generator_backpressure_num_objects") or 0, 0),
             runtime_env=environment,
+            module=getattr(self._function, "__module__", None) or "",
         )
         registered = Function(
             definition,
-            self._name or self._qualified_name().rsplit(".", 1)[-1],
+            self._name or self._short_name(),
             definition.resources,
             max_retries=max_retries(self._options),
             runtime_env=environment,

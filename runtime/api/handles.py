@@ -168,7 +168,7 @@ class ActorMethod:
                 key,
                 Function(
                     definition,
-                    self._task_name or f"{handle._class_name}.{name}",
+                    self._task_name or f"{handle._class_name.rpartition('.')[2]}.{name}",
                     {},
                     kind=ACTOR_CALL,
                     job=client.root.context.job,
@@ -208,7 +208,9 @@ class ActorHandle:
         if info is None and name == "why":
             return self._why  # a method of the class's own would have gone before
         if info is None:
-            raise AttributeError(f"'{self._class_name}' object has no attribute '{name}'")
+            raise AttributeError(
+                f"'ActorHandle' object has no attribute '{name}': it is of an actor of {self._class_name}"
+            )
         return ActorMethod(self, name, info)
 
     def __dir__(self) -> list[str]:

@@ -121,6 +121,28 @@ def _strategy(name: str, value: Any) -> str:
     return ""
 
 
+def check_namespace(namespace: Any) -> None:
+    """Refuse what is no namespace; None stands for the caller's own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no text, or empty.
+    """
+    if namespace is not None and not isinstance(namespace, str):
+        raise TypeError("namespace must be None or a string.")
+    if problem := _namespace("namespace", namespace):
+        raise ValueError(problem)
+
+
+def _namespace(name: str, value: Any) -> str:
+    return '"" is not a valid namespace. Pass None to not specify a namespace.' if value == "" else ""
+
+
+def _actor_name(name: str, value: Any) -> str:
+    return "Actor name cannot be an empty string. Give it a name, or leave the option out." if value == "" else ""
+
+
 def _selector(name: str, value: Any) -> str:
     for key, wanted in (value or {}).items():
         if not isinstance(key, str) or not isinstance(wanted, str):
@@ -176,7 +198,8 @@ ACTOR_OPTIONS: Final[dict[str, Option]] = {
     "max_pending_calls": Option((int, NoneType), -1, _count_or_endless),
     "concurrency_groups": Option((dict, NoneType), None, _groups),
     "allow_out_of_order_execution": Option((bool, NoneType)),
-    "namespace": _TEXT,
+    "name": Option((str, NoneType), None, _actor_name),
+    "namespace": Option((str, NoneType), None, _namespace),
     "get_if_exists": Option((bool,), False),
 }
 

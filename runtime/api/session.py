@@ -19,8 +19,11 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.api import breakpoints
-from raynb.runtime.api.options import COMMON, check_option
+from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown
+from raynb.runtime.api.job_config import JobConfig
+from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields, resolved
+from raynb.runtime.api.system_config import config_of
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
@@ -36,27 +39,10 @@ from raynb.runtime.messages.tasks import DISPLAY, ContextDef, OutputLine, TaskOu
 if TYPE_CHECKING:
     from raynb.runtime.adapters.transport import Transport
 
-#: What ``init`` of Ray takes and raynb has no use for: no dashboard, no log configuration of its own.
-WITHOUT_EFFECT = frozenset(
-    {
-        "configure_logging",
-        "dashboard_host",
-        "dashboard_port",
-        "include_dashboard",
-        "log_to_driver",
-        "logging_config",
-        "logging_format",
-        "logging_level",
-    }
-)
-
-
 TWICE = (
     "Maybe you called ray.init twice by accident? This error can be suppressed by passing in "
     "'ignore_reinit_error=True' or by calling 'ray.shutdown()' prior to 'ray.init()'."
 )
-
-STORE_BYTES_MIN = 1024 * 1024
 
 
 class Session:
@@ -149,10 +135,13 @@ def init(
     ignore_reinit_error: bool = False,
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
+    job_config: JobConfig | None = None,
     redis: str = "",
     name: str = "",
     _system_config: dict[str, Any] | None = None,
     _temp_dir: str = "",
+    _memory: float | None = None,
+    _node_name: str | None = None,
     **kwargs: Any,
 ) -> ClusterContext:
     """Connect this process to a cluster; without an address, start one on this machine that ends with the process.
@@ -160,7 +149,8 @@ def init(
     Parameters
     ----------
     address
-        ``"auto"``: a running cluster on this machine; or a cluster's name or address; ``"local"`` or None: a new one.
+        ``"auto"``: a running cluster on this machine; or a cluster's name or address; ``"local"``: a new one; None:
+        what the environment variable RAY_ADDRESS says, else a new one.
     num_cpus, num_gpus, resources, labels
         What the new cluster offers; by default the machine's (or container's) own CPUs.
     object_store_memory
@@ -171,12 +161,14 @@ def init(
         Where named actors are looked for; by default one of this process's own.
     runtime_env
         What the processes of this job find (`raynb.runtime_env.RuntimeEnv`); its tasks and actors may add to it.
+    job_config
+        Says the last two where they are not given.
     redis
         URL of a Redis to keep the cluster's state in, instead of a private one.
     name
         Of the new cluster, for people.
     _system_config
-        Fields of `raynb.runtime.messages.config.Config` to change.
+        Fields of `raynb.runtime.messages.config.Config` to change, or Ray's names for them (`system_config`).
 
     Raises
     ------
@@ -185,25 +177,44 @@ def init(
     ValueError
         An argument that makes no sense, or is not supported; the message names it.
     """
-    global _session
+    new = {
+        "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "labels": labels, "redis": redis,
+        "object_store_memory": object_store_memory, "_memory": _memory, "_system_config": _system_config,
+        "name": name or _node_name,
+    }  # fmt: skip
     with _lock:
-        if _session is not None:
-            if ignore_reinit_error:
-                return ClusterContext(_session.info, _session.client.joined.node_id)
-            raise RuntimeError(TWICE)
-        _refuse_unknown(kwargs)
-        check_fields(runtime_env or {})
-        _check_amounts(object_store_memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources)
-        config = config_of(_system_config)
-        options = ClusterOptions(
-            num_cpus=num_cpus, num_gpus=num_gpus, resources=dict(resources or {}), labels=dict(labels or {}),
-            object_store_memory=object_store_memory, namespace=namespace or "", redis=redis, name=name,
-            notebook=notebook, driver_pid=os.getpid(), config=config, temp_dir=_temp_dir,
-        )  # fmt: skip
-        info, owns = _find_or_launch(address, options)
-        _session = _connect(info, namespace or "", config, owns)
-        _set_runtime_env(_session.client, runtime_env)
-        return ClusterContext(info, _session.client.joined.node_id)
+        if _session is not None and ignore_reinit_error:
+            return ClusterContext(_session.info, _session.client.joined.node_id)
+        refuse_unknown(kwargs)
+        check_namespace(namespace)
+        job = job_config or JobConfig()
+        return _init(address, new, namespace or job.ray_namespace, runtime_env or job.runtime_env, _temp_dir)
+
+
+def _init(
+    address: str | None, new: Mapping[str, Any], namespace: str | None, env: Mapping[str, Any], temp_dir: str
+) -> ClusterContext:
+    global _session
+    if _session is not None:
+        raise RuntimeError(TWICE)
+    check_fields(env)
+    address = chosen_address(address, new)
+    options = _options(new, namespace, temp_dir)
+    info, owns = _find_or_launch(address, options)
+    _session = _connect(info, namespace or "", options.config, owns)
+    _set_runtime_env(_session.client, env)
+    return ClusterContext(info, _session.client.joined.node_id)
+
+
+def _options(new: Mapping[str, Any], namespace: str | None, temp_dir: str) -> ClusterOptions:
+    """Of a cluster with what was asked for."""
+    memory = {} if new["_memory"] is None else {"memory": float(new["_memory"])}
+    return ClusterOptions(
+        num_cpus=new["num_cpus"], num_gpus=new["num_gpus"], resources={**(new["resources"] or {}), **memory},
+        labels=dict(new["labels"] or {}), object_store_memory=new["object_store_memory"], namespace=namespace or "",
+        redis=new["redis"], name=new["name"] or "", notebook=notebook, driver_pid=os.getpid(),
+        config=config_of(new["_system_config"]), temp_dir=temp_dir,
+    )  # fmt: skip
 
 
 def _set_runtime_env(client: Client, given: Mapping[str, Any] | None) -> None:
@@ -229,28 +240,6 @@ def _find_or_launch(address: str | None, options: ClusterOptions) -> tuple[Clust
     for note in info.notes:
         print(f"raynb: {note}", file=sys.stderr)
     return info, True
-
-
-def _refuse_unknown(kwargs: dict[str, Any]) -> None:
-    for key, value in kwargs.items():
-        if key in WITHOUT_EFFECT or value is None or value is False:
-            continue
-        raise ValueError(f"init() does not support {key}={value!r} in raynb")
-
-
-def _check_amounts(object_store_memory: int | None, **amounts: Any) -> None:
-    for what, amount in amounts.items():
-        check_option(what, amount, COMMON[what])
-    if object_store_memory is not None and object_store_memory < STORE_BYTES_MIN:
-        raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")
-
-
-def config_of(changes: dict[str, Any] | None) -> Config:
-    """The configuration with these changes; an unknown field is a ValueError."""
-    try:
-        return msgspec.structs.replace(Config(), **(changes or {}))
-    except TypeError as error:
-        raise ValueError(f"_system_config: {error}") from None
 
 
 def find_cluster(address: str) -> ClusterInfo:

@@ -22,6 +22,8 @@ class Execution(msgspec.Struct, gc=False):
     captures: bool = False
     """As in `FunctionDef`."""
     attempt: int = 0
+    module: str = ""
+    """Where the function, or the actor's class, was defined."""
 
 
 EXECUTION: ContextVar[Execution | None] = ContextVar("raynb_execution", default=None)

@@ -7,9 +7,10 @@ import pickle
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from raynb.runtime.codec.pickling import ByValuePickler, dump
-from raynb.runtime.messages.errors import GetTimeoutError, RayTaskError, make_error
+from raynb.runtime.messages.errors import GetTimeoutError, RayActorError, RayTaskError, make_error
 from raynb.runtime.messages.values import Failed
 
 _MACHINERY = f"{Path(__file__).parents[1]}{os.sep}"
@@ -29,26 +30,34 @@ def to_exception(failed: Failed) -> Exception:
             if isinstance(error, Exception):
                 return error
         return RayTaskError("a task", failed.message)
-    return make_error(failed.kind, failed.message)
+    made = make_error(failed.kind, failed.message)
+    if failed.actor and isinstance(made, RayActorError):
+        made.say_whose(failed.actor.hex(), failed.constructor)
+    return made
 
 
 def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutError:
     """What ``get`` raises when these references have no value in time."""
     shown = ", ".join(map(repr, late[:3])) + (f" and {len(late) - 3} more" if len(late) > 3 else "")
-    return GetTimeoutError(f"get timed out after {timeout_s} s: no value yet for {shown}")
+    return GetTimeoutError(
+        f"Get timed out: some object(s) not ready. After {timeout_s} s there was no value yet for {shown}"
+    )
 
 
-def from_exception(error: BaseException, function_name: str, pid: int) -> Failed:
+def from_exception(
+    error: BaseException, function_name: str, pid: int, actor_repr: str | None = None, actor_id: str | None = None
+) -> Failed:
     """The outcome of a task that raised."""
     text = format_remote(error)
-    carried = RayTaskError(function_name, text, error, pid=pid)
+    whose: dict[str, Any] = {"pid": pid, "actor_repr": actor_repr, "actor_id": actor_id}
+    carried = RayTaskError(function_name, text, error, **whose)
     try:
         blob = dump(ByValuePickler, carried)[0]
         pickle.loads(blob)
     except Exception as problem:
         # It can't be pickled, or not be made again from its pickle: its text and its type's name go instead.
         note = f"{text}\n(the exception could not be pickled: {type(problem).__name__}: {problem})"
-        blob = dump(ByValuePickler, RayTaskError(function_name, note, None, pid=pid))[0]
+        blob = dump(ByValuePickler, RayTaskError(function_name, note, None, **whose))[0]
         text = note
     return Failed("RayTaskError", text, blob)
 

@@ -57,7 +57,9 @@ class ObjectRef(Generic[T]):
 
     __slots__ = ("__weakref__", "_drop", "_id", "_owner")
 
-    def __init__(self, oid: bytes, owner: str, drop: Callable[[bytes], object]) -> None:
+    def __init__(self, oid: bytes, owner: str | None = None, drop: Callable[[bytes], object] | None = None) -> None:
+        if drop is None or owner is None:
+            owner, drop = _by_hand(oid)
         self._id = oid
         self._owner = owner
         self._drop = drop
@@ -192,9 +194,7 @@ class ObjectRef(Generic[T]):
     @classmethod
     def from_binary(cls, id_bytes: bytes) -> ObjectRef[Any]:
         """A reference by id, for this process's own objects."""
-        if len(id_bytes) != OBJECT_ID_BYTES:
-            raise ValueError(f"an object id has {OBJECT_ID_BYTES} bytes, not {len(id_bytes)}")
-        return rebuild(id_bytes, current().address)
+        return cls(id_bytes)
 
     @classmethod
     def from_hex(cls, hex_id: str) -> ObjectRef[Any]:
@@ -212,6 +212,23 @@ class ObjectRef(Generic[T]):
     def as_future(self, _internal: bool = False) -> asyncio.Future[T]:
         """A future of the value in the running event loop."""
         return current().async_future(self)
+
+
+def _by_hand(oid: Any) -> tuple[str, Callable[[bytes], object]]:
+    """Owner and end of a reference that a program makes of an id: it counts as one if the object is of this process.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no id of an object.
+    """
+    if not isinstance(oid, bytes):
+        raise TypeError(f"Unsupported type: {type(oid)}, expected bytes")
+    if len(oid) != OBJECT_ID_BYTES:
+        raise ValueError(f"ID string needs to have length {OBJECT_ID_BYTES}, got {len(oid)}")
+    client = current()
+    client.post(Retain(oid, client.address))
+    return client.address, client.drop
 
 
 def _refusing(operator: str) -> Callable[..., Any]:

@@ -27,7 +27,8 @@ def of_actor(sources: Sources, actor_id: bytes) -> list[Step]:
         words = "is not registered yet: its creator has not told the GCS of it, or the GCS does not answer"
         return [Step("creating", f"actor {actor_id.hex()}", words, "Ask again.")]
     row = rows[-1]
-    subject = f"{row['class_name']} {row['name']!r}" if row["name"] else str(row["class_name"])
+    class_name = str(row["class_name"]).rpartition(".")[2]
+    subject = f"{class_name} {row['name']!r}" if row["name"] else class_name
     match row["state"]:
         case "ALIVE":
             return [_alive(sources, subject, row)]

@@ -21,6 +21,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.pools import Connection
@@ -264,7 +266,7 @@ class Actors:
             actor.state = ALIVE
         elif message.state == DEAD:
             actor.state = DEAD
-            actor.failure = message.failure or Failed("ActorDiedError", "the actor is dead")
+            actor.failure = message.failure or Failed("ActorDiedError", "the actor is dead", actor=actor.actor_id)
             self._lose_connection(actor, "", now, dead=True)
             self._fail_queue(actor, actor.failure)
         else:
@@ -319,6 +321,7 @@ class Actors:
                         "ActorUnavailableError",
                         f"the actor's process was lost while this call was under way: {why}. The call may have run; "
                         "set max_task_retries to have such calls sent again.",
+                        actor=actor.actor_id,
                     ),
                 )
         connection.inflight.clear()
@@ -380,4 +383,5 @@ def _failure_of(failure: Failed, *, sent: bool) -> Failed:
     """What a caller of a dead actor gets, for a call that had been sent (once) or not."""
     if not sent or failure.kind != "ActorDiedError":
         return failure
-    return Failed(failure.kind, f"{failure.message.removesuffix('.')}. This call had been sent: it may have run.")
+    text = f"{failure.message.removesuffix('.')}. This call had been sent: it may have run."
+    return msgspec.structs.replace(failure, message=text)

@@ -149,7 +149,7 @@ class Actor:
         """The error of calls to it."""
         name = f" {self.spec.name!r}" if self.spec.name else ""
         text = f"Actor {self.spec.class_name}{name} ({self.id.hex()}) is dead: {why}"
-        return Failed("ActorDiedError", text)
+        return Failed("ActorDiedError", text, actor=self.id)
 
     def announcement(self) -> ActorState:
         """What watchers are told."""
@@ -168,7 +168,7 @@ class Actor:
         text = f"Actor {self.spec.class_name} ({self.id.hex()}) can't be called now: {reason}"
         before = self.told or ActorState(self.id, DEPENDENCIES_UNREADY, 0)
         state = RESTARTING if before.state == ALIVE else before.state
-        failure = Failed("ActorUnavailableError", text)
+        failure = Failed("ActorUnavailableError", text, actor=self.id)
         return ActorState(self.id, state, before.incarnation, "", failure, self.spec.max_task_retries)
 
     def description(self) -> bytes:

@@ -59,9 +59,9 @@ Told = Callable[[str], Effects]
 """What follows once a client's request is durable; given the reason why it isn't, if it failed."""
 
 ENDINGS: Final = {
-    KILLED: "it was killed by ray.kill().",
-    OUT_OF_SCOPE: "nobody refers to it any more, so it was ended.",
-    EXITED: "it ended itself (exit_actor).",
+    KILLED: "it was killed by `ray.kill`.",
+    OUT_OF_SCOPE: "all references to the actor were removed, so it was ended.",
+    EXITED: "it ended itself: exit_actor() is called.",
 }
 
 
@@ -196,7 +196,7 @@ class ActorSteps:
         """Its process is gone: start it again, if it may be."""
         asked, actor.restart_asked = actor.restart_asked, False
         if not actor.may_restart:
-            how = "it was killed by ray.kill(no_restart=False)" if asked else "its process died"
+            how = "it was killed by ray.kill(no_restart=False)" if asked else "its worker process has died"
             n = actor.incarnation
             used = f" ({n} restart{'s' * (n > 1)} used, no more allowed)" if n else ""
             return self.end(actor, actor.died(f"{how}: {reason}{used}"), reason, now)

@@ -103,9 +103,9 @@ class ActorTable:
         if holder is not None:
             kind = "ActorAlreadyExistsError"
             text = (
-                f"the name {message.name!r} is taken in the namespace {message.namespace!r} by an "
-                f"actor of class {holder.spec.class_name}: use get_if_exists=True to get that one, "
-                "or another name"
+                f"The name {message.name} (namespace={message.namespace}) is already taken by an actor of class "
+                f"{holder.spec.class_name}. Please use a different name, or get the existing actor using "
+                f"ray.get_actor({message.name!r}, namespace={message.namespace!r}) or get_if_exists=True"
             )
         elif creation.actor_id in self._doomed:
             why = self._doomed[creation.actor_id]
@@ -180,8 +180,8 @@ class ActorTable:
         if actor is not None:
             return self._describe(sender, message.request, actor)
         text = (
-            f"there is no living actor named {message.name!r} in the namespace "
-            f"{message.namespace!r}: it was not created, has ended, or is in another namespace"
+            f"Failed to look up actor with name '{message.name}' in the namespace {message.namespace!r}: it was not "
+            "created, has ended, or is in another namespace."
         )
         reply = refusal(message.request, "ValueError", text)
         return [self._requests.answer(sender, reply, keep=False)]
@@ -493,4 +493,4 @@ class ActorTable:
 
 def _never_registered(actor_id: bytes, why: str) -> ActorState:
     text = f"Actor {actor_id.hex()} is dead: {why}, so it was never started."
-    return ActorState(actor_id, DEAD, 0, failure=Failed("ActorDiedError", text))
+    return ActorState(actor_id, DEAD, 0, failure=Failed("ActorDiedError", text, actor=actor_id))

@@ -249,7 +249,7 @@ class RayActorError(RayError):
         It died because its node was taken away.
     """
 
-    BASE_ERROR_MSG = "The actor experienced an error before it finished this call."
+    BASE_ERROR_MSG = "The actor experienced an error before finishing this task."
 
     def __init__(
         self,
@@ -274,18 +274,32 @@ class RayActorError(RayError):
         RayActorError.__init__(error, error_msg=message)
         return error
 
+    def say_whose(self, actor_id: str, init_failed: bool) -> None:
+        """Which actor it is about, and whether its constructor raised."""
+        self.actor_id = actor_id
+        self.actor_init_failed = init_failed
+
 
 class ActorDiedError(RayActorError):
     """The actor is dead and won't be restarted. The message says whether this call may have run."""
 
-    BASE_ERROR_MSG = "The actor died unexpectedly before it finished this call."
+    BASE_ERROR_MSG = "The actor died unexpectedly before finishing this task."
 
     def __init__(self, cause: Any = None) -> None:
         failed_init = isinstance(cause, RayTaskError)
-        why = f"The actor died because its constructor raised.\n{cause}" if failed_init else self.BASE_ERROR_MSG
-        if cause is not None and not failed_init:
+        why = "The actor died because of an error raised in its creation task." if failed_init else self.BASE_ERROR_MSG
+        if cause is not None:
             why = f"{why}\n{cause}"
         super().__init__(cause.actor_id if failed_init else None, why, actor_init_failed=failed_init)
+
+    def say_whose(self, actor_id: str, init_failed: bool) -> None:
+        """Which actor it is about, in its text too."""
+        super().say_whose(actor_id, init_failed)
+        if not init_failed:
+            self.error_msg = (
+                f"The actor died unexpectedly before finishing this task.\n\tactor_id: {actor_id}\n{self.error_msg}"
+            )
+            self.args = (self.error_msg,)
 
     @classmethod
     def from_task_error(cls, task_error: RayTaskError) -> Self:
@@ -299,7 +313,9 @@ class ActorUnavailableError(RayActorError):
     def __init__(self, error_message: str, actor_id: bytes | None = None) -> None:
         hex_id = actor_id.hex() if actor_id else None
         super().__init__(
-            hex_id, f"The actor {hex_id or ''} is unavailable: {error_message}. The call may or may not have run on it."
+            hex_id,
+            f"The actor {hex_id or ''} is unavailable: {error_message}. The task may or may not have been executed on "
+            "the actor.",
         )
 
 

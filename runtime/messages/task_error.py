@@ -70,7 +70,10 @@ class RayTaskError(RayError):
         return cls("a task", message)
 
     def __str__(self) -> str:
-        return f"{self.function_name} (pid={self.pid}, ip={self.ip})\n{self.traceback_str}".rstrip()
+        where = f"pid={self.pid}, ip={self.ip}"
+        if self.actor_id:
+            where += f", actor_id={self.actor_id}, repr={self.actor_repr}"
+        return f"ray::{self.function_name}() ({where})\n{self.traceback_str}".rstrip()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_task_error, (_origin(self),)

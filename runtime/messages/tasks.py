@@ -33,6 +33,8 @@ class FunctionDef(Struct, array_like=True, frozen=True, gc=False):
     """A generator pauses while so many of its items are not consumed; 0: never."""
     runtime_env: str = ""
     """What the worker is to set up before, as JSON of one form; empty: nothing."""
+    module: str = ""
+    """Where the function or class was defined."""
 
 
 class ContextDef(Struct, array_like=True, frozen=True, gc=False):

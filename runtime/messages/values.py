@@ -92,11 +92,15 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
         For the reader: what happened and what to do.
     cause
         Pickle of the user's own exception (for ``RayTaskError``), else empty.
+    actor, constructor
+        Of an actor's death: which one's, and whether its constructor raised.
     """
 
     kind: str
     message: str
     cause: bytes = b""
+    actor: bytes = b""
+    constructor: bool = False
 
 
 class Local(Struct, array_like=True, frozen=True, gc=False, tag=3):

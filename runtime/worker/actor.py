@@ -93,7 +93,7 @@ class ActorRunner:
         # The actor's own threads work for it, too: there is nobody else in this process.
         runner.client.root = Execution(
             context, start.task_id, start.cls.name, start.actor_id, start.cls.name, start.resources,
-            captures=start.cls.captures,
+            captures=start.cls.captures, module=start.cls.module,
         )  # fmt: skip
         execution = msgspec.structs.replace(runner.client.root, name=name, function=name)
         token = EXECUTION.set(execution)
@@ -108,7 +108,8 @@ class ActorRunner:
             return None
         except BaseException as error:
             text = format_remote(error)
-            return Failed("ActorDiedError", f"the actor died because its constructor, {name}, raised:\n{text}")
+            said = f"The actor died because of an error raised in its creation task, its constructor {name}:\n{text}"
+            return Failed("ActorDiedError", said, actor=start.actor_id, constructor=True)
         finally:
             args = kwargs = values = None  # type: ignore[assignment]
             if runner.breakpoints.active:
@@ -182,7 +183,7 @@ class ActorRunner:
         start = self.start
         return Execution(
             context, job.spec.task_id, job.spec.name or name, start.actor_id, name, start.resources,
-            captures=start.cls.captures,
+            captures=start.cls.captures, module=start.cls.module,
         )  # fmt: skip
 
     def _refused(self, job: Job) -> bool:
@@ -206,12 +207,13 @@ class ActorRunner:
     def _of_error(self, job: Job, error: BaseException) -> tuple[list[Value], bool]:
         if isinstance(error, ActorExit | SystemExit):
             self._end()
-            message = f"the actor {self.start.cls.name} has ended itself (exit_actor)."
-            return [Failed("ActorDiedError", message)], False
+            message = f"the actor {self.start.cls.name} has ended itself: exit_actor() is called."
+            return [Failed("ActorDiedError", message, actor=self.start.actor_id)], False
         name = f"{self.start.cls.name}.{job.function.name}"
         if isinstance(error, MissingDependency):
             error = RuntimeError("an input of this call is missing")
-        return self.runner.outcome.of_error(job, error, name)
+        origin = {"actor_repr": self._repr() or object.__repr__(self.instance), "actor_id": self.start.actor_id.hex()}
+        return self.runner.outcome.of_error(job, error, name, **origin)
 
     def _conclude(
         self, job: Job, guard: Guard | None, values: list[Value], retryable: bool, started: float, begin: float

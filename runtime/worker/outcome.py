@@ -81,14 +81,16 @@ class Outcome:
         """One of several results, in the place of which the task raised."""
         return from_exception(error, job.spec.name or job.function.name, self._pid)
 
-    def of_error(self, job: Job, error: BaseException, name: str) -> tuple[list[Value], bool]:
+    def of_error(
+        self, job: Job, error: BaseException, name: str, actor_repr: str | None = None, actor_id: str | None = None
+    ) -> tuple[list[Value], bool]:
         """What a task that raised gives, and whether its ``retry_exceptions`` names the error."""
         if isinstance(error, KeyboardInterrupt):
             why = f": {error}" if error.args else ""
             return [Failed("TaskCancelledError", f"{name} was cancelled while it ran{why}")], False
         if said := read_only.hint(error):
             error.add_note(said)
-        return [from_exception(error, name, self._pid)], self.is_retryable(job, error)
+        return [from_exception(error, name, self._pid, actor_repr, actor_id)], self.is_retryable(job, error)
 
     @staticmethod
     def is_retryable(job: Job, error: BaseException) -> bool:

@@ -485,5 +485,5 @@ def execution_of(job: Job, context: ContextDef, name: str) -> Execution:
     function = job.function
     return Execution(
         context, job.spec.task_id, name, function=function.name, resources=function.resources, attempt=job.spec.attempt,
-        captures=function.captures,
+        captures=function.captures, module=function.module,
     )  # fmt: skip

@@ -244,7 +244,7 @@ def test_actors_say_what_runs_and_how_many_calls_wait(notebook: Notebook, gate: 
     gate.open()
     notebook.must("ray.get(calls)\nray.kill(counter)")
     wait_until(lambda: "DEAD" in row(show(notebook, "%raynb actors"), "cnt"))
-    assert "killed by ray.kill()" in row(show(notebook, "%raynb actors --state dead --name cnt"), "cnt")
+    assert "killed by `ray.kill`" in row(show(notebook, "%raynb actors --state dead --name cnt"), "cnt")
 
 
 def test_actors_are_asked_for_by_name(notebook: Notebook, gate: Gate) -> None:

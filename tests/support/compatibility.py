@@ -6,10 +6,12 @@ import importlib
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from raynb.differences import DIFFERENCES, REFUSED
 from raynb.runtime.api import options, runtime_env
+from raynb.runtime.api.system_config import CALLED_OTHERWISE, WITHOUT_EFFECT
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "ray-compatibility.md"
@@ -61,10 +63,34 @@ def page() -> str:
         lines += ["", "## Not there yet", "", ", ".join(f"`{name}`" for name in sorted(missing)) + "."]
     lines += ["", "## Otherwise than in Ray", "", *table("name", "what is different", sorted(DIFFERENCES.items()))]
     lines += ["", "## Refused by name", "", *table("name", "why", sorted(REFUSED.items()))]
+    lines += ["", "## What tests import from Ray's own workings", "", *table("module", "what is there", helpers())]
+    lines += [
+        "",
+        "## Names of Ray's in `_system_config`",
+        "",
+        *table("name", "raynb's", [(name, f"`{ours}`") for name, (ours, _) in sorted(CALLED_OTHERWISE.items())]),
+        "",
+        *table("name", "no effect, since", sorted(WITHOUT_EFFECT.items())),
+    ]
     refused = [(name, "not there") for name in sorted(options.REFUSED)]
     lines += ["", *table("option of a task or an actor", "why", refused)]
     lines += ["", *table("field of a `runtime_env`", "instead", sorted(runtime_env.UNSUPPORTED.items()))]
     return "\n".join(lines) + "\n"
+
+
+def helpers() -> list[tuple[str, str]]:
+    """Modules under names that begin with an underscore, and the names in them."""
+    found = ["_raylet", "experimental.internal_kv"]
+    for package in ("_common", "_private"):
+        home = importlib.import_module(f"raynb.{package}")
+        found += [f"{package}.{module.name}" for module in iter_modules(home.__path__)]
+    return [(name, ", ".join(f"`{each}`" for each in public(name))) for name in sorted(found)]
+
+
+def public(module: str) -> list[str]:
+    """What a module says that it has."""
+    found = importlib.import_module(f"raynb.{module}")
+    return sorted(getattr(found, "__all__", None) or (name for name in vars(found) if name.isupper()))
 
 
 def table(left: str, right: str, rows: list[tuple[str, str]]) -> Iterator[str]:

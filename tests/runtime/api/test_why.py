@@ -341,10 +341,10 @@ def test_an_actor_that_is_dead(ray: Ray) -> None:
     actor: Any = ray.remote(Counter).remote()
     ray.get(actor.read.remote())
     ray.kill(actor)
-    why(actor, "actor dead", "Counter is dead: it was killed by ray.kill()")
+    why(actor, "actor dead", "Counter is dead: it was killed by `ray.kill`")
     ref = actor.read.remote()
     settle(ray, ref)
-    why(ref, "actor dead", "Counter.read failed", "killed by ray.kill()")
+    why(ref, "actor dead", "Counter.read failed", "killed by `ray.kill`")
 
 
 def test_a_method_called_why_stays_the_actors_own(ray: Ray) -> None:

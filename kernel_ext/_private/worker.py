@@ -1,0 +1,204 @@
+"""This process's connection, under the names of ``ray._private.worker``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from raynb.runtime.api.cluster import get_actor
+from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
+from raynb.runtime.api.modes import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
+from raynb.runtime.api.objects import cancel, get, kill, put, wait
+from raynb.runtime.api.remote import remote
+from raynb.runtime.api.session import ClusterContext, init, is_initialized, session, shutdown
+from raynb.runtime.client import refs
+from raynb.runtime.client.client import Client
+from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
+from raynb.runtime.client.refs import ObjectRef
+from raynb.util.node_address import get_node_ip_address
+
+__all__ = [
+    "LOCAL_MODE",
+    "SCRIPT_MODE",
+    "WORKER_MODE",
+    "RayContext",
+    "cancel",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "global_worker",
+    "init",
+    "is_initialized",
+    "kill",
+    "put",
+    "remote",
+    "shutdown",
+    "wait",
+]
+
+RayContext = ClusterContext
+
+
+class CoreWorker:
+    """What tests ask about references and ids."""
+
+    def __repr__(self) -> str:
+        return f"<CoreWorker of pid {os.getpid()}>"
+
+    @property
+    def _client(self) -> Client:
+        return refs.current()
+
+    def get_all_reference_counts(self) -> dict[bytes, dict[str, int]]:
+        """By object in hex (as bytes): ``local`` references, and how often unfinished tasks use it (``submitted``)."""
+        counts: dict[bytes, dict[str, int]] = {}
+
+        def count() -> None:
+            self._client.host.read_inbox(0.0)
+            for oid, entry in self._client.machine.objects.entries.items():
+                counts[oid.hex().encode()] = {"local": entry.local, "submitted": entry.pins}
+
+        self._client.host.run(count, 10.0)
+        return {oid: held for oid, held in counts.items() if held["local"] or held["submitted"]}
+
+    def object_exists(self, object_ref: ObjectRef[Any]) -> bool:
+        """Whether its value is there."""
+        return self._client.is_ready(object_ref)
+
+    def get_current_task_id(self) -> TaskID:
+        return TaskID(self._client.execution().task_id)
+
+    def get_current_job_id(self) -> JobID:
+        return JobID(self._client.execution().context.job)
+
+    def get_current_node_id(self) -> NodeID:
+        return NodeID(self._client.joined.node_id)
+
+    def get_actor_id(self) -> ActorID:
+        """Nil outside of actors."""
+        return ActorID(self._client.execution().actor_id) if self._client.execution().actor_id else ActorID.nil()
+
+    def get_placement_group_id(self) -> PlacementGroupID:
+        """Nil outside of placement groups."""
+        return get_runtime_context().current_placement_group_id
+
+    def get_worker_id(self) -> bytes:
+        return self._client.worker_id
+
+
+class Worker:
+    """This process, connected or not."""
+
+    core_worker = CoreWorker()
+
+    def __repr__(self) -> str:
+        return f"<Worker pid={os.getpid()} connected={self.connected}>"
+
+    @property
+    def connected(self) -> bool:
+        return is_initialized()
+
+    @property
+    def mode(self) -> int | None:
+        """``SCRIPT_MODE`` for a driver, ``WORKER_MODE`` for a worker; None without a connection."""
+        if not self.connected:
+            return None
+        return WORKER_MODE if refs.current().gives_way else SCRIPT_MODE
+
+    @property
+    def worker_id(self) -> bytes:
+        return refs.current().worker_id
+
+    @property
+    def current_job_id(self) -> JobID:
+        return self.core_worker.get_current_job_id()
+
+    @property
+    def current_task_id(self) -> TaskID:
+        return self.core_worker.get_current_task_id()
+
+    @property
+    def current_node_id(self) -> NodeID:
+        return self.core_worker.get_current_node_id()
+
+    @property
+    def actor_id(self) -> ActorID:
+        return self.core_worker.get_actor_id()
+
+    @property
+    def placement_group_id(self) -> PlacementGroupID:
+        return self.core_worker.get_placement_group_id()
+
+    @property
+    def namespace(self) -> str:
+        return get_runtime_context().namespace
+
+    @property
+    def runtime_env(self) -> str:
+        return get_runtime_context().get_runtime_env_string()
+
+    @property
+    def node_ip_address(self) -> str:
+        return get_node_ip_address()
+
+    @property
+    def node(self) -> Node:
+        return Node()
+
+    def check_connected(self) -> None:
+        """Raise without a connection."""
+        refs.current()
+
+
+class Node:
+    """The node of the cluster that this process has started or joined."""
+
+    def __repr__(self) -> str:
+        return f"<Node {self.node_ip_address}>"
+
+    @property
+    def address_info(self) -> dict[str, Any]:
+        return ClusterContext(session().info, refs.current().joined.node_id).address_info
+
+    @property
+    def address(self) -> str:
+        return session().info.node_manager
+
+    @property
+    def gcs_address(self) -> str:
+        return session().info.gcs
+
+    @property
+    def node_ip_address(self) -> str:
+        return session().info.node_ip
+
+    @property
+    def unique_id(self) -> str:
+        return refs.current().joined.node_id.hex()
+
+    node_id = unique_id
+
+    @property
+    def session_name(self) -> str:
+        return session().info.session
+
+    def get_session_dir_path(self) -> str:
+        """Where its logs and sockets are."""
+        return session().info.session_dir
+
+    def get_logs_dir_path(self) -> str:
+        """Where its logs are."""
+        return os.path.join(session().info.session_dir, "logs")
+
+    def is_head(self) -> bool:
+        """Whether the GCS runs there: a driver joins the head node."""
+        return True
+
+
+global_worker = Worker()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "_global_node":
+        return Node() if is_initialized() else None
+    raise AttributeError(f"raynb has no ray._private.worker.{name}: that is part of Ray's own workings")

@@ -1,0 +1,17 @@
+"""``raynb.experimental``: what Ray's programs import from ``ray.experimental``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from raynb.differences import refusal
+from raynb.runtime.api.locations import get_object_locations
+
+__all__ = ["get_object_locations"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "internal_kv":
+        return importlib.import_module("raynb.experimental.internal_kv")
+    raise AttributeError(refusal(f"experimental.{name}") or f"module 'raynb.experimental' has no attribute {name!r}")

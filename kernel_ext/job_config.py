@@ -1,0 +1,7 @@
+"""``raynb.job_config``: what Ray's programs import from ``ray.job_config``."""
+
+from __future__ import annotations
+
+from raynb.runtime.api.job_config import JobConfig
+
+__all__ = ["JobConfig"]

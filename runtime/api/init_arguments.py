@@ -1,0 +1,76 @@
+"""What ``init`` may be told: checked before anything is started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from raynb.runtime.api.options import COMMON, check_option
+
+WITHOUT_EFFECT: Final = frozenset(
+    {
+        "_metrics_export_port",
+        "_node_ip_address",
+        "_plasma_directory",
+        "_redis_password",
+        "_redis_username",
+        "_skip_env_hook",
+        "configure_logging",
+        "dashboard_host",
+        "dashboard_port",
+        "include_dashboard",
+        "log_to_driver",
+        "logging_config",
+        "logging_format",
+        "logging_level",
+    }
+)
+"""What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports, no log configuration of its own."""
+
+STORE_BYTES_MIN: Final = 1024 * 1024
+ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
+
+
+def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
+    """What the program says, or else the environment: None or ``local`` for a new cluster with what is ``new``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        What makes no sense for a new cluster, or can't be asked of one that runs.
+    """
+    address = address or os.environ.get(ADDRESS_VARIABLE) or None
+    if address in (None, "local"):
+        _check_values(new)
+    else:
+        _refuse_for_existing(new)
+    return address
+
+
+def refuse_unknown(kwargs: dict[str, Any]) -> None:
+    """Refuse options that nobody knows, and those that would have to do something."""
+    for key, value in kwargs.items():
+        if key in WITHOUT_EFFECT or value is None or value is False:
+            continue
+        if key.startswith("_") or key in ("enable_resource_isolation", "cgroup_path", "proxy_server_url"):
+            raise ValueError(f"init() does not support {key}={value!r} in raynb")
+        raise RuntimeError(f"Unknown keyword argument(s): {key}. init() of raynb does not know it")
+
+
+def _check_values(new: Mapping[str, Any]) -> None:
+    for what in ("num_cpus", "num_gpus", "resources"):
+        check_option(what, new[what], COMMON[what])
+    check_option("memory", new["_memory"], COMMON["memory"])
+    object_store_memory = new["object_store_memory"]
+    if object_store_memory is not None and object_store_memory < STORE_BYTES_MIN:
+        raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")
+
+
+def _refuse_for_existing(new: Mapping[str, Any]) -> None:
+    # A cluster that runs already has what it has.
+    for name, value in new.items():
+        if value is None or value == "":
+            continue
+        names = "num_cpus and num_gpus" if name in ("num_cpus", "num_gpus") else name
+        raise ValueError(f"When connecting to an existing cluster, {names} must not be provided.")

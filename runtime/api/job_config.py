@@ -1,0 +1,70 @@
+"""``JobConfig``: the older way to say a driver's namespace and runtime_env."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from raynb.runtime.api.runtime_env import check_fields
+
+
+class JobConfig:
+    """What ``init(job_config=...)`` takes.
+
+    Parameters
+    ----------
+    runtime_env, ray_namespace
+        As the arguments ``runtime_env`` and ``namespace`` of ``init``.
+    default_actor_lifetime
+        ``"detached"``: actors that don't say otherwise outlive the driver. Refused: say it for each actor.
+
+    Raises
+    ------
+    ValueError
+        Something that raynb has not.
+    """
+
+    def __init__(
+        self,
+        jvm_options: list[str] | None = None,
+        code_search_path: list[str] | None = None,
+        runtime_env: Mapping[str, Any] | None = None,
+        _client_job: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        ray_namespace: str | None = None,
+        default_actor_lifetime: str = "non_detached",
+    ) -> None:
+        for option, value in {
+            "jvm_options": jvm_options,
+            "code_search_path": code_search_path,
+            "metadata": metadata,
+        }.items():
+            if value:
+                raise ValueError(f"raynb does not support JobConfig({option}=...)")
+        self.metadata: dict[str, str] = {}
+        self.ray_namespace = ray_namespace
+        self.set_runtime_env(runtime_env)
+        self.set_default_actor_lifetime(default_actor_lifetime)
+
+    def __repr__(self) -> str:
+        return f"JobConfig(ray_namespace={self.ray_namespace!r}, runtime_env={self.runtime_env!r})"
+
+    def set_runtime_env(self, runtime_env: Mapping[str, Any] | None, validate: bool = False) -> None:
+        """What the job's processes find; always validated."""
+        check_fields(runtime_env or {})
+        self.runtime_env = dict(runtime_env or {})
+
+    def set_ray_namespace(self, ray_namespace: str) -> None:
+        """Where named actors are looked for."""
+        self.ray_namespace = ray_namespace
+
+    def set_default_actor_lifetime(self, default_actor_lifetime: str) -> None:
+        """``"non_detached"``: see the class."""
+        if default_actor_lifetime == "detached":
+            raise ValueError(
+                "raynb does not support JobConfig(default_actor_lifetime='detached'): say it for each actor"
+            )
+        if default_actor_lifetime != "non_detached":
+            raise ValueError(
+                f"Default actor lifetime must be one of `detached`, `non_detached`, not {default_actor_lifetime!r}"
+            )

@@ -1,0 +1,116 @@
+"""``_system_config``: raynb's own limits (`raynb.runtime.messages.config.Config`), and what Ray calls them.
+
+Names of Ray's for parts that raynb has not, or that it needs no limit for, are known and change nothing; they are
+listed here and in docs/ray-compatibility.md. What changes how a cluster fails (the injection of errors, for tests of
+Ray itself) is refused, as any other name is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from raynb.runtime.messages import Config
+
+
+def _seconds(milliseconds: float) -> float:
+    return milliseconds / 1000
+
+
+def _spill_directory(config: Any) -> str:
+    """Of Ray's ``object_spilling_config``."""
+    given = json.loads(config) if isinstance(config, str) else config
+    if given.get("type") != "filesystem":
+        raise ValueError(f"object_spilling_config: raynb spills to folders only, not to {given.get('type')!r}")
+    place = given.get("params", {}).get("directory_path", "")
+    return str(place[0] if isinstance(place, list) else place)
+
+
+def _spilling(enabled: bool) -> str:
+    """Of Ray's ``automatic_object_spilling_enabled``."""
+    return "" if enabled else "off"
+
+
+CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
+    "automatic_object_spilling_enabled": ("spill_directory", _spilling),
+    "idle_worker_killing_time_threshold_ms": ("worker_idle_s", _seconds),
+    "local_fs_capacity_threshold": ("spill_disk_fraction", float),
+    "max_direct_call_object_size": ("inline_limit_bytes", int),
+    "max_grpc_message_size": ("message_limit_bytes", int),
+    "memory_monitor_refresh_ms": ("memory_monitor_s", _seconds),
+    "object_spilling_config": ("spill_directory", _spill_directory),
+    "task_events_report_interval_ms": ("event_flush_s", _seconds),
+    "task_events_max_num_task_in_gcs": ("hub_tasks_max", int),
+    "worker_register_timeout_seconds": ("worker_start_timeout_s", float),
+}
+"""By Ray's name: raynb's, and how one becomes the other."""
+
+WITHOUT_EFFECT: Final = {
+    "actor_scheduling_queue_max_reorder_wait_seconds": "calls of one caller arrive in order",
+    "core_worker_internal_heartbeat_ms": "nothing is polled",
+    "core_worker_rpc_server_reconnect_timeout_base_s": "a process's death is seen, not waited for",
+    "core_worker_rpc_server_reconnect_timeout_max_s": "a process's death is seen, not waited for",
+    "debug_dump_period_milliseconds": "there are no dumps",
+    "enable_cluster_auth": "a cluster's sockets are its user's alone",
+    "enable_metrics_collection": "metrics are kept where they are made until they are asked for",
+    "event_stats": "there are no statistics of the event loop",
+    "event_stats_print_interval_ms": "there are no statistics of the event loop",
+    "free_objects_batch_size": "objects are freed as they are let go",
+    "free_objects_period_milliseconds": "objects are freed as they are let go",
+    "gcs_rpc_server_connect_timeout_s": "a process's death is seen, not waited for",
+    "gcs_rpc_server_reconnect_timeout_s": "the GCS is started again by its node manager",
+    "gcs_server_request_timeout_seconds": "a process's death is seen, not waited for",
+    "global_gc_min_interval_s": "references that are garbage are found by the store when it is full",
+    "health_check_failure_threshold": "a process's death is seen, not guessed from silence",
+    "health_check_initial_delay_ms": "a process's death is seen, not guessed from silence",
+    "health_check_period_ms": "a process's death is seen, not guessed from silence",
+    "health_check_timeout_ms": "a process's death is seen, not guessed from silence",
+    "kill_idle_workers_interval_ms": "idle workers are looked at all the time",
+    "local_gc_interval_s": "references that are garbage are found by the store when it is full",
+    "local_gc_min_interval_s": "references that are garbage are found by the store when it is full",
+    "max_io_workers": "the kernel writes back what is spilled",
+    "max_lineage_bytes": "lineage is kept as long as what it makes",
+    "metrics_report_interval_ms": "metrics are kept where they are made until they are asked for",
+    "min_spilling_size": "the kernel writes back what is spilled",
+    "num_heartbeats_timeout": "a process's death is seen, not guessed from silence",
+    "num_workers_soft_limit": "workers follow the node's CPUs",
+    "object_manager_default_chunk_size": "objects are not moved inside a node",
+    "object_manager_pull_timeout_ms": "objects are not moved inside a node",
+    "object_store_full_delay_ms": "who waits for room is told when there is some",
+    "object_timeout_milliseconds": "who waits for an object is told when it is there",
+    "prestart_worker_first_driver": "workers are forked in advance",
+    "raylet_death_check_interval_milliseconds": "a process's death is seen, not guessed from silence",
+    "raylet_heartbeat_period_milliseconds": "a process's death is seen, not guessed from silence",
+    "raylet_report_resources_period_milliseconds": "resources are told when they change",
+    "scheduler_avoid_gpu_nodes": "GPUs are resources like others",
+    "task_retry_delay_ms": "a task is tried again at once",
+    "timeout_ms_task_wait_for_death_info": "the reason of a death comes with it",
+    "worker_lease_timeout_milliseconds": "leases are asked for all at once",
+}
+"""By Ray's name: why raynb has nothing like it."""
+
+
+def config_of(changes: Mapping[str, Any] | None) -> Config:
+    """The configuration with these changes.
+
+    Raises
+    ------
+    ValueError
+        A name that is neither raynb's nor one of Ray's that are known here.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in (changes or {}).items():
+        if name in CALLED_OTHERWISE:
+            ours, convert = CALLED_OTHERWISE[name]
+            fields.setdefault(ours, convert(value))
+        elif name in Config.__struct_fields__:
+            fields[name] = value
+        elif name not in WITHOUT_EFFECT:
+            raise ValueError(
+                f"_system_config: raynb has no {name!r}; the names are those of raynb.runtime.messages.config.Config, "
+                "or Ray's as listed in docs/ray-compatibility.md"
+            )
+    return msgspec.structs.replace(Config(), **fields)

@@ -1,0 +1,201 @@
+"""What tests of programs for Ray import beside its public names: helpers under `_common` and `_private`."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+
+import raynb
+from raynb._common import test_utils
+from raynb._private import internal_api, state
+from raynb._private.worker import global_worker
+from raynb.experimental import internal_kv
+from raynb.job_config import JobConfig
+from raynb.runtime.api.system_config import CALLED_OTHERWISE, WITHOUT_EFFECT, config_of
+from tests.support.cluster import cluster_of
+from tests.support.module import Ray
+
+pytestmark = pytest.mark.usefixtures("raynb_only")
+
+
+# -- conditions
+
+
+def test_a_condition_is_asked_until_it_holds() -> None:
+    answers = iter([False, False, True])
+    test_utils.wait_for_condition(lambda: next(answers), retry_interval_ms=1)
+
+
+def test_a_condition_that_does_not_hold_in_time_is_an_error_with_what_it_raised() -> None:
+    def fails() -> bool:
+        raise KeyError("not there")
+
+    with pytest.raises(RuntimeError, match=r"The condition wasn't met before the timeout expired[\s\S]*not there"):
+        test_utils.wait_for_condition(fails, timeout=0.05, retry_interval_ms=1)
+    with pytest.raises(KeyError):
+        test_utils.wait_for_condition(fails, timeout=5, raise_exceptions=True)
+    with pytest.raises(RuntimeError, match="wasn't met"):
+        asyncio.run(test_utils.async_wait_for_condition(lambda: False, timeout=0.05, retry_interval_ms=1))
+
+
+# -- actors
+
+
+def test_a_signal_lets_all_go_on_that_wait_for_it(ray: Ray) -> None:
+    signal: Any = test_utils.SignalActor.remote()
+    waiting = [signal.wait.remote() for _ in range(3)]
+    test_utils.wait_for_condition(lambda: ray.get(signal.cur_num_waiters.remote()) == 3)
+    ray.get(signal.send.remote())
+    assert ray.get(waiting) == [None] * 3
+    assert ray.get(signal.cur_num_waiters.remote()) == 0
+
+
+def test_a_semaphore_is_had_by_so_many_at_once(ray: Ray) -> None:
+    semaphore: Any = test_utils.Semaphore.remote(value=1)
+    ray.get(semaphore.acquire.remote())
+    assert ray.get(semaphore.locked.remote())
+    second = semaphore.acquire.remote()
+    ray.get(semaphore.release.remote())
+    ray.get(second)
+
+
+# -- programs
+
+
+def test_a_program_given_as_text_is_run_and_its_output_is_had() -> None:
+    assert test_utils.run_string_as_driver("print(3)") == "3\n"
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        test_utils.run_string_as_driver("raise SystemExit(3)")
+    assert failed.value.returncode == 3
+
+
+# -- this process's connection
+
+
+def test_the_worker_says_what_it_is(ray: Ray, cluster: Any) -> None:
+    assert global_worker.connected
+    assert global_worker.mode == raynb.SCRIPT_MODE
+    assert global_worker.node.unique_id == cluster["node_id"]
+    assert global_worker.node.address_info["session_dir"] == cluster["session_dir"]
+    assert global_worker.current_job_id.hex() == ray.get_runtime_context().get_job_id()
+    modes = ray.remote(lambda: global_worker.mode)
+    assert ray.get(modes.remote()) == raynb.WORKER_MODE
+
+
+def test_references_are_counted(ray: Ray) -> None:
+    ref = ray.put(np.zeros(100))
+    counts = global_worker.core_worker.get_all_reference_counts
+    assert counts()[ref.hex().encode()] == {"local": 1, "submitted": 0}
+    other = ray.put([ref])
+    assert counts()[ref.hex().encode()]["submitted"] == 1
+    del other
+    test_utils.wait_for_condition(lambda: counts()[ref.hex().encode()]["submitted"] == 0)
+
+
+def test_an_object_is_freed_by_hand(ray: Ray, errors: Any) -> None:
+    ref = ray.put(np.zeros(100_000))
+    internal_api.free([ref])
+    with pytest.raises(errors.ObjectFreedError):
+        ray.get(ref)
+    with pytest.raises(TypeError, match=r"not an ray\.ObjectRef"):
+        internal_api.free([1])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="local_only"):
+        internal_api.free([ref], local_only=True)
+
+
+def test_the_memory_is_summed_up(ray: Ray) -> None:
+    ref = ray.put(np.zeros(100_000))
+    assert ref.hex() in internal_api.memory_summary()
+    assert ref.hex() not in internal_api.memory_summary(stats_only=True)
+
+
+def test_the_cluster_s_state_has_the_keys_that_ray_has(ray: Ray) -> None:
+    class Quiet:
+        pass
+
+    actor = ray.remote(Quiet).remote()
+    ray.get(actor.__ray_ready__.remote())
+    row = state.actors(actor._actor_id.hex())
+    assert (row["State"], row["Name"], row["NumRestarts"]) == ("ALIVE", "", 0)
+    assert row["ActorClassName"].endswith(".<locals>.Quiet")
+    assert actor._actor_id.hex() in state.actors(actor_state_name="ALIVE")
+    assert [job["IsDead"] for job in state.jobs()].count(False) >= 1
+    assert any(worker["IsDriver"] for worker in state.workers().values())
+    (node,) = state.total_resources_per_node()
+    assert state.total_resources_per_node()[node]["CPU"] == 4
+    assert state.available_resources_per_node()[node]["CPU"] <= 4
+    assert state.current_node_id() in state.node_ids()
+
+
+def test_keys_are_kept_by_the_cluster(ray: Ray) -> None:
+    assert internal_kv._internal_kv_put("key", "1") is False
+    assert internal_kv._internal_kv_put("key", b"2", overwrite=False) is True
+    assert internal_kv._internal_kv_get("key") == b"1"
+    assert internal_kv._internal_kv_get("key", namespace="other") is None
+    assert internal_kv._internal_kv_exists(b"key")
+    assert internal_kv._internal_kv_del("key") == 1
+    assert internal_kv._internal_kv_get("key") is None
+
+
+# -- what a cluster is told
+
+
+def test_names_of_ray_s_configuration_are_known() -> None:
+    config = config_of(
+        {
+            "max_direct_call_object_size": 1000,
+            "idle_worker_killing_time_threshold_ms": 500,
+            "object_spilling_config": '{"type": "filesystem", "params": {"directory_path": "/somewhere"}}',
+            "health_check_period_ms": 1,
+        }
+    )
+    assert (config.inline_limit_bytes, config.worker_idle_s, config.spill_directory) == (1000, 0.5, "/somewhere")
+    assert config_of({"automatic_object_spilling_enabled": False}).spill_directory == "off"
+    assert not CALLED_OTHERWISE.keys() & WITHOUT_EFFECT.keys()
+    with pytest.raises(ValueError, match="no 'zork'"):
+        config_of({"zork": 1})
+    with pytest.raises(ValueError, match="folders only, not to 's3'"):
+        config_of({"object_spilling_config": {"type": "s3"}})
+
+
+def test_a_job_config_says_namespace_and_environment(bare_ray: Ray) -> None:
+    bare_ray.shutdown()
+    job = JobConfig(ray_namespace="mine", runtime_env={"env_vars": {"WHAT": "this"}})
+    with cluster_of(bare_ray, num_cpus=1, job_config=job):
+        context = bare_ray.get_runtime_context()
+        assert context.namespace == "mine"
+        assert context.runtime_env["env_vars"] == {"WHAT": "this"}
+    with pytest.raises(ValueError, match="jvm_options"):
+        JobConfig(jvm_options=["-X"])
+    with pytest.raises(ValueError, match="for each actor"):
+        JobConfig(default_actor_lifetime="detached")
+
+
+def test_init_refuses_what_it_can_not_do(bare_ray: Ray) -> None:
+    with pytest.raises(RuntimeError, match=r"Unknown keyword argument\(s\): zork"):
+        bare_ray.init(zork=1)
+    with pytest.raises(ValueError, match="not a valid namespace"):
+        bare_ray.init(namespace="")
+    with pytest.raises(TypeError, match="None or a string"):
+        bare_ray.init(namespace=5)
+    with pytest.raises(ValueError, match="existing cluster, num_cpus and num_gpus must not be provided"):
+        bare_ray.init("auto", num_cpus=1)
+    with pytest.raises(ValueError, match="object_store_memory must not be provided"):
+        bare_ray.init("auto", object_store_memory=2**30)
+
+
+def test_the_environment_may_say_which_cluster_is_meant(bare_ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    from raynb.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "resources": {"this one": 1}})
+    try:
+        monkeypatch.setenv("RAY_ADDRESS", str(cluster.address))
+        bare_ray.init()
+        assert bare_ray.cluster_resources()["this one"] == 1
+    finally:
+        bare_ray.shutdown()
+        cluster.shutdown()
