@@ -16,8 +16,8 @@ from raynb.magics.holders import Holdings, held_by, users_names
 from raynb.magics.session import Session
 from raynb.magics.targets import resolve
 from raynb.runtime.client.client import Client
-from raynb.runtime.core.failed_tasks import size_of
 from raynb.runtime.messages.sizes import size_text
+from raynb.runtime.messages.values import size_of
 
 NAMES_SHOWN = 4
 _OUTPUT = re.compile(r"Out\[(\d+)\]|_(\d+)")

@@ -99,6 +99,8 @@ class Actors:
         self._objects = objects
         self._story = story
         self._fail = fail
+        self.node_id = b""
+        """Of this process's node."""
         self.actors: dict[bytes, ActorClient] = {}
         self.by_worker: dict[str, ActorClient] = {}
         self._changed: dict[bytes, ActorClient] = {}
@@ -185,9 +187,18 @@ class Actors:
             task = actor.connection.inflight.pop(seq, None)
             if task is not None:
                 self._story.step(task, "return")
+                self.await_lost(task)
                 actor.queue.appendleft(task)
         actor.state = RESTARTING
         self.touch(actor)
+
+    def await_lost(self, task: Task) -> None:
+        """Inputs of a call that comes back may have lost their values; their entries have it among their dependents."""
+        entries = self._objects.entries
+        missing = sum(entries[oid].value is None for oid in task.deps or ())
+        if missing:
+            task.missing = missing
+            self._story.step(task, "await")
 
     def pump(self, now: float) -> list[Any]:
         """Push what may be pushed, ask where actors are."""
@@ -254,6 +265,8 @@ class Actors:
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
         actor.process = message.process or actor.process
+        if actor.process is not None and actor.process.node_id != self.node_id:
+            self._objects.lineage.active = True
         actor.failure = message.failure
         if message.state == ALIVE:
             if message.worker in self._objects.dead or message.worker == actor.doomed:
@@ -313,6 +326,7 @@ class Actors:
                 task.retries_left -= task.retries_left > 0
                 task.attempt += 1
                 self._story.step(task, "retry")
+                self.await_lost(task)
                 again.append(task)
             else:
                 self._fail(

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from raynb.runtime.core import client_results, client_streams
+from raynb.runtime.core import client_losses, client_results, client_streams
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_acts import ClientActs
@@ -39,6 +39,7 @@ from raynb.runtime.core.inbox import (
     HandOff,
     Inbox,
     KillByHandle,
+    LostValue,
     NodeManagerDied,
     Outgoing,
     PutValue,
@@ -59,7 +60,7 @@ from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, WAITING, Story, Task
 from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.core.why_object import answer, answer_here
-from raynb.runtime.messages import Message, events, gcs, node, nodes, objects, tasks, why
+from raynb.runtime.messages import Message, copies, events, gcs, node, nodes, objects, tasks, why
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.values import Failed
@@ -83,7 +84,7 @@ class ClientMachine:
         self.address = address
         self.node_manager = node_manager
         self.gcs = gcs_address
-        self.objects = Ownership(address, node_manager)
+        self.objects = Ownership(address, node_manager, config.lineage_bytes_max)
         self.failed = FailedTasks(self.objects)
         self.story = Story()
         self.recorder = Recorder(config, wall_offset_s)
@@ -132,6 +133,7 @@ class ClientMachine:
             StopWaiting: lambda item, now: self._effects.extend(self.waiting.end(item)),
             WaitForItem: lambda item, now: self._effects.extend(self.waiting.begin_item(item)),
             TakeItem: lambda item, now: self._effects.extend(self.streams.take(item.task_id, item.index)),
+            LostValue: partial(client_losses.not_had, self),
             CloseStream: lambda item, now: self._effects.extend(client_streams.close(self, item, now)),
             HandOff: lambda item, now: self.handoffs.hold(item),
             Outgoing: self._outgoing,
@@ -145,6 +147,7 @@ class ClientMachine:
         }
 
     def _message_handlers(self) -> dict[type, Callable[[str, Any, float], None]]:
+        directory = self.objects.directory
         return {
             tasks.TasksDone: partial(client_results.done, self),
             tasks.TasksReturned: partial(client_results.returned, self),
@@ -158,6 +161,11 @@ class ClientMachine:
             objects.AddBorrowers: lambda sender, message, now: self.objects.on_add_borrowers(sender, message),
             objects.BorrowersAdded: lambda sender, message, now: self.objects.on_borrowers_added(sender, message),
             objects.RemoveBorrowers: lambda sender, message, now: self.objects.on_remove_borrowers(sender, message),
+            copies.CopyAdded: lambda sender, message, now: directory.on_copy_added(sender, message),
+            copies.CopyDropped: lambda sender, message, now: directory.on_copy_dropped(sender, message),
+            copies.CopiesKept: lambda sender, message, now: directory.on_copies_kept(sender, message),
+            copies.LocateObjects: lambda sender, message, now: directory.on_locate(sender, message),
+            copies.ValuesLost: partial(client_losses.on_values_lost, self),
             objects.LeftBehind: lambda sender, message, now: self.streams.left_behind(sender, message.oids),
             objects.OwnerGone: lambda sender, message, now: self.objects.on_owner_gone(sender, message),
             objects.ExtentGranted: self._on_answer,
@@ -203,6 +211,8 @@ class ClientMachine:
             self._on_tick(now)
         else:
             self._on_lost(event.reason, now)
+        if self.objects.directory.lost:
+            client_losses.take_up(self, now)
         self._settle_dependents(now)
         while self.objects.dropped_actors:
             self._effects += self.creations.drop(now)
@@ -333,6 +343,8 @@ class ClientMachine:
     # -- leases, deaths, time
 
     def _on_granted(self, sender: str, message: node.LeaseGranted, now: float) -> None:
+        if sender != self.node_manager:
+            self.objects.lineage.active = True
         if message.worker == self.address and message.lease != self._own_lease:
             # Of us, and not (yet) to us: this process is the worker. Of itself it hears twice, as the worker first.
             self._own_lease = message.lease
@@ -345,11 +357,16 @@ class ClientMachine:
             self._on_lost(message.reason, now)
             return
         self._effects.append(Forget(message.address))
+        if message.node:
+            # The first news of a node's end: what it has is not pushed to anybody any more.
+            client_losses.node_died(self, message.node, message.reason, now)
         if message.kind == "node":
             self._effects += self.scheduler.node_died(message.address, message.reason, now)
         self.scheduler.worker_died(message, now)
         self.actors.worker_died(message.address, message.reason, now)
         self.objects.process_died(message.address)
+        if message.kind == "node":
+            client_losses.node_died(self, message.address, message.reason, now)
         self.handoffs.process_died(message.address)
 
     def _on_lost(self, reason: str, now: float) -> None:
@@ -393,6 +410,7 @@ class ClientMachine:
             or self.objects.borrowing.holds_back
             or self.actors.more
             or self.objects.freed.values
+            or self.objects.directory.asks
         )
 
     @property

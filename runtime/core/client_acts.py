@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.core.client_effects import Foreign
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.task import STREAMING, Task
+from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages.acts import OwnerAct, Tombstones
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.ids import FIRST_RETURN
@@ -90,16 +90,13 @@ class ClientActs:
         failed = machine.failed.task(task_id)
         assert failed is not None
         retries = failed.function.max_retries if failed.actor is None else 0
-        task = Task(
-            failed.id, failed.function, failed.args, failed.context, failed.num_returns, failed.buffers, failed.deps,
-            failed.refs, failed.parent, failed.name, failed.group, failed.actor, retries,
-            failed.attempt + 1, submitted_at=now,
-        )  # fmt: skip
+        task = failed.anew(retries)
+        task.submitted_at = now
         for oid in task.return_ids():
             entry = machine.objects.entries.get(oid)
             if entry is not None:
                 entry.value, entry.task = None, task
-        machine.recorder.again(task)
+        machine.recorder.again(task, failed=True)
         machine.take_on(task, now)
         # Now the task itself holds what it needs.
         machine.failed.forget(task_id)

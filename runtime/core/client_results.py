@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raynb.runtime.core import client_streams
+from raynb.runtime.core import client_losses, client_streams
 from raynb.runtime.core.task import STREAMING, Task
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.tasks import RefsTaken, Result, TasksDone, TasksReturned
@@ -51,6 +51,7 @@ def _retry(client: ClientMachine, task: Task, failure: Failed, now: float) -> No
         client.recorder.attempt_failed(task, failure, now)
         task.attempt += 1
         client.story.step(task, "retry")
+        client.actors.await_lost(task)
         task.actor.queue.appendleft(task)
         client.actors.touch(task.actor)
 
@@ -78,6 +79,7 @@ def conclude(
         client.failed.add(task, failure)
     objects = client.objects
     settle = objects.settle
+    made = client_streams.objects_of(client, task) if objects.lineage.active else None
     if task.num_returns == 1:
         settle(task.id + FIRST_RETURN, values[0])
     elif task.num_returns < 0:
@@ -86,6 +88,10 @@ def conclude(
         oids = task.return_ids()
         for oid, value in zip(oids, values if len(values) == len(oids) else values * len(oids), strict=True):
             settle(oid, value)
+    if task.num_returns < 0 and objects.directory.used:
+        client_losses.left_undone(client, task, failure)
+    if made is not None and not task.cancelled:
+        objects.lineage.keep(task, made)
     if task.deps:
         for oid in task.deps:
             objects.unpin(oid)

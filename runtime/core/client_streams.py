@@ -32,6 +32,15 @@ def arrived(client: ClientMachine, sender: str, message: StreamItems) -> list[An
     return effects
 
 
+def objects_of(client: ClientMachine, task: Task) -> list[bytes]:
+    """Ids of all objects that a task makes, as far as they are known before it ends."""
+    stream = client.streams.streams.get(task.id) if task.num_returns < 0 else None
+    if stream is None:
+        return task.return_ids()
+    # What it raises will be one more item.
+    return [*task.return_ids(), *map(stream.item, range(stream.received + 1))]
+
+
 def conclude(client: ClientMachine, task: Task, value: Value, failure: Failed | None) -> list[Any]:
     """A generator's task is over."""
     own = task.id + FIRST_RETURN

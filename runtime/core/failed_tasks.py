@@ -25,7 +25,7 @@ from msgspec import Struct
 from raynb.runtime.core.ownership import Entry, Ownership, Waiter
 from raynb.runtime.core.task import Task
 from raynb.runtime.messages.ids import task_of
-from raynb.runtime.messages.values import Failed, Inline, RefInfo, Stored, Value
+from raynb.runtime.messages.values import Failed, RefInfo, size_of
 
 
 class KeepFailures(Struct, frozen=True, gc=False):
@@ -100,7 +100,7 @@ class FailedTasks:
         self.nbytes += size
         for oid in dict.fromkeys([*(task.deps or ()), *(task.refs or ())]):
             entry = self._objects.entries[oid]
-            if not _is_actor(entry):
+            if not entry.is_actor:
                 kept.pinned.append(oid)
                 self._pin(oid, entry)
         self._trim()
@@ -187,14 +187,3 @@ class FailedTasks:
         assert self.nbytes <= self._nbytes_max or (len(self._kept) == 1 and not self._inputs), self.nbytes
         for oid in self._inputs:
             assert self._objects.entries[oid].pins > 0, (oid.hex(), "an input of a failure was let go")
-
-
-def _is_actor(entry: Entry) -> bool:
-    return entry.task is not None and entry.task.creation is not None
-
-
-def size_of(value: Value | None) -> int:
-    """Bytes of a value as it lies in memory or in the store."""
-    if type(value) is Inline:
-        return len(value.data) + sum(map(len, value.buffers or ()))
-    return value.size if type(value) is Stored else 0

@@ -46,7 +46,7 @@ class Freed:
         entry = self._objects.entries.get(oid)
         if entry is None or entry.owner:
             return None
-        if entry.task is not None and entry.task.creation is not None:
+        if entry.is_actor:
             return "this is an actor: kill it"
         if entry.value is None:
             return "it has no value yet: cancel the task that makes it"
@@ -76,6 +76,7 @@ class Freed:
                 value = self.take(oid)
                 assert value is not None and not isinstance(value, Failed)
                 self._objects.discard([value])
+                self._objects.directory.freed(oid)
                 for ref in value.refs or ():
                     self._objects.unpin(ref.oid)
 

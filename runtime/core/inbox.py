@@ -12,7 +12,7 @@ from msgspec import Struct
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import Task
 from raynb.runtime.messages import Message
-from raynb.runtime.messages.values import RefInfo, Value
+from raynb.runtime.messages.values import RefInfo, Stored, Value
 
 
 class Inbox(Struct, frozen=True, gc=False):
@@ -36,6 +36,12 @@ class PutValue(Struct, frozen=True, gc=False):
     oid: bytes
     value: Value
     note: str = ""
+
+
+class LostValue(Struct, frozen=True, gc=False):
+    """A thread could not have this value from its place; whoever wants the object waits for another."""
+
+    value: Stored
 
 
 class HeldBy(Struct, frozen=True, gc=False):
@@ -170,6 +176,7 @@ __all__ = [
     "HeldBy",
     "Inbox",
     "KillByHandle",
+    "LostValue",
     "NodeManagerDied",
     "Outgoing",
     "PutValue",

@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from raynb.runtime.messages.values import Failed
+
+if TYPE_CHECKING:
+    from raynb.runtime.core.lineage import Kept
+    from raynb.runtime.core.ownership import Entry
+
+PUT: Final = "OBJECT_UNRECONSTRUCTABLE_PUT"
+RETRIES_DISABLED: Final = "OBJECT_UNRECONSTRUCTABLE_RETRIES_DISABLED"
+MAX_ATTEMPTS_EXCEEDED: Final = "OBJECT_UNRECONSTRUCTABLE_MAX_ATTEMPTS_EXCEEDED"
+LINEAGE_EVICTED: Final = "OBJECT_UNRECONSTRUCTABLE_LINEAGE_EVICTED"
+NOT_KEPT: Final = "OBJECT_UNRECONSTRUCTABLE_REF_NOT_FOUND"
+ACTOR_DIED: Final = "ACTOR_DIED"
+
+WHY: Final = {
+    PUT: "it was made by put(), so no task can make it again. Return the value from a task instead.",
+    RETRIES_DISABLED: "the {call} that made it must not run again. Allow it by {retries}=N.",
+    MAX_ATTEMPTS_EXCEEDED: "the {call} that made it has run as often as it may. Allow it more by {retries}=N.",
+    LINEAGE_EVICTED: "the call that made it was forgotten to save memory. Keep more by "
+    'init(_system_config={{"lineage_bytes_max": BYTES}}).',
+    NOT_KEPT: "an input of the task that made it is there no longer: a value that another process owns, or an actor. "
+    "Hold a reference to it.",
+    ACTOR_DIED: "the actor that made it is dead. Let it restart by max_restarts=N.",
+}
+"""Words for why a value can't be made again, and what to do."""
 
 
 def gone(oid: bytes, why: str) -> Failed:
@@ -14,3 +39,36 @@ def owner_died(oid: bytes) -> Failed:
     """Its owner is dead."""
     text = f"object {oid.hex()} can't be read: the process that owned it died, and its objects with it."
     return Failed("OwnerDiedError", text)
+
+
+def unmakeable(oid: bytes, entry: Entry, kept: Kept | None, where: str, reason: str = "") -> Failed:
+    """Its value is lost and can't be made again.
+
+    Parameters
+    ----------
+    where
+        What became of the last place that had it, as a part of a sentence.
+    reason
+        One of `WHY`; empty: it follows from what is known of the object.
+    """
+    function = entry.function
+    if not reason:
+        reason = _reason(entry, kept)
+    is_call = function is not None and bool(function.actor_id)
+    call = "actor's method" if is_call else "task"
+    why = WHY[reason].format(call=call, retries="max_task_retries" if is_call else "max_retries")
+    made = (
+        f" (of {function.name}, called at {function.call_site})" if function is not None and function.call_site else ""
+    )
+    lost = f"Its value is lost: {where}." if where else "Its value is lost."
+    text = f"object {oid.hex()}{made} can't be read. {lost}\n[{reason}] It can't be made again: {why}"
+    return Failed("ObjectReconstructionFailedError", text)
+
+
+def _reason(entry: Entry, kept: Kept | None) -> str:
+    if entry.function is None:
+        return PUT
+    if kept is not None and kept.evicted:
+        return LINEAGE_EVICTED
+    never = kept is None and (entry.function.max_retries == 0 or entry.function.actor_id)
+    return RETRIES_DISABLED if never else MAX_ATTEMPTS_EXCEEDED

@@ -9,11 +9,10 @@ from itertools import islice
 from typing import Final
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.failed_tasks import size_of
 from raynb.runtime.core.ownership import Entry
 from raynb.runtime.core.task import Task
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
-from raynb.runtime.messages.values import Inline, Stored, ValueKind
+from raynb.runtime.messages.values import Inline, Stored, ValueKind, size_of
 
 TASKS_MAX: Final = 20_000
 """Of a process's unfinished tasks so many are looked at for what they use."""

@@ -12,6 +12,7 @@ Rules
    registrations are dropped. What a dead owner left in shared memory is the store's: who holds it tells the node
    manager, who gets hold of it later registers there, and who lets it go says so there.
 6. News of a death may have been told before this process was there. So an owner that doesn't answer is asked about.
+7. A value that has been there may be lost with its node; then the entry has none again (`Directory`).
 
 What this never knows: tasks (it tells the scheduler which of its dependents became ready), sockets, memory.
 The host carries out the effects in order.
@@ -26,9 +27,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from raynb.runtime.core.borrowing import Borrowing
+from raynb.runtime.core.directory import Directory
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.freed import Freed
+from raynb.runtime.core.lineage import Lineage
 from raynb.runtime.core.object_failures import gone, owner_died
+from raynb.runtime.messages import Message
+from raynb.runtime.messages.ids import task_of
 from raynb.runtime.messages.objects import (
     AddBorrowers,
     BorrowersAdded,
@@ -94,13 +99,18 @@ class Entry(Struct, gc=False):
     note: str = ""
     function: Function | None = None  # whose call makes, or made, it
 
+    @property
+    def is_actor(self) -> bool:
+        """Whether it is held by the handles of an actor, and has no value ever."""
+        return self.task is not None and self.task.creation is not None
+
 
 class Ownership:
     """The table of objects of one process. See the module's rules."""
 
-    def __init__(self, address: str, node_manager: str) -> None:
+    def __init__(self, address: str, node_manager: str, lineage_bytes_max: int = 0) -> None:
         self.address = address
-        self._node_manager = node_manager
+        self.node = node_manager
         self.entries: dict[bytes, Entry] = {}
         self.ready_dependents: deque[Task] = deque()
         """Tasks one of whose dependencies has settled since the scheduler last looked, once for each dependency."""
@@ -108,7 +118,7 @@ class Ownership:
         """Creations of actors to which nobody has a handle any more."""
         self._borrowed_by: dict[str, set[bytes]] = {}
         self._frees: dict[str, list[bytes]] = {}
-        self._awaited: dict[bytes, None] = {}
+        self.awaited: dict[bytes, None] = {}
         """What was asked of others and may not be there yet."""
         self._silent: dict[str, float] = {}
         """Owners from which an answer is awaited, and since when."""
@@ -116,6 +126,8 @@ class Ownership:
         self.dead: set[str] = set()
         self.borrowing = Borrowing(node_manager, self.dead)
         self.freed = Freed(self)
+        self.directory = Directory(self)
+        self.lineage = Lineage(self, lineage_bytes_max)
 
     # -- references of this process
 
@@ -126,6 +138,8 @@ class Ownership:
             entry = self.entries[oid] = Entry(owner="" if owner == self.address else owner)
             if owner == self.address:
                 entry.value = gone(oid, "its owner, this process, had already let it go")
+                if task_of(oid) in self.lineage.kept:
+                    self.lineage.restored(oid)
             elif owner in self.dead:
                 entry.value = owner_died(oid)
                 self.borrowing.register(oid, owner)
@@ -171,20 +185,24 @@ class Ownership:
             oid, entry = dropping.pop()
             del self.entries[oid]
             value = entry.value if oid not in self.freed.values else self.freed.take(oid)
-            if entry.task is not None and entry.task.creation is not None:
+            if entry.is_actor and entry.task is not None:
                 self.dropped_actors.append(entry.task)
             elif entry.owner:
                 self.borrowing.let_go(oid, entry.owner)
             elif type(value) is Stored:
-                self._frees.setdefault(value.node, []).append(oid)
+                self.free_at(value.node, oid)
             elif entry.stray:
-                self._frees.setdefault(entry.stray, []).append(oid)
-            if value is not None and not isinstance(value, Failed) and value.refs:
-                for ref in value.refs:
-                    inner = self.entries[ref.oid]
-                    inner.pins -= 1
-                    if inner.pins <= 0 and inner.local <= 0 and not inner.borrowers:
-                        dropping.append((ref.oid, inner))
+                self.free_at(entry.stray, oid)
+            contained = value.refs if value is not None and not isinstance(value, Failed) else None
+            if self.directory.used:
+                contained = [*(contained or ()), *self.directory.dropped(oid)]
+            for ref in contained or ():
+                inner = self.entries[ref.oid]
+                inner.pins -= 1
+                if inner.pins <= 0 and inner.local <= 0 and not inner.borrowers:
+                    dropping.append((ref.oid, inner))
+            if self.lineage.kept:
+                self.lineage.dropped(oid)
 
     # -- values
 
@@ -200,17 +218,22 @@ class Ownership:
             self.discard([value])
             return False
         if entry.value is not None:
-            if type(entry.value) is Failed:
-                self.discard([value])  # too late
+            if not entry.owner:
+                self.discard([value])  # too late, or once more
+            return True
+        if self.dead and self.directory.is_dead(value):
+            assert type(value) is Stored
+            self.directory.arrived_dead(entry, value)
             return True
         if not isinstance(value, Failed) and value.refs:
             for ref in value.refs:
                 self.borrow(ref.oid, ref.owner, pins=1)
         entry.value = value
         entry.task = None
-        if entry.stray and not isinstance(value, Stored):
-            self._frees.setdefault(entry.stray, []).append(oid)
-            entry.stray = ""
+        if entry.stray:
+            self._settle_stray(oid, entry)
+        if self.directory.used:
+            self.directory.settled(oid)
         if entry.waiters is not None:
             for waiter in entry.waiters:
                 waiter.needed -= 1
@@ -226,6 +249,13 @@ class Ownership:
             entry.subscribers = None
         return True
 
+    def _settle_stray(self, oid: bytes, entry: Entry) -> None:
+        stray, entry.stray = entry.stray, ""
+        if type(entry.value) is not Stored:
+            self.free_at(stray, oid)
+        elif entry.value.node != stray:
+            self.directory.leave(oid, stray)
+
     def discard(self, values: Iterable[Value]) -> None:
         """A result comes too late: what of it lies in shared memory is free."""
         for value in values:
@@ -235,15 +265,29 @@ class Ownership:
     def left_behind(self, node: str, oid: bytes) -> None:
         """There is a copy of an object in a node's memory that nobody will tell of. A newer one may be under way."""
         entry = self.entries.get(oid)
-        if entry is None or (isinstance(entry.value, Inline | Failed) and oid not in self.freed.values):
-            self._frees.setdefault(node, []).append(oid)
-        elif entry.value is None:
+        value = None if entry is None else self.freed.values.get(oid, entry.value)
+        if entry is None or isinstance(value, Inline | Failed):
+            self.free_at(node, oid)
+        elif value is None:
+            if entry.stray and entry.stray != node:
+                self.directory.leave(oid, entry.stray)
             entry.stray = node
+        elif value.node != node:
+            self.directory.leave(oid, node)
+
+    def free_at(self, node: str, oid: bytes) -> None:
+        """Whatever of an object lies in a node's memory is free."""
+        if node not in self.dead:
+            self._frees.setdefault(node, []).append(oid)
+
+    def send(self, to: str, message: Message) -> None:
+        """Send something that lets nobody let go of anything."""
+        self._effects.append(Send(to, message))
 
     def lost(self, failure: Failed) -> None:
         """The node is gone: what has no value will never have one."""
         for oid, entry in list(self.entries.items()):
-            if entry.value is None and not (entry.task is not None and entry.task.creation is not None):
+            if entry.value is None and not entry.is_actor:
                 self.settle(oid, failure)
 
     def wait(self, waiter: Waiter, oids: Iterable[bytes], now: float) -> None:
@@ -272,7 +316,7 @@ class Ownership:
         """Somebody here needs the value of an object: ask its owner, if that is another."""
         if entry.owner and entry.pulled_at < 0:
             entry.pulled_at = now
-            self._awaited[oid] = None
+            self.awaited[oid] = None
             self.borrowing.pull(oid, entry.owner)
 
     def depend(self, oid: bytes, task: Task, now: float) -> bool:
@@ -373,17 +417,19 @@ class Ownership:
             Owners that have not answered for ``after_s``: do they live?
         """
         waits_for = dict.fromkeys(self.borrowing.unanswered)
-        for oid in list(self._awaited):
+        for oid in list(self.awaited):
             entry = self.entries.get(oid)
             if entry is None or entry.value is not None:
-                del self._awaited[oid]
+                del self.awaited[oid]
                 continue
             waits_for[entry.owner] = None
             if now - entry.pulled_at > after_s:
                 entry.pulled_at = now
                 self.borrowing.pull(oid, entry.owner)
-        waits_for.pop(self._node_manager, None)
+        waits_for.pop(self.node, None)
         self._silent = {owner: self._silent.get(owner, now) for owner in waits_for}
+        if self.directory.used:
+            self.directory.tick(now, after_s)
         silent = [owner for owner, since in self._silent.items() if now - since > after_s]
         for owner in silent:
             self._silent[owner] = now
@@ -407,6 +453,8 @@ class Ownership:
     def check(self) -> None:
         """The invariants, as assertions."""
         self.freed.check()
+        self.directory.check()
+        self.lineage.check()
         for oid, entry in self.entries.items():
             assert entry.local >= entry.views >= 0, (oid.hex(), "local references below zero", entry)
             assert entry.pins >= 0, (oid.hex(), "pins below zero", entry)

@@ -131,12 +131,15 @@ class Recorder:
         if len(self._fresh) < self._config.event_rows_max:
             self._fresh.append(task)
 
-    def again(self, task: Task) -> None:
-        """A task that had failed is tried once more, so it has not failed after all."""
+    def again(self, task: Task, *, failed: bool) -> None:
+        """A task that had ended is run once more, so it has not failed (or finished) after all."""
         if self.quiet or not task.function.events:
             return
         calls = self._calls_of(task)
-        calls.failed -= 1
+        if failed:
+            calls.failed -= 1
+        else:
+            calls.finished -= 1
         self._touched[calls.number] = calls
         if len(self._fresh) < self._config.event_rows_max:
             self._fresh.append(task)

@@ -58,19 +58,27 @@ class Streams:
         """Items arrived, in order."""
         stream = self.streams.get(task_id)
         again = False
+        task = self._unfinished.get(task_id)
         for index, value in enumerate(values, first):
-            if stream is None or stream.closed or index != stream.received:
-                self._objects.discard([value])
+            oid = object_id(task_id, index + FIRST_ITEM_INDEX)
+            if stream is None or stream.closed or stream.total is not None or index != stream.received:
+                self._objects.settle(oid, value)  # unless there is one, or nobody refers to it
                 again = True
                 continue
-            oid = stream.item(index)
             entry = self._objects.create(oid, 0)
             entry.pins, entry.stray = 1, stream.strays.pop(index, "")
+            entry.function = task.function if task is not None else None
             self._objects.settle(oid, value)
             stream.received += 1
-        if stream is None:
-            return []
+        if stream is None or stream.total is not None:
+            return self._let_run(task)
         return self._wake(stream) + self._pace(stream) if again else self._wake(stream)
+
+    def _let_run(self, task: Task | None) -> list[Any]:
+        """A generator runs again for items that were lost: nobody consumes its others."""
+        if task is None or not task.worker or not task.function.definition.backpressure:
+            return []
+        return [Send(task.worker, StreamAck(task.seq, 0, True))]
 
     def _pace(self, stream: Stream) -> list[Any]:
         task = self._unfinished.get(stream.task_id) if stream.paced else None

@@ -8,6 +8,8 @@
                           |  +---return-----+      (never started: stolen, or its worker died first)
                           +------retry------+      (started, its worker died)
 
+``await`` also leads back from QUEUED, when a value that was there is lost.
+
 Any state but DONE can end in DONE by ``fail`` or ``cancel``. `NEXT` is that picture as data.
 """
 
@@ -34,6 +36,7 @@ NEXT: dict[tuple[str, str], str] = {
     (WAITING, "ready"): QUEUED,
     (WAITING, "push-local"): PUSHED,
     (QUEUED, "push"): PUSHED,
+    (QUEUED, "await"): WAITING,
     (PUSHED, "done"): DONE,
     (PUSHED, "return"): QUEUED,
     (PUSHED, "await"): WAITING,
@@ -125,6 +128,13 @@ class Task(Struct, gc=False):
         if self.num_returns == 1 or self.num_returns < 0:
             return [self.id + FIRST_RETURN]
         return [object_id(self.id, index) for index in range(1, self.num_returns + 1)]
+
+    def anew(self, retries_left: int) -> Task:
+        """The next attempt of a task that has ended, as if it were submitted."""
+        return Task(
+            self.id, self.function, self.args, self.context, self.num_returns, self.buffers, self.deps, self.refs,
+            self.parent, self.name, self.group, self.actor, retries_left, self.attempt + 1,
+        )  # fmt: skip
 
     @property
     def worker(self) -> str:

@@ -31,6 +31,11 @@ class Config(Struct, frozen=True, kw_only=True):
     worker_result_cache_bytes: int = 4 * 1024 * 1024
     """Small results that a worker keeps for dependents in its own queue."""
 
+    # Lost objects
+    lineage_bytes_max: int = 1024 * 1024 * 1024
+    """Calls that are kept to make lost values again take so many bytes at most, in each process that has made them
+    (Ray's max_lineage_bytes)."""
+
     # Workers
     worker_start_timeout_s: float = 30.0
     worker_idle_s: float = 60.0

@@ -114,6 +114,14 @@ class Local(Struct, array_like=True, frozen=True, gc=False, tag=3):
 
 Value = Inline | Stored | Failed
 
+
+def size_of(value: Value | None) -> int:
+    """Bytes of a value as it lies in memory or in the store."""
+    if type(value) is Inline:
+        return len(value.data) + sum(map(len, value.buffers or ()))
+    return value.size if type(value) is Stored else 0
+
+
 NOTHING = Inline(b"\x80\x05N.")
 """The value None."""
 
