@@ -16,7 +16,6 @@ The names are Ray's.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 
 from raynb.runtime.core.bundle_names import BUNDLE, group_of, group_units
@@ -47,7 +46,7 @@ class Bundles:
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
         self._groups: dict[bytes, dict[int, Reservation]] = {}
-        self._removed: deque[bytes] = deque(maxlen=REMOVED_MAX)
+        self._removed: dict[bytes, None] = {}
         self._first_attempt = 0
         """Of the GCS that runs now: what an earlier one has said, and comes late, is void."""
 
@@ -96,8 +95,9 @@ class Bundles:
         if not removed:
             self._release(group, [i for i, one in known.items() if not one.committed and one.attempt == attempt])
             return []
-        if group not in self._removed:
-            self._removed.append(group)
+        self._removed[group] = None
+        if len(self._removed) > REMOVED_MAX:
+            del self._removed[next(iter(self._removed))]
         return self._drop(group, list(known), now)
 
     def keep(self, bundles: Iterable[tuple[bytes, int]], first_attempt: int, now: float) -> list[Grant]:
@@ -117,7 +117,9 @@ class Bundles:
         return group is not None and group in self._removed
 
     def _drop(self, group: bytes, indexes: list[int], now: float) -> list[Grant]:
-        known = self._groups.get(group, {})
+        known = self._groups.get(group)
+        if known is None:
+            return []
         total = dict(self._leases.total)
         for index in indexes:
             if known[index].committed:

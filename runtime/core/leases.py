@@ -231,8 +231,15 @@ class Leases:
 
     def unreserve(self, units: Vector) -> None:
         """The opposite."""
-        add(self.available, units)
         subtract(self._reserved, units)
+        self._give_back(units)
+
+    def _give_back(self, units: Vector) -> None:
+        """Add to what is available; of what the node has no longer nothing is remembered."""
+        add(self.available, units)
+        for name in units:
+            if not self.available[name] and name not in self.total:
+                del self.available[name]
 
     # -- granting
 
@@ -372,7 +379,7 @@ class Leases:
 
     def release(self, grant: Grant, now: float) -> None:
         """A grant ends: its client returned it, or its worker is dead."""
-        add(self.available, grant.held)
+        self._give_back(grant.held)
         demand = grant.demand
         del self.by_number[grant.number], self.by_token[grant.token], demand.grants[grant.number]
         if demand.start is None:

@@ -40,7 +40,11 @@ class NodeBundles:
         """A word of the GCS."""
         self.changed = True
         if isinstance(message, KeepBundles):
-            return self._end(self._bundles.keep(message.bundles, message.first_attempt, now), now)
+            first = message.first_attempt
+            grants = self._bundles.keep(message.bundles, first, now)
+            for group in message.removed:
+                grants += self._bundles.give_back(group, first, now, removed=True)
+            return self._end(grants, now) + self._tell_waiting(set(message.removed))
         group = message.group
         if isinstance(message, ReserveBundles):
             missing = self._bundles.reserve(group, message.attempt, message.bundles)
@@ -50,11 +54,12 @@ class NodeBundles:
             return [Send(sender, BundlesCommitted(group, message.attempt))] if committed else []
         assert isinstance(message, ReturnBundles)
         effects = self._end(self._bundles.give_back(group, message.attempt, now, removed=message.removed), now)
-        if message.removed:
-            for demand in list(self._leases.demands.values()):
-                if group_of(demand.need) == group:
-                    effects.append(_gone(demand.client, demand.key, demand.name))
-        return effects
+        return effects + self._tell_waiting({group}) if message.removed else effects
+
+    def _tell_waiting(self, groups: set[bytes]) -> list[Any]:
+        """Who waits for a group that is gone is told."""
+        demands = self._leases.demands.values() if groups else ()
+        return [_gone(each.client, each.key, each.name) for each in demands if group_of(each.need) in groups]
 
     def _end(self, grants: list[Grant], now: float) -> list[Any]:
         effects: list[Any] = []

@@ -9,7 +9,7 @@ Rules
    all that was reserved given back, and the group is PENDING again.
 3. A node that dies takes its bundles with it: the group is RESCHEDULING, which is PENDING under another name, and what
    is left of it on other nodes stays.
-4. Removed, it is gone for good: nodes end what runs in it.
+4. Removed, it is gone for good: nodes end what runs in it, and what waits for it fails, wherever that is.
 5. Which nodes: STRICT_PACK has all bundles on one, STRICT_SPREAD each on another, PACK and SPREAD try to.
 
 A GCS that comes back has the nodes reserve again what they have, which costs nothing there.
@@ -216,7 +216,7 @@ class PlacementGroups:
     def _end(self, group: Group, now: float, told: Callable[..., Effects]) -> Effects:
         group.step("remove")
         group.why = "it was removed"
-        effects = self._return(group, [*group.nodes, *group.plan], removed=True)
+        effects = self._return(group, [], removed=True)
         effects += self._on_removed(group.spec.group, now)
         self._removed.append(group.spec.group)
         writes = [group.write()]
@@ -330,10 +330,9 @@ class PlacementGroups:
         return [self._journal.write([group.write()], now, lasting=True), *self._placed(now)]
 
     def _return(self, group: Group, nodes: Sequence[bytes], *, removed: bool = False) -> Effects:
-        managers = dict.fromkeys(self._manager_of(node) for node in nodes if node)
-        if removed and not any(managers):
-            # What waits for it somewhere is to learn that it is gone.
-            managers = dict.fromkeys(self._manager_of(view.node_id) for view in self._views())
+        # What waits for a removed one somewhere is to learn that it is gone.
+        places = [view.node_id for view in self._views()] if removed else [node for node in nodes if node]
+        managers = dict.fromkeys(map(self._manager_of, places))
         message = ReturnBundles(group.spec.group, group.attempt, removed)
         return [Send(manager, message) for manager in managers if manager]
 
@@ -344,8 +343,9 @@ class PlacementGroups:
         known = [group for group in self.groups.values() if group.state != REMOVED]
         here = [(group.spec.group, i) for group in known for i, at in enumerate(group.nodes) if at == node_id]
         effects: Effects = []
-        if self._epoch > 1:  # before the first start nobody had placed anything
-            effects.append(Send(self._manager_of(node_id), KeepBundles(self._first_attempt, here)))
+        if self._epoch > 1 or self._removed:  # before the first start nobody had placed anything
+            message = KeepBundles(self._first_attempt, here, list(self._removed))
+            effects.append(Send(self._manager_of(node_id), message))
         for group in known:
             effects += self._try(group, now)
         return effects

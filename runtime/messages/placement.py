@@ -69,10 +69,12 @@ class BundlesCommitted(Struct, array_like=True, gc=False, tag=145):
 
 class KeepBundles(Struct, array_like=True, gc=False, tag=147):
     """GCS -> node manager, when that has registered. Attempts before ``first_attempt`` were an earlier GCS's: of what
-    they have placed there, these bundles (group, number) are known; the others are dropped."""
+    they have placed there, these bundles (group, number) are known; the others are dropped. The groups in ``removed``
+    may have been removed while the node was not there: what waits for them fails."""
 
     first_attempt: int
     bundles: list[tuple[bytes, int]]
+    removed: list[bytes] = []
 
 
 class ReturnBundles(Struct, array_like=True, gc=False, tag=146):

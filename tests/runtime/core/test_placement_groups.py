@@ -18,6 +18,7 @@ from raynb.runtime.core.placement import NodeView, to_units
 from raynb.runtime.core.placement_groups import CREATED, PENDING, REMOVED, RESCHEDULING, PlacementGroups, choose
 from raynb.runtime.core.worker_pool import WorkerPool
 from raynb.runtime.messages import Config
+from raynb.runtime.messages.node import LeaseDemand, LeaseInfeasible
 from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
 
 CPUS = {b"a": 4.0, b"b": 4.0, b"c": 2.0}
@@ -34,6 +35,8 @@ class Nodes:
         self.placed = 0
         self.now = 0.0
         self.mail: list[tuple[str, str, Any]] = []
+        self.told: list[tuple[str, int, str]] = []
+        """Which demands of which clients can't be met, and why."""
         self.store: dict[bytes, bytes] = {}
         self.groups = self.start(1)
 
@@ -90,6 +93,8 @@ class Nodes:
             handler = self.groups.handlers.get(type(message))
             if handler is not None:
                 self.take("gcs", handler(sender, message, self.now))
+        elif isinstance(message, LeaseInfeasible):
+            self.told.append((to, message.key, message.kind))
         elif to.encode() in self.bundles:
             self.take(to, self.bundles[to.encode()].handle("gcs", message, self.now))
 
@@ -189,6 +194,23 @@ def test_a_group_that_loses_a_node_keeps_what_it_has_and_moves_the_rest() -> Non
     assert lost not in nodes.held(group(1))
     assert len(nodes.held(group(1))) == 2
     nodes.check()
+
+
+def test_a_node_that_comes_when_a_group_was_removed_hears_of_it() -> None:
+    """A task may wait there for the group: it would for ever."""
+    nodes = Nodes({b"a": 4.0})
+    nodes.create(group(1), [2])
+    nodes.settle()
+    nodes.joined.clear()
+    nodes.remove(group(1))
+    nodes.settle()
+    nodes.joined.add(b"a")
+    demand = LeaseDemand(7, {group_name("bundle", group(1)): 0.001}, 1, "f")
+    nodes.leases[b"a"].state_demand("driver", demand, to_units(demand.resources), nodes.now)
+    nodes.take("gcs", nodes.groups.node_joined(b"a", nodes.now))
+    nodes.settle()
+    assert ("driver", 7, "TaskPlacementGroupRemoved") in nodes.told
+    assert not nodes.held(group(1))
 
 
 def test_a_gcs_that_comes_back_finds_its_groups_where_they_are() -> None:
