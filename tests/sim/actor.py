@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from raynb.runtime.core.executor import Job, refusal
@@ -14,12 +15,20 @@ from tests.sim import calls
 from tests.sim.calls import Execution, RemoteError, StoreFull
 from tests.sim.client import Pin
 from tests.sim.interpreter import ActorExit, Frame
-from tests.sim.threads import Steps
+from tests.sim.threads import Pause, Signal, Steps
 from tests.sim.values import decode_call, rebuild, unpack_refs
 
 if TYPE_CHECKING:
     from tests.sim.threads import Thread
     from tests.sim.worker import SimWorker
+
+
+class CallGroup:
+    """A concurrency group: its calls that no thread has taken."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Job] = deque()
+        self.arrived = Signal()
 
 
 class ActorLife:
@@ -73,6 +82,35 @@ class ActorLife:
         while not worker.leaving:
             job = yield from worker.take()
             if job is not None:
+                yield from self.call(job, worker.threads[thread_number])
+        worker.work.notify()
+
+    def serve_groups(self) -> Steps:
+        """Hand the calls out to the threads of their concurrency groups; "" is for those that belong to none."""
+        worker = self.worker
+        sizes = {"": max(self.start.max_concurrency, 1), **self.start.groups}
+        groups = {name: CallGroup() for name in sizes}
+        for name, size in sizes.items():
+            for index in range(size):
+                worker.start_thread(f"actor-{name}-{index}", self._serve_group(groups[name], len(worker.threads)))
+        while not worker.leaving:
+            job = yield from worker.take()
+            if job is not None:
+                group = groups.get(job.spec.group, groups[""])
+                group.calls.append(job)
+                group.arrived.notify()
+        for group in groups.values():
+            group.arrived.notify()
+
+    def _serve_group(self, group: CallGroup, thread_number: int) -> Steps:
+        worker = self.worker
+        while not worker.leaving:
+            if not group.calls:
+                yield group.arrived
+            elif (job := group.calls.popleft()).spec.task_id in worker.cancelled:
+                worker.note(job.sender, refusal(job))
+            else:
+                yield Pause()
                 yield from self.call(job, worker.threads[thread_number])
         worker.work.notify()
 
@@ -132,6 +170,9 @@ def serve_actor(worker: SimWorker, start: StartActor) -> Steps:
     if failure is not None:
         return
     worker.executor.started = (worker.machine.gcs, started)
+    if start.groups:
+        yield from life.serve_groups()
+        return
     for index in range(1, max(start.max_concurrency, 1)):
         worker.start_thread(f"actor-{index}", life.serve(index))
     yield from life.serve(0)

@@ -8,34 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from raynb.runtime.core.inbox import (
     Answer,
     Ask,
     CancelObject,
-    CloseStream,
-    KillByHandle,
     PutValue,
     StopWaiting,
-    TakeItem,
     WaitFor,
-    WaitForItem,
 )
 from raynb.runtime.core.ownership import Waiter
-from raynb.runtime.core.streams import FIRST_ITEM_INDEX, Stream
+from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import STREAMING, Function, Task
 from raynb.runtime.messages import Message, gcs
-from raynb.runtime.messages.ids import FIRST_RETURN, PUT_INDEX_BASE, actor_id_of, object_id
-from raynb.runtime.messages.node import StartActor
+from raynb.runtime.messages.ids import PUT_INDEX_BASE
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import NOTHING, Failed, Inline, Stored, Value
 from tests.sim.client import Pin, SimClient
+from tests.sim.places import Place
 from tests.sim.show import name_id
 from tests.sim.threads import Lock, Pause, Steps
 from tests.sim.values import CallContent, Content, Handle, Ref, decode_content, describe, encode, unpack_refs
-from tests.sim.workload import ActorClass, RemoteFunction
+from tests.sim.workload import RemoteFunction
 from tests.sim.world import Violation
 
 RECHECK_S = 1.0
@@ -84,17 +78,22 @@ class Loaded:
 # -- functions and submission
 
 
-def function_of(client: SimClient, remote: RemoteFunction, actor: Handle | None = None) -> Function:
+def function_of(
+    client: SimClient, remote: RemoteFunction, actor: Handle | None = None, place: Place | None = None
+) -> Function:
     """A function as this process submits it; a method, if ``actor`` is given."""
-    key = (remote.number, hash(actor.actor_id) if actor is not None else 0)
+    key = (remote.number, actor.actor_id if actor is not None else b"", place)
     found = client.functions.get(key)
     if found is None:
         name = f"f{remote.number}"
         function_id = b"" if actor is not None else remote.number.to_bytes(16, "little")
         retry = remote.raises == "first"
-        definition = FunctionDef(client.next_number(), function_id, name, function_id, retry)
+        definition = FunctionDef(
+            client.next_number(), function_id, name, function_id, retry, backpressure=remote.backpressure
+        )
+        resources = {} if actor is not None else dict(remote.resources)
         found = client.functions[key] = Function(
-            definition, name, {} if actor is not None else dict(remote.resources), max_retries=remote.retries
+            definition, name, resources if place is None else place.holds(resources), max_retries=remote.retries
         )
     return found
 
@@ -107,10 +106,11 @@ def submit(
     deps: list[Ref],
     nested: list[Ref],
     actor: Ref | None = None,
+    place: Place | None = None,
 ) -> list[Ref]:
     """Submit a call; gives a reference for each return value (one for a generator)."""
     handle = actor.handle if actor is not None else None
-    function = function_of(client, remote, handle)
+    function = function_of(client, remote, handle, place)
     handles, infos = describe(nested)
     order = 0
     if handle is not None:
@@ -129,9 +129,12 @@ def submit(
     if handle is not None:
         owner = actor.owner if actor is not None else ""
         task.actor = client.machine.actors.of(handle.actor_id, owner)
-    client.oracle.submitted(client, task, remote, label, handle)
+        task.group = remote.group
+        if client.cluster.plan.classes[handle.cls].pending_max >= 0:
+            task.actor.limited += 1
+    client.oracle.submitted(client, task, remote, label, handle, place)
     if remote.num_returns == STREAMING:
-        client.post(Stream(task_id))
+        client.post(Stream(task_id, paced=remote.backpressure > 0))
     client.post(task)
     return [Ref(client, oid, client.address) for oid in task.return_ids()]
 
@@ -327,71 +330,7 @@ def cancel(client: SimClient, ref: Ref, *, force: bool, recursive: bool) -> None
     client.post(CancelObject(ref.oid, ref.owner, force, recursive))
 
 
-# -- generators
-
-
-class Generator:
-    """An `ObjectRefGenerator`."""
-
-    __slots__ = ("client", "closed", "label", "next", "ref", "task_id")
-
-    def __init__(self, client: SimClient, ref: Ref) -> None:
-        self.client = client
-        self.ref = ref
-        self.task_id = ref.oid[:-4]
-        self.next = 0
-        self.closed = False
-
-    def state(self) -> bool | None:
-        stream = self.client.machine.streams.streams.get(self.task_id)
-        if self.closed:
-            return False
-        if stream is None:
-            return False if self.next and self.is_over() else None
-        if self.next < stream.received:
-            return True
-        return False if stream.total is not None else None
-
-    def is_over(self) -> bool:
-        entry = self.client.machine.objects.entries.get(self.ref.oid)
-        return entry is not None and entry.value is not None
-
-    def take(self) -> Ref:
-        oid = object_id(self.task_id, self.next + FIRST_ITEM_INDEX)
-        self.client.post(TakeItem(self.task_id, self.next))
-        self.next += 1
-        return Ref(self.client, oid, self.client.address)
-
-    def close(self) -> None:
-        """Let it go; what still runs of every second one is cancelled."""
-        if not self.closed:
-            self.closed = True
-            cancel = sum(self.task_id) % 2 == 0
-            if cancel and not self.is_over():
-                self.client.oracle.cancel_asked(self.ref.oid, recursive=True, force=False)
-            self.client.post(CloseStream(self.task_id, cancel))
-
-
-def next_item(client: SimClient, generator: Generator) -> Steps:
-    """The next item's reference, or None at the end."""
-    while True:
-        state = generator.state()
-        if state:
-            return generator.take()
-        if state is False:
-            return None
-        lock = Lock()
-        waiter = Waiter(1, lock.release)
-        client.post(WaitForItem(waiter, generator.task_id, generator.next, client.gives_way))
-        try:
-            yield lock.acquire(RECHECK_S)
-        finally:
-            client.post(StopWaiting(waiter, [generator.ref.oid]))
-        if generator.state() is None and generator.is_over():
-            return None
-
-
-# -- requests and actors
+# -- requests
 
 
 def ask(client: SimClient, to: str, message: Message) -> Steps:
@@ -408,78 +347,3 @@ def wait_for_answer(answer: Answer, lock: Lock) -> Steps:
         if got or answer.reply is not None:
             assert answer.reply is not None
             return answer.reply
-
-
-def create_actor(
-    client: SimClient, execution: Execution, cls: ActorClass, init: RemoteFunction, label: int, deps: list[Ref],
-    nested: list[Ref],
-) -> Steps:  # fmt: skip
-    """Create an actor; gives its handle (a `Ref`). Waits only where it has a name. Raises `RemoteError`."""
-    handles, infos = describe(nested)
-    args = encode(CallContent(label, init.number, handles, infos or [], 0, execution.depth + 1))
-    task_id = client.next_task_id()
-    actor_id = actor_id_of(task_id)
-    number = cls.number.to_bytes(16, "little")
-    definition = FunctionDef(client.next_number(), number, f"C{cls.number}", number)
-    creation = gcs.CreateActor(
-        0,
-        StartActor(
-            actor_id, 0, definition, args, None, None, execution.context, dict(cls.resources),
-            "" if cls.detached else client.address, cls.name, cls.concurrency, task_id=task_id,
-        ),
-        cls.name, client.namespace, cls.detached, cls.restarts, cls.task_retries, f"C{cls.number}",
-        cls.number.to_bytes(4, "little"), get_if_exists=cls.get_if_exists,
-    )  # fmt: skip
-    lock = Lock()
-    answer = Answer(Waiter(1, lock.release)) if cls.name else None
-    constructor = Function(FunctionDef(client.next_number(), b"", f"C{cls.number}", b""), "init", dict(cls.resources))
-    task = Task(
-        task_id, constructor, args, execution.context, parent=execution.task_id, creation=creation, answer=answer
-    )
-    if deps:
-        task.deps = [ref.oid for ref in deps]
-    refs = [ref.oid for ref in nested if ref.oid]
-    if refs:
-        task.refs = refs
-    client.oracle.created(client, task, actor_id, cls)
-    client.post(task)
-    handle = Handle(actor_id, cls.number, cls.task_retries, counted=not cls.detached)
-    ref = Ref(client, task_id + FIRST_RETURN, client.address, handle)
-    if answer is not None:
-        try:
-            reply: Any = yield from wait_for_answer(answer, lock)
-        except BaseException:
-            ref.drop()
-            raise
-        if reply.error is not None:
-            ref.drop()
-            raise RemoteError(reply.error)
-        existing = handle_from_reply(client, reply.data)
-        assert existing.handle is not None
-        if existing.handle.actor_id != actor_id:
-            ref.drop()
-            return existing
-    if cls.detached:
-        ref.drop()
-        return Ref(client, b"", "", handle)
-    return ref
-
-
-def handle_from_reply(client: SimClient, data: bytes) -> Ref:
-    """A handle by name: it does not keep the actor alive."""
-    known = msgspec.msgpack.decode(data)
-    number = int.from_bytes(known["methods"], "little")
-    return Ref(client, b"", "", Handle(known["actor_id"], number, known["max_task_retries"], counted=False))
-
-
-def find_actor(client: SimClient, name: str) -> Steps:
-    """A handle to a named actor; raises `RemoteError` where there is none."""
-    reply: Any = yield from ask(client, client.machine.gcs, gcs.NamedActor(0, name, client.namespace))
-    if reply.error is not None:
-        raise RemoteError(reply.error)
-    return handle_from_reply(client, reply.data)
-
-
-def kill_actor(client: SimClient, handle: Handle, *, no_restart: bool) -> None:
-    client.oracle.kill_asked(handle.actor_id)
-    client.post(KillByHandle(handle.actor_id, no_restart))

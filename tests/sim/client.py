@@ -28,6 +28,7 @@ from raynb.runtime.messages.objects import OwnerGone
 from raynb.runtime.messages.tasks import ContextDef
 from raynb.runtime.messages.values import Stored
 from tests.sim.memory import View
+from tests.sim.places import Place
 from tests.sim.threads import Steps, Thread
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class SimClient:
         self.guarded: set[Pin] = set()
         """Pins of running tasks that are not counted."""
         self.dead_owners: set[str] = set()
-        self.functions: dict[tuple[int, int], Function] = {}
+        self.functions: dict[tuple[int, bytes, Place | None], Function] = {}
         self.store = ClientStore(self.config)
         self.next_task_id = task_id_source(self.pid.to_bytes(ORIGIN_BYTES, "little"), job)
         self.root = ContextDef(1, job, namespace, address)

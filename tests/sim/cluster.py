@@ -17,6 +17,7 @@ from tests.sim.calls import Execution, RemoteError
 from tests.sim.client import SimClient
 from tests.sim.deeds import Guest
 from tests.sim.gcs import SimGcs
+from tests.sim.generators import next_item
 from tests.sim.interpreter import Frame
 from tests.sim.memory import Cell
 from tests.sim.network import Network
@@ -191,8 +192,10 @@ class Cluster:
     def _course(self, client: SimClient, label: int, body: tuple[Operation, ...]) -> Steps:
         frame = Frame(client, Execution(client.root, bytes(24)), label, patient=True)
         yield from frame.run(body)
+        for group in frame.groups:
+            yield from frame.remove(group)
         for generator in frame.generators:
-            while (ref := (yield from calls.next_item(client, generator))) is not None:
+            while (ref := (yield from next_item(client, generator))) is not None:
                 frame.refs.append(ref)
             generator.close()
             frame.refs.append(generator.ref)

@@ -5,6 +5,7 @@ Without faults, cancels and kills nothing may fail but what the workload itself 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from raynb.runtime.core.task import Task
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tests.sim.workload import ActorClass, RemoteFunction
 
 EXITED = "exited"
+GROUP_ENDS = ("ActorDiedError", "ActorPlacementGroupRemoved", "ActorUnavailableError", "ActorUnschedulableError")
+"""What may come of an actor whose placement group is gone."""
 
 
 class TaskFacts:
@@ -29,7 +32,15 @@ class TaskFacts:
         By attempt, the worker on which it ran.
     keeps
         Whether it keeps the actor that it calls alive (a handle by name does not).
+    group
+        The placement group that it runs in.
+    taken, closed
+        Of a generator: how many items its consumer has taken, and whether it wants no more.
     """
+
+    group = b""
+    taken = 0
+    closed = False
 
     def __init__(
         self, task: Task, remote: RemoteFunction, submitter: str, actor_id: bytes, *, keeps: bool = True
@@ -58,7 +69,9 @@ class TaskFacts:
 
 
 class ActorFacts:
-    """One actor: its processes, and by incarnation."""
+    """One actor: its processes, and by incarnation; its placement group."""
+
+    group = b""
 
     def __init__(self, cls: ActorClass, creator: str, job: bytes, deps: list[bytes]) -> None:
         self.cls = cls
@@ -69,6 +82,15 @@ class ActorFacts:
         self.incarnations: dict[int, list[str]] = {}
 
 
+class GroupFacts:
+    """One placement group: whose, whether somebody has asked to remove it, and since when it is known to be."""
+
+    def __init__(self, job: bytes) -> None:
+        self.job = job
+        self.to_be_removed = False
+        self.removed_at = math.inf
+
+
 class Excuses:
     """What happened, as far as it can excuse an error."""
 
@@ -76,6 +98,7 @@ class Excuses:
         self._cluster = cluster
         self.tasks: dict[bytes, TaskFacts] = {}
         self.actors: dict[bytes, ActorFacts] = {}
+        self.groups: dict[bytes, GroupFacts] = {}
         self.holders: dict[bytes, set[str]] = {}
         self.died: dict[str, str] = {}
         """Address of each process that has ended, and how."""
@@ -140,9 +163,15 @@ class Excuses:
             return bool(facts.remote.raises) or self.store_full or self.node_died or self._lost_an_input(facts)
         if kind == "TaskCancelledError":
             return self._was_cancelled(facts)
+        if kind == "TaskPlacementGroupRemoved":
+            return self._group_is_gone(facts.group)
         if kind == "WorkerCrashedError":
             return any(self.died.get(worker, EXITED) != EXITED for worker, _ in facts.marks)
         return False
+
+    def _group_is_gone(self, group: bytes) -> bool:
+        facts = self.groups.get(group)
+        return facts is not None and (facts.to_be_removed or self._cluster.job_over(facts.job))
 
     def _lost_an_input(self, facts: TaskFacts) -> bool:
         """Whether what an argument is the value of may have been gone with its owner when the task began."""
@@ -160,6 +189,8 @@ class Excuses:
 
     def _of_actor(self, facts: TaskFacts, kind: str, depth: int) -> bool:
         actor = self.actors[facts.actor_id]
+        if kind in GROUP_ENDS and self._group_is_gone(actor.group):
+            return True
         if kind in ("ActorDiedError", "ActorUnavailableError"):
             if facts.actor_id in self.killed_actors or actor.creator in self.died or self.node_died:
                 return True

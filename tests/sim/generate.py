@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from msgspec.structs import replace
+
 from tests.sim import workload as w
 
 FUNCTIONS_MAX = 9
@@ -16,6 +18,10 @@ MESSAGES = (
     "PushTasks", "TasksDone", "AddBorrowers", "BorrowersAdded", "RemoveBorrowers", "RefsTaken", "SealObjects",
     "LeaseGranted", "TasksReturned", "ObjectValues", "StartActor", "ActorStarted", "ActorState", "CreateActor",
     "StreamItems", "PullObjects", "WorkerBlocked", "ExtentGranted", "FreeObjects", "ProcessDied", "KillActor",
+)  # fmt: skip
+GROUP_MESSAGES = (
+    "CreateGroup", "ReserveBundles", "BundlesReserved", "CommitBundles", "BundlesCommitted", "RemoveGroup",
+    "ReturnBundles", "LeaseGranted",
 )  # fmt: skip
 
 
@@ -44,7 +50,7 @@ class Maker:
             tuple(self._driver_body() for _ in range(1 if rng.random() < 0.8 else 2))
             for _ in range(1 if rng.random() < 0.6 else 2)
         )
-        return w.Plan(
+        plan = w.Plan(
             self.seed,
             tuple(self.functions),
             tuple(self.classes),
@@ -53,6 +59,7 @@ class Maker:
             self._limits(),
             self._deeds(),
         )
+        return self._with_extras(plan)
 
     # -- choices
 
@@ -243,6 +250,13 @@ class Maker:
                 faults.append(w.Fault(kind, 0.01 + rng.random() ** 2 * 0.4, "", 1, rng.randrange(64), lasting))
         return tuple(faults)
 
+    def _with_extras(self, plan: w.Plan) -> w.Plan:
+        """What came later: each part has dice of its own, so that all else stays as it was."""
+        for extra in (_paced, _with_limits_of_calls, _with_concurrency_groups, _with_placement_groups, _spilling):
+            name = extra.__name__.strip("_")
+            plan = extra(plan, Random(f"{name} of {self.seed} {self.with_faults}"))
+        return plan
+
     def _resizes(self) -> tuple[w.Fault, ...]:
         """The node gets more or fewer CPUs, which is no fault: nothing may fail for it."""
         rng = Random(f"resizes of {self.seed} {self.with_faults}")  # of its own, so that all else stays as it was
@@ -259,6 +273,85 @@ class Maker:
         actions = ("cancel", "cancel", "cancel", "kill_actor", "free", "free")
         times = sorted(0.01 + rng.random() ** 2 * 0.3 for _ in range(rng.choice((1, 2, 3, 5, 25))))
         return tuple(w.Deed(rng.choice(actions), at_s, rng.randrange(1 << 16)) for at_s in times)
+
+
+# -- what came later
+
+
+def _paced(plan: w.Plan, rng: Random) -> w.Plan:
+    """Generators with back-pressure. They take no CPU: who waits for it may be who is to take the items."""
+    methods = {number for cls in plan.classes for number in (cls.init, *cls.methods)}
+    functions = tuple(
+        replace(function, backpressure=rng.randint(1, 3), resources={})
+        if function.num_returns < 0 and function.number not in methods and rng.random() < 0.5
+        else function
+        for function in plan.functions
+    )
+    return replace(plan, functions=functions)
+
+
+def _with_limits_of_calls(plan: w.Plan, rng: Random) -> w.Plan:
+    """Actors with ``max_pending_calls``."""
+    classes = tuple(
+        replace(cls, pending_max=rng.choice((0, 1, 2, 4))) if rng.random() < 0.2 else cls for cls in plan.classes
+    )
+    return replace(plan, classes=classes)
+
+
+def _with_concurrency_groups(plan: w.Plan, rng: Random) -> w.Plan:
+    """Actors with concurrency groups."""
+    classes, functions = list(plan.classes), list(plan.functions)
+    for at, cls in enumerate(classes):
+        if rng.random() < 0.25:
+            groups = {name: rng.choice((1, 1, 2)) for name in ("io", "compute")[: rng.randint(1, 2)]}
+            classes[at] = replace(cls, groups=groups)
+            for number in cls.methods:
+                functions[number] = replace(functions[number], group=rng.choice(("", *groups)))
+    return replace(plan, classes=tuple(classes), functions=tuple(functions))
+
+
+def _with_placement_groups(plan: w.Plan, rng: Random) -> w.Plan:
+    """Drivers make placement groups and use them. The node has CPUs for all of them beside those that it had."""
+    if rng.random() > 0.25:
+        return plan
+    cpus = 0.0
+    drivers = [list(threads) for threads in plan.drivers]
+    for _ in range(rng.randint(1, 3)):
+        threads = rng.choice(drivers)
+        position = rng.randrange(len(threads))
+        bundles = tuple(rng.choice((0.5, 1.0, 1.0, 2.0)) for _ in range(rng.randint(1, 3)))
+        cpus += sum(bundles)
+        threads[position] = _uses_group(threads[position], bundles, rng)
+    faults = list(plan.faults)
+    if faults:
+        for _ in range(rng.choice((0, 1, 2))):
+            kind = rng.choice(("gcs", "gcs", "worker", "driver", "store-away"))
+            lasting = rng.choice((0.001, 0.05, 0.3, 1.2))
+            after = rng.choice(GROUP_MESSAGES)
+            faults.append(w.Fault(kind, after=after, nth=rng.randint(1, 3), which=rng.randrange(64), lasting_s=lasting))
+    limits = replace(plan.limits, cpus=plan.limits.cpus + cpus)
+    faults = [replace(one, which=one.which + int(cpus)) if one.kind == "resize" else one for one in faults]
+    return replace(plan, drivers=tuple(map(tuple, drivers)), limits=limits, faults=tuple(faults))
+
+
+def _uses_group(body: tuple[w.Operation, ...], bundles: tuple[float, ...], rng: Random) -> tuple[w.Operation, ...]:
+    """A driver's course that makes a group, runs some of what follows in it, and perhaps removes it."""
+    begin = rng.randrange(len(body) + 1)
+    end = rng.randrange(begin, len(body) + 1) if rng.random() < 0.5 else len(body)
+    strategy = rng.choice(("PACK", "PACK", "SPREAD", "STRICT_PACK"))
+    changed: list[w.Operation] = [*body[:begin], w.CreateGroup(bundles, strategy)]
+    for operation in body[begin:end]:
+        inside = isinstance(operation, w.Call | w.Create) and rng.random() < 0.6
+        place = w.Place(rng.randrange(64), rng.choice((-1, rng.randrange(64))))
+        changed.append(replace(operation, place=place) if inside else operation)
+    if end < len(body):
+        changed.append(w.RemoveGroup(rng.randrange(64)))
+    return (*changed, *body[end:])
+
+
+def _spilling(plan: w.Plan, rng: Random) -> w.Plan:
+    """A disk for what the store has no room for."""
+    return replace(plan, limits=replace(plan.limits, spills=rng.random() < 0.5))
 
 
 def make_plan(seed: int, *, faults: bool) -> w.Plan:

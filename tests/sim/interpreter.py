@@ -8,8 +8,12 @@ from typing import Any
 from raynb.runtime.core.task import STREAMING
 from tests.sim import calls
 from tests.sim import workload as w
-from tests.sim.calls import Execution, Generator, Loaded, RemoteError, StoreFull, TimeoutOfGet
+from tests.sim.actor_calls import create_actor, find_actor, kill_actor, may_call
+from tests.sim.calls import Execution, Loaded, RemoteError, StoreFull, TimeoutOfGet
 from tests.sim.client import Pin, SimClient
+from tests.sim.generators import Generator, next_item
+from tests.sim.group_calls import create_group, remove_group
+from tests.sim.places import Group, Place
 from tests.sim.threads import Pause, Steps
 from tests.sim.values import Ref, number
 
@@ -59,6 +63,7 @@ class Frame:
         self.handles: list[Ref] = []
         self.pins: list[Pin] = []
         self.generators: list[Generator] = []
+        self.groups: list[Group] = []
         self._step = 0
 
     # -- holding
@@ -122,8 +127,15 @@ class Frame:
             self._label(),
             self.pick(operation.deps),
             self.pick_any(operation.nested),
+            place=self._place(operation.place),
         )
         self._hold_made(remote, made)
+
+    def _place(self, place: w.Place | None) -> Place | None:
+        if place is None or not self.groups:
+            return None
+        group = self.groups[place.group % len(self.groups)]
+        return Place(group, place.bundle % len(group.bundles) if place.bundle >= 0 else -1)
 
     def _hold_made(self, remote: w.RemoteFunction, made: list[Ref]) -> None:
         if remote.num_returns == STREAMING:
@@ -197,8 +209,9 @@ class Frame:
         deps, nested = self.pick(operation.deps), self.pick_any(operation.nested)
         if cls.name and not self.patient:
             deps = []  # it waits for them without a limit
+        place = self._place(operation.place)
         try:
-            handle = yield from calls.create_actor(self.client, self.execution, cls, init, self._label(), deps, nested)
+            handle = yield from create_actor(self.client, self.execution, cls, init, self._label(), deps, nested, place)
         except RemoteError as error:
             self.client.oracle.call_failed(self.client, error.failed, [ref.oid for ref in deps])
         else:
@@ -209,7 +222,10 @@ class Frame:
             return
         actor = self.handles[operation.handle % len(self.handles)]
         assert actor.handle is not None
-        methods = self.plan.classes[actor.handle.cls].methods
+        cls = self.plan.classes[actor.handle.cls]
+        methods = cls.methods
+        if not may_call(self.client, actor.handle.actor_id, cls):
+            return
         remote = self.plan.functions[methods[operation.method % len(methods)]]
         deps, nested = self.pick(operation.deps), self.pick_any(operation.nested)
         made = calls.submit(self.client, self.execution, remote, self._label(), deps, nested, actor)
@@ -219,7 +235,7 @@ class Frame:
         if self.handles:
             handle = self.handles[operation.handle % len(self.handles)].handle
             assert handle is not None
-            calls.kill_actor(self.client, handle, no_restart=operation.no_restart)
+            kill_actor(self.client, handle, no_restart=operation.no_restart)
 
     def drop_handle(self, operation: w.DropHandle) -> None:
         if self.handles:
@@ -227,7 +243,7 @@ class Frame:
 
     def find(self, operation: w.Find) -> Steps:
         try:
-            handle = yield from calls.find_actor(self.client, operation.name)
+            handle = yield from find_actor(self.client, operation.name)
         except RemoteError:
             return
         self.handles.append(handle)
@@ -239,7 +255,7 @@ class Frame:
             return
         generator = self.generators[operation.which % len(self.generators)]
         for _ in range(operation.count):
-            ref = yield from calls.next_item(self.client, generator)
+            ref = yield from next_item(self.client, generator)
             if ref is None:
                 return
             self.refs.append(ref)
@@ -249,6 +265,27 @@ class Frame:
             generator = self.generators.pop(operation.which % len(self.generators))
             generator.close()
             generator.ref.drop()
+
+    # -- placement groups
+
+    def create_group(self, operation: w.CreateGroup) -> Steps:
+        try:
+            group = yield from create_group(self.client, operation.bundles, operation.strategy)
+        except RemoteError as error:
+            self.client.oracle.call_failed(self.client, error.failed, [])
+        else:
+            self.groups.append(group)
+
+    def remove_group(self, operation: w.RemoveGroup) -> Steps:
+        if self.groups:
+            yield from self.remove(self.groups.pop(operation.which % len(self.groups)))
+
+    def remove(self, group: Group) -> Steps:
+        """Remove one of them, or one that was."""
+        try:
+            yield from remove_group(self.client, group)
+        except RemoteError as error:
+            self.client.oracle.call_failed(self.client, error.failed, [])
 
     # -- inside an actor
 
@@ -294,4 +331,6 @@ OPERATIONS: dict[type, Callable[[Frame, Any], Steps | None]] = {
     w.Recall: Frame.recall,
     w.Forget: Frame.forget,
     w.ExitActor: Frame.exit_actor,
+    w.CreateGroup: Frame.create_group,
+    w.RemoveGroup: Frame.remove_group,
 }

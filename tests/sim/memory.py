@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from raynb.runtime.core.store import StoreEffect, StoreEvent, StoreMachine
+from raynb.runtime.core.store_allocator import Allocator
 from raynb.runtime.messages.objects import SealedObject
 from tests.sim.show import name_id
 from tests.sim.world import Violation
@@ -68,7 +69,10 @@ class Memory:
         self.views: dict[int, View] = {}
         self._free: set[tuple[str, int]] = set()
         """Where objects lie that were freed: their bytes stay until others are written there."""
-        allocator = store.index.allocator
+        self._watch(store.index.allocator)
+        self._watch(store.index.disk)
+
+    def _watch(self, allocator: Allocator) -> None:
         release = allocator.release
 
         def watched(segment: str, offset: int, size: int) -> None:

@@ -70,7 +70,7 @@ class SimNode:
             python_version=cluster.python_version,
             resources={"CPU": limits.cpus, "special": limits.special},
         )
-        store = CheckedStore(limits.store_bytes, cluster.config)
+        store = CheckedStore(limits.store_bytes, cluster.config, spills=limits.spills)
         self.memory = Memory(store)
         self.machine = NodeMachine(identity, cluster.config, store)
         self.workers: dict[str, SimWorker | None] = {}

@@ -15,7 +15,7 @@ from raynb.runtime.messages.ids import task_of
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result, TasksDone
 from raynb.runtime.messages.values import Failed, Value
-from tests.sim.excuses import ActorFacts, Excuses, TaskFacts
+from tests.sim.excuses import ActorFacts, Excuses, GroupFacts, TaskFacts
 from tests.sim.show import name_id
 from tests.sim.values import CallContent, Handle, number
 from tests.sim.world import Violation
@@ -23,6 +23,7 @@ from tests.sim.world import Violation
 if TYPE_CHECKING:
     from tests.sim.client import SimClient
     from tests.sim.cluster import Cluster
+    from tests.sim.places import Group, Place
     from tests.sim.worker import SimWorker
     from tests.sim.workload import ActorClass, RemoteFunction
 
@@ -47,7 +48,9 @@ class Oracle:
         self._never_to_run: dict[bytes, str] = {}
         self._buried: dict[bytes, float] = {}
         self._told_of: dict[tuple[str, bytes], float] = {}
-        self._order: dict[tuple[str, str], int] = {}
+        self._order: dict[tuple[str, str, str], int] = {}
+        self._limited: dict[tuple[str, bytes], list[Task]] = {}
+        """By caller and actor, the calls that count against a limit."""
         self._ran_in: set[tuple[str, bytes]] = set()
         self._expected_done: list[tuple[Task, int, Result]] = []
         self.counts = {"tasks": 0, "runs": 0, "reads": 0, "failures": 0}
@@ -56,18 +59,28 @@ class Oracle:
     # -- what is asked for
 
     def submitted(
-        self, client: SimClient, task: Task, remote: RemoteFunction, label: int, handle: Handle | None
+        self,
+        client: SimClient,
+        task: Task,
+        remote: RemoteFunction,
+        label: int,
+        handle: Handle | None,
+        place: Place | None,
     ) -> None:
         self.counts["tasks"] += 1
         actor_id = handle.actor_id if handle is not None else b""
         keeps = handle is None or handle.counted
-        self.facts.tasks[task.id] = TaskFacts(task, remote, client.address, actor_id, keeps=keeps)
+        facts = self.facts.tasks[task.id] = TaskFacts(task, remote, client.address, actor_id, keeps=keeps)
+        facts.group = place.group.id if place is not None else b""
+        if task.actor is not None and task.actor.limited:
+            self._limited.setdefault((client.address, actor_id), []).append(task)
         for index, oid in enumerate(task.return_ids(), 1):
             self._expected[oid] = number(label, index)
         self.facts.task_refs(task)
 
-    def created(self, client: SimClient, task: Task, actor_id: bytes, cls: ActorClass) -> None:
-        self.facts.actors[actor_id] = ActorFacts(cls, client.address, client.job, task.deps or [])
+    def created(self, client: SimClient, task: Task, actor_id: bytes, cls: ActorClass, place: Place | None) -> None:
+        facts = self.facts.actors[actor_id] = ActorFacts(cls, client.address, client.job, task.deps or [])
+        facts.group = place.group.id if place is not None else b""
         self._constructors[task.id] = task
         self.facts.task_refs(task)
 
@@ -104,9 +117,22 @@ class Oracle:
     def constructor_failed(self, actor_id: bytes) -> None:
         self.facts.killed_actors.add(actor_id)
 
+    def group_created(self, client: SimClient, group: Group) -> None:
+        self.facts.groups[group.id] = GroupFacts(client.job)
+
+    def group_to_be_removed(self, group: bytes) -> None:
+        self.facts.groups[group].to_be_removed = True
+
+    def group_removed(self, group: bytes) -> None:
+        """Somebody was told so."""
+        facts = self.facts.groups[group]
+        facts.removed_at = min(facts.removed_at, self._cluster.world.now)
+
     def store_was_full(self) -> None:
-        """Somebody was told so; it must be a small one."""
-        if self._cluster.plan.limits.store_bytes > SMALL_STORE_BYTES:
+        """Somebody was told so; it must be a small one, and have no disk that takes what it has no room for."""
+        limits = self._cluster.plan.limits
+        disk_fails = any(fault.kind == "no-segment" for fault in self._cluster.plan.faults)
+        if limits.store_bytes > SMALL_STORE_BYTES or (limits.spills and not disk_fails):
             raise Violation("the store is full, and should have room for everything")
         self.facts.store_full = True
 
@@ -159,19 +185,31 @@ class Oracle:
         told_at = self._told_of.get((worker.address, spec.task_id))
         if told_at is not None and self._cluster.world.now - told_at > TAKEN_S:
             raise Violation(f"{what} runs although that worker knows that it is cancelled")
+        self._check_group(facts, what)
         if worker.is_actor:
             self._check_order(worker, job, call, what)
         else:
             self._check_lease(worker, job, what)
 
+    def _check_group(self, facts: TaskFacts, what: str) -> None:
+        group = self.facts.groups.get(facts.group)
+        if group is not None and self._cluster.world.now - group.removed_at > NEWS_S:
+            late_s = self._cluster.world.now - group.removed_at
+            raise Violation(f"{what} runs {late_s:.3f} s after its placement group was said to be removed")
+
     def _check_order(self, worker: SimWorker, job: Job, call: CallContent, what: str) -> None:
         facts = self.facts.tasks[job.spec.task_id]
+        if job.spec.group != facts.remote.group:
+            raise Violation(f"{what} runs in the concurrency group {job.spec.group!r}, not in {facts.remote.group!r}")
         again = (worker.address, job.spec.task_id) in self._ran_in
         self._ran_in.add((worker.address, job.spec.task_id))
-        self.facts.actors[facts.actor_id].processes.add(worker.address)
-        if again or facts.remote.raises == "first" or self.facts.actors[facts.actor_id].cls.concurrency > 1:
+        actor = self.facts.actors[facts.actor_id]
+        actor.processes.add(worker.address)
+        group = facts.remote.group
+        at_once = actor.cls.groups[group] if group else actor.cls.concurrency
+        if again or facts.remote.raises == "first" or at_once > 1:
             return
-        key = (worker.address, job.sender)
+        key = (worker.address, job.sender, group)
         before = self._order.get(key, 0)
         if call.order <= before:
             raise Violation(f"{what} is call {call.order} of {job.sender}, and comes after its call {before}")
@@ -196,6 +234,11 @@ class Oracle:
             if other not in self.facts.died:
                 raise Violation(f"incarnation {start.incarnation} of {name_id(start.actor_id)} is in two processes")
         facts.incarnations.setdefault(start.incarnation, []).append(worker.address)
+
+    def ran(self, worker: SimWorker, job: Job) -> None:
+        """A task has come to its end by itself: in a placement group that is gone it is not to."""
+        facts = self.facts.tasks[job.spec.task_id]
+        self._check_group(facts, f"task {name_id(job.spec.task_id)} on {worker.address}")
 
     # -- what comes out
 
@@ -274,6 +317,8 @@ class Oracle:
     def after(self, client: SimClient, event: Any) -> None:
         """A machine has taken an event."""
         client.machine.check()
+        if self._limited:
+            self._check_limits(client)
         for task, attempt, result in self._expected_done:
             if result.retryable and task.attempt == attempt + 1:
                 continue
@@ -285,3 +330,32 @@ class Oracle:
                     continue
                 if isinstance(entry.value, Failed) and not isinstance(value, Failed):
                     raise Violation(f"{client.address} had the value of {name_id(oid)}, and settled {entry.value}")
+
+    def _check_limits(self, client: SimClient) -> None:
+        """What counts as pending is what has no outcome."""
+        for (address, actor_id), calls in self._limited.items():
+            if address == client.address:
+                actor = client.machine.actors.actors[actor_id]
+                pending = [task for task in calls if task.state is not DONE]
+                counted = actor.limited - actor.concluded
+                if counted != len(pending):
+                    raise Violation(f"{address} counts {counted} pending calls of {actor!r}, but it has {pending}")
+
+    # -- generators
+
+    def item_made(self, task_id: bytes, index: int) -> None:
+        """A generator has made its item ``index``: not more than its back-pressure allows ahead of its consumer."""
+        facts = self.facts.tasks[task_id]
+        ahead = index + 1 - facts.taken
+        if 0 < facts.remote.backpressure < ahead and not facts.closed and facts.submitter not in self.facts.died:
+            raise Violation(
+                f"{facts!r} has made {ahead} items that nobody has taken, and is to wait at {facts.remote.backpressure}"
+            )
+
+    def item_taken(self, task_id: bytes) -> None:
+        """A consumer has taken one more."""
+        self.facts.tasks[task_id].taken += 1
+
+    def stream_closed(self, task_id: bytes) -> None:
+        """A consumer wants no more of a generator's items."""
+        self.facts.tasks[task_id].closed = True

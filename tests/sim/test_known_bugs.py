@@ -7,21 +7,26 @@ from typing import Any
 
 import pytest
 
-from raynb.runtime.core.actors import Actors
+from raynb.runtime.core.actors import ActorClient, Actors
 from raynb.runtime.core.borrowing import Borrowing
+from raynb.runtime.core.bundles import Bundles
 from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.client_effects import Frames
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.executor import BecomeActor, ExecutorMachine
 from raynb.runtime.core.freed import Freed
+from raynb.runtime.core.node_bundles import NodeBundles
 from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.requests import Requests
 from raynb.runtime.core.scheduler import Scheduler
+from raynb.runtime.core.store_spill import Spill
+from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import Task
 from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.messages.node import ProcessDied, StartActor
 from raynb.runtime.messages.objects import OwnerGone, StillHeld
-from raynb.runtime.messages.tasks import StealTasks, TasksReturned
+from raynb.runtime.messages.placement import KeepBundles
+from raynb.runtime.messages.tasks import StealTasks, StreamAck, TasksReturned
 from raynb.runtime.messages.values import Inline, Stored
 from tests.sim.generate import make_plan
 from tests.sim.run import simulate
@@ -230,6 +235,87 @@ def what_is_freed_is_gone_at_once(patch: Patch) -> None:
     patch.setattr(Freed, "free", rash)
 
 
+def a_new_gcs_does_not_say_which_groups_are_removed(patch: Patch) -> None:
+    """Who waits for a placement group that was removed while its node had not registered anew is told nothing."""
+    honest = NodeBundles.handle
+
+    def handle(self: NodeBundles, sender: str, message: Any, now: float) -> list[Any]:
+        if isinstance(message, KeepBundles):
+            message.removed = []
+        return honest(self, sender, message, now)
+
+    patch.setattr(NodeBundles, "handle", handle)
+
+
+def a_new_gcs_does_not_say_which_bundles_it_knows(patch: Patch) -> None:
+    """What an earlier GCS had reserved, and did not come to tell, stays reserved."""
+    patch.setattr(Bundles, "keep", lambda self, bundles, first_attempt, now: [])
+
+
+def what_is_refused_stays_reserved(patch: Patch) -> None:
+    """What a node has reserved for an attempt that failed elsewhere, or came late, is not given back."""
+    honest = Bundles.give_back
+
+    def give_back(self: Bundles, group: bytes, attempt: int, now: float, *, removed: bool) -> list[Any]:
+        known = self._groups.get(group, {})
+        for index in [index for index, one in known.items() if not one.committed]:
+            del known[index]
+        return honest(self, group, attempt, now, removed=removed)
+
+    patch.setattr(Bundles, "give_back", give_back)
+
+
+def what_has_come_counts_as_taken(patch: Patch) -> None:
+    """A paced generator is told of its items themselves as if somebody had taken them."""
+
+    def pace(self: Streams, stream: Stream) -> list[Any]:
+        task = self._unfinished.get(stream.task_id) if stream.paced else None
+        if task is None or not task.worker:
+            return []
+        return [Send(task.worker, StreamAck(task.seq, stream.received, stream.closed))]
+
+    patch.setattr(Streams, "_pace", pace)
+
+
+def a_repeated_generator_hears_nothing_of_what_was_taken(patch: Patch) -> None:
+    """Items that come twice are not answered by how many are taken."""
+    honest = Streams.on_items
+
+    def on_items(self: Streams, *arrived: Any) -> list[Any]:
+        return [effect for effect in honest(self, *arrived) if not isinstance(effect, Send)]
+
+    patch.setattr(Streams, "on_items", on_items)
+
+
+def calls_that_were_never_sent_stay_pending(patch: Patch) -> None:
+    """Those that fail in the queue of a dead actor count for ever."""
+    honest = Actors._fail_queue
+
+    def fail_queue(self: Actors, actor: ActorClient, failure: Any) -> None:
+        count = len(actor.queue)
+        honest(self, actor, failure)
+        actor.concluded -= count
+
+    patch.setattr(Actors, "_fail_queue", fail_queue)
+
+
+def calls_forget_their_concurrency_group(patch: Patch) -> None:
+    """A call that is sent again goes to the default group."""
+    honest = Actors._lose_connection
+
+    def lose(self: Actors, actor: ActorClient, *rest: Any, **how: Any) -> None:
+        for task in actor.connection.inflight.values() if actor.connection is not None else ():
+            task.group = ""
+        honest(self, actor, *rest, **how)
+
+    patch.setattr(Actors, "_lose_connection", lose)
+
+
+def only_what_is_too_large_goes_to_disk(patch: Patch) -> None:
+    """What would find room in an empty store waits for it, disk or not."""
+    patch.setattr(Spill, "may_take", lambda self, waits_s, too_large: self.enabled and too_large)
+
+
 BUGS: list[Callable[[Patch], None]] = [
     results_do_not_wait_for_registrations,
     the_first_release_frees,
@@ -250,6 +336,14 @@ BUGS: list[Callable[[Patch], None]] = [
     a_dead_owner_is_all_that_is_known,
     tombstones_are_forgotten,
     what_is_freed_is_gone_at_once,
+    a_new_gcs_does_not_say_which_groups_are_removed,
+    a_new_gcs_does_not_say_which_bundles_it_knows,
+    what_is_refused_stays_reserved,
+    what_has_come_counts_as_taken,
+    a_repeated_generator_hears_nothing_of_what_was_taken,
+    calls_that_were_never_sent_stay_pending,
+    calls_forget_their_concurrency_group,
+    only_what_is_too_large_goes_to_disk,
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raynb.runtime.core import gcs_actor_life
+from raynb.runtime.core import gcs_actor_life, placement_groups
 from tests.sim.show import name_id
 from tests.sim.worker import SimWorker
 
@@ -27,9 +27,14 @@ def leftovers(cluster: Cluster) -> list[str]:
         found.append(f"leases: {list(node.leases.by_number.values())}")
     if node.leases.available != node.leases.total:
         found.append(f"resources: {node.leases.available} of {node.leases.total}")
+    grouped = [name for name in node.leases.total if "_group_" in name]
+    if grouped or any(node.leases._reserved.values()):
+        found.append(f"bundles: {grouped}, reserved {node.leases._reserved}")
     found += [f"gcs: {actor!r}" for actor in _living_actors(cluster)]
     if not hasattr(cluster.gcs, "machine"):
         return [*found, "gcs: it is not there"]
+    groups = cluster.gcs.machine.groups.groups.values()
+    found += [f"gcs: {group!r}" for group in groups if group.state != placement_groups.REMOVED]
     if cluster.gcs.machine.requests.open or not cluster.gcs.machine.journal.idle:
         found.append(f"gcs: {cluster.gcs.machine.requests!r} {cluster.gcs.machine.journal!r}")
     return found

@@ -5,6 +5,7 @@ Threads take tasks from the queue by themselves; everything that touches a machi
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from raynb.runtime.messages import Message
 from raynb.runtime.messages.acts import Tombstones, TombstonesSeen
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.node import LeaveNode, StartActor, WorkerBlocked, WorkerUnblocked
-from raynb.runtime.messages.tasks import Result, StreamItems, TasksDone, TasksReturned
+from raynb.runtime.messages.tasks import Result, StreamAck, StreamItems, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Failed, Inline, Local, RefInfo, Stored, Value
 from tests.sim import calls
 from tests.sim.calls import Execution, RemoteError, StoreFull
@@ -56,6 +57,39 @@ class Interrupted(BaseException):
     """KeyboardInterrupt, raised by a signal."""
 
 
+class Consumption:
+    """How much of the paced generators that run here was taken: see `raynb.runtime.worker.consumption`."""
+
+    def __init__(self) -> None:
+        self.changed = Signal()
+        self._taken: dict[tuple[str, int], float] = {}
+        self._gone: set[tuple[str, int]] = set()
+
+    def begin(self, job: Job) -> None:
+        self._taken[job.sender, job.spec.seq] = 0
+
+    def end(self, job: Job) -> None:
+        self._taken.pop((job.sender, job.spec.seq), None)
+
+    def told(self, sender: str, message: StreamAck) -> None:
+        push = (sender, message.seq)
+        if push in self._taken:
+            self._taken[push] = math.inf if message.closed else max(self._taken[push], message.consumed)
+            self.changed.notify()
+
+    def forget(self, sender: str) -> None:
+        """Whoever has called is dead: its generators are to end."""
+        self._gone.update(push for push in self._taken if push[0] == sender)
+        self.changed.notify()
+
+    def may_go_on(self, job: Job, sent: int) -> bool:
+        """Whether another item may be made."""
+        push = (job.sender, job.spec.seq)
+        if push in self._gone:
+            raise Interrupted
+        return sent - self._taken[push] < job.function.backpressure
+
+
 class SimWorker(SimClient):
     """One worker process."""
 
@@ -75,6 +109,9 @@ class SimWorker(SimClient):
         self.start: StartActor | None = None
         """The actor that it is to become."""
         self.is_actor = False
+        self.cancelled: set[bytes] = set()
+        """Tasks that had been taken when they were to be interrupted: who runs no code of the user's yet looks here."""
+        self.consumption = Consumption()
         self.kept = Kept()
         """What its actor keeps."""
         self._results: deque[tuple[str, Result]] = deque()
@@ -95,6 +132,8 @@ class SimWorker(SimClient):
     def on_foreign(self, sender: str, message: Message) -> None:
         if isinstance(message, Tombstones):
             self.oracle.told_of_tombstones(self.address, message.task_ids)
+        if isinstance(message, StreamAck):
+            self.consumption.told(sender, message)
         if ExecutorMachine.concerns(message):
             self.execute(Received(sender, message))
 
@@ -112,6 +151,7 @@ class SimWorker(SimClient):
 
     def on_process_died(self, address: str) -> None:
         self.executor.forget(address)
+        self.consumption.forget(address)
 
     def _perform(self, effects: list[Any]) -> None:
         for effect in effects:
@@ -145,6 +185,8 @@ class SimWorker(SimClient):
             self.cluster.ended(self, "exited", orderly=False)
 
     def _on_interrupt(self, effect: Interrupt) -> None:
+        self.cancelled.add(effect.task_id)
+        self.consumption.changed.notify()
         if effect.recursive:
             self.machine.cancel_children(effect.task_id, self.world.now)
         for thread, task_id in self.running.items():
@@ -292,6 +334,7 @@ class SimWorker(SimClient):
                 yield Pause(remote.gap_s)
         finally:
             self.running.pop(thread, None)
+        self.oracle.ran(self, job)
         values: list[Value] = []
         for index in range(1, remote.num_returns + 1):
             returned = remote.returned[(index - 1) % len(remote.returned)]
@@ -317,14 +360,24 @@ class SimWorker(SimClient):
         remote = self.cluster.plan.functions[call.function]
         values: list[Value] = []
         sent = 0
+        if remote.backpressure:
+            self.consumption.begin(job)
         try:
             for item, returned in enumerate(remote.returned):
                 if remote.gap_s:
                     yield Pause(remote.gap_s)
                 values.append((yield from self._pack(job, call.label, item + FIRST_ITEM_INDEX, returned, frame)))
-                if len(values) >= STREAM_BATCH_MAX or self.world.rng.random() < 0.5:
+                self.oracle.item_made(job.spec.task_id, item)
+                if remote.backpressure:
+                    sent = self._send_items(job, sent, values)
+                    while not self.consumption.may_go_on(job, sent):
+                        if job.spec.task_id in self.cancelled:
+                            raise Interrupted
+                        yield self.consumption.changed
+                elif len(values) >= STREAM_BATCH_MAX or self.world.rng.random() < 0.5:
                     sent = self._send_items(job, sent, values)
         finally:
+            self.consumption.end(job)
             sent = self._send_items(job, sent, values)
         oid = object_id(job.spec.task_id, 1)
         token = number(call.label, 1)

@@ -12,12 +12,23 @@ from msgspec import Struct
 # -- operations
 
 
+class Place(Struct, frozen=True):
+    """Where something is to run: in a placement group (by number, of those that the frame holds).
+
+    ``bundle``: in this one of it; -1: in any.
+    """
+
+    group: int
+    bundle: int = -1
+
+
 class Call(Struct, frozen=True, tag=True):
     """Submit a task. ``deps`` arrive as values, ``nested`` as references inside the arguments."""
 
     function: int
     deps: tuple[int, ...] = ()
     nested: tuple[int, ...] = ()
+    place: Place | None = None
 
 
 class Put(Struct, frozen=True, tag=True):
@@ -69,6 +80,7 @@ class Create(Struct, frozen=True, tag=True):
     cls: int
     deps: tuple[int, ...] = ()
     nested: tuple[int, ...] = ()
+    place: Place | None = None
 
 
 class Method(Struct, frozen=True, tag=True):
@@ -130,6 +142,17 @@ class ExitActor(Struct, frozen=True, tag=True):
     """In an actor: end it."""
 
 
+class CreateGroup(Struct, frozen=True, tag=True):
+    """Ask for a placement group; ``bundles`` are CPUs."""
+
+    bundles: tuple[float, ...]
+    strategy: str = "PACK"
+
+
+class RemoveGroup(Struct, frozen=True, tag=True):
+    which: int
+
+
 Operation = (
     Call
     | Put
@@ -150,6 +173,8 @@ Operation = (
     | Recall
     | Forget
     | ExitActor
+    | CreateGroup
+    | RemoveGroup
 )
 
 
@@ -174,6 +199,10 @@ class RemoteFunction(Struct, frozen=True):
         -1: a generator, whose items are ``returned``.
     gap_s
         Pause before each return value or item.
+    backpressure
+        A generator pauses while so many of its items are not taken; 0: never.
+    group
+        Of a method: its concurrency group.
     """
 
     number: int
@@ -184,10 +213,20 @@ class RemoteFunction(Struct, frozen=True):
     retries: int = 3
     raises: str = ""
     gap_s: float = 0.0
+    backpressure: int = 0
+    group: str = ""
 
 
 class ActorClass(Struct, frozen=True):
-    """A class of actors; ``init`` and ``methods`` are numbers of functions."""
+    """A class of actors; ``init`` and ``methods`` are numbers of functions.
+
+    Attributes
+    ----------
+    groups
+        Its concurrency groups, and how many calls run at once in each.
+    pending_max
+        So many calls of one caller may be without an outcome; -1: any number.
+    """
 
     number: int
     init: int
@@ -199,6 +238,8 @@ class ActorClass(Struct, frozen=True):
     name: str = ""
     get_if_exists: bool = False
     resources: dict[str, float] = {}
+    groups: dict[str, int] = {}
+    pending_max: int = -1
 
 
 # -- what goes wrong
@@ -249,6 +290,8 @@ class Limits(Struct, frozen=True):
     special: float = 2.0
     """Of a resource of this name."""
     store_bytes: int = 1 << 20
+    spills: bool = False
+    """Whether there is a disk for what the store has no room for."""
     batch_tasks_max: int = 2000
     result_cache_bytes: int = 4 * 1024 * 1024
     lease_idle_s: float = 0.2
