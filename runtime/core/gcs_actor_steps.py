@@ -21,6 +21,7 @@ from typing import Final, Protocol
 
 from msgspec import structs
 
+from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import (
@@ -70,6 +71,10 @@ class World(Protocol):
 
     def place(self, resources: dict[str, float]) -> bytes:
         """Id of a living node that could run this; empty if there is none now."""
+        ...
+
+    def is_removed(self, group: bytes) -> bool:
+        """Whether there is no such placement group (any more)."""
         ...
 
     def manager_of(self, node_id: bytes) -> str:
@@ -149,6 +154,10 @@ class ActorSteps:
 
     def start(self, actor: Actor, now: float) -> Effects:
         """Send (again) what starts it."""
+        group = group_of(actor.spec.creation.resources)
+        if group is not None and self._world.is_removed(group):
+            failure = Failed("ActorPlacementGroupRemoved", "its placement group was removed before it was created.")
+            return self.end(actor, failure, "placement group removed", now, KILLED)
         manager = self.manager(actor)
         if not manager:
             return []  # a node that joins, or is given up, brings it on

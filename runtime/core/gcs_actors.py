@@ -169,7 +169,7 @@ class ActorTable:
         if self._steps.manager(actor):
             return effects + self._steps.start(actor, now)
         self._steps.place(actor)  # its node died meanwhile, or there was none
-        return effects + (self._steps.write_and_start(actor, now) if actor.node_id else [])
+        return effects + (self._steps.write_and_start if actor.node_id else self._steps.start)(actor, now)
 
     def named(self, sender: str, message: NamedActor) -> Effects:
         """Find an actor by its name, or by its id."""

@@ -24,6 +24,9 @@ class GcsWorld:
                 return self.groups.node_of_bundle(name)
         return self._members.place(resources)
 
+    def is_removed(self, group: bytes) -> bool:
+        return self.groups.is_removed(group)
+
     def views(self) -> list[NodeView]:
         """The living nodes; what is free as they said last."""
         nodes = [node for node in self._members.nodes.values() if node.alive]

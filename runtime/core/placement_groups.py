@@ -234,6 +234,11 @@ class PlacementGroups:
                 return group
         return None
 
+    def is_removed(self, group: bytes) -> bool:
+        """Whether there is no such group (any more)."""
+        known = self.groups.get(group)
+        return known is None or known.state == REMOVED
+
     def node_of_bundle(self, resource: str) -> bytes:
         """The node of a bundle, or of the first one, by the name of a resource of it; empty: none now."""
         *_, index, group_id = resource.split("_")

@@ -261,6 +261,9 @@ def test_what_waits_for_a_group_fails_when_it_is_removed(
             ray.get(ref, timeout=30)
     with pytest.raises(ray.exceptions.TaskPlacementGroupRemoved):
         ray.get(task.options(scheduling_strategy=in_group(strategies, group)).remote(), timeout=30)
+    actor = ray.remote(Inside).options(scheduling_strategy=in_group(strategies, group)).remote()
+    with pytest.raises(ray.exceptions.ActorPlacementGroupRemoved):
+        ray.get(actor.where.remote(), timeout=30)
 
 
 def test_a_task_that_waits_in_a_group_lends_its_cpu_to_the_group(ray: Ray, make: Any, strategies: Any) -> None:
