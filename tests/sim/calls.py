@@ -25,6 +25,7 @@ from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import NOTHING, Failed, Inline, Stored, Value
 from tests.sim.client import Pin, SimClient
+from tests.sim.memory import Cell
 from tests.sim.places import Place
 from tests.sim.show import name_id
 from tests.sim.threads import Lock, Pause, Steps
@@ -167,10 +168,11 @@ def pack_value(client: SimClient, oid: bytes, owner: str, token: int, size: int,
         store.abandon(place)
         client.tell_store()
         raise
-    client.cluster.memory_write(client, place, oid, owner, data)
+    cell = Cell(oid, owner, place.grant, place.size, data)
+    client.node.memory.write(place.segment, place.offset, cell)
     store.written(place, oid, owner)
     client.tell_store()
-    return Stored(oid, owner, client.cluster.node_address, place.segment, place.offset, size, infos)
+    return Stored(oid, owner, client.node.address, place.segment, place.offset, size, infos)
 
 
 def _allocate(client: SimClient, size: int) -> Steps:
@@ -187,7 +189,7 @@ def _allocate(client: SimClient, size: int) -> Steps:
             client.store.granted(reply, client.world.now)
             client.tell_store()
 
-    client.post(Ask(client.cluster.node_address, request, answer))
+    client.post(Ask(client.node.address, request, answer))
     try:
         reply: Any = yield from wait_for_answer(answer, lock)
     except BaseException:
@@ -223,7 +225,7 @@ def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = 
     if isinstance(value, Inline):
         data = value.data
     else:
-        view = client.cluster.memory.read(client.address, value.segment, value.offset, value.oid)
+        view = client.node.memory.read(client.address, value.segment, value.offset, value.oid)
         pin = Pin(client, value, view)
         if guard is None:
             pin.count()

@@ -33,6 +33,7 @@ from tests.sim.threads import Steps, Thread
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
+    from tests.sim.node import SimNode
 
 IDLE_TURN_S = 0.25
 UPKEEP_S = 1.0
@@ -76,8 +77,9 @@ class SimClient:
     gives_way = False
     """Whether others may use its CPUs while it waits."""
 
-    def __init__(self, cluster: Cluster, address: str, token: str, job: bytes, namespace: str) -> None:
+    def __init__(self, cluster: Cluster, node: SimNode, address: str, token: str, job: bytes, namespace: str) -> None:
         self.cluster = cluster
+        self.node = node
         self.world = cluster.world
         self.network = cluster.network
         self.oracle = cluster.oracle
@@ -117,7 +119,7 @@ class SimClient:
         cluster.processes[address] = self
         self.network.join(self)
         join = JoinNode(self.kind, self.pid, token, "0", cluster.python_version, PROTOCOL_VERSION, job, namespace)
-        self.network.send(address, cluster.node_address, join)
+        self.network.send(address, node.address, join)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.address}{'' if self.alive else ' dead'}>"
@@ -140,7 +142,7 @@ class SimClient:
             self.cluster.refused(self, message.error)
             return
         self.joined = message
-        self.machine = ClientMachine(self.config, self.address, self.cluster.node_address, message.gcs)
+        self.machine = ClientMachine(self.config, self.address, self.node.address, message.gcs)
         self.machine.recorder.node_id = message.node_id
         self.begin()
         self._sleep_until(self.world.now)
@@ -183,7 +185,7 @@ class SimClient:
     def tell_store(self) -> None:
         news = self.store.take_news()
         if news is not None:
-            self.inbox.append(Outgoing(self.cluster.node_address, news))
+            self.inbox.append(Outgoing(self.node.address, news))
 
     # -- the I/O thread
 
@@ -327,5 +329,5 @@ class SimClient:
         self.machine.flush_events(self.world.now)
         self.handle(Tick())
         if last_message is not None:
-            self._transport_send(self.cluster.node_address, last_message)
+            self._transport_send(self.node.address, last_message)
         self.cluster.ended(self, "exited" if last_message is not None else "ended by force", orderly=True)

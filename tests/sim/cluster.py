@@ -19,14 +19,13 @@ from tests.sim.deeds import Guest
 from tests.sim.gcs import SimGcs
 from tests.sim.generators import next_item
 from tests.sim.interpreter import Frame
-from tests.sim.memory import Cell
 from tests.sim.network import Network
 from tests.sim.node import SimNode
 from tests.sim.oracle import Oracle
 from tests.sim.threads import Pause, Steps
 from tests.sim.values import number
 from tests.sim.worker import SimWorker
-from tests.sim.workload import Operation, Plan
+from tests.sim.workload import Joining, Operation, Plan
 from tests.sim.world import Violation, World
 
 CONFIG = Config(
@@ -56,7 +55,6 @@ class Cluster:
     """
 
     python_version = "3.11.0"
-    node_address = "node"
     gcs_address = "gcs"
 
     def __init__(self, plan: Plan, *, digest: bool = False) -> None:
@@ -81,14 +79,26 @@ class Cluster:
         self.jobs_over: set[bytes] = set()
         self.gcs_pause_s = 0.05
         self.network.away(self.gcs_address)
-        self.node = SimNode(self)
-        self.memory = self.node.memory
+        self.nodes: list[SimNode] = []
+        self.nodes.append(SimNode(self, 0, limits))
         self.gcs = SimGcs(self, self.disk)
         self.node.gcs_started()
+        for joining in plan.nodes:
+            self.world.at(joining.at_s, self._join, joining)
         self.drivers = [self._driver(index) for index in range(len(plan.drivers))]
         self.guest = Guest(self)
         self.settled: set[str] = set()
         """Drivers whose threads are through."""
+
+    @property
+    def node(self) -> SimNode:
+        """The head node."""
+        return self.nodes[0]
+
+    def _join(self, joining: Joining) -> None:
+        if self.node.alive:
+            self.nodes.append(SimNode(self, len(self.nodes), joining))
+            self.nodes[-1].gcs_started()
 
     def next_pid(self) -> int:
         self._pids += 1
@@ -100,7 +110,7 @@ class Cluster:
 
     def _driver(self, index: int, name: str = "driver") -> SimClient:
         job = (index + 1).to_bytes(JOB_ID_BYTES, "little")
-        return SimClient(self, f"{name}{index}", f"{name}{index}", job, "ns")
+        return SimClient(self, self.node, f"{name}{index}", f"{name}{index}", job, "ns")
 
     # -- ends
 
@@ -112,12 +122,12 @@ class Cluster:
         process.alive = False
         self.oracle.facts.died[process.address] = how
         self.network.died(process.address, orderly=orderly)
-        self.memory.let_go(process.address)
+        process.node.memory.let_go(process.address)
         if isinstance(process, SimWorker):
-            self.node.worker_ended(process, how)
+            process.node.worker_ended(process, how)
         elif isinstance(process, SimClient):
             self.jobs_over.add(process.job)
-            self.node.driver_ended(process.address)
+            process.node.driver_ended(process.address)
 
     def kill_gcs(self, pause_s: float) -> None:
         """End the GCS; its node manager starts it again."""
@@ -134,25 +144,33 @@ class Cluster:
             self.gcs = SimGcs(self, self.disk)
             self.node.gcs_started()
 
-    def kill_node(self) -> None:
-        """End the node manager, and what dies with it."""
-        if not self.node.alive:
+    def kill_node(self, node: SimNode) -> None:
+        """End a node manager, and what dies with it."""
+        if not node.alive:
             return
-        self.world.note("node", "ENDED", "with all its workers")
-        self.oracle.facts.node_died = True
-        self.node.alive = False
-        self.network.died(self.node_address, orderly=False)
+        self.world.note(node.address, "ENDED", "with all its workers")
+        node.alive = False
+        self.oracle.facts.node_died(node)
+        self.network.died(node.address, orderly=False)
         for process in list(self.processes.values()):
-            if isinstance(process, SimWorker):
+            if isinstance(process, SimWorker) and process.node is node:
                 self.ended(process, "its node manager died")
-            elif isinstance(process, SimClient) and process.alive:
+            elif isinstance(process, SimClient) and process.node is node and process.alive:
                 self.world.after(self.world.between(0.0001, 0.02), process.node_manager_died, "it was killed")
+        if node is not self.node:
+            self.gcs.process_ended(node.address)
+            return
+        for other in self.nodes:
+            other.head_ended()
         if self.gcs.alive:
             self.gcs.alive = False
             self.network.died(self.gcs_address, orderly=False)
 
-    def node_stopped(self, reason: str) -> None:
-        raise Violation(f"the node manager stops: {reason}")
+    def node_stopped(self, node: SimNode, reason: str) -> None:
+        """A node ends itself: it was asked to, or its head is gone."""
+        if node is self.node or (self.node.alive and node.address not in self.oracle.facts.stopped):
+            raise Violation(f"{node.address} stops: {reason}")
+        self.kill_node(node)
 
     def refused(self, client: SimClient, error: str) -> None:
         """A node manager does not take a process; a worker ends by itself then."""
@@ -167,11 +185,6 @@ class Cluster:
         """Whether a process may end in an orderly way although others refer to what it owns: actors, and drivers."""
         process = self.processes[address]
         return not isinstance(process, SimWorker) or process.is_actor
-
-    # -- memory
-
-    def memory_write(self, client: SimClient, place: Any, oid: bytes, owner: str, data: bytes) -> None:
-        self.memory.write(place.segment, place.offset, Cell(oid, owner, place.grant, place.size, data))
 
     # -- drivers
 

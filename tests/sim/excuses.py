@@ -14,6 +14,7 @@ from raynb.runtime.messages.ids import task_of
 if TYPE_CHECKING:
     from tests.sim.client import SimClient
     from tests.sim.cluster import Cluster
+    from tests.sim.node import SimNode
     from tests.sim.workload import ActorClass, RemoteFunction
 
 EXITED = "exited"
@@ -107,9 +108,18 @@ class Excuses:
         self.forced: set[bytes] = set()
         self.killed_actors: set[bytes] = set()
         self.freed: set[bytes] = set()
-        self.node_died = False
+        self.head_died = False
+        self.dead_nodes: set[str] = set()
+        """Addresses of their managers."""
+        self.stopped: set[str] = set()
+        """Those that were asked to stop."""
         self.store_full = False
         self.store_away = False
+
+    def node_died(self, node: SimNode) -> None:
+        """A node manager has ended, and its node with it."""
+        self.dead_nodes.add(node.address)
+        self.head_died |= node.number == 0
 
     def task_refs(self, task: Task) -> None:
         """References inside a call's arguments are held by it."""
@@ -129,7 +139,7 @@ class Excuses:
     def excuses(self, oid: bytes, kind: str, depth: int = 0) -> bool:
         """Whether an object may have failed in this way."""
         if kind == "LocalRayletDiedError":
-            return self.node_died
+            return self.head_died
         if depth > 40:
             return False
         facts = self.tasks.get(task_of(oid))
@@ -160,7 +170,7 @@ class Excuses:
 
     def _of_task(self, facts: TaskFacts, kind: str) -> bool:
         if kind == "RayTaskError":
-            return bool(facts.remote.raises) or self.store_full or self.node_died or self._lost_an_input(facts)
+            return bool(facts.remote.raises) or self.store_full or self.head_died or self._lost_an_input(facts)
         if kind == "TaskCancelledError":
             return self._was_cancelled(facts)
         if kind == "TaskPlacementGroupRemoved":
@@ -192,7 +202,7 @@ class Excuses:
         if kind in GROUP_ENDS and self._group_is_gone(actor.group):
             return True
         if kind in ("ActorDiedError", "ActorUnavailableError"):
-            if facts.actor_id in self.killed_actors or actor.creator in self.died or self.node_died:
+            if facts.actor_id in self.killed_actors or actor.creator in self.died or self.head_died:
                 return True
             if any(process in self.died for process in actor.processes) or self._cluster.job_over(actor.job):
                 return True
@@ -205,7 +215,7 @@ class Excuses:
     def excuses_refusal(self, client: SimClient, kind: str, inputs: list[bytes]) -> bool:
         """Whether a request may be refused in this way."""
         if kind == "LocalRayletDiedError":
-            return self.node_died
+            return self.head_died
         if kind == "ActorAlreadyExistsError":
             return True
         if kind == "ActorDiedError" and (self._cluster.job_over(client.job) or self.killed_actors):

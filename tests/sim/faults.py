@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from raynb.runtime.messages.node import ScaleNode
+from raynb.runtime.core.effects import Received
+from raynb.runtime.messages.node import ScaleNode, StopNode
 from tests.sim.client import SimClient
 from tests.sim.worker import SimWorker
 from tests.sim.workload import Fault
@@ -37,7 +38,8 @@ class Faults:
         self._stopped = True
         cluster = self._cluster
         cluster.disk.away = False
-        cluster.node.fail_forks = cluster.node.fail_segments = 0
+        for node in cluster.nodes:
+            node.fail_forks = node.fail_segments = 0
         for process in cluster.living_clients:
             process.stalled_until = 0.0
         if any(fault.kind == "resize" for fault in cluster.plan.faults):
@@ -69,19 +71,34 @@ class Faults:
         if fault.kind == "gcs":
             cluster.kill_gcs(fault.lasting_s)
         elif fault.kind == "node":
-            cluster.kill_node()
+            cluster.kill_node(cluster.node)
+        elif fault.kind in ("far-node", "leave"):
+            self._to_a_node(fault, sender, receiver)
         elif fault.kind == "store-away":
             cluster.disk.away = True
             cluster.oracle.facts.store_away = True
             cluster.world.after(fault.lasting_s, self._store_back)
         elif fault.kind == "no-fork":
-            cluster.node.fail_forks = 1 + fault.which % 3
+            cluster.nodes[fault.which % len(cluster.nodes)].fail_forks = 1 + fault.which % 3
         elif fault.kind == "resize":
             self._resize(float(fault.which))
         elif fault.kind == "no-segment":
-            cluster.node.fail_segments = 1
+            cluster.nodes[fault.which % len(cluster.nodes)].fail_segments = 1
         else:
             self._to_a_client(fault, sender, receiver)
+
+    def _to_a_node(self, fault: Fault, sender: str, receiver: str) -> None:
+        cluster = self._cluster
+        joined = [node for node in cluster.nodes[1:] if node.alive]
+        near = [node for node in joined if node.address in (sender, receiver)]
+        if not joined:
+            return
+        victim = (near or joined)[fault.which % len(near or joined)]
+        if fault.kind == "leave":
+            cluster.oracle.facts.stopped.add(victim.address)
+            victim.handle(Received("somebody", StopNode("it was asked to")))
+        else:
+            cluster.kill_node(victim)
 
     def _resize(self, cpus: float) -> None:
         asker = next((client.address for client in self._cluster.living_clients), "")

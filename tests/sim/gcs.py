@@ -116,6 +116,9 @@ class SimGcs:
                 self._begin_writing()
             elif isinstance(effect, WatchProcess):
                 self._watched[effect.address] = effect.pid
+                process = self.cluster.processes.get(effect.address)
+                if process is None or not process.alive:
+                    self.process_ended(effect.address)
             elif isinstance(effect, ForgetPeer):
                 self._refused.add(effect.address)
             elif isinstance(effect, Say):

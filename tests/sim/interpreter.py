@@ -191,7 +191,7 @@ class Frame:
         if self.pins:
             pin = self.pins.pop(operation.which % len(self.pins))
             stored = pin.stored
-            self.client.cluster.memory.read(self.client.address, stored.segment, stored.offset, stored.oid).release()
+            self.client.node.memory.read(self.client.address, stored.segment, stored.offset, stored.oid).release()
             pin.drop()
 
     def cancel(self, operation: w.Cancel) -> None:

@@ -40,25 +40,35 @@ from tests.sim.world import Violation
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
+    from tests.sim.workload import Joining, Limits
 
 IDLE_TICK_S = 0.5
 
 
 class SimNode:
-    """The node manager's process."""
+    """The node manager's process.
+
+    Parameters
+    ----------
+    number
+        0: the head node.
+    offer
+        What the node has.
+    """
 
     kind = "node"
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, number: int, offer: Joining | Limits) -> None:
         self.cluster = cluster
         self.world = cluster.world
         self.network = cluster.network
-        self.address = cluster.node_address
+        self.number = number
+        self.address = f"node{number or ''}"
         self.alive = True
         self.pid = cluster.next_pid()
-        limits = cluster.plan.limits
+        head = cluster.nodes[0] if number else None
         identity = NodeIdentity(
-            node_id=b"n" * NODE_ID_BYTES,
+            node_id=bytes([ord("n") + number]) * NODE_ID_BYTES,
             address=self.address,
             gcs=cluster.gcs_address,
             session="sim",
@@ -68,9 +78,11 @@ class SimNode:
             ip="127.0.0.1",
             raynb_version="0",
             python_version=cluster.python_version,
-            resources={"CPU": limits.cpus, "special": limits.special},
+            resources={"CPU": offer.cpus, "special": offer.special},
+            head=head.address if head is not None else "",
+            head_pid=head.pid if head is not None else 0,
         )
-        store = CheckedStore(limits.store_bytes, cluster.config, spills=limits.spills)
+        store = CheckedStore(offer.store_bytes, cluster.config, spills=offer.spills)
         self.memory = Memory(store)
         self.machine = NodeMachine(identity, cluster.config, store)
         self.workers: dict[str, SimWorker | None] = {}
@@ -171,7 +183,7 @@ class SimNode:
         elif isinstance(effect, ClientFault):
             raise Violation(f"{effect.address}: {effect.message}")
         elif isinstance(effect, StopEverything):
-            self.cluster.node_stopped(effect.reason)
+            self.cluster.node_stopped(self, effect.reason)
         else:
             raise AssertionError(f"no host for the effect {effect!r}")
 
@@ -183,7 +195,8 @@ class SimNode:
             del self.workers[token]
             self.post(WorkerExited(token, 0, "the forkserver ended"))
             return
-        worker = self.workers[token] = SimWorker(self.cluster, token, token)
+        name = f"{token}.{self.number}" if self.number else token
+        worker = self.workers[token] = SimWorker(self.cluster, self, name, token)
         self.post(WorkerForked(token, worker.pid))
 
     def _end(self, token: str) -> None:
@@ -211,6 +224,12 @@ class SimNode:
         if address in self._watched:
             self._watched.discard(address)
             self.world.after(self.world.between(0.0001, 0.01), self.post, ClientExited(address, "its process ended"))
+
+    def head_ended(self) -> None:
+        """The kernel says that the head's manager, which this node watches, is gone."""
+        if self.number:
+            head = self.machine.identity.head
+            self.world.after(self.world.between(0.0001, 0.01), self.post, ClientExited(head, "it has ended"))
 
     def gcs_started(self) -> None:
         self.post(GcsStarted())

@@ -218,7 +218,7 @@ class Oracle:
     def _check_lease(self, worker: SimWorker, job: Job, what: str) -> None:
         if job.sender in self.facts.died:
             return
-        grant = self._cluster.node.machine.leases.by_token.get(worker.token)
+        grant = worker.node.machine.leases.by_token.get(worker.token)
         if grant is None or grant.number != job.lease or grant.demand.client != job.sender:
             raise Violation(f"{what} runs under lease {job.lease} of {job.sender}, but the worker is {grant!r}")
 

@@ -355,7 +355,7 @@ def patch() -> Iterator[Patch]:
 
 RARE: dict[Callable[[Patch], None], int] = {
     inputs_are_let_go_before_an_actors_process_ends: 400,
-    a_waiting_task_keeps_its_cpu: 500,
+    a_waiting_task_keeps_its_cpu: 165,
     a_dead_owner_is_all_that_is_known: 40,
     a_registration_overtakes_a_release: 290,
     tombstones_are_forgotten: 100,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raynb.runtime.core import gcs_actor_life, placement_groups
+from raynb.runtime.core.node import NodeMachine
 from tests.sim.show import name_id
 from tests.sim.worker import SimWorker
 
@@ -18,9 +19,22 @@ def leftovers(cluster: Cluster) -> list[str]:
     found: list[str] = []
     for client in cluster.living_clients:
         found += [f"{client.address}: {what}" for what in _left_in(client)]
-    node = cluster.node.machine
+    for node in cluster.nodes:
+        if node.alive:
+            found += [f"{node.address}: {what}" for what in _left_at(node.machine)]
+    found += [f"gcs: {actor!r}" for actor in _living_actors(cluster)]
+    if not hasattr(cluster.gcs, "machine"):
+        return [*found, "gcs: it is not there"]
+    groups = cluster.gcs.machine.groups.groups.values()
+    found += [f"gcs: {group!r}" for group in groups if group.state != placement_groups.REMOVED]
+    if cluster.gcs.machine.requests.open or not cluster.gcs.machine.journal.idle:
+        found.append(f"gcs: {cluster.gcs.machine.requests!r} {cluster.gcs.machine.journal!r}")
+    return found
+
+
+def _left_at(node: NodeMachine) -> list[str]:
     usage = node.store.statistics()
-    found += [f"store: {usage[name]} {name}" for name in ("objects", "grants", "waiting", "orphans") if usage[name]]
+    found = [f"store: {usage[name]} {name}" for name in ("objects", "grants", "waiting", "orphans") if usage[name]]
     if usage["used_bytes"]:
         found.append(f"store: {usage['used_bytes']} bytes are in use: {list(node.store.index.objects)}")
     if node.leases.by_number:
@@ -30,13 +44,6 @@ def leftovers(cluster: Cluster) -> list[str]:
     grouped = [name for name in node.leases.total if "_group_" in name]
     if grouped or any(node.leases._reserved.values()):
         found.append(f"bundles: {grouped}, reserved {node.leases._reserved}")
-    found += [f"gcs: {actor!r}" for actor in _living_actors(cluster)]
-    if not hasattr(cluster.gcs, "machine"):
-        return [*found, "gcs: it is not there"]
-    groups = cluster.gcs.machine.groups.groups.values()
-    found += [f"gcs: {group!r}" for group in groups if group.state != placement_groups.REMOVED]
-    if cluster.gcs.machine.requests.open or not cluster.gcs.machine.journal.idle:
-        found.append(f"gcs: {cluster.gcs.machine.requests!r} {cluster.gcs.machine.journal!r}")
     return found
 
 
@@ -96,8 +103,9 @@ def what_hangs(cluster: Cluster) -> str:
             for oid, entry in client.machine.objects.entries.items()
             if entry.value is None
         ]
-    lines.append(f"node: {cluster.node.machine.statistics()} {cluster.node.machine.leases.waiting()}")
-    lines += [f"  {worker!r}" for worker in cluster.node.machine.pool.workers.values()]
+    for node in cluster.nodes:
+        lines.append(f"{node.address}: {node.machine.statistics()} {node.machine.leases.waiting()}")
+        lines += [f"  {worker!r}" for worker in node.machine.pool.workers.values()]
     lines.append(f"gcs: {cluster.gcs!r}")
     if hasattr(cluster.gcs, "machine"):
         lines += [f"  {actor!r}" for actor in cluster.gcs.machine.actors.index.actors.values()]

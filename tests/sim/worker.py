@@ -40,6 +40,7 @@ from tests.sim.workload import Returned
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
+    from tests.sim.node import SimNode
 
 STREAM_BATCH_MAX = 3
 LAST_WORDS_S = 2.0
@@ -96,8 +97,8 @@ class SimWorker(SimClient):
     kind = "worker"
     gives_way = True
 
-    def __init__(self, cluster: Cluster, address: str, token: str) -> None:
-        super().__init__(cluster, address, token, bytes(4), "")
+    def __init__(self, cluster: Cluster, node: SimNode, address: str, token: str) -> None:
+        super().__init__(cluster, node, address, token, bytes(4), "")
         self.executor = ExecutorMachine()
         self.page = (0, 0)
         """Lease and seq of the task marked last."""
@@ -146,7 +147,7 @@ class SimWorker(SimClient):
     def on_blocked(self, blocked: bool) -> None:
         if blocked:
             self.flush()
-        self._transport_send(self.cluster.node_address, WorkerBlocked() if blocked else WorkerUnblocked())
+        self._transport_send(self.node.address, WorkerBlocked() if blocked else WorkerUnblocked())
         self.execute(SelfBlocked(blocked))
 
     def on_process_died(self, address: str) -> None:

@@ -251,7 +251,8 @@ class Fault(Struct, frozen=True):
     Attributes
     ----------
     kind
-        worker | driver | gcs | node | store-away | stall | no-segment | no-fork | resize
+        worker | driver | gcs | node | store-away | stall | no-segment | no-fork | resize | far-node (one that has
+        joined) | leave (such a node is stopped in an orderly way)
     which
         Picks a victim among those there are. With ``after``: even, the receiver of that message, odd, its sender. Of a
         resize: the CPUs.
@@ -300,8 +301,18 @@ class Limits(Struct, frozen=True):
     """How often connections are slow."""
 
 
+class Joining(Struct, frozen=True):
+    """A node that joins the cluster."""
+
+    at_s: float = 0.0
+    cpus: float = 2.0
+    special: float = 0.0
+    store_bytes: int = 1 << 20
+    spills: bool = False
+
+
 class Plan(Struct, frozen=True):
-    """One run. ``drivers`` have threads, threads have operations."""
+    """One run. ``drivers`` have threads, threads have operations; ``nodes`` join the one that is there."""
 
     seed: int
     functions: tuple[RemoteFunction, ...] = ()
@@ -310,3 +321,4 @@ class Plan(Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     limits: Limits = Limits()
     deeds: tuple[Deed, ...] = ()
+    nodes: tuple[Joining, ...] = ()
