@@ -359,6 +359,7 @@ RARE: dict[Callable[[Patch], None], int] = {
     a_dead_owner_is_all_that_is_known: 40,
     a_registration_overtakes_a_release: 290,
     tombstones_are_forgotten: 100,
+    calls_forget_their_concurrency_group: 395,
 }
 """Bugs that few plans meet: the first seed that is tried."""
 
