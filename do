@@ -6,6 +6,8 @@
                               with what the lectures beside it need
 ./do test [ARGS]              install, with Chromium for browser tests, and run pytest (with ARGS;
                               without any all tests, in two halves side by side)
+./do bench [ARGS]             install, and measure JupyterLab's panels in Chromium on a run of 100,000
+                              tasks; --help tells of ARGS. What needs no browser: raynb microbenchmark
 ./do lint                     ruff, mypy, pyright, import-linter; tsc, eslint and prettier
 
 All goes into .venv (or $RAYNB_VENV) and build/; what is there and current is not made again.
@@ -126,9 +128,19 @@ def summary(executed: Path) -> str:
     return "".join("".join(text) for text in texts).strip()
 
 
-def test(*args: str) -> None:
+def need_chromium() -> None:
     if not any(map(shutil.which, CHROMIUM)) and not apt("chromium"):
-        print("do: there is no Chromium and no way to install it; the browser tests need it")
+        print("do: there is no Chromium and no way to install it; what runs in a browser needs it")
+
+
+def bench(*args: str) -> None:
+    need_chromium()
+    install("dev")
+    become(PYTHON, "-m", "tests.benchmarks.panels", *args, env=venv_env())
+
+
+def test(*args: str) -> None:
+    need_chromium()
     install("dev")
     if args:
         become(PYTHON, "-m", "pytest", *args, env=venv_env())
@@ -175,7 +187,7 @@ def lint() -> None:
 
 
 def main(verb: str = "help", *args: str) -> None:
-    verbs = {"demo": demo, "test": test, "lint": lint}
+    verbs = {"demo": demo, "test": test, "bench": bench, "lint": lint}
     if verb not in verbs:
         sys.exit(__doc__)
     if sys.version_info < (3, 11):  # noqa: UP036 - this file meets whatever python3 there is

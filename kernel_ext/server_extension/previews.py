@@ -73,6 +73,11 @@ def preview(guests: Guests, entry: ClusterEntry, oid: bytes, first: int, at: tup
     return nothing("It moved while it was looked at: try again.")
 
 
+def warm_up() -> None:
+    """Load what a look into an array takes (numpy), before somebody waits for it."""
+    import raynb.runtime.codec.array_preview  # noqa: F401
+
+
 class _Moved(Exception):
     """It isn't where it was."""
 
@@ -109,7 +114,7 @@ def _stored(guest: Guest, oid: bytes, place: Place, paged: Paged) -> ObjectPrevi
 
 
 def _array(head: ArrayHead, buffers: Any, size: int, paged: Paged) -> ObjectPreview:
-    # numpy is loaded when the first array is looked at.
+    # numpy is loaded when somebody looks at a cluster (`warm_up`), not with the server.
     from raynb.runtime.codec.array_preview import array_preview
 
     dtype, shape, fortran = head

@@ -19,6 +19,7 @@ from raynb.runtime.adapters.registry import ClusterEntry
 from raynb.runtime.adapters.screen_bridge import Bridge, Bridges, Window
 from raynb.server_extension.clusters import NoSuchCluster, OtherProtocol, cluster
 from raynb.server_extension.handler import BRIDGES, RESOURCE
+from raynb.server_extension.previews import warm_up
 
 REQUEST_BYTES_MAX: Final = 64 * 1024
 WINDOWS_MAX: Final = 100
@@ -82,6 +83,7 @@ class ViewsHandler(WebSocketMixin, websocket.WebSocketHandler, JupyterHandler): 
             return
         ViewsHandler.windows += 1
         self.counted = True
+        loop.run_in_executor(None, warm_up)
         self._writer = asyncio.ensure_future(self._write())
 
     async def _write(self) -> None:

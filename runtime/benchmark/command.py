@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from raynb.runtime.benchmark import report, runner, table
+from raynb.runtime.benchmark import parts, report, runner, table
 
 QUICK_BUDGET_S = 0.1
 BUDGET_S = 0.5
@@ -118,11 +118,10 @@ def show(
         if line.error is not None:
             console.print(f"{line.row.title}: {line.error}", style="red", markup=False)
     console.print(report.score(found))
-    for file, text in (
-        (json_file, json.dumps(report.as_json(found, results, facts), indent=1) + "\n"),
-        (markdown_file, report.markdown(found, results, rounds, facts)),
-    ):
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-            console.print(f"Written to {file}")
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(report.as_json(found, results, facts), indent=1) + "\n")
+    if markdown_file is not None:
+        parts.write(markdown_file, "", report.markdown(found, results, rounds, facts))
+    for file in filter(None, (json_file, markdown_file)):
+        console.print(f"Written to {file}")

@@ -15,10 +15,14 @@ from raynb.runtime.messages.screen import Histogram, ObjectPreview
 from raynb.runtime.messages.text import clean
 
 READ_BYTES_MAX: Final = 8 * 1024 * 1024
-ROWS_MAX: Final = 100
-COLUMNS_MAX: Final = 50
+"""An array no larger is read as a whole; of others this for the parts."""
+ROWS_BYTES: Final = READ_BYTES_MAX // 8
+SAMPLE_BYTES: Final = READ_BYTES_MAX // 4
+PICTURE_BYTES: Final = READ_BYTES_MAX * 5 // 8
+ROWS_MAX: Final = 50
+COLUMNS_MAX: Final = 20
 BINS: Final = 40
-SAMPLE_BLOCKS: Final = 64
+SAMPLE_BLOCKS: Final = 32
 PICTURE_SIDE_MAX: Final = 512
 PICTURE_SIDE_MIN: Final = 16
 PICTURE_ASPECT_MAX: Final = 20
@@ -86,7 +90,9 @@ def _rows(plane: Any, offset: int, notes: list[str]) -> list[list[str]]:
         return [[_cell(plane[()])]]
     if plane.size == 0:
         return []
-    part = plane[offset : offset + ROWS_MAX]
+    columns = min(plane.shape[1], COLUMNS_MAX) if plane.ndim > 1 else 1
+    count = max(1, min(ROWS_MAX, ROWS_BYTES // max(1, columns * plane.itemsize)))
+    part = plane[offset : offset + count]
     if plane.ndim == 1:
         return [[_cell(value)] for value in part]
     if plane.shape[1] > COLUMNS_MAX:
@@ -129,7 +135,7 @@ def _sample(array: Any) -> tuple[Any, str]:
     flat = array.ravel(order="K") if array.flags.c_contiguous or array.flags.f_contiguous else None
     if flat is None or array.nbytes <= READ_BYTES_MAX:
         return array.ravel(), ""
-    block = READ_BYTES_MAX // 2 // SAMPLE_BLOCKS // array.itemsize
+    block = max(1, SAMPLE_BYTES // SAMPLE_BLOCKS // array.itemsize)
     starts = [int(start) for start in np.linspace(0, flat.size - block, SAMPLE_BLOCKS)]
     sample = np.concatenate([flat[start : start + block] for start in starts])
     return sample, f"The histogram is of {sample.size:,} of {flat.size:,} values, spread evenly."
@@ -149,8 +155,8 @@ def _picture(array: Any) -> str:
     step = -(-max(height, width) // PICTURE_SIDE_MAX)
     small = array[::step, ::step]
     # Of a row every page is read where a step is less than one.
-    read = -(-height // step) * min(abs(array.strides[0]), -(-width // step) * PAGE_BYTES)
-    if not array.flags.c_contiguous or read > READ_BYTES_MAX:
+    read = min(array.nbytes, -(-height // step) * min(abs(array.strides[0]), -(-width // step) * PAGE_BYTES))
+    if not array.flags.c_contiguous or (read > PICTURE_BYTES and array.nbytes > READ_BYTES_MAX):
         return ""
     pixels = _to_bytes(np.ascontiguousarray(small), channels)
     return data_url(png(pixels.tobytes(), small.shape[1], small.shape[0], channels))

@@ -26,8 +26,8 @@ from raynb.runtime.messages.text import clean, clean_lines
 TEXT_CHARS_MAX: Final = 20_000
 HEX_BYTES_MAX: Final = 4096
 IMAGE_BYTES_MAX: Final = 2 * 1024 * 1024
-ROWS_MAX: Final = 100
-COLUMNS_MAX: Final = 50
+ROWS_MAX: Final = 50
+COLUMNS_MAX: Final = 20
 CELL_CHARS_MAX: Final = 100
 COUNTED_VALUES_MAX: Final = 20_000_000
 NOTE_CHARS_MAX: Final = 500

@@ -1,6 +1,7 @@
 /** The task graph as a panel: how it is grouped, what moment it shows, and what is known of the selected node. */
 import type { Api } from '../api';
 import { button, element, select, toggle } from '../dom/elements';
+import { Pace } from '../dom/pace';
 import { legend } from '../dom/signs';
 import { count, duration } from '../dom/words';
 import type { GraphNode, GraphState, GraphView as View } from '../generated/screen';
@@ -20,6 +21,8 @@ const LIMIT = 300;
 const TASKS_LIMIT = 60;
 const DEPTH = 2;
 const BRUSH_MS = 150;
+/** A screen reader reads the tally out, and for a browser without a GPU each change is a page to paint. */
+const TALLY_MS = 1000;
 
 export interface GraphOutside extends Outside {
   /** Scrolls the notebook to a cell; false: it isn't open. */
@@ -45,6 +48,9 @@ export class TaskGraphPanel extends Panel {
   private bySelect: HTMLSelectElement;
   private trail = element('div', { class: 'raynb-Trail' });
   private tally = element('div', { class: 'raynb-Tally', role: 'status' });
+  private tallied = new Pace(TALLY_MS, () => {
+    this.writeTally();
+  });
 
   constructor(
     options: PanelOptions,
@@ -137,6 +143,7 @@ export class TaskGraphPanel extends Panel {
   dispose(): void {
     if (!this.isDisposed) {
       clearTimeout(this.brushTimer);
+      this.tallied.dispose();
       this.selection.momentChanged.disconnect(this.look, this);
       this.selection.brushChanged.disconnect(this.lookSoon, this);
       this.selection.taskChanged.disconnect(this.follow, this);
@@ -318,6 +325,10 @@ export class TaskGraphPanel extends Panel {
       this.trail.dataset.key = key;
       this.trail.replaceChildren(...trail);
     }
+    this.tallied.ask();
+  }
+
+  private writeTally(): void {
     const parts = this.model.loaded ? [`${count(this.model.tasks)} tasks`] : [];
     if (this.model.hidden) {
       parts.push(`${count(this.model.hidden)} nodes more than fit in`);

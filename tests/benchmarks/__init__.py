@@ -1,0 +1,1 @@
+"""Measurements that need a browser; those that don't are `raynb microbenchmark`."""
