@@ -3,6 +3,7 @@ import test from 'node:test';
 import { edgeKey } from '../src/graph/layering';
 import { EMPTY, layout, layoutNow, NODE_HEIGHT, NODE_WIDTH, runSliced } from '../src/graph/layout';
 import type { Direction, Layout, LayoutInput } from '../src/graph/layout';
+import { neighbour } from '../src/graph/places';
 
 function graph(text: string, direction: Direction = 'right'): LayoutInput {
   const edges = text
@@ -185,6 +186,26 @@ test('a part that grows into another moves that one down', () => {
   const after = layoutNow({ ...input, nodes, edges: [...input.edges, ...more] }, before);
   assertApart(after);
 });
+
+for (const direction of ['right', 'down'] as const) {
+  test(`arrow keys lead to every node, whatever it hangs together with (${direction})`, () => {
+    const input = graph('a>b b>c b>d e>f g h i j', direction);
+    const found = layoutNow(input);
+    const ends = (id: string, from: 'source' | 'target', to: 'source' | 'target'): Set<string> =>
+      new Set(input.edges.filter(edge => edge[from] === id).map(edge => edge[to]));
+    const lines = {
+      successors: (id: string) => ends(id, 'source', 'target'),
+      predecessors: (id: string) => ends(id, 'target', 'source')
+    };
+    const reached = new Set([neighbour(found, lines, '', 'first')]);
+    for (const id of reached) {
+      for (const way of ['left', 'right', 'up', 'down'] as const) {
+        reached.add(neighbour(found, lines, id, way) || id);
+      }
+    }
+    assert.deepEqual([...reached].sort(), [...input.nodes].sort());
+  });
+}
 
 test('300 nodes are laid out in slices that leave room for frames', async () => {
   // Time of this process, whatever else the machine does.

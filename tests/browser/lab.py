@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ class Lab:
     token: str
     notebooks: Path
     pid: int
+    environment: Mapping[str, str]
 
     @property
     def address(self) -> str:
@@ -87,11 +88,12 @@ def running_lab(home: Path) -> Iterator[Lab]:
         *(f"--ServerApp.root_dir={notebooks}", "--LabApp.extension_manager=readonly"),
         "--LabApp.expose_app_in_browser=True",  # gives the tests `window.jupyterapp`
     ]
+    environment = lab_environment(home)
     with (home / "lab.log").open("wb") as log:
-        server = subprocess.Popen(command, env=lab_environment(home), stdout=log, stderr=log)
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         info = wait_for_server(server, home)
-        yield Lab(info["url"], info["token"], notebooks, server.pid)
+        yield Lab(info["url"], info["token"], notebooks, server.pid, environment)
     finally:
         server.terminate()
         try:

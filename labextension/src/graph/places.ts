@@ -26,7 +26,10 @@ export function nodeAt(places: Places, at: Point): string {
   return '';
 }
 
-/** Where an arrow key leads: with and against the edges along the layers, and to whom stands beside. */
+/**
+ * Where an arrow key leads: with and against the edges along the layers, and to whom stands beside. Where no edge leads
+ * on, to the next that stands there: so every node can be reached.
+ */
 export function neighbour(
   layout: Layout,
   lines: { predecessors: (id: string) => Set<string>; successors: (id: string) => Set<string> },
@@ -43,10 +46,10 @@ export function neighbour(
   }
   const [before, after, above] = turn ? ['up', 'down', 'left'] : ['left', 'right', 'up'];
   if (way === before) {
-    return along(places, from, lines.predecessors(id));
+    return along(places, from, lines.predecessors(id)) || onwards(places, from, -1);
   }
   if (way === after) {
-    return along(places, from, lines.successors(id));
+    return along(places, from, lines.successors(id)) || onwards(places, from, 1);
   }
   return beside(places, from, way === above ? -1 : 1);
 }
@@ -59,22 +62,36 @@ function first(places: Places): string {
 
 /** Of the ends of edges, the one at the most similar height. */
 function along(places: Places, from: Point, ends: Iterable<string>): string {
-  const nearest = [...ends]
+  const found = [...ends]
     .map(id => ({ id, away: Math.abs((places.get(id)?.y ?? Infinity) - from.y) }))
     .sort((a, b) => a.away - b.away)
     .at(0);
-  return nearest ? nearest.id : '';
+  return found ? found.id : '';
 }
 
 /** The next above (-1) or below (1); columns matter, but not at any price. */
 function beside(places: Places, from: Point, side: -1 | 1): string {
+  return nearest(places, at => ({
+    on: (at.y - from.y) * side,
+    aside: Math.abs(at.x - from.x)
+  }));
+}
+
+/** The next before (-1) or after (1), whatever it has to do with this one. */
+function onwards(places: Places, from: Point, side: -1 | 1): string {
+  return nearest(places, at => ({
+    on: (at.x - from.x) * side,
+    aside: Math.abs(at.y - from.y)
+  }));
+}
+
+function nearest(places: Places, away: (at: Point) => { on: number; aside: number }): string {
   let best = '';
   let least = Infinity;
   for (const [id, at] of places) {
-    const down = (at.y - from.y) * side;
-    const cost = down + 3 * Math.abs(at.x - from.x);
-    if (down > 0 && cost < least) {
-      [best, least] = [id, cost];
+    const { on, aside } = away(at);
+    if (on > 0 && on + 3 * aside < least) {
+      [best, least] = [id, on + 3 * aside];
     }
   }
   return best;
