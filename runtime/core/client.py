@@ -357,16 +357,14 @@ class ClientMachine:
             self._on_lost(message.reason, now)
             return
         self._effects.append(Forget(message.address))
-        if message.node:
-            # The first news of a node's end: what it has is not pushed to anybody any more.
-            client_losses.node_died(self, message.node, message.reason, now)
-        if message.kind == "node":
-            self._effects += self.scheduler.node_died(message.address, message.reason, now)
+        died_node = message.node or (message.address if message.kind == "node" else "")
+        if died_node:
+            # The first news of a node's end counts: what lies there is not pushed any more.
+            client_losses.node_died(self, died_node, message.reason, now)
+            self._effects += self.scheduler.node_died(died_node, message.reason, now)
         self.scheduler.worker_died(message, now)
         self.actors.worker_died(message.address, message.reason, now)
         self.objects.process_died(message.address)
-        if message.kind == "node":
-            client_losses.node_died(self, message.address, message.reason, now)
         self.handoffs.process_died(message.address)
 
     def _on_lost(self, reason: str, now: float) -> None:

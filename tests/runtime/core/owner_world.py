@@ -176,13 +176,17 @@ class OwnerWorld:
         self.end(oid)
         return oid
 
-    def kill(self, node: str) -> None:
+    def kill(self, node: str, *, first: str = "workers") -> None:
         """A node dies: its manager, and so its workers, of which nobody knows what they had started."""
         self.dead.add(node)
-        for worker in [worker for worker, place in self.workers.items() if place == node]:
+        if first == "node":
+            self.tell(HOME, ProcessDied(node, "node", 7, "killed by signal 9"))
+        workers = [worker for worker, place in self.workers.items() if place == node]
+        for worker in workers:
             del self.workers[worker]
             for task_id in [task_id for task_id, (where, _) in self.running.items() if where == worker]:
                 del self.running[task_id]
+        for worker in workers:
             self.tell(HOME, ProcessDied(worker, "worker", 8, "its node is gone: killed by signal 9", node=node))
         self.tell(HOME, ProcessDied(node, "node", 7, "killed by signal 9"))
 

@@ -158,7 +158,7 @@ class Chaos:
         if living := self.living():
             node = self.random.choice(living)
             self.places = {place for place in self.places if place[0] != node}
-            self.world.kill(node)
+            self.world.kill(node, first=self.random.choice(["workers", "node"]))
 
     def run(self) -> None:
         """Anything happens; then nothing any more, and all has to come to an end."""
