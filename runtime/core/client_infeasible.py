@@ -17,7 +17,7 @@ def infeasible(client: ClientMachine, message: LeaseInfeasible) -> list[Any]:
     """The node manager says that no worker will come for a scheduling class."""
     pool = client.scheduler.pools.get(message.key)
     if pool is None:
-        return []
+        return [] if message.key else [Notice(message.message)]
     if message.kind:
         tasks = list(pool.queue)
         pool.queue.clear()

@@ -412,7 +412,7 @@ class ActorTable:
         effects: Effects = self._steps.kill_late(node_id)
         for actor in list(self.index.actors.values()):
             if actor.node_id == node_id and actor.state in (*STARTING, ALIVE):
-                effects += self._steps.lose(actor, f"its node is gone ({reason}).", now)
+                effects += self._steps.lose(actor, f"its node {node_id.hex()[:12]} is gone: {reason}.", now)
         return effects
 
     # -- time and the store

@@ -212,8 +212,9 @@ class Membership:
         """A node is dead. Returns who died with it, itself first, and what has to be written."""
         node.state, node.message, node.ended = DEAD, reason, wall
         self._by_manager.pop(node.manager, None)
-        deaths = [ProcessDied(node.manager, "node", node.registration.pid, reason)]
-        why = f"its node is gone: {reason}"
+        name = f"node {node.id.hex()[:12]}"
+        deaths = [ProcessDied(node.manager, "node", node.registration.pid, f"its {name} is gone: {reason}")]
+        why = f"its {name} is gone: {reason}"
         for address in list(node.processes):
             listing = node.workers.get(address)
             kind = listing.kind if listing else "driver"

@@ -9,7 +9,7 @@ from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.placement import Vector, to_units
 from raynb.runtime.core.spillback import Spillback
 from raynb.runtime.core.worker_pool import ACTOR, DYING, Worker, WorkerPool
-from raynb.runtime.messages.node import ActorStartFailed, KillWorker, StartActor
+from raynb.runtime.messages.node import ActorStartFailed, KillWorker, LeaseInfeasible, StartActor
 from raynb.runtime.messages.values import Failed
 
 
@@ -58,12 +58,9 @@ class NodeActors:
             self._leases.forget_actor(message.actor_id)
         try:
             need: Vector = to_units(message.resources)
-            demand = self._leases.start_actor(message, need, now)
-            why = demand.infeasible
         except ValueError as error:
-            why = str(error)
-        if not why:
-            return []
-        self._leases.forget_actor(message.actor_id)
-        failure = Failed("ActorUnschedulableError", why)
-        return [Send(sender, ActorStartFailed(message.actor_id, message.incarnation, failure, message.placing))]
+            failure = Failed("ActorUnschedulableError", str(error))
+            return [Send(sender, ActorStartFailed(message.actor_id, message.incarnation, failure, message.placing))]
+        demand = self._leases.start_actor(message, need, now)
+        why = self._spillback.why_infeasible(demand) if demand.infeasible else ""
+        return [Send(message.owner, LeaseInfeasible(0, why))] if why else []

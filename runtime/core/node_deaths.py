@@ -84,8 +84,8 @@ class NodeDeaths:
         if died.kind == "node":
             unlisted = {demand.client: None for demand in self._leases.demands.values() if demand.home == died.address}
             for client in unlisted:
-                reason = f"its node is gone: {died.reason}"
-                effects += self.bury(ProcessDied(client, "worker", 0, reason, node=died.address), now, known=True)
+                gone = ProcessDied(client, "worker", 0, died.reason, node=died.address)
+                effects += self.bury(gone, now, known=True)
         return effects + self.bury(died, now, known=True)
 
     def bury(self, died: ProcessDied, now: float, *, known: bool = False) -> list[Any]:

@@ -53,7 +53,7 @@ class Spillback:
                 effects += self._spill(demand, missing, now)
             elif not demand.wait or self._in_vain(demand, now):
                 effects.append(self._decline(demand, demand.count - missing, now))
-        for demand in [demand for demand in self._leases.infeasible if demand.start is None]:
+        for demand in list(self._leases.infeasible):
             effects += self._elsewhere(demand, now)
         return effects
 
@@ -121,6 +121,8 @@ class Spillback:
         if demand.sent_on:
             return [self._decline(demand, len(demand.grants), now)]
         views = feasible_nodes(demand.need, self._peers.expected(now))
+        if demand.start is not None:
+            return self._decline_actor(demand.start) if views else []
         effects = self._share_out(demand, demand.missing, views, now)
         return effects + self._share_out(demand, demand.missing, views, now, wait=True)
 

@@ -143,7 +143,10 @@ class LeaseReclaim(Struct, array_like=True, gc=False, tag=56):
 
 
 class LeaseInfeasible(Struct, array_like=True, gc=False, tag=57):
-    """Node manager -> client: no node of this cluster can ever meet the demand (as it is now); it stays queued."""
+    """Node manager -> client: no node of this cluster can ever meet the demand (as it is now); it stays queued.
+
+    ``key`` 0: that of an actor which the client has created.
+    """
 
     key: int
     message: str

@@ -17,7 +17,6 @@ from raynb.runtime.core.node_effects import (
 )
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered, RegisterNode, Reply
 from raynb.runtime.messages.node import (
-    ActorStartFailed,
     KillWorker,
     LeaseDemand,
     LeaseGranted,
@@ -346,12 +345,12 @@ def test_a_kill_of_an_earlier_incarnation_spares_a_later_one(world: World) -> No
     assert not world.ended()
 
 
-def test_an_actor_that_can_never_run_here_fails_with_the_reason(world: World) -> None:
+def test_an_actor_that_can_never_run_here_waits_and_its_creator_is_told_why(world: World) -> None:
+    world.driver_joins()
     world.receive(GCS, actor_message(CPU=64))
-    failed = world.told(GCS, ActorStartFailed)
-    assert failed.failure.kind == "ActorUnschedulableError"
-    assert "64 CPU" in failed.failure.message
-    assert not world.machine.leases.actors
+    told = world.told("driver", LeaseInfeasible)
+    assert told.key == 0 and "64 CPU" in told.message
+    assert world.machine.leases.actors
 
 
 # -- the GCS
