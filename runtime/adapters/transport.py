@@ -20,6 +20,7 @@ import msgspec
 import zmq
 
 from raynb.runtime.messages import Message, decode, encode
+from raynb.runtime.messages.transfers import ObjectChunk
 
 POLLIN: Final = int(zmq.POLLIN)
 """As a plain number: flags cost a microsecond each time."""
@@ -78,14 +79,22 @@ class Transport:
 
     # -- sending
 
-    def send(self, to: str, message: Message) -> int:
-        """Queue a message; never blocks. Returns its size in bytes. A peer that was forgotten gets nothing."""
+    def send(self, to: str, message: Message, payload: memoryview | None = None) -> int:
+        """Queue a message; never blocks. Returns its size in bytes. A peer that was forgotten gets nothing.
+
+        ``payload`` travels beside it without being copied: it must not change before the peer has it. The receiver
+        finds it as the ``data`` of an `ObjectChunk`.
+        """
         frame = encode(message)
         socket = self._peers.get(to)
         if socket is None:
             if to in self._dropped:
                 return 0
             socket = self._connect(to)
+        if payload is not None:
+            socket.send(frame, zmq.NOBLOCK | zmq.SNDMORE)
+            socket.send(payload, zmq.NOBLOCK, copy=False)
+            return len(frame) + payload.nbytes
         socket.send(frame, zmq.NOBLOCK, copy=len(frame) < 65536)
         return len(frame)
 
@@ -131,17 +140,20 @@ class Transport:
 
     def _drain(self) -> list[tuple[str, Message]]:
         received: list[tuple[str, Message]] = []
-        inbound = self._inbound
+        inbound, recv = self._inbound, self._inbound.recv
         # Asking for the events first is far cheaper than an exception for "nothing there".
         while int(inbound.get(zmq.EVENTS)) & POLLIN:
-            frames = inbound.recv_multipart(zmq.NOBLOCK)
-            if len(frames) != 2:
-                continue  # not from a process of ours
-            sender = frames[0].decode("utf-8", "replace")
+            # A ROUTER gives the sender's name first; what it sent has one frame at least.
+            sender = recv(zmq.NOBLOCK).decode("utf-8", "replace")
+            body = recv(zmq.NOBLOCK)
+            payload = self._payload() if inbound.get(zmq.RCVMORE) else None
             if sender in self._dropped:
                 continue
             try:
-                received.append((sender, decode(frames[1])))
+                message = decode(body)
+                if payload is not None and type(message) is ObjectChunk:
+                    message.data = payload
+                received.append((sender, message))
             except msgspec.MsgspecError as error:
                 self.forget(sender)
                 if self._on_malformed is not None:
@@ -149,6 +161,13 @@ class Transport:
             if len(received) >= FRAMES_PER_TURN_MAX:
                 break
         return received
+
+    def _payload(self) -> memoryview:
+        """What travels beside a message, where ZeroMQ has put it."""
+        payload: memoryview = self._inbound.recv(zmq.NOBLOCK, copy=False).buffer
+        while self._inbound.get(zmq.RCVMORE):
+            self._inbound.recv(zmq.NOBLOCK)  # not from a process of ours
+        return payload
 
     def wake(self) -> None:
         """Make `receive` return soon; from any thread, also after `close`."""

@@ -124,7 +124,7 @@ def wait(
     __tracebackhide__ = True
     if ObjectRefGenerator in kinds:
         return wait_for_any(connect(), ray_waitables, num_returns, timeout)
-    return connect().wait(ray_waitables, num_returns, timeout)
+    return connect().wait(ray_waitables, num_returns, timeout, fetch_local=fetch_local)
 
 
 def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) -> None:

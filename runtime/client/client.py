@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raynb.runtime.adapters.shared_memory import SegmentMap
-from raynb.runtime.client import futures
+from raynb.runtime.client import futures, ready
 from raynb.runtime.client.arguments import LargeArguments
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import timed_out, to_exception
+from raynb.runtime.client.fetching import Fetching, ValuesLostError
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.project import ProjectWatch
@@ -29,7 +30,7 @@ from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.kinds import kind_of, kind_of_packed
 from raynb.runtime.codec.values import PICKLE, Packed, pack
 from raynb.runtime.core.client import ClientMachine
-from raynb.runtime.core.inbox import Answer, Ask, CancelObject, Outgoing, PutValue, StopWaiting, WaitFor
+from raynb.runtime.core.inbox import Answer, Ask, CancelObject, LostValue, Outgoing, PutValue, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
@@ -47,7 +48,8 @@ from raynb.runtime.messages.ids import (
 from raynb.runtime.messages.node import NodeJoined
 from raynb.runtime.messages.objects import OwnerGone
 from raynb.runtime.messages.tasks import ContextDef
-from raynb.runtime.messages.values import Failed, Inline, Value, ValueKind
+from raynb.runtime.messages.transfers import EvictCopies, ObjectsFetched
+from raynb.runtime.messages.values import Failed, Inline, Stored, Value, ValueKind
 
 if TYPE_CHECKING:
     import asyncio
@@ -128,6 +130,7 @@ class Client:
             self._entries,
             self.machine.objects.freed.values,
         )
+        self.fetching = self.plane.fetching = Fetching(self)
         self._inline_limit = config.inline_limit_bytes
         # Large arguments go through the store, so that a batch of tasks isn't held up by their copies.
         self._large = LargeArguments(self.put_packed, config.inline_limit_bytes // 4)
@@ -265,6 +268,18 @@ class Client:
             What made the first failed one fail.
         """
         __tracebackhide__ = True
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._get(refs, timeout_s, deadline)
+            except ValuesLostError as error:
+                for lost in error.lost:
+                    self.post(LostValue(lost))
+                # Its machine has looked at that when it looks at this.
+                self.wait_for([lost.oid for lost in error.lost], len(error.lost), timeout_s)
+
+    def _get(self, refs: Sequence[ObjectRef[Any]], timeout_s: float | None, deadline: float | None) -> list[Any]:
+        __tracebackhide__ = True
         known = self._entries.get
         found = list(map(known, map(ID_OF, refs)))
         missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry is None or entry.value is None]
@@ -273,7 +288,7 @@ class Client:
             found = list(map(known, map(ID_OF, refs)))
             # Rarely, again: a reference may have been let go and come back in between, and its value with it.
             missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry and entry.value is None]
-        values = []
+        values: list[Any] = []
         for entry, ref in zip(found, refs, strict=True):
             if entry is None:
                 raise RaySystemError(f"{ref!r} is not known here")
@@ -285,6 +300,9 @@ class Client:
                     continue
                 except Exception:
                     pass  # `load` says what is wrong with it
+            if type(value) is Stored and value.node != self.node_manager:
+                rest = [None if entry is None else entry.value for entry in found[len(values) :]]
+                return values + self.fetching.load(rest, deadline)
             values.append(self.load(value))
         return values
 
@@ -344,31 +362,14 @@ class Client:
         return sum(1 for oid in oids if (entry := entries.get(oid)) is not None and entry.value is not None)
 
     def wait(
-        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout_s: float | None
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout_s: float | None, *, fetch_local: bool = True
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        """Ray's ``wait``: (ready, not ready), each in the order of ``refs``; at most ``num_returns`` are ready."""
-        __tracebackhide__ = True
-        ready = self._ready_positions(refs, num_returns)
-        if len(ready) < num_returns:
-            oids = [ref._id for ref in refs]
-            self.wait_for(oids, num_returns, timeout_s)
-            ready = self._ready_positions(refs, num_returns)
-        if len(ready) == 1:
-            (at,) = ready
-            return [refs[at]], [*refs[:at], *refs[at + 1 :]]
-        chosen = set(ready)
-        return [refs[i] for i in ready], [ref for i, ref in enumerate(refs) if i not in chosen]
+        """Ray's ``wait``: (ready, not ready), each in the order of ``refs``; at most ``num_returns`` are ready.
 
-    def _ready_positions(self, refs: Sequence[ObjectRef[Any]], most: int) -> list[int]:
-        entries = self._entries
-        ready: list[int] = []
-        for i, ref in enumerate(refs):
-            entry = entries.get(ref._id)
-            if entry is not None and entry.value is not None:
-                ready.append(i)
-                if len(ready) == most:
-                    break
-        return ready
+        With ``fetch_local`` an object is ready when it can be read on this node.
+        """
+        __tracebackhide__ = True
+        return ready.wait(self, refs, num_returns, timeout_s, fetch_local=fetch_local)
 
     def cancel(self, ref: ObjectRef[Any], *, force: bool, recursive: bool) -> None:
         self.post(CancelObject(ref._id, ref._owner, force, recursive))
@@ -458,9 +459,10 @@ class Client:
     # -- in the seat
 
     def _on_received(self, received: list[tuple[str, Message]]) -> None:
-        for _, message in received:
-            if type(message) is OwnerGone:
-                self.plane.owner_died(message.owner)
+        for sender, message in received:
+            look = _LOOKED_AT.get(type(message))
+            if look is not None:
+                look(self, sender, message)
 
     def on_turn(self) -> None:
         """About once a second: what is no longer used goes back."""
@@ -487,3 +489,11 @@ class Client:
                 self.host.transport.send(self.node_manager, last_message)
 
         self.host.stop(last_words)
+
+
+_LOOKED_AT: dict[type, Callable[[Client, str, Any], None]] = {
+    OwnerGone: lambda client, sender, message: client.plane.owner_died(message.owner),
+    ObjectsFetched: lambda client, sender, message: client.fetching.answered(message),
+    EvictCopies: lambda client, sender, message: client.plane.copies_asked(sender, message),
+}
+"""What is done about messages before the machine handles them."""

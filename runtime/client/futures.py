@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from raynb.runtime.core.inbox import WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.messages.errors import RayError
+from raynb.runtime.messages.values import Stored
 
 if TYPE_CHECKING:
     import asyncio
@@ -51,9 +52,18 @@ def async_future_of(client: Client, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
         except BaseException as error:
             future.set_exception(error)
 
-    def wake() -> None:
+    def here(values: object = None) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(resolve)
+
+    def wake() -> None:
+        entry = client.machine.objects.entries.get(ref._id)
+        value = None if entry is None else entry.value
+        if isinstance(value, Stored) and client.fetching.is_far(value):
+            # To wait for it in the loop would hold up everything else there.
+            client.fetching.begin([value], here)
+        else:
+            here()
 
     client.post(WaitFor(Waiter(1, wake), [ref._id], blocking=False))
     return future

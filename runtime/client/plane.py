@@ -14,16 +14,25 @@ from typing import Any
 
 from raynb.runtime.adapters.shared_memory import SegmentMap
 from raynb.runtime.client.failures import to_exception
+from raynb.runtime.client.fetching import Fetching
 from raynb.runtime.codec.layout import object_size, read_object, write_object
 from raynb.runtime.codec.values import Packed, unpack
 from raynb.runtime.core.client_store import ClientStore, Place
+from raynb.runtime.core.evictions import CopiesAsked
 from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.inbox import Outgoing, Retain
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.errors import ObjectFreedError, ObjectStoreFullError, OwnerDiedError, RaySystemError
+from raynb.runtime.messages.errors import (
+    ObjectFreedError,
+    ObjectLostError,
+    ObjectStoreFullError,
+    OwnerDiedError,
+    RaySystemError,
+)
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
+from raynb.runtime.messages.transfers import EvictCopies
 from raynb.runtime.messages.values import Inline, Stored, ValueKind
 
 
@@ -107,6 +116,8 @@ class ObjectPlane:
         self._dead_owners: set[str] = set()
         self.waiting: dict[int, float] = {}
         """Threads that wait for room in the store, and since when."""
+        self.fetching: Fetching
+        """Set by the client, for what lies in other nodes' memory."""
 
     def write(self, packed: Packed, oid: bytes, owner: str, note: str = "", kind: ValueKind | None = None) -> Stored:
         """Put a packed value into shared memory.
@@ -185,7 +196,7 @@ class ObjectPlane:
         """
         try:
             return self._read(value, guard)
-        except ObjectFreedError:
+        except (ObjectFreedError, ObjectLostError, ObjectStoreFullError):
             raise
         except Exception as error:
             raise RaySystemError(f"the value can't be unpickled here: {type(error).__name__}: {error}") from error
@@ -194,19 +205,39 @@ class ObjectPlane:
         if type(value) is Inline:
             return unpack(value.data, value.buffers)
         assert isinstance(value, Stored)
+        if value.node == self._node_manager:
+            return self._view(value, value, self._pin(value, guard))
+        while True:
+            here = self.fetching.place(value)
+            if here is None:
+                with self.fetching.held([value]):
+                    here = self.fetching.place(value)
+                    if here is not None:
+                        return self._view(value, here, self._pin(value, guard))
+            else:
+                pin = self._pin(value, guard)
+                # The pin is known before the place is looked at: whoever drops the copy sees the pin, or this sees it.
+                if self.fetching.place(value) is here:
+                    return self._view(value, here, pin)
+
+    def _pin(self, value: Stored, guard: Guard | None) -> Pin:
         pin = Pin(value, self._inbox.append)
         if guard is None:
             pin.count(self._inbox)
         else:
             guard.add(pin)
             self._guarded.add(pin)
+        return pin
+
+    def _view(self, value: Stored, here: Stored, pin: Pin) -> Any:
+        """A value that lies ``here``."""
         if value.oid in self._freed:
             # It was looked up before, and is counted too late.
             raise ObjectFreedError(f"object {value.oid.hex()} was freed by hand: its value is gone.")
         # The pin is known before the owner is looked at: whoever sees the owner die sees the pin, or this sees it.
         if value.owner in self._dead_owners and value.oid not in self._known:
             raise OwnerDiedError.told(f"the process that owned object {value.oid.hex()} died, and its memory with it")
-        view = self.segments.read_view(value.segment, value.offset, value.size, pin)
+        view = self.segments.read_view(here.segment, here.offset, here.size, pin)
         return read_object(view, value.oid)
 
     def owner_died(self, owner: str) -> None:
@@ -216,12 +247,22 @@ class ObjectPlane:
             if pin.owner == owner:
                 pin.count(self._inbox)
 
+    def copies_asked(self, sender: str, message: EvictCopies) -> None:
+        """In the seat: which of these copies does this client need?"""
+        held = self.fetching.asked(message)
+        asked = frozenset(message.oids)
+        for pin in list(self._guarded):
+            if pin.oid in asked:
+                pin.count(self._inbox)
+        self._inbox.append(CopiesAsked(sender, message.round, message.oids, held))
+
     def idle(self) -> None:
         """To be called about once a second: what isn't used goes back."""
         with self._lock:
             self._store.idle(time.monotonic())
             self._tell()
         self.segments.sweep()
+        self.fetching.sweep()
 
     def close(self) -> None:
         with self._lock:

@@ -40,6 +40,8 @@ HEADER_BYTES = 192
 assert _HEADER.size <= HEADER_BYTES
 _CHECKSUM_AT = _HEADER.size - 4
 _CHECKSUM = struct.Struct("<I")
+_GRANT = struct.Struct("<Q")
+_GRANT_AT = struct.calcsize("<8sHHI")
 _ENTRY_BYTES = 16
 _ANY_MAGIC = re.compile(b"raynb(?:OBJ|obj)")
 
@@ -155,6 +157,23 @@ def read_object(view: memoryview, oid: bytes) -> Any:
     buffers = [view[at : at + size] for at, size in zip(places[::2], places[1::2], strict=True)]
     data = view[header.data_at : header.data_at + header.data_bytes]
     return unpack(data, buffers)
+
+
+def adopt_object(view: memoryview, oid: bytes, grant: int) -> None:
+    """See that ``view`` is this object, copied from elsewhere, whole; and have its header say that it was made under
+    ``grant``, which is what numbers mean here.
+
+    Raises
+    ------
+    CorruptObjectError
+        It isn't.
+    """
+    header = Header(view)
+    if not header.complete or header.oid != oid or header.total != view.nbytes:
+        raise CorruptObjectError(f"what was copied is not object {oid.hex()}, or not all of it")
+    _GRANT.pack_into(view, _GRANT_AT, grant)
+    table = view[HEADER_BYTES : HEADER_BYTES + _ENTRY_BYTES * (len(header.places) // 2)]
+    _CHECKSUM.pack_into(view, _CHECKSUM_AT, zlib.crc32(table, zlib.crc32(view[_MAGIC_BYTES:_CHECKSUM_AT])))
 
 
 def walk_extent(view: memoryview, grant: int, base: int = 0) -> Iterator[SealedObject]:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from raynb.runtime.core import client_losses, client_results, client_streams
+from raynb.runtime.core import client_losses, client_results, client_streams, evictions
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_acts import ClientActs
@@ -27,6 +27,7 @@ from raynb.runtime.core.client_infeasible import infeasible
 from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
 from raynb.runtime.core.effects import Received, Send, Tick
+from raynb.runtime.core.evictions import CopiesAsked
 from raynb.runtime.core.failed_tasks import FailedTasks
 from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.handoffs import Handoffs
@@ -60,7 +61,7 @@ from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, WAITING, Story, Task
 from raynb.runtime.core.waiting import Waiting
 from raynb.runtime.core.why_object import answer, answer_here
-from raynb.runtime.messages import Message, copies, events, gcs, node, nodes, objects, tasks, why
+from raynb.runtime.messages import Message, copies, events, gcs, node, nodes, objects, tasks, transfers, why
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.values import Failed
@@ -134,6 +135,7 @@ class ClientMachine:
             WaitForItem: lambda item, now: self._effects.extend(self.waiting.begin_item(item)),
             TakeItem: lambda item, now: self._effects.extend(self.streams.take(item.task_id, item.index)),
             LostValue: partial(client_losses.not_had, self),
+            CopiesAsked: lambda item, now: self._effects.append(evictions.answer(self.objects.entries, item)),
             CloseStream: lambda item, now: self._effects.extend(client_streams.close(self, item, now)),
             HandOff: lambda item, now: self.handoffs.hold(item),
             Outgoing: self._outgoing,
@@ -169,6 +171,8 @@ class ClientMachine:
             objects.LeftBehind: lambda sender, message, now: self.streams.left_behind(sender, message.oids),
             objects.OwnerGone: lambda sender, message, now: self.objects.on_owner_gone(sender, message),
             objects.ExtentGranted: self._on_answer,
+            transfers.ObjectsFetched: self._on_answer,
+            transfers.EvictCopies: lambda sender, message, now: None,  # its host has posted `CopiesAsked`
             objects.ExtentRefused: self._on_answer,
             node.LeaseGranted: self._on_granted,
             node.LeaseReclaim: lambda sender, message, now: self._effects.extend(

@@ -59,6 +59,7 @@ from raynb.runtime.core.why_waiting import explain
 from raynb.runtime.core.worker_pool import ACTOR, DYING, START_FAILURES_TOLD, WorkerPool
 from raynb.runtime.messages.acts import CancelTasks, TombstonesSeen
 from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.copies import KeepCopies
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered
 from raynb.runtime.messages.node import (
     AreAlive,
@@ -82,10 +83,15 @@ from raynb.runtime.messages.node import (
     WorkerUnblocked,
 )
 from raynb.runtime.messages.nodes import ClusterView
+from raynb.runtime.messages.objects import FreeObjects
+from raynb.runtime.messages.transfers import NotThere, ObjectChunk, PullChunk, PullEnded, TryAnother
 
 FOR_ALL: Final = JoinNode | StopNode | StoreUsage | LocateObject | ScaleNode
 """What anybody may say."""
-OF_OTHER_NODES: Final = LeaseDemand | LeaseReturned | KillWorker | WhyWaiting | AreAlive
+OF_OTHER_NODES: Final = (
+    LeaseDemand | LeaseReturned | KillWorker | WhyWaiting | AreAlive | FreeObjects | KeepCopies
+    | PullChunk | ObjectChunk | NotThere | TryAnother | PullEnded
+)  # fmt: skip
 """What clients of other nodes may say, too. What still comes from a dead one the transport refuses."""
 
 

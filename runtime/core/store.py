@@ -467,7 +467,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     StillHeld: StoreMachine._still_held,
     OrphansReleased: StoreMachine._orphans_released,
     FetchObjects: StoreMachine._fetched,
-    StopFetching: lambda self, sender, message, now: self.fetch.stop(sender, message),
+    StopFetching: lambda self, sender, message, now: self._add(self.fetch.stop(sender, message)),
     ObjectChunk: lambda self, sender, message, now: self._add(self.fetch.chunk(sender, message)),
     ChunkWritten: lambda self, event, now: self._add(self.fetch.written(event, now)),
     NotThere: lambda self, sender, message, now: self._add(self.fetch.not_there(sender, message)),

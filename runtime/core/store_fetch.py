@@ -170,21 +170,22 @@ class Fetch:
         effects: list[Any] = []
         for part, objects in enumerate(parts):
             want = FetchWant(self, request, objects, now, part)
-            missing = want.missing()
-            if not missing:
+            if not want.missing():
                 effects += self.admitted(want, [], now)
-            elif why := self._room.refusal(sum(stored.size for stored in missing)):
+            elif why := self._room.refusal(sum(stored.size for stored in objects)):
                 effects += self.refused(want, why)
             else:
                 # In order with all others that want room.
                 self._room.wants[want.key] = want
         return effects + self._answer_if_done(request)
 
-    def stop(self, sender: str, message: StopFetching) -> None:
+    def stop(self, sender: str, message: StopFetching) -> list[Any]:
         """A client waits no longer."""
         request = self.requests.get((sender, message.request))
-        if request is not None:
-            self._forget(request)
+        if request is None:
+            return []
+        self._forget(request)
+        return [Send(sender, ObjectsFetched(message.request, []))]
 
     def _forget(self, request: Request) -> None:
         del self.requests[request.client, request.number]

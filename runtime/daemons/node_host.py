@@ -43,7 +43,14 @@ from raynb.runtime.core.node_effects import (
 )
 from raynb.runtime.core.node_identity import NodeIdentity, refusal
 from raynb.runtime.core.store import StoreMachine
-from raynb.runtime.core.store_effects import ClientFault, DropSegment, GrowStore, WalkExtent
+from raynb.runtime.core.store_effects import (
+    ClientFault,
+    DropSegment,
+    GrowStore,
+    SendChunk,
+    WalkExtent,
+    WriteChunk,
+)
 from raynb.runtime.daemons.log_files import say, tail, trim
 from raynb.runtime.daemons.node_parts import END_PATIENCE_S, NodeParts
 from raynb.runtime.daemons.store_host import StoreHost
@@ -51,6 +58,7 @@ from raynb.runtime.messages.config import PROTOCOL_VERSION
 from raynb.runtime.messages.gcs import Shutdown
 from raynb.runtime.messages.ids import NODE_ID_BYTES
 from raynb.runtime.messages.node import JoinNode
+from raynb.runtime.messages.transfers import ObjectChunk
 
 IDLE_TICK_S: Final = 0.5
 LOOK_AROUND_S: Final = 1.0
@@ -96,7 +104,7 @@ class NodeHost:
             self._say_to_all(self._disk.note)
         self._identity = me = self._describe()
         capacity = int(me.resources["object_store_memory"])
-        store = StoreMachine(capacity, options.config, spills=bool(self._disk.prefix))
+        store = StoreMachine(capacity, options.config, spills=bool(self._disk.prefix), address=me.address)
         self._store = StoreHost(me.store_prefix, self._disk, parts.post)
         self.machine = NodeMachine(me, options.config, store)
         self._meter = machine_limits.CpuMeter()
@@ -246,6 +254,11 @@ class NodeHost:
             self._parts.workers.end(effect.token, effect.force)
         elif isinstance(effect, GrowStore | DropSegment | WalkExtent):
             self._store.do(effect)
+        elif isinstance(effect, SendChunk):
+            chunk = ObjectChunk(effect.oid, effect.grant, effect.offset, effect.note)
+            self._transport.send(effect.to, chunk, self._store.read(effect))
+        elif isinstance(effect, WriteChunk):
+            self._store.write(effect)
         elif isinstance(effect, ForgetPeer):
             self._transport.forget(effect.address)
             driver = self._drivers.pop(effect.address, None)

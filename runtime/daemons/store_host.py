@@ -1,7 +1,7 @@
 """The node manager's hands on shared memory: segments made and removed, a dead client's memory looked through.
 
 All of it may take milliseconds a megabyte, so it happens in order on one thread of its own, which starts when there is
-something to do; results are posted as events for the machine.
+something to do; results are posted as events for the machine. What comes from other nodes is written by a second one.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from typing import Any
 from raynb.runtime.adapters.shared_memory import Segment, SegmentMap
 from raynb.runtime.adapters.spill_place import SpillPlace
 from raynb.runtime.core.store_effects import (
+    ChunkWritten,
     DropSegment,
     ExtentWalked,
     GrowStore,
     SegmentFailed,
     SegmentReady,
+    SendChunk,
     WalkExtent,
+    WriteChunk,
 )
 from raynb.runtime.messages.objects import is_spilled
 
@@ -46,6 +49,9 @@ class StoreHost:
         self._segments: dict[str, Segment] = {}
         self._work: SimpleQueue[StoreWork | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._writes: SimpleQueue[WriteChunk | None] = SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._maps = SegmentMap(prefix, disk.prefix)
 
     def __repr__(self) -> str:
         return f"<StoreHost {self._prefix} {len(self._segments)} segments>"
@@ -57,8 +63,23 @@ class StoreHost:
             self._thread.start()
         self._work.put(work)
 
+    def write(self, chunk: WriteChunk) -> None:
+        """Write what has come from another node."""
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_all, name="raynb-transfers", daemon=True)
+            self._writer.start()
+        self._writes.put(chunk)
+
+    def read(self, chunk: SendChunk) -> memoryview:
+        """What is to be sent to another node, where it lies."""
+        return self._maps.read_view(chunk.segment, chunk.at, chunk.size)
+
     def close(self, timeout_s: float) -> None:
         """Finish what is under way and remove all segments."""
+        if self._writer is not None:
+            self._writes.put(None)
+            self._writer.join(timeout_s)
+        self._maps.close()
         if self._thread is not None:
             self._work.put(None)
             self._thread.join(timeout_s)
@@ -73,8 +94,27 @@ class StoreHost:
                 self._grow(work)
             elif isinstance(work, DropSegment):
                 self._segments.pop(work.name).unlink()
+                self._maps.sweep()
             else:
                 self._post(self._walk(work))
+
+    def _write_all(self) -> None:
+        while (chunk := self._writes.get()) is not None:
+            self._post(ChunkWritten(chunk.transfer, chunk.data.nbytes, self._write(chunk)))
+
+    def _write(self, chunk: WriteChunk) -> str:
+        """Gives what is wrong with the whole; empty: nothing, so far."""
+        from raynb.runtime.codec.copying import copy_bytes
+        from raynb.runtime.codec.errors import CorruptObjectError
+        from raynb.runtime.codec.layout import adopt_object
+
+        try:
+            copy_bytes(self._maps.write_view(chunk.segment, chunk.begin + chunk.offset, chunk.data.nbytes), chunk.data)
+            if chunk.total:
+                adopt_object(self._maps.write_view(chunk.segment, chunk.begin, chunk.total), chunk.oid, chunk.grant)
+        except (OSError, ValueError, CorruptObjectError) as error:
+            return f"object {chunk.oid.hex()} could not be copied to this node: {error}"
+        return ""
 
     def _grow(self, work: GrowStore) -> None:
         prefix = self._prefix

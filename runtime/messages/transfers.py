@@ -44,7 +44,9 @@ class ObjectsFetched(Struct, array_like=True, gc=False, tag=221):
 
 
 class StopFetching(Struct, array_like=True, gc=False, tag=222):
-    """Client -> its node manager: it waits for this no longer. What is under way may still arrive."""
+    """Client -> its node manager: it waits for this no longer. What is under way may still arrive.
+
+    A request that was not answered before is answered by an empty `ObjectsFetched`."""
 
     request: int
 

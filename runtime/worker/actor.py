@@ -23,9 +23,10 @@ from raynb.runtime.messages.gcs import ActorProcess, ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Value
+from raynb.runtime.worker.arguments import MissingDependency
 from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.groups import ThreadGroups
-from raynb.runtime.worker.runner import MissingDependency, Run, Runner
+from raynb.runtime.worker.runner import Run, Runner
 
 ASYNC_CONCURRENCY = 1000
 """Calls that an async actor runs at once, unless it says otherwise (Ray's default)."""
@@ -102,7 +103,7 @@ class ActorRunner:
         try:
             cls = runner.function(start.cls)
             # They may have been freed since the order was given: its creator may have died, or ended it.
-            values = [runner.ask_owner(dep) for dep in start.deps or ()]
+            values = [runner.arguments.ask_owner(dep) for dep in start.deps or ()]
             args, kwargs = unpack_call(start.args, start.buffers, values)
             self.instance = cls(*args, **kwargs)
             return None
@@ -159,7 +160,7 @@ class ActorRunner:
         try:
             try:
                 method = self._method(job)
-                args, kwargs = runner.arguments(job, guard)
+                args, kwargs = runner.arguments.of(job, guard)
                 runner.begin(thread, Run(job, started, execution))
                 value = method(*args, **kwargs)
                 values = runner.outcome.of_value(job, value) if runs_late(spec.num_returns, value) else None
@@ -309,11 +310,11 @@ class ActorRunner:
             if spec.task_id in runner.cancelled:
                 raise asyncio.CancelledError
             method = self._method(job)
-            if any(runner.must_ask(job, value) for value in spec.deps or ()):
+            if runner.arguments.take_time(job):
                 # In the loop it would hold up the other calls.
-                args, kwargs = await asyncio.to_thread(runner.arguments, job, guard)
+                args, kwargs = await asyncio.to_thread(runner.arguments.of, job, guard)
             else:
-                args, kwargs = runner.arguments(job, guard)
+                args, kwargs = runner.arguments.of(job, guard)
             value = method(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value

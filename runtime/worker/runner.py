@@ -19,8 +19,6 @@ from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.plane import Guard
-from raynb.runtime.client.refs import rebuild
-from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.codec.functions import unpack_function
 from raynb.runtime.core.effects import Received, Send
 from raynb.runtime.core.executor import (
@@ -39,9 +37,10 @@ from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.acts import TombstonesSeen
 from raynb.runtime.messages.errors import RuntimeEnvSetupError
 from raynb.runtime.messages.node import ExitWorker, StartActor, WorkerBlocked, WorkerUnblocked
-from raynb.runtime.messages.tasks import ContextDef, FunctionDef, Result, StreamAck, TasksDone, TasksReturned
-from raynb.runtime.messages.values import Dependency, Failed, Inline, Local, Stored, Value
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, Result, StreamAck, TasksDone, TasksReturned
+from raynb.runtime.messages.values import Failed, Inline, Value
 from raynb.runtime.messages.why import WhatRuns
+from raynb.runtime.worker.arguments import Arguments, MissingDependency
 from raynb.runtime.worker.breakpoints import Breakpoints
 from raynb.runtime.worker.consumption import Consumption
 from raynb.runtime.worker.environment import Environment
@@ -65,10 +64,6 @@ class Run(NamedTuple):
     execution: Execution
 
 
-class MissingDependency(Exception):
-    """An input that this worker should have computed isn't here (any more)."""
-
-
 class Runner:
     """One worker's execution. `attach` gives it the client, then `serve` runs on the main thread until it is told to
     leave."""
@@ -81,6 +76,7 @@ class Runner:
         self.client: Client
         self.output: OutputRouter
         self.outcome: Outcome
+        self.arguments: Arguments
         self.breakpoints: Breakpoints
         self.leaving = False
         self.alone = True
@@ -92,7 +88,7 @@ class Runner:
         self._functions: OrderedDict[bytes, Callable[..., Any]] = OrderedDict()
         self._results: deque[tuple[str, Result]] = deque()
         self._flushed_at = 0.0
-        self._recent: dict[bytes, Inline] = {}
+        self.recent: dict[bytes, Inline] = {}
         self._recent_bytes = 0
         self._cwd = ""
         self._context: ContextDef | None = None
@@ -117,6 +113,7 @@ class Runner:
         self.client = client
         self.output = output
         self.outcome = Outcome(client, self)
+        self.arguments = Arguments(self)
         self.breakpoints = Breakpoints(client)
         self.breakpoints.install()
         client.host.turn_limit_s = self._turn_limit_s
@@ -133,6 +130,8 @@ class Runner:
         elif isinstance(message, StreamAck):
             self.consumption.told(sender, message)
         elif ExecutorMachine.concerns(message):
+            if type(message) is PushTasks:
+                self.arguments.prefetch(message, idle=not (self.machine.queue or self.running))
             self._perform(self.machine.handle(Received(sender, message), time.monotonic()))
 
     def on_blocked(self, blocked: bool) -> None:
@@ -306,7 +305,7 @@ class Runner:
         try:
             try:
                 function = self.function(job.function)
-                args, kwargs = self.arguments(job, guard)
+                args, kwargs = self.arguments.of(job, guard)
                 self.begin(thread, Run(job, started, execution))
                 value = function(*args, **kwargs)
                 # A generator's code runs only now.
@@ -387,11 +386,11 @@ class Runner:
         """Keep small results for dependents that may stand in the queue already."""
         for index, value in enumerate(values, 1):
             if type(value) is Inline and value.buffers is None:
-                self._recent[task_id + index.to_bytes(4, "little")] = value
+                self.recent[task_id + index.to_bytes(4, "little")] = value
                 self._recent_bytes += len(value.data)
-        while self._recent_bytes > self.config.worker_result_cache_bytes or len(self._recent) > 4096:
-            oldest = next(iter(self._recent))
-            self._recent_bytes -= len(self._recent.pop(oldest).data)
+        while self._recent_bytes > self.config.worker_result_cache_bytes or len(self.recent) > 4096:
+            oldest = next(iter(self.recent))
+            self._recent_bytes -= len(self.recent.pop(oldest).data)
 
     # -- functions, arguments, jobs
 
@@ -404,38 +403,6 @@ class Runner:
             if len(self._functions) > FUNCTIONS_MAX:
                 self._functions.popitem(last=False)
         return function
-
-    def arguments(self, job: Job, guard: Guard | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        spec = job.spec
-        values = None
-        if spec.deps:
-            values = []
-            for dependency in spec.deps:
-                if isinstance(dependency, Local):
-                    known = self._recent.get(dependency.oid)
-                    if known is None:
-                        raise MissingDependency
-                    values.append(self.client.load(known))
-                elif self.must_ask(job, dependency):
-                    values.append(self.ask_owner(dependency))
-                else:
-                    values.append(self.client.load(dependency, guard))
-        return unpack_call(spec.args, spec.buffers, values)
-
-    def must_ask(self, job: Job, value: Dependency) -> bool:
-        """Whether an argument of an actor's call may be freed under its eyes: it is a third process's, which lets it
-        go when it hears that the caller has died. (The worker of a task is ended before that is told.)"""
-        if not self.machine.is_actor or not isinstance(value, Stored):
-            return False
-        known = (job.sender, self.client.address)
-        return value.owner not in known and value.owner not in self.client.machine.objects.dead
-
-    def ask_owner(self, value: Dependency) -> Any:
-        """Read a value as a borrower: once its owner has said that it is registered."""
-        assert not isinstance(value, Local)
-        if not isinstance(value, Stored) or value.owner == self.client.address:
-            return self.client.load(value)
-        return self.client.get([rebuild(value.oid, value.owner)])[0]
 
     def set_up(self, runtime_env: str) -> Failed | None:
         """Set up what a task is to find. Gives why it can't be; this worker then leaves, another may have more luck."""

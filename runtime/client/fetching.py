@@ -1,0 +1,233 @@
+"""What a client reads from other nodes' memory: its node manager brings copies here, and says where they lie.
+
+Rules
+-----
+1. A copy may be viewed while the fetch that brought it is *held*, or as long as its place is known here. Asked which
+   copies it needs, the client forgets the places of all that are neither held nor viewed (`asked`): from then on they
+   are fetched again.
+2. A place is that of one value, and not of an object: whoever has got another value of the same object, because it was
+   lost and made again, say, does not find it.
+3. `answered` and `asked` are called in the seat, in the order in which messages came, before the machine handles them.
+   All else is safe in every thread.
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from raynb.runtime.client.failures import to_exception
+from raynb.runtime.core.inbox import Answer, Ask, Outgoing
+from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.messages import Message
+from raynb.runtime.messages.errors import GetTimeoutError, ObjectLostError, RaySystemError
+from raynb.runtime.messages.gcs import Reply
+from raynb.runtime.messages.transfers import LOST, EvictCopies, FetchObjects, ObjectsFetched, StopFetching
+from raynb.runtime.messages.values import Failed, Stored, Value
+
+if TYPE_CHECKING:
+    from raynb.runtime.client.client import Client
+
+RECHECK_S: Final = 1.0
+PLACES_MAX: Final = 10_000
+
+
+class ValuesLostError(ObjectLostError):
+    """These values can't be had from where they were said to be; their owners may know of others."""
+
+    def __init__(self, lost: list[Stored]) -> None:
+        super().__init__(lost[0].oid.hex(), lost[0].owner)
+        self.lost = lost
+
+
+class Fetch:
+    """One request to the node manager."""
+
+    __slots__ = ("answer", "lock", "message")
+
+    def __init__(self, message: FetchObjects, wake: Callable[[], None] | None = None) -> None:
+        self.message = message
+        self.lock = allocate_lock()
+        self.lock.acquire()
+        self.answer = Answer(Waiter(1, wake or self.lock.release))
+
+    @property
+    def values(self) -> list[Stored | Failed] | None:
+        """What came of it; None if it is not answered, or nobody will answer any more."""
+        reply = self.answer.reply
+        return reply.values if isinstance(reply, ObjectsFetched) else None
+
+
+class Hold:
+    """See `Fetching.held`."""
+
+    def __init__(self, fetching: Fetching, wanted: list[Stored], deadline: float | None, together: bool) -> None:
+        self._fetching = fetching
+        self._wanted = wanted
+        self._deadline = deadline
+        self._together = together
+        self._fetch: Fetch | None = None
+
+    def __enter__(self) -> None:
+        __tracebackhide__ = True
+        if not all(map(self._fetching.place, self._wanted)):
+            self._fetch = self._fetching.fetch(self._wanted, self._deadline, together=self._together)
+        # Else who reads one sees whether it is still there.
+
+    def __exit__(self, *exc: object) -> None:
+        if self._fetch is not None:
+            self._fetching.release(self._fetch)
+
+
+class Fetching:
+    """See the module's rules."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._node_manager = client.node_manager
+        self._places: dict[int, tuple[Stored, Stored]] = {}
+        """By identity of a value: the value itself, and its copy here."""
+        self._held: dict[int, list[bytes]] = {}
+        """Request -> objects."""
+
+    def is_far(self, value: Value | None) -> bool:
+        """Whether a value lies in another node's memory."""
+        return type(value) is Stored and value.node != self._node_manager
+
+    def place(self, value: Stored) -> Stored | None:
+        """Where the copy of a value lies here, as far as that is known."""
+        known = self._places.get(id(value))
+        return known[1] if known is not None and known[0] is value else None
+
+    # -- in the seat
+
+    def answered(self, message: ObjectsFetched) -> None:
+        """Rule 1: from here until `release` these are held."""
+        self._held[message.request] = [value.oid for value in message.values if isinstance(value, Stored)]
+
+    def asked(self, message: EvictCopies) -> set[bytes]:
+        """Forget what is not held; gives what is."""
+        held = {oid for oids in list(self._held.values()) for oid in oids}
+        going = set(message.oids) - held
+        for key, (value, _) in list(self._places.items()):
+            if value.oid in going:
+                del self._places[key]
+        return held
+
+    # -- in any thread
+
+    def begin(
+        self, wanted: Sequence[Stored], done: Callable[[list[Stored | Failed] | None], None], *, together: bool = False
+    ) -> None:
+        """Have these brought here; ``done`` is called in the seat, and the places are known then."""
+        fetch: Fetch
+
+        def arrived() -> None:
+            fetch.answer.waiter.wake = None  # it refers to this, and this to what waits
+            self._learn(fetch)
+            self.release(fetch)
+            done(fetch.values)
+
+        fetch = Fetch(FetchObjects(0, list(wanted), together), arrived)
+        self._client.post(Ask(self._node_manager, fetch.message, fetch.answer))
+
+    def prefetch(self, wanted: Sequence[Stored]) -> None:
+        """Have the arguments of a task brought here in time; whether that works is seen when they are needed."""
+        self.begin(wanted, lambda values: None, together=True)
+
+    def held(self, values: Iterable[Value | None], deadline: float | None = None, *, together: bool = False) -> Hold:
+        """A context: while it lasts, the places of all of these that are far are known, if anybody has to be asked.
+
+        Raises
+        ------
+        ValuesLostError
+            They can't be had from where they are said to be.
+        ObjectStoreFullError
+            There is no room for them here.
+        GetTimeoutError
+            They were not here before the deadline (monotonic).
+        """
+        wanted = [value for value in values if isinstance(value, Stored) and value.node != self._node_manager]
+        return Hold(self, wanted, deadline, together)
+
+    def load(self, values: Sequence[Value | None], deadline: float | None) -> list[Any]:
+        """Values some of which are far: all of these are brought here first."""
+        __tracebackhide__ = True
+        with self.held(values, deadline):
+            return [self._client.load(value) for value in values]
+
+    def fetch(self, wanted: list[Stored], deadline: float | None, *, together: bool) -> Fetch:
+        """Have these brought here, and wait. To be released; raises as `held` does."""
+        __tracebackhide__ = True
+        fetch = Fetch(FetchObjects(0, wanted, together))
+        self._client.post(Ask(self._node_manager, fetch.message, fetch.answer))
+        try:
+            self._wait(fetch, deadline)
+        except BaseException:
+            self._give_up(fetch)
+            raise
+        try:
+            self._check(fetch)
+        except BaseException:
+            self.release(fetch)
+            raise
+        self._learn(fetch)
+        return fetch
+
+    def _wait(self, fetch: Fetch, deadline: float | None) -> None:
+        __tracebackhide__ = True
+        host, answer = self._client.host, fetch.answer
+        host.drive(lambda: answer.reply is not None, deadline)
+        host.nudge()
+        while answer.reply is None:
+            left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
+            if fetch.lock.acquire(timeout=left) or answer.reply is not None:
+                return
+            if not host.alive:
+                raise RaySystemError("raynb was shut down while this call waited")
+            if deadline is not None and time.monotonic() >= deadline:
+                raise GetTimeoutError("not all values were brought to this node in time")
+
+    def _give_up(self, fetch: Fetch) -> None:
+        """Nobody waits for it any more; what is answered nevertheless is let go."""
+        fetch.answer.waiter.wake = lambda: self.release(fetch)
+        if fetch.answer.reply is not None:
+            self.release(fetch)
+        elif fetch.message.request:
+            self._client.post(Outgoing(self._node_manager, StopFetching(fetch.message.request)))
+
+    def _check(self, fetch: Fetch) -> None:
+        __tracebackhide__ = True
+        reply: Message | None = fetch.answer.reply
+        if isinstance(reply, Reply):
+            assert reply.error is not None, reply
+            raise to_exception(reply.error)
+        lost: list[Stored] = []
+        for wanted, value in zip(fetch.message.wanted, fetch.values or (), strict=True):
+            if isinstance(value, Failed):
+                if value.kind != LOST:
+                    raise to_exception(value)
+                lost.append(wanted)
+        if lost:
+            raise ValuesLostError(lost)
+
+    def _learn(self, fetch: Fetch) -> None:
+        if len(self._places) > PLACES_MAX:
+            self._places.clear()  # they are asked for again
+        for wanted, value in zip(fetch.message.wanted, fetch.values or (), strict=False):
+            if isinstance(value, Stored):
+                self._places[id(wanted)] = (wanted, value)
+
+    def release(self, fetch: Fetch) -> None:
+        """What was fetched is viewed by now, or won't be."""
+        self._held.pop(fetch.message.request, None)
+
+    def sweep(self) -> None:
+        """Forget the places of values that nobody here has an entry for (any more); call it now and then."""
+        entries = self._client.machine.objects.entries
+        for key, (value, _) in list(self._places.items()):
+            entry = entries.get(value.oid)
+            if entry is None or entry.value is not value:
+                self._places.pop(key, None)
