@@ -131,7 +131,7 @@ class ObjectPlane:
         with self._lock:
             place = self._store.place(size, time.monotonic())
         if place is None:
-            place = self._allocate(size, note)
+            place = self._allocate(size, oid)
         try:
             view = self.segments.write_view(place.segment, place.offset, size)
             write_object(view, oid, place.grant, packed, owner)
@@ -141,13 +141,13 @@ class ObjectPlane:
                 self._store.abandon(place)
             raise
         with self._lock:
-            self._store.written(place, oid, owner, note)
+            self._store.written(place, oid, owner, note, kind)
             self._tell()
         return Stored(oid, owner, self._node_manager, place.segment, place.offset, size, packed.refs, kind)
 
-    def _allocate(self, size: int, note: str) -> Place:
+    def _allocate(self, size: int, oid: bytes) -> Place:
         with self._lock:
-            request = self._store.ask(size)
+            request = self._store.ask(size, oid)
         number = request.request
         thread = threading.get_ident()
         self.waiting[thread] = time.monotonic()

@@ -30,6 +30,7 @@ from raynb.runtime.messages.objects import (
     SealedObject,
     SealObjects,
 )
+from raynb.runtime.messages.values import ValueKind
 
 ALIGNMENT_BYTES = 64
 IDLE_S = 1.0
@@ -110,13 +111,13 @@ class ClientStore:
             return None
         return self._cut(extent, size, now)
 
-    def ask(self, size: int) -> AllocateExtent:
+    def ask(self, size: int, oid: bytes = b"") -> AllocateExtent:
         """The request that gets a place for an object of ``size`` bytes."""
         number = self._number()
         self._asked[number] = size
         if size >= self._own_bytes:
-            return AllocateExtent(number, _aligned(size))
-        return AllocateExtent(number, max(_aligned(size), self._extent_bytes))
+            return AllocateExtent(number, _aligned(size), oid)
+        return AllocateExtent(number, max(_aligned(size), self._extent_bytes), oid)
 
     def granted(self, message: ExtentGranted, now: float) -> Place | None:
         """The place that was asked for with this request; None if nobody waits for it (any more)."""
@@ -155,9 +156,9 @@ class ClientStore:
 
     # -- news
 
-    def written(self, place: Place, oid: bytes, owner: str, note: str = "") -> None:
+    def written(self, place: Place, oid: bytes, owner: str, note: str = "", kind: ValueKind | None = None) -> None:
         """An object is complete at its place."""
-        self._sealed.append(SealedObject(oid, owner, place.grant, place.offset, place.size, note))
+        self._sealed.append(SealedObject(oid, owner, place.grant, place.offset, place.size, note, kind))
         self._leave(place)
 
     def abandon(self, place: Place) -> None:

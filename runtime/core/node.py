@@ -106,7 +106,7 @@ class NodeMachine:
         self.leases = Leases(total)
         self.pool = WorkerPool(config, workers_for(total, identity.cores), identity.node_id)
         self.drivers: dict[str, Driver] = {}
-        self.reports = NodeReports(identity, config, self.pool, self.leases)
+        self.reports = NodeReports(identity, config, self.pool, self.leases, store)
         self.bundles = NodeBundles(self.leases, self.pool)
         self.scaling = Scaling(identity.cores, self.leases, self.pool, self.reports)
         self.memory = MemoryPressure(config, self.leases, self.pool)

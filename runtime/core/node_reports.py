@@ -14,6 +14,7 @@ from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import Measured
 from raynb.runtime.core.node_identity import NodeIdentity
 from raynb.runtime.core.placement import UNITS, to_amounts
+from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.worker_pool import ACTOR, WorkerPool
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import RegisterNode
@@ -38,11 +39,15 @@ class NodeReports:
         Whether the cluster has other nodes.
     """
 
-    def __init__(self, identity: NodeIdentity, config: Config, pool: WorkerPool, leases: Leases) -> None:
+    def __init__(
+        self, identity: NodeIdentity, config: Config, pool: WorkerPool, leases: Leases, store: StoreMachine
+    ) -> None:
         self._identity = identity
         self._config = config
         self._pool = pool
         self._leases = leases
+        self._store = store
+        self._store_told_at = 0.0
         self.registered = False
         self.load = Measured(0.0, 0, 0)
         self.several = False
@@ -71,6 +76,7 @@ class NodeReports:
             return self.register(drivers, now)
         self.registered = True
         self._pool.all_changed()
+        self._store.log.again()
         self._last_status = None
         return self._report(usage, now)
 
@@ -83,7 +89,7 @@ class NodeReports:
     def tick(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
         """Report what changed, or register again where there was no answer."""
         if self.registered:
-            return self._report(usage, now)
+            return self._report(usage, now) + self._tell_of_store(now)
         if self._register_again_at is not None and now >= self._register_again_at:
             return self.register(drivers, now)
         return []
@@ -117,3 +123,12 @@ class NodeReports:
         total, available = self._leases.total, self._leases.available
         names = [name for name in total if "_group_" in name]
         return {name: (total[name] / UNITS, max(0, available.get(name, 0)) / UNITS) for name in names}
+
+    def _tell_of_store(self, now: float) -> list[Any]:
+        """What has happened in the store, a few times a second."""
+        log = self._store.log
+        if not log.pending or now < self._store_told_at:
+            return []
+        self._store_told_at = now + self._config.event_flush_s
+        news = log.take(self._wall_minus_now, self._store.index.objects.values())
+        return [Send(self._identity.gcs, message) for message in news]

@@ -53,6 +53,7 @@ from raynb.runtime.core.store_effects import (
 from raynb.runtime.core.store_fetch import Fetch, FetchWant
 from raynb.runtime.core.store_growth import Growth
 from raynb.runtime.core.store_index import BadSealError, Grant, StoreIndex
+from raynb.runtime.core.store_log import StoreLog
 from raynb.runtime.core.store_orphans import Orphans
 from raynb.runtime.core.store_report import Holder, WaitsForRoom
 from raynb.runtime.core.store_room import ExtentWant, Room, Want
@@ -119,7 +120,9 @@ class StoreMachine:
     def __init__(self, capacity_bytes: int, config: Config, *, spills: bool = False, address: str = "") -> None:
         self.address = address
         self._timeout_s = config.store_full_timeout_s
-        self.index = StoreIndex()
+        self.log = StoreLog()
+        self.log.names[address] = "node manager"
+        self.index = StoreIndex(self.log)
         self.growth = Growth(self.index.allocator, capacity_bytes, config)
         self.spill = Spill(self.index.disk, config, enabled=spills)
         self.orphans = Orphans()
@@ -146,6 +149,7 @@ class StoreMachine:
     def handle(self, event: StoreEvent, now: float) -> list[StoreEffect]:
         """Take an event; what to do about it."""
         effects = self._effects = []
+        self.log.now = now
         what = event.message if isinstance(event, Received) else event
         method = _HANDLERS.get(type(what))
         if method is None:
@@ -165,6 +169,7 @@ class StoreMachine:
         if event.address in self._clients:
             return
         self._clients[event.address] = _Client(event.address, event.pid, event.name, {})
+        self.log.names[event.address] = self._who(event.address)
         for owner in self.orphans.joined(event.address):
             self._effects.append(Send(event.address, OwnerGone(owner)))
 
@@ -176,6 +181,7 @@ class StoreMachine:
         client = self._clients.pop(address, None)
         self.room.forget(address)
         self._effects += [*self.fetch.died(address), *self.sendings.died(address), *self.copies.died(address)]
+        self.log.names.pop(address, None)
         if client is not None:
             for number in client.grants:
                 grant = self.index.grants[number]
@@ -225,7 +231,7 @@ class StoreMachine:
             number = next(number for number, request in client.grants.items() if request == message.request)
             self._tell_grant(self.index.grants[number], message.request)
         elif key not in self.room.wants:
-            self.room.wants[key] = ExtentWant(sender, message.request, now, size)
+            self.room.ask(ExtentWant(sender, message.request, now, size, message.oid))
 
     def _give(self, now: float, want: Want, grants: list[Grant]) -> None:
         """Room was found."""

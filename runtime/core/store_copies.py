@@ -21,6 +21,7 @@ from msgspec import Struct
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.store_index import StoreIndex
 from raynb.runtime.messages.copies import CopiesKept, CopyDropped, KeepCopies
+from raynb.runtime.messages.store_events import EVICT
 from raynb.runtime.messages.transfers import CopiesHeld, EvictCopies
 from raynb.runtime.messages.values import Stored
 
@@ -179,6 +180,7 @@ class Copies:
             dropped.setdefault(copy.stored.owner, []).append(oid)
         for oids in dropped.values():
             for oid in oids:
+                self._index.log.note(EVICT, self.copies[oid].stored.size, oid)
                 self._free(oid)
                 self.evicted += 1
         if dropped:

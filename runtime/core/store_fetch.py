@@ -34,6 +34,7 @@ from raynb.runtime.core.store_room import Room, Want
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.copies import CopyAdded
 from raynb.runtime.messages.objects import SealedObject
+from raynb.runtime.messages.store_events import TRANSFER
 from raynb.runtime.messages.transfers import (
     LOST,
     FetchObjects,
@@ -100,6 +101,8 @@ class Transfer(Struct):
     writing: int = 0
     written: int = 0
     failed: bool = False
+    noted: int = 0
+    """Its number in the log, once something is asked for."""
     for_requests: list[Request] = []
 
 
@@ -176,7 +179,7 @@ class Fetch:
                 effects += self.refused(want, why)
             else:
                 # In order with all others that want room.
-                self._room.wants[want.key] = want
+                self._room.ask(want)
         return effects + self._answer_if_done(request)
 
     def stop(self, sender: str, message: StopFetching) -> list[Any]:
@@ -191,7 +194,7 @@ class Fetch:
         del self.requests[request.client, request.number]
         for key in [key for key in self._room.wants if key[:2] == (request.client, request.number)]:
             if isinstance(self._room.wants[key], FetchWant):
-                del self._room.wants[key]
+                self._room.drop(key)
         self._release(request)
         for transfer in self.transfers.values():
             if request in transfer.for_requests:
@@ -265,6 +268,10 @@ class Fetch:
     def _ask_first(self, transfer: Transfer) -> list[Any]:
         if transfer.holder in self._dead or transfer.holder == self.me:
             return self._give_up_holder(transfer)
+        if not transfer.noted:
+            stored = transfer.stored
+            transfer.noted = self._index.log.began(TRANSFER, stored.size, stored.oid)
+        self._index.log.comes_from(transfer.noted, transfer.holder)
         return [self._ask(transfer, 0)]
 
     def _ask(self, transfer: Transfer, offset: int) -> Send:
@@ -325,10 +332,11 @@ class Fetch:
         stored, grant = transfer.stored, transfer.grant
         here = msgspec.structs.replace(stored, node=self.me, segment=grant.segment, offset=grant.offset)
         note = transfer.note or "copy"
+        self._index.log.ended(transfer.noted)
         self._end(transfer)
         del self._by_number[transfer.number]
         self._copies.added(here)
-        self._seal(SealedObject(stored.oid, stored.owner, grant.number, grant.offset, stored.size, note))
+        self._seal(SealedObject(stored.oid, stored.owner, grant.number, grant.offset, stored.size, note, stored.kind))
         self._close(grant.number)
         effects: list[Any] = [
             Send(transfer.holder, PullEnded(stored.oid, transfer.remote_grant, whole=True)),
@@ -348,6 +356,7 @@ class Fetch:
 
     def _fail(self, transfer: Transfer, failure: Failed) -> list[Any]:
         self._end(transfer)
+        self._index.log.ended(transfer.noted, failure.message)
         transfer.failed = True
         effects: list[Any] = []
         if transfer.holder not in self._dead:

@@ -21,7 +21,10 @@ from itertools import count
 from msgspec import Struct
 
 from raynb.runtime.core.store_allocator import Allocator, aligned
+from raynb.runtime.core.store_log import StoreLog
 from raynb.runtime.messages.objects import SealedObject, is_spilled
+from raynb.runtime.messages.store_events import SPILL
+from raynb.runtime.messages.values import ValueKind
 
 
 class BadSealError(ValueError):
@@ -39,6 +42,8 @@ class Grant(Struct):
     taken: list[tuple[int, int]] = []
     sealed_bytes: int = 0
     """Of ``taken``, in sum."""
+    since: float = 0.0
+    """When it was granted."""
 
     @property
     def rest_bytes(self) -> int:
@@ -59,6 +64,8 @@ class Entry(Struct):
     note: str
     writer: str
     """The client in whose grant it was made."""
+    made: float
+    kind: ValueKind | None = None
     twin: Entry | None = None
     """An older copy."""
 
@@ -73,9 +80,10 @@ class Group(Struct):
 
 
 class StoreIndex:
-    """The accounts of one store."""
+    """The accounts of one store; what comes and goes is noted in ``log``."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: StoreLog | None = None) -> None:
+        self.log = log or StoreLog()
         self.allocator = Allocator()
         """Of what is in memory."""
         self.disk = Allocator()
@@ -113,7 +121,7 @@ class StoreIndex:
         if found is None:
             return None
         self.last_grant = self._next_grant()
-        grant = Grant(self.last_grant, client, found.segment, found.offset, found.size, [])
+        grant = Grant(self.last_grant, client, found.segment, found.offset, found.size, [], 0, self.log.now)
         self.grants[grant.number] = grant
         return grant
 
@@ -143,9 +151,14 @@ class StoreIndex:
         grant.sealed_bytes += size
         twin = self.objects.get(sealed.oid)
         entry = Entry(
-            sealed.oid, sealed.owner, grant.number, grant.segment, begin, size, sealed.note, grant.client, twin
-        )
+            sealed.oid, sealed.owner, grant.number, grant.segment, begin, size, sealed.note, grant.client,
+            self.log.now, sealed.kind, twin,
+        )  # fmt: skip
         self.objects[sealed.oid] = entry
+        self.log.made(entry)
+        if is_spilled(grant.segment):
+            alone = size == grant.size  # else the grant is as old as its first object
+            self.log.note(SPILL, size, entry.oid, since=grant.since if alone else None, who=grant.client)
         self.by_owner.setdefault(sealed.owner, {})[sealed.oid] = None
         self._count(entry, 1)
         return entry
@@ -157,6 +170,8 @@ class StoreIndex:
         """
         entry: Entry | None = self.objects.pop(oid, None)
         freed = 0
+        if entry is not None:
+            self.log.freed(oid)
         while entry is not None:
             owned = self.by_owner.get(entry.owner)
             if owned is not None:

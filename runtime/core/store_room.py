@@ -20,6 +20,7 @@ from raynb.runtime.core.store_growth import Growth, pages
 from raynb.runtime.core.store_index import Grant, StoreIndex
 from raynb.runtime.core.store_report import too_large
 from raynb.runtime.core.store_spill import Spill
+from raynb.runtime.messages.store_events import WAIT
 
 PASSING_S = 1.0
 
@@ -37,6 +38,10 @@ class Want:
         """Who will write there."""
         self.request = request
         self.since = since
+        self.oid = b""
+        """What is to lie there, where that is one object and known."""
+        self.noted = 0
+        """Its number in the log."""
 
     def sizes(self) -> list[int]:
         """What is wanted now; possibly nothing any more."""
@@ -46,9 +51,10 @@ class Want:
 class ExtentWant(Want):
     """A client wants memory to write in."""
 
-    def __init__(self, client: str, request: int, since: float, size: int) -> None:
+    def __init__(self, client: str, request: int, since: float, size: int, oid: bytes = b"") -> None:
         super().__init__(client, request, since)
         self.size = size
+        self.oid = oid
 
     def sizes(self) -> list[int]:
         return [self.size]
@@ -74,10 +80,19 @@ class Room:
         self.wants: dict[Key, Want] = {}
         """In order of arrival."""
 
+    def ask(self, want: Want) -> None:
+        """Somebody waits for room from now on."""
+        want.noted = self._index.log.began(WAIT, sum(want.sizes()), want.oid, who=want.client)
+        self.wants[want.key] = want
+
+    def drop(self, key: Key, failed: str = "") -> None:
+        """Nobody waits for this any more; ``failed``: because it came to nothing."""
+        self._index.log.ended(self.wants.pop(key).noted, failed)
+
     def forget(self, client: str) -> None:
         """A client is gone."""
         for key in [key for key in self.wants if key[0] == client]:
-            del self.wants[key]
+            self.drop(key, "the process died")
 
     def serve(self, now: float, give: Callable[[Want, list[Grant]], None]) -> list[Any]:
         """Meet what can be met: each is given what it wanted, one after the other. Returns what else to do."""
@@ -88,7 +103,7 @@ class Room:
                 continue
             grants = self._take(want, now, effects)
             if grants is not None:
-                del self.wants[want.key]
+                self.drop(want.key)
                 give(want, grants)
                 any_served = True
             elif now - want.since >= PASSING_S:
@@ -99,7 +114,7 @@ class Room:
         """Give up those that have waited for too long."""
         late = [want for want in self.wants.values() if now - want.since >= self._timeout_s]
         for want in late:
-            del self.wants[want.key]
+            self.drop(want.key, "the store stayed full")
         return late
 
     def refusal(self, size: int) -> str:

@@ -10,7 +10,20 @@ from typing import get_args
 
 import msgspec
 
-from raynb.runtime.messages import acts, copies, events, gcs, node, nodes, objects, placement, tasks, transfers, why
+from raynb.runtime.messages import (
+    acts,
+    copies,
+    events,
+    gcs,
+    node,
+    nodes,
+    objects,
+    placement,
+    store_events,
+    tasks,
+    transfers,
+    why,
+)
 from raynb.runtime.messages.config import PROTOCOL_VERSION, Config
 
 Message = (
@@ -111,6 +124,8 @@ Message = (
     | events.ObjectNames
     | events.ReportObjects
     | events.SendNames
+    | store_events.StoreEvents
+    | store_events.StoredObjects
     | why.WhyObject
     | why.WhatRuns
     | acts.ActRequest

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from raynb.runtime.messages.values import Value
+from raynb.runtime.messages.values import Value, ValueKind
 
 SPILL_PREFIX = "spill-"
 """How the names of segments begin that are on disk."""
@@ -58,10 +58,14 @@ class RemoveBorrowers(Struct, array_like=True, gc=False, tag=34):
 
 
 class AllocateExtent(Struct, array_like=True, gc=False, tag=40):
-    """Client -> node manager: grant ``size`` bytes. Answered by `ExtentGranted`, or `ExtentRefused` within 30 s."""
+    """Client -> node manager: grant ``size`` bytes. Answered by `ExtentGranted`, or `ExtentRefused` within 30 s.
+
+    ``oid`` is the object that needs the room, for people.
+    """
 
     request: int
     size: int
+    oid: bytes = b""
 
 
 class ExtentGranted(Struct, array_like=True, gc=False, tag=41):
@@ -91,6 +95,8 @@ class SealedObject(Struct, array_like=True, frozen=True, gc=False):
     size: int
     note: str = ""
     """For people: type and call site."""
+    kind: ValueKind | None = None
+    """What it is, where its writer knows."""
 
 
 class Place(Struct, frozen=True):
