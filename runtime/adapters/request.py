@@ -17,6 +17,7 @@ from typing import Any, Final, Self, TypeVar
 import msgspec
 
 from raynb.runtime.adapters.transport import Transport
+from raynb.runtime.codec.trace_lanes import arranged
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.errors import RpcError, make_error
 from raynb.runtime.messages.gcs import Query, Reply
@@ -165,7 +166,7 @@ class Requester:
             events += page["rows"]
             after = page["next"]
             if not after:
-                return events
+                return arranged(events)
 
 
 def failure(failed: Failed) -> Exception:

@@ -11,6 +11,7 @@ import msgspec
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
 from raynb.runtime.api.options import TASK_OPTIONS, check_option
 from raynb.runtime.api.session import connect
+from raynb.runtime.codec.trace_lanes import arranged
 from raynb.runtime.messages.gcs import NamedActor, Query
 from raynb.runtime.messages.node import ScaleNode, StoreUsage
 
@@ -113,7 +114,7 @@ def object_store_usage() -> dict[str, Any]:
 
 
 def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
-    """The tasks that ran, as a Chrome trace (open it in Perfetto or chrome://tracing).
+    """What ran, and what happened in the object stores, as a Chrome trace (open it in Perfetto or chrome://tracing).
 
     Parameters
     ----------
@@ -130,6 +131,7 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
         after = page.get("next", 0)
         if not after:
             break
+    events = arranged(events)
     if filename is None:
         return events
     Path(filename).write_text(json.dumps(events))

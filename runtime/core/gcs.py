@@ -57,6 +57,7 @@ from raynb.runtime.core.placement_groups import PlacementGroups
 from raynb.runtime.core.run_history import RunHistory
 from raynb.runtime.core.screen_views import make_view, summary_now
 from raynb.runtime.core.screens import ScreenKey, Screens
+from raynb.runtime.core.store_history import StoreHistory
 from raynb.runtime.core.views import Page
 from raynb.runtime.messages import events, gcs, node
 from raynb.runtime.messages.acts import ActRequest
@@ -127,6 +128,7 @@ class GcsMachine:
         )
         self.events = EventTable(config.hub_tasks_max)
         self.names = NotebookNames()
+        self.stores = StoreHistory(self.members)
         self.queries = Queries(self, self.requests)
         self.history = RunHistory()
         self.acts = Acts(self, self.requests, epoch)
@@ -165,7 +167,8 @@ class GcsMachine:
             Reply: self.acts.answered,
             gcs.Shutdown: self._on_shutdown,
             events.TaskRows: self._on_task_rows,
-            events.ObjectNames: lambda sender, m, _: self.names.take(sender, m),
+            events.ObjectNames: lambda sender, m, now: self.names.take(sender, m, self._wall(now)),
+            **self.stores.handlers(self._wall),
             events.ObjectRows: lambda sender, m, _: self.queries.report(sender, m),
         }
 
@@ -270,6 +273,7 @@ class GcsMachine:
         self.views.changed = True
         effects: Effects = [Say("error", f"node {member.id.hex()[:12]} is dead: {reason}")]
         deaths, writes = self.members.node_died(member, reason, self._wall(now))
+        self.stores.node_died(member.id, self._wall(now))
         effects.append(self.journal.write(writes, now))
         for death in deaths:
             effects += self._death(death, member.manager, now, gone or death.kind != "node")
@@ -449,7 +453,7 @@ class GcsMachine:
                 break
             del self._dying[address]
             self.events.client_died(address, reason, self._wall(now))
-            self.names.client_died(address)
+            self.names.client_died(address, self._wall(now))
             if gone:
                 effects.append(ForgetPeer(address))
         return effects
@@ -493,6 +497,7 @@ class GcsMachine:
         self.jobs.check()
         self.keys.check()
         self.screens.check()
+        self.stores.check()
         self.actors.check()
         self.groups.check()
         if len(self.events) < 10_000:

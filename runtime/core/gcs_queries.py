@@ -25,7 +25,10 @@ from raynb.runtime.core.gcs_requests import Requests, refusal
 from raynb.runtime.core.group_view import GROUP_FIELDS, group_row
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.notebook_names import NotebookNames
+from raynb.runtime.core.past_objects import with_places
 from raynb.runtime.core.placement_groups import PlacementGroups
+from raynb.runtime.core.run_history import RunHistory
+from raynb.runtime.core.store_history import StoreHistory
 from raynb.runtime.core.task_views import OBJECT_FIELDS, object_row, summary_page, task_page
 from raynb.runtime.core.timeline import timeline_page
 from raynb.runtime.core.views import (
@@ -72,6 +75,8 @@ class Tables(Protocol):
     groups: PlacementGroups
     events: EventTable
     names: NotebookNames
+    stores: StoreHistory
+    history: RunHistory
 
 
 @dataclass(slots=True)
@@ -122,7 +127,7 @@ class Queries:
             case "task_summary":
                 return summary_page(tables.events, filters, limit)
             case "timeline":
-                return timeline_page(tables.events, query.after, limit, wall)
+                return timeline_page(tables.events, query.after, limit, wall, tables.stores, tables.history)
             case "resources":
                 return Page([resources_row(tables.members)], 1)
         rows, fields, base, key = self._table(query.table)
@@ -177,6 +182,8 @@ class Queries:
             "borrowers",
             "failed_tasks",
             "owner",
+            "node_id",
+            "created_ms",
         )
         return (*OBJECT_FIELDS, *more)
 
@@ -265,6 +272,7 @@ class Queries:
         entry.rows.sort(key=lambda row: (-row["object_size"], row["object_id"]))
         limit = query.limit if query.limit >= 0 else ROWS_MAX
         fields = self.object_fields()
+        with_places(entry.rows, self._tables)
         found = page(entry.rows, fields, query.filters, limit, ("object_id", query.id))
         unsent = entry.total - len(entry.rows)
         if query.filters or query.id:

@@ -23,7 +23,7 @@ LANE_BITS: Final = 40
 
 @dataclass(slots=True)
 class Span:
-    """One task, or several. Times in seconds.
+    """One task (or whatever else takes time), or several. Times in seconds.
 
     Attributes
     ----------
@@ -31,6 +31,10 @@ class Span:
         How long those of its name took.
     task
         Its id, where it is one; else empty.
+    size
+        Bytes that it is about, of all of them.
+    what
+        What it stands for, where it is one.
     """
 
     lane: int
@@ -41,6 +45,8 @@ class Span:
     count: int
     task: bytes
     busy: float
+    size: int = 0
+    what: object = None
 
     def take(self, other: Span) -> None:
         """Be one with another of the same lane."""
@@ -53,7 +59,8 @@ class Span:
         if FAILED in (self.state, other.state):
             self.state = FAILED
         self.count += other.count
-        self.task = b""
+        self.size += other.size
+        self.task, self.what = b"", None
 
 
 class LaneSpans:

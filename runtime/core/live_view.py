@@ -8,7 +8,9 @@ from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actors import ActorTable
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.membership import Membership
+from raynb.runtime.core.notebook_names import NotebookNames
 from raynb.runtime.core.run_history import RunHistory
+from raynb.runtime.core.store_history import StoreHistory
 from raynb.runtime.messages.screen import ViewState
 
 
@@ -19,6 +21,8 @@ class Tables(Protocol):
     jobs: JobTable
     actors: ActorTable
     events: EventTable
+    names: NotebookNames
+    stores: StoreHistory
     history: RunHistory
 
 

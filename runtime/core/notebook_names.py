@@ -6,13 +6,15 @@ Rules
 2. At most `OBJECTS_MAX` objects of one notebook have names, those that were found first, and each `NAMES_MAX`.
 3. A hub that was restarted asks for names again, and gets all of them.
 4. Names of a process that has ended are forgotten: a kernel that is gone holds nothing.
+5. What names held before is kept for a look at the past, the last `PAST_MAX` changes of it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from raynb.runtime.core.inbox import HeldBy
 from raynb.runtime.messages.events import ObjectNames
@@ -20,6 +22,7 @@ from raynb.runtime.messages.events import ObjectNames
 OBJECTS_MAX: Final = 5_000
 NAMES_MAX: Final = 8
 NAME_CHARS_MAX: Final = 100
+PAST_MAX: Final = 20_000
 
 
 class ToldNames:
@@ -60,33 +63,61 @@ def _bounded(names: list[str]) -> list[str]:
     return [*shown, f"{len(names) - NAMES_MAX} more"] if len(names) > NAMES_MAX else shown
 
 
+class _Held(NamedTuple):
+    """Names that held an object, and since when."""
+
+    names: list[str]
+    since: float
+
+
 class NotebookNames:
-    """The event hub's side: the names of all notebooks."""
+    """The event hub's side: the names of all notebooks, and which there were before."""
 
     def __init__(self) -> None:
-        self._by_client: dict[str, dict[bytes, list[str]]] = {}
+        self._by_client: dict[str, dict[bytes, _Held]] = {}
+        self._past: deque[tuple[bytes, _Held, float]] = deque(maxlen=PAST_MAX)
+        """(object, its names, until when), the longest past first."""
 
-    def take(self, sender: str, message: ObjectNames) -> list[Any]:
+    def take(self, sender: str, message: ObjectNames, wall: float) -> list[Any]:
         """A kernel tells what has changed; no effects follow."""
         mine = self._by_client.setdefault(sender, {})
         if message.reset:
-            mine.clear()
+            for oid in list(mine):
+                self._end(mine, oid, wall)
         for oid, names in message.changed:
-            if not names:
-                mine.pop(oid, None)
-            elif oid in mine or len(mine) < OBJECTS_MAX:
-                mine[oid] = _bounded(names)
+            self._end(mine, oid, wall)
+            if names and len(mine) < OBJECTS_MAX:
+                mine[oid] = _Held(_bounded(names), wall)
         if not mine:
             del self._by_client[sender]
         return []
 
+    def _end(self, mine: dict[bytes, _Held], oid: bytes, wall: float) -> None:
+        held = mine.pop(oid, None)
+        if held is not None:
+            self._past.append((oid, held, wall))
+
     def of(self, oid: bytes) -> list[str]:
         """Who holds an object, as of each notebook's last cell."""
-        return [name for mine in self._by_client.values() for name in mine.get(oid, ())]
+        return [name for mine in self._by_client.values() for name in (mine[oid].names if oid in mine else ())]
 
-    def client_died(self, sender: str) -> None:
+    def at(self, wall: float) -> dict[bytes, list[str]]:
+        """Who held which objects at a moment, as far as that is kept."""
+        found: dict[bytes, list[str]] = {}
+        for oid, held, until in self._past:
+            if held.since <= wall < until:
+                found.setdefault(oid, []).extend(held.names)
+        for mine in self._by_client.values():
+            for oid, held in mine.items():
+                if held.since <= wall:
+                    found.setdefault(oid, []).extend(held.names)
+        return found
+
+    def client_died(self, sender: str, wall: float) -> None:
         """See rule 4."""
-        self._by_client.pop(sender, None)
+        mine = self._by_client.pop(sender, {})
+        for oid in list(mine):
+            self._end(mine, oid, wall)
 
     def statistics(self) -> Mapping[str, int]:
         """Counts for tests."""

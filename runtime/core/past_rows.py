@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.views import Row, ms
 
@@ -34,6 +35,29 @@ def rows_then(table: str, rows: list[Row], at_ms: float, members: Membership) ->
             ended = row[end]
             shown.append({**row, **alive, end: None} if ended and ended > at_ms else row)
     return shown
+
+
+def rows_between(table: str, rows: list[Row], start_ms: float, end_ms: float, events: EventTable) -> list[Row]:
+    """The rows of these tables that have to do with a window: actors that had calls in it, others that were there."""
+    if table == "actors":
+        busy = busy_actors(events, start_ms / 1000, end_ms / 1000)
+        return [row for row in rows if bytes.fromhex(row["actor_id"]) in busy]
+    start, end, _ = THEN[table]
+    return [row for row in rows if (row[start] or 0) < end_ms and (not row[end] or row[end] >= start_ms)]
+
+
+def busy_actors(events: EventTable, start: float, end: float) -> set[bytes]:
+    """Those that were made or called in a window, as far as rows of tasks tell."""
+    of_actors = {
+        position for position, name in enumerate(events.names.names) if name is not None and name.kind in (1, 2)
+    }
+    found: set[bytes] = set()
+    for slot in events.slots() if of_actors else ():
+        if events.name[slot] in of_actors:
+            began, ended = events.started[slot], events.ended[slot]
+            if began and began < end and (not ended or ended >= start):
+                found.add(events.names.name(events.name[slot]).actor_of(events.ids[slot]))
+    return found
 
 
 def actor_lives(members: Membership) -> Lives:

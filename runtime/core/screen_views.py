@@ -121,7 +121,7 @@ def make_view(
         case screen.TableView(table="tasks"):
             return TaskTable(tables, view)
         case screen.TableView(table="objects"):
-            return ObjectTable(view, queries.object_fields(), gather)
+            return ObjectTable(tables, view, queries.object_fields(), gather)
         case screen.TableView():
             return ShortTable(tables, queries, view, changes)
         case screen.SummaryView():

@@ -4,7 +4,8 @@ Rules
 -----
 * Tasks are many: which rows match, and their order, is decided on the columns; rows are made of the page alone. They
   can be sorted by `TASK_SORTS`.
-* All other tables are short, and objects are gathered from their owners (`Gather`), at most once in `OBJECTS_PAUSE_S`.
+* All other tables are short, and objects are gathered from their owners (`Gather`), at most once in `OBJECTS_PAUSE_S`;
+  those of the past are known as `past_objects` says.
 * An unknown field is a `ValueError` that names those there are.
 """
 
@@ -16,7 +17,8 @@ from typing import Any, Final, Protocol
 
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.live_view import Tables
-from raynb.runtime.core.past_rows import rows_then
+from raynb.runtime.core.past_objects import PastObjects
+from raynb.runtime.core.past_rows import rows_between, rows_then
 from raynb.runtime.core.task_moment import NOT_YET, Lens
 from raynb.runtime.core.task_views import (
     ERROR_TYPES,
@@ -55,6 +57,7 @@ class ShortTable:
 
     def __init__(self, tables: Tables, source: RowSource, view: TableView, changes: Callable[[], int]) -> None:
         self._members = tables.members
+        self._events = tables.events
         self._source = source
         self._view = view
         self._changes = changes
@@ -75,6 +78,9 @@ class ShortTable:
         self.cost = len(rows)
         if self._view.at is not None:
             rows = rows_then(self._view.table, rows, self._view.at, self._members)
+        if self._view.between is not None:
+            rows = rows_between(self._view.table, rows, *self._view.between, self._events)
+            self.cost += len(self._events) if self._view.table == "actors" else 0
         page = page_of(rows, fields, self._view)
         before, self._page = self._page, page
         return None if page == before else page
@@ -247,14 +253,14 @@ Gather = Callable[[Callable[[Page], None]], None]
 
 
 class ObjectTable:
-    """A `TableView` of objects."""
+    """A `TableView` of objects: as their owners have them, or what is known of a moment or window of the past."""
 
-    def __init__(self, view: TableView, fields: tuple[str, ...], gather: Gather) -> None:
+    def __init__(self, tables: Tables, view: TableView, fields: tuple[str, ...], gather: Gather) -> None:
+        self._stores = tables.stores
+        self._past = PastObjects(tables)
         self._view = view
         self._fields = fields
         self._gather = gather
-        if view.at is not None:
-            raise ValueError("which objects there were is not recorded: this table tells of now only")
         self._gathered: Page | None = None
         self._asked_at = float("-inf")
         self._waits = False
@@ -266,6 +272,8 @@ class ObjectTable:
 
     def stamp(self) -> object:
         """Objects are asked for again and again: nobody tells of their changes."""
+        if self._view.at is not None:
+            return None
         self._stamp += 1
         return self._stamp
 
@@ -273,6 +281,8 @@ class ObjectTable:
         return self._page
 
     def refresh(self, wall: float) -> TablePage | None:
+        if self._view.at is not None:
+            return self._then(self._view.at / 1000)
         if not self._waits and wall - self._asked_at >= OBJECTS_PAUSE_S:
             self._waits, self._asked_at = True, wall
             self._gather(self._take)
@@ -281,9 +291,34 @@ class ObjectTable:
             self.cost = 0
             return None
         self.cost = len(gathered.rows)
-        page = page_of(gathered.rows, self._fields, self._view, "object_size")
-        unanswered = gathered.more.get("unanswered", 0)
-        page = TablePage(page.rows, page.total, gathered.dropped, unanswered)
+        rows, untimed = gathered.rows, 0
+        if self._view.between is not None:
+            rows, untimed = self._between(rows, *self._view.between)
+        return self._show(rows, gathered.dropped, gathered.more.get("unanswered", 0), untimed)
+
+    def _then(self, at_s: float) -> TablePage | None:
+        rows = self._past.at(at_s)
+        untimed = 0
+        if self._view.between is not None:
+            timed = [row for row in rows if row["created_ms"]]
+            start, end = self._view.between
+            untimed = len(rows) - len(timed)
+            rows = [row for row in timed if start <= row["created_ms"] < end]
+        self.cost = len(rows)
+        return self._show(rows, self._stores.not_kept(at_s), 0, untimed)
+
+    def _between(self, rows: list[Row], start: float, end: float) -> tuple[list[Row], int]:
+        """What was made then: of what is there its owner's row, of what is gone what is known of it."""
+        untimed = sum(1 for row in rows if not row["created_ms"])
+        there = [row for row in rows if row["created_ms"] and start <= row["created_ms"] < end]
+        known = {row["object_id"] for row in there}
+        made = self._past.made(start / 1000, end / 1000)
+        self.cost += len(made)
+        return there + [row for row in made if row["object_id"] not in known], untimed
+
+    def _show(self, rows: list[Row], dropped: int, unanswered: int, untimed: int) -> TablePage | None:
+        page = page_of(rows, self._fields, self._view, "object_size")
+        page = TablePage(page.rows, page.total, dropped, unanswered, untimed)
         before, self._page = self._page, page
         return None if page == before else page
 

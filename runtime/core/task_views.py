@@ -343,13 +343,14 @@ def object_row(
     }
 
 
-def _is_put(oid: bytes) -> bool:
+def is_put(oid: bytes) -> bool:
+    """Whether it was put, not returned by a task."""
     return int.from_bytes(oid[TASK_ID_BYTES:], "little") >= PUT_INDEX_BASE
 
 
 def _task_status(row: ObjectRow, table: EventTable) -> str:
     """The state of the task that makes it."""
-    if row.state in ("READY", "STORED") or _is_put(row.oid):
+    if row.state in ("READY", "STORED") or is_put(row.oid):
         return "FINISHED"
     if row.state == "FAILED":
         return "FAILED"

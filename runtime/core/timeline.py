@@ -1,4 +1,5 @@
-"""The tasks as a Chrome trace: a lane for each worker, a complete event for each task that has run.
+"""The run as a Chrome trace: a lane for each worker, a complete event for each task that has run, and what happened in
+the nodes' stores.
 
 Read by Perfetto (ui.perfetto.dev) and chrome://tracing. Times are wall-clock microseconds. Lanes are numbered:
 processes are nodes, threads are workers; the metadata events say their names. Arrows (flow events) lead from the end
@@ -10,6 +11,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from raynb.runtime.core.event_table import EventTable
+from raynb.runtime.core.run_history import RunHistory
+from raynb.runtime.core.store_history import StoreHistory
+from raynb.runtime.core.store_trace import counters, store_trace
 from raynb.runtime.core.task_views import ERROR_TYPES
 from raynb.runtime.core.views import Page
 from raynb.runtime.messages.events import FAILED, RUNNING, TASK_KINDS, TASK_STATES
@@ -19,6 +23,8 @@ TraceEvent = dict[str, Any]
 
 FLOW_INSET_S: Final = 1e-6
 """So much before a task's end an arrow leaves it: at the end itself the slice is over."""
+WITHOUT_WORKERS: Final = 1_000_000
+"""From here on nodes are numbered that no worker is known of."""
 COLOURS: Final = {"FINISHED": "good", "FAILED": "terrible", "RUNNING": "vsync_highlight_color"}
 """Of the palette that trace viewers have."""
 
@@ -30,8 +36,15 @@ CATEGORIES: Final = {
 }
 
 
-def timeline_page(table: EventTable, after: int, limit: int, now_wall: float) -> Page:
-    """A part of the trace.
+def timeline_page(
+    table: EventTable,
+    after: int,
+    limit: int,
+    now_wall: float,
+    stores: StoreHistory | None = None,
+    history: RunHistory | None = None,
+) -> Page:
+    """A part of the trace: all parts together are made ready for viewers by `trace_lanes.arranged`.
 
     Parameters
     ----------
@@ -41,6 +54,8 @@ def timeline_page(table: EventTable, after: int, limit: int, now_wall: float) ->
         Rows of the table to look at; negative: all.
     now_wall
         Until when the tasks last that run still, in wall-clock seconds.
+    stores, history
+        What else is told, at the beginning.
 
     Returns
     -------
@@ -48,8 +63,13 @@ def timeline_page(table: EventTable, after: int, limit: int, now_wall: float) ->
         Its ``more["next"]`` is where the next page begins, 0 at the end.
     """
     end = len(table.ids) if limit < 0 else min(len(table.ids), after + limit)
-    events = _metadata(table) if after == 0 else []
     lanes = _Lanes(table)
+    events: list[TraceEvent] = []
+    if after == 0:
+        of_stores = store_trace(stores, lanes.node, now_wall) if stores is not None else []
+        events += _metadata(table, lanes)
+        events += of_stores
+        events += counters(history) if history is not None else ()
     for slot in range(after, end):
         if table.ids[slot] and table.started[slot] and table.state[slot] >= RUNNING:
             events.append(_task_event(table, slot, lanes, now_wall))
@@ -67,6 +87,10 @@ class _Lanes:
         for worker in self.workers:
             self.nodes.setdefault(worker.node_id, len(self.nodes) + 1)
 
+    def node(self, node_id: bytes) -> int:
+        """The process that stands for a node, whether workers of it are known or not."""
+        return self.nodes.setdefault(node_id, WITHOUT_WORKERS + len(self.nodes))
+
     def of(self, worker: int) -> tuple[int, int]:
         """(process, thread); lane 0 is for what no worker is known of."""
         if worker < 0:
@@ -74,9 +98,8 @@ class _Lanes:
         return self.nodes[self.workers[worker].node_id], worker + 1
 
 
-def _metadata(table: EventTable) -> list[TraceEvent]:
-    lanes = _Lanes(table)
-    events: list[TraceEvent] = [_named("process_name", 0, 0, "no worker known")]
+def _metadata(table: EventTable, lanes: _Lanes) -> list[TraceEvent]:
+    events = [_named("process_name", 0, 0, "cluster"), _named("thread_name", 0, 0, "no worker known")]
     for node_id, pid in lanes.nodes.items():
         events.append(_named("process_name", pid, 0, f"node {node_id.hex()[:12]}"))
     for number, worker in enumerate(lanes.workers):
@@ -103,11 +126,12 @@ def _flows(table: EventTable, slot: int, lanes: _Lanes) -> list[TraceEvent]:
         if not started or not started <= ended <= table.started[slot]:
             continue
         arrow = {"name": "result", "cat": "data", "id": f"{oid.hex()}-{table.ids[slot].hex()}"}
+        made_by, used_by = {"task_id": table.ids[producer].hex()}, {"task_id": table.ids[slot].hex()}
         leaves, arrives = max(started, ended - FLOW_INSET_S) * 1e6, table.started[slot] * 1e6
         pid, tid = lanes.of(table.worker[producer])
-        events.append({"ph": "s", **arrow, "pid": pid, "tid": tid, "ts": leaves})
+        events.append({"ph": "s", **arrow, "pid": pid, "tid": tid, "ts": leaves, "args": made_by})
         pid, tid = lanes.of(table.worker[slot])
-        events.append({"ph": "f", "bp": "e", **arrow, "pid": pid, "tid": tid, "ts": arrives})
+        events.append({"ph": "f", "bp": "e", **arrow, "pid": pid, "tid": tid, "ts": arrives, "args": used_by})
     return events
 
 

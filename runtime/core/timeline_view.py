@@ -1,4 +1,4 @@
-"""What ran when, in lanes: one for each worker and each actor.
+"""What ran when, in lanes: one for each worker and each actor, and those of the nodes' stores (`store_lanes`).
 
 Rules
 -----
@@ -20,6 +20,7 @@ from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actor_life import DEAD
 from raynb.runtime.core.lane_spans import LaneSpans, Span
 from raynb.runtime.core.live_view import Tables, ms
+from raynb.runtime.core.store_lanes import StoreLanes
 from raynb.runtime.messages.events import FINISHED, RUNNING
 from raynb.runtime.messages.screen import Lane, Spans, TimelineState, TimelineView
 
@@ -53,6 +54,7 @@ class Timeline:
         self._left_out = 0
         self._wall = 0.0
         self._state: TimelineState | None = None
+        self._store = StoreLanes(tables)
         self.cost = 0
 
     @property
@@ -60,7 +62,7 @@ class Timeline:
         return not self._end_s or self._wall < self._end_s + LATE_S
 
     def stamp(self) -> object:
-        return self._table.changes if self._live else None
+        return (self._table.changes, self._tables.stores.changes) if self._live else None
 
     def whole(self) -> TimelineState:
         assert self._state is not None, "it was looked at"
@@ -72,7 +74,7 @@ class Timeline:
         self._wall = wall
         first, last = self._ends(wall)
         start = self._start_s or first
-        end = self._end_s or max(wall if self._table.names.unfinished else last, start)
+        end = self._end_s or max(last, start)
         self.cost = 0
         self._look(start, max(end, wall) if not self._end_s else end)
         state = self._show(start, end, first, last, wall)
@@ -88,8 +90,11 @@ class Timeline:
             if part.began and (not first or part.began < first):
                 first = part.began
             last = max(last, part.ended)
-        first = first or wall
-        return first, max(first, wall if self._table.names.unfinished else last)
+        stores = self._tables.stores
+        if stores.began:
+            first = min(first or stores.began, stores.began)
+        first, last = first or wall, max(last, stores.last)
+        return first, max(first, wall if self._table.names.unfinished or stores.open else last)
 
     # -- which spans
 
@@ -98,6 +103,8 @@ class Timeline:
         table = self._table
         new = table.ended_ever - self._ended_seen
         rows: Iterable[int]
+        until, since = self._end_s or float("inf"), self._start_s
+        looked = self._store.look(start, end, since, until, self._buckets, anew=not self._live)
         if self._spans is None or new > table.ended_kept or not self._live:
             self._spans = LaneSpans(start, max(1e-6, (end - start) / self._buckets), self._spans_max)
             self._lanes.clear()
@@ -105,10 +112,9 @@ class Timeline:
             rows, self.cost = table.slots(), len(table)
         else:
             rows, self.cost = table.ended_last(new), new
+        self.cost += looked
         self._ended_seen = table.ended_ever
         states, starts, ends = table.state, table.started, table.ended
-        until = self._end_s or float("inf")
-        since = self._start_s
         for slot in rows:
             began = starts[slot]
             if began and states[slot] >= FINISHED and began < until and ends[slot] >= since:
@@ -175,17 +181,20 @@ class Timeline:
             count=[span.count for span in shown],
             task=[span.task.hex() for span in shown],
         )
+        store = self._store.show(len(lanes), wall, self._end_s or float("inf"))
         waiting = [(ms(at), s.tasks_waiting, s.tasks_running) for at, s in self._tables.history.samples]
         return TimelineState(
             start=ms(start),
             end=ms(end),
             first=ms(first),
             last=ms(last),
-            lanes=[lane for _, lane in lanes],
+            lanes=[*(lane for _, lane in lanes), *store.lanes],
             names=list(self._labels),
             spans=spans,
+            store=store.spans,
             waiting=waiting,
             left_out=self._left_out,
+            store_dropped=self._tables.stores.dropped,
         )
 
     def _lanes_shown(self) -> list[tuple[tuple[str, bytes], Lane]]:

@@ -52,7 +52,7 @@ class GraphView(Struct, frozen=True, tag="graph", tag_field="view"):
 
 
 class TimelineView(Struct, frozen=True, tag="timeline", tag_field="view"):
-    """What ran when, a lane for each worker and actor.
+    """What ran when, a lane for each worker and actor; below them what happened in the nodes' stores.
 
     Attributes
     ----------
@@ -85,9 +85,10 @@ class TableView(Struct, frozen=True, tag="table", tag_field="view"):
     sort
         A field; empty: the newest first.
     at
-        The table as it was at this moment; None: now, and live. Of objects only now is known.
+        The table as it was at this moment; None: now, and live.
     between
-        Of tasks: only those that ran in this window (start, end).
+        Only what has to do with this window (start, end): tasks that ran in it, actors that had calls in it, objects
+        that were made in it, whether they are there still or not; nodes, workers and jobs that were there.
     """
 
     table: Literal["tasks", "actors", "objects", "nodes", "workers", "jobs"]
@@ -185,7 +186,7 @@ class GraphState(Struct, frozen=True, tag="graph", tag_field="view"):
 
 
 class Lane(Struct, frozen=True):
-    """``kind``: worker | actor | node. ``id`` is stable."""
+    """``kind``: worker | actor | node | store. ``id`` is stable."""
 
     id: str
     label: str
@@ -207,11 +208,42 @@ class Spans(Struct, frozen=True):
     task: list[str]
 
 
+class StoreSpans(Struct, frozen=True):
+    """What happened in the stores: equally long columns, sorted by lane and start.
+
+    Attributes
+    ----------
+    kind
+        Position in `raynb.runtime.messages.store_events.STORE_EVENT_KINDS`; 4: what another node has fetched from here.
+    state
+        As of tasks: it lasts, has ended or has failed.
+    count, size
+        How many a joined span stands for, and the bytes of all.
+    object
+        The object's id, where it is one and known.
+    who
+        Of one: the process that waits or writes, or why it has failed.
+    other
+        Of one transfer: the other node's id.
+    """
+
+    lane: list[int]
+    start: list[float]
+    duration_ms: list[float]
+    kind: list[int]
+    state: list[int]
+    count: list[int]
+    size: list[int]
+    object: list[str]
+    who: list[str]
+    other: list[str]
+
+
 class TimelineState(Struct, frozen=True, tag="timeline", tag_field="view"):
     """A window of time. A delta has the whole window again: it has moved.
 
     ``first`` and ``last`` are the ends of the recorded run, ``waiting`` samples of how many tasks waited and ran
-    (time, waiting, running), for the overview.
+    (time, waiting, running), for the overview. ``store_dropped``: events of stores that are not kept.
     """
 
     start: float
@@ -221,8 +253,10 @@ class TimelineState(Struct, frozen=True, tag="timeline", tag_field="view"):
     lanes: list[Lane]
     names: list[str]
     spans: Spans
+    store: StoreSpans
     waiting: list[tuple[float, int, int]] = []
     left_out: int = 0
+    store_dropped: int = 0
 
 
 class TablePage(Struct, frozen=True, tag="table", tag_field="view"):
@@ -236,12 +270,15 @@ class TablePage(Struct, frozen=True, tag="table", tag_field="view"):
         How many more the table has no rows of any more.
     unanswered
         Processes that were too busy to say what they have: their objects are missing.
+    untimed
+        Rows that a window of time leaves out because it isn't recorded when they were made.
     """
 
     rows: list[dict[str, Any]]
     total: int
     dropped: int = 0
     unanswered: int = 0
+    untimed: int = 0
 
 
 class SummaryState(Struct, frozen=True, tag="summary", tag_field="view"):

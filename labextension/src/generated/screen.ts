@@ -46,7 +46,9 @@ export interface GraphView {
   between?: [number, number] | null;
 }
 
-/** What ran when, a lane for each worker and actor. */
+/**
+ * What ran when, a lane for each worker and actor; below them what happened in the nodes' stores.
+ */
 export interface TimelineView {
   view: 'timeline';
   /** The window; an `end` of 0: until now, and live. */
@@ -75,9 +77,12 @@ export interface TableView {
   descending?: boolean;
   offset?: number;
   limit?: number;
-  /** The table as it was at this moment; None: now, and live. Of objects only now is known. */
+  /** The table as it was at this moment; None: now, and live. */
   at?: number | null;
-  /** Of tasks: only those that ran in this window (start, end). */
+  /**
+   * Only what has to do with this window (start, end): tasks that ran in it, actors that had calls in it, objects
+   * that were made in it, whether they are there still or not; nodes, workers and jobs that were there.
+   */
   between?: [number, number] | null;
 }
 
@@ -144,7 +149,7 @@ export interface GraphState {
   gone_edges: [string, string, string][];
 }
 
-/** `kind`: worker | actor | node. `id` is stable. */
+/** `kind`: worker | actor | node | store. `id` is stable. */
 export interface Lane {
   id: string;
   label: string;
@@ -167,11 +172,33 @@ export interface Spans {
   task: string[];
 }
 
+/** What happened in the stores: equally long columns, sorted by lane and start. */
+export interface StoreSpans {
+  lane: number[];
+  start: number[];
+  duration_ms: number[];
+  /**
+   * Position in `raynb.runtime.messages.store_events.STORE_EVENT_KINDS`; 4: what another node has fetched from here.
+   */
+  kind: number[];
+  /** As of tasks: it lasts, has ended or has failed. */
+  state: number[];
+  /** How many a joined span stands for, and the bytes of all. */
+  count: number[];
+  size: number[];
+  /** The object's id, where it is one and known. */
+  object: string[];
+  /** Of one: the process that waits or writes, or why it has failed. */
+  who: string[];
+  /** Of one transfer: the other node's id. */
+  other: string[];
+}
+
 /**
  * A window of time. A delta has the whole window again: it has moved.
  *
  * `first` and `last` are the ends of the recorded run, `waiting` samples of how many tasks waited and ran
- * (time, waiting, running), for the overview.
+ * (time, waiting, running), for the overview. `store_dropped`: events of stores that are not kept.
  */
 export interface TimelineState {
   view: 'timeline';
@@ -182,8 +209,10 @@ export interface TimelineState {
   lanes: Lane[];
   names: string[];
   spans: Spans;
+  store: StoreSpans;
   waiting: [number, number, number][];
   left_out: number;
+  store_dropped: number;
 }
 
 /** Rows of a table; a delta has the page again. */
@@ -196,6 +225,8 @@ export interface TablePage {
   dropped: number;
   /** Processes that were too busy to say what they have: their objects are missing. */
   unanswered: number;
+  /** Rows that a window of time leaves out because it isn't recorded when they were made. */
+  untimed: number;
 }
 
 /** A delta has all of it again. */

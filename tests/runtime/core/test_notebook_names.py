@@ -55,14 +55,27 @@ def test_it_is_bounded(told: ToldNames) -> None:
 
 def test_the_hub_knows_names_of_all_notebooks_until_they_end() -> None:
     names = NotebookNames()
-    names.take("one", ObjectNames([(X, ["df"]), (Y, ["other"])]))
-    names.take("two", ObjectNames([(X, ["mine"])]))
+    names.take("one", ObjectNames([(X, ["df"]), (Y, ["other"])]), 1.0)
+    names.take("two", ObjectNames([(X, ["mine"])]), 1.0)
     assert names.of(X) == ["df", "mine"]
-    names.take("one", ObjectNames([(X, ["df", "Out[1]"]), (Y, [])]))
+    names.take("one", ObjectNames([(X, ["df", "Out[1]"]), (Y, [])]), 2.0)
     assert names.of(X) == ["df", "Out[1]", "mine"] and names.of(Y) == []
-    names.client_died("one")
+    names.client_died("one", 3.0)
     assert names.of(X) == ["mine"]
-    names.take("two", ObjectNames([(Y, ["new"])], reset=True))
+    names.take("two", ObjectNames([(Y, ["new"])], reset=True), 4.0)
     assert names.of(X) == [] and names.of(Y) == ["new"]
-    names.take("two", ObjectNames([(Y, [])]))
+    names.take("two", ObjectNames([(Y, [])]), 5.0)
     assert names.statistics() == {"notebooks": 0, "named": 0}
+
+
+def test_the_hub_knows_which_names_there_were_at_a_moment() -> None:
+    names = NotebookNames()
+    names.take("one", ObjectNames([(X, ["df"])]), 10.0)
+    names.take("one", ObjectNames([(X, ["df", "copy"]), (Y, ["y"])]), 20.0)
+    names.take("one", ObjectNames([(X, [])]), 30.0)
+    names.client_died("one", 40.0)
+    assert names.at(9.0) == {}
+    assert names.at(10.0) == {X: ["df"]}
+    assert names.at(25.0) == {X: ["df", "copy"], Y: ["y"]}
+    assert names.at(35.0) == {Y: ["y"]}
+    assert names.at(40.0) == {}

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 
+from raynb.runtime.codec.trace_lanes import arranged
 from raynb.runtime.core.event_table import EventTable
+from raynb.runtime.core.membership import Membership
+from raynb.runtime.core.run_history import RunHistory
+from raynb.runtime.core.store_history import StoreHistory
 from raynb.runtime.core.timeline import TraceEvent, timeline_page
 from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_ARGS_AVAIL, RUNNING
 from raynb.runtime.messages.ids import FIRST_RETURN
+from raynb.runtime.messages.store_events import WAIT
+from tests.runtime.core.store_news import store_events
 from tests.runtime.core.task_rows import Row, name_def, rows, task_id, worker_def
 
 
@@ -86,3 +92,36 @@ def test_pages_together_are_the_whole() -> None:
         if not after:
             break
     assert paged == whole.rows
+
+
+def test_what_overlaps_in_one_worker_goes_to_lanes_of_its_own_and_its_arrows_with_it() -> None:
+    table = EventTable(100)
+    result = task_id(1) + FIRST_RETURN
+    tasks = [
+        Row(1, started=2, ended=4),
+        Row(2, worker=1, started=5, ended=9),
+        Row(3, worker=1, started=6, ended=7, dependencies=result),
+        Row(4, worker=1, started=9, ended=10),
+    ]
+    table.ingest("driver", rows(*tasks, new_names=[name_def(0)], new_workers=[worker_def(0), worker_def(1)]))
+    whole = arranged(timeline_page(table, 0, -1, 1010.0).rows)
+    lanes = {event["args"]["task_id"]: event["tid"] for event in whole if event["ph"] == "X"}
+    assert lanes[task_id(2).hex()] == lanes[task_id(4).hex()] != lanes[task_id(3).hex()]
+    (arrives,) = [event for event in whole if event["ph"] == "f"]
+    assert arrives["tid"] == lanes[task_id(3).hex()]
+    named = {event["tid"]: event["args"]["name"] for event in whole if event["name"] == "thread_name"}
+    assert named[lanes[task_id(3).hex()]].endswith("at once 2")
+    times = [event["ts"] for event in whole if event["ph"] != "M"]
+    assert times == sorted(times)
+
+
+def test_what_happened_in_the_stores_stands_in_lanes_that_may_overlap() -> None:
+    stores = StoreHistory(Membership())
+    stores.take_events(b"m" * 28, store_events((1, WAIT, FINISHED, 1001.0, 1003.0), (2, WAIT, RUNNING, 1002.0, 0.0)))
+    whole = arranged(timeline_page(filled(), 0, -1, 1010.0, stores, RunHistory()).rows)
+    begins = [event for event in whole if event["ph"] == "b"]
+    ends = {event["id"]: event for event in whole if event["ph"] == "e"}
+    assert [(event["name"], event["args"]["bytes"]) for event in begins] == [("wait for room", 64)] * 2
+    assert [ends[event["id"]]["ts"] for event in begins] == [1003e6, 1010e6]
+    processes = {event["pid"]: event["args"]["name"] for event in whole if event["name"] == "process_name"}
+    assert processes[begins[0]["pid"]] == f"node {(b'm' * 28).hex()[:12]}"

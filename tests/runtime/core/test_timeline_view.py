@@ -194,8 +194,3 @@ def test_a_field_may_have_one_of_several_values(hub: Hub, window: Window) -> Non
     assert window.subscribe(screen.TableView("tasks", filters=names)).total == 3
     states = (("state", "in", "FAILED\nRUNNING"),)
     assert window.subscribe(screen.TableView("tasks", filters=states)).total == 1
-
-
-def test_which_objects_there_were_is_not_pretended_to_be_known(window: Window) -> None:
-    window.subscribe(screen.TableView("objects", at=1.0))
-    assert "not recorded" in window.told[-1].error
