@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import msgspec
@@ -28,6 +29,8 @@ LAST_S_MAX = 0.6
 """And the last one."""
 QUIET_S = 1.5
 """So long nothing may have changed before the picture that the notebook keeps is drawn anew."""
+FOCUS_MAX = 100
+"""Tasks that a graph can begin with."""
 PAGE = 1
 """The number of the first view that a front end asks for."""
 
@@ -271,33 +274,47 @@ def _entry_of(session_dir: str) -> ClusterEntry:
     raise RuntimeError("the cluster of this notebook is not listed any more: it has ended")
 
 
+def _tasks_of(refs: ObjectRef[Any] | Iterable[ObjectRef[Any]]) -> list[str]:
+    """Ids of the tasks that make these objects."""
+    if not isinstance(refs, ObjectRef | Iterable) or isinstance(refs, str | bytes):
+        raise TypeError(f"TaskGraph() takes references, not {type(refs).__name__}: {refs!r:.80}")
+    several = [refs] if isinstance(refs, ObjectRef) else list(refs)
+    for ref in several:
+        if not isinstance(ref, ObjectRef):
+            raise TypeError(f"TaskGraph() takes references, not {type(ref).__name__}: {ref!r:.80}")
+    if not several:
+        raise ValueError("TaskGraph() was given no reference at all: leave the argument out to see all tasks")
+    return list(dict.fromkeys(ref.task_id().hex() for ref in several))[:FOCUS_MAX]
+
+
 class TaskGraph(ScreenPanel):
     """What runs, what waits, and what flows between tasks.
 
     Parameters
     ----------
-    refs : ObjectRef, optional
-        Single tasks around the one that makes this object; without it all tasks of the cluster by function, which one
-        opens to see single ones.
+    refs : ObjectRef or iterable of ObjectRef, optional
+        Single tasks around those that make these objects, of which the first 100 count; without it all tasks of the
+        cluster by function, which one opens to see single ones.
 
     Raises
     ------
     TypeError
-        Something else than a reference was given.
+        Something else than references was given.
+    ValueError
+        There is no reference among them.
     RuntimeError
         There is no cluster.
 
     Examples
     --------
     >>> raynb.widgets.TaskGraph()  # doctest: +SKIP
+    >>> raynb.widgets.TaskGraph([total, mean])  # doctest: +SKIP
     """
 
     kind = "graph"
 
-    def __init__(self, refs: ObjectRef[Any] | None = None) -> None:
-        if refs is not None and not isinstance(refs, ObjectRef):
-            raise TypeError(f"TaskGraph() takes one reference, or none; not {type(refs).__name__}: {refs!r:.80}")
-        focus = "" if refs is None else refs.task_id().hex()
+    def __init__(self, refs: ObjectRef[Any] | Iterable[ObjectRef[Any]] | None = None) -> None:
+        focus = "" if refs is None else ",".join(_tasks_of(refs))
         view = screen.GraphView(by="task", focus=focus) if focus else screen.GraphView()
         super().__init__(view, focus)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from raynb.runtime.messages.events import FAILED, RUNNING, SUBMITTED_TO_WORKER
-from raynb.runtime.messages.screen import TimelineState
+from raynb.runtime.messages.screen import Spans, StoreSpans, TimelineState
+from raynb.runtime.messages.sizes import size_text
 from raynb.widgets import text
 from raynb.widgets.picture import INK, LINE, SOFT, STATE_COLORS, NameColors, cut, svg, written
 
@@ -17,6 +18,8 @@ LANES_MAX: Final = 40
 SPANS_MAX: Final = 3000
 LEGEND_MAX: Final = 12
 TICKS: Final = 6
+STORE_COLORS: Final = ("#e69f00", "#cc79a7", "#56b4e9", "#8c8c8c", "#0072b2")
+"""By kind, as the live timeline has them."""
 
 
 def as_svg(state: TimelineState, title: str = "Timeline") -> str:
@@ -65,21 +68,30 @@ def _spans(state: TimelineState, scale: float, lanes: int, colors: NameColors) -
     for i in range(min(len(spans.start), SPANS_MAX)):
         if spans.lane[i] >= lanes:
             break
-        left = GUTTER + (max(spans.start[i], state.start) - state.start) * scale
-        right = GUTTER + (min(spans.start[i] + spans.duration_ms[i], state.end) - state.start) * scale
-        if right < GUTTER:
-            continue
-        name = state.names[spans.name[i]]
-        top, high = TOP + ROW * spans.lane[i] + 2.0, ROW - 4.0
-        fill = colors.of(name)
-        if spans.state[i] == FAILED:
-            fill = "url(#raynb-failed)"
-        elif spans.state[i] == SUBMITTED_TO_WORKER:
-            fill, top, high = STATE_COLORS[SUBMITTED_TO_WORKER], top + 6, high - 12
-        wide = max(0.6, right - left - (0.6 if right - left > 2 else 0))
-        parts.append(f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="{fill}"/>')
-        if spans.state[i] == RUNNING:
-            parts.append(f'<rect x="{right - 2:.1f}" y="{top:.1f}" width="2" height="{high:.1f}" fill="{INK}"/>')
+        fill = colors.of(state.names[spans.name[i]])
+        parts += _box(state, scale, spans, i, fill)
+    store = state.store
+    for i in range(min(len(store.start), SPANS_MAX)):
+        if store.lane[i] >= lanes:
+            break
+        parts += _box(state, scale, store, i, STORE_COLORS[store.kind[i]])
+    return parts
+
+
+def _box(state: TimelineState, scale: float, spans: Spans | StoreSpans, i: int, fill: str) -> list[str]:
+    left = GUTTER + (max(spans.start[i], state.start) - state.start) * scale
+    right = GUTTER + (min(spans.start[i] + spans.duration_ms[i], state.end) - state.start) * scale
+    if right < GUTTER:
+        return []
+    top, high = TOP + ROW * spans.lane[i] + 2.0, ROW - 4.0
+    if spans.state[i] == FAILED:
+        fill = "url(#raynb-failed)"
+    elif spans.state[i] == SUBMITTED_TO_WORKER:
+        fill, top, high = STATE_COLORS[SUBMITTED_TO_WORKER], top + 6, high - 12
+    wide = max(0.6, right - left - (0.6 if right - left > 2 else 0))
+    parts = [f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="{fill}"/>']
+    if spans.state[i] == RUNNING:
+        parts.append(f'<rect x="{right - 2:.1f}" y="{top:.1f}" width="2" height="{high:.1f}" fill="{INK}"/>')
     return parts
 
 
@@ -87,7 +99,7 @@ def _legend(state: TimelineState, colors: NameColors, y: float) -> tuple[list[st
     parts: list[str] = []
     used = sorted({state.names[name] for name in state.spans.name})
     entries = [(colors.of(name), name) for name in used[:LEGEND_MAX]]
-    if FAILED in state.spans.state:
+    if FAILED in state.spans.state or FAILED in state.store.state:
         entries.append(("url(#raynb-failed)", "failed"))
     x = 16.0
     for fill, name in entries:
@@ -102,13 +114,23 @@ def _legend(state: TimelineState, colors: NameColors, y: float) -> tuple[list[st
 
 
 def as_text(state: TimelineState, title: str = "Timeline") -> str:
-    """A line for each lane: how many tasks, and how long it was busy."""
+    """A line for each lane: how many tasks, and how long it was busy; of a store's how many bytes it was about."""
     count = [0] * len(state.lanes)
     busy = [0.0] * len(state.lanes)
     for row, number, ms in zip(state.spans.lane, state.spans.count, state.spans.duration_ms, strict=True):
         count[row] += number
         busy[row] += ms
+    store = state.store
+    moved = [0] * len(state.lanes)
+    for row, number, ms, size in zip(store.lane, store.count, store.duration_ms, store.size, strict=True):
+        count[row] += number
+        busy[row] += ms
+        moved[row] += size
     lines = [f"{title}: {headline(state)}"]
-    for lane, (tasks, ms) in zip(state.lanes[:LANES_MAX], zip(count, busy, strict=True), strict=False):
-        lines.append(f"  {text.line(lane.label)}: {text.count(tasks)} tasks, busy for {text.duration(ms / 1000)}")
+    for i, lane in enumerate(state.lanes[:LANES_MAX]):
+        took = text.duration(busy[i] / 1000)
+        what = f"{text.count(count[i])} tasks, busy for {took}"
+        if lane.kind == "store":
+            what = f"{text.count(count[i])}, of {size_text(moved[i])}, in {took}"
+        lines.append(f"  {text.line(lane.label)}: {what}")
     return "\n".join(lines)

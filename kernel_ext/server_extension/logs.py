@@ -5,18 +5,22 @@ Rules
 * The first page has the newest lines; with its cursor one gets what was written since. A cursor says how far each file
   was read; a file that was cut meanwhile is read from its new beginning.
 * Only files of the session's own folder are read: none that a link leads to, none by a name from outside.
+* When a line was written is known as `log_times` says: of what workers write to a tenth of a second, of daemons' lines
+  to the second. Where a window of time is asked for, lines of unknown time are left out, and counted.
 * Lines are text: what drives a terminal or turns the direction of reading is taken out, long ones are cut.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from raynb.runtime.adapters.log_times import WrittenWhen, stamped_at
 from raynb.runtime.adapters.registry import ClusterEntry
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.messages.errors import RpcError
@@ -33,6 +37,7 @@ READ_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of all files together."""
 CURSOR_CHARS_MAX: Final = 8192
 ANSWER_S_MAX: Final = 2.0
+ALWAYS: Final = (0.0, math.inf)
 
 _FILE: Final = re.compile(r"([a-z][a-z0-9_-]{0,63})\.(log|out|err)")
 _MARK: Final = re.compile(r"([a-z][a-z0-9_.-]{0,67}):(\d{1,15})")
@@ -58,15 +63,34 @@ class Log:
 
 @dataclass
 class Wanted:
-    """What is asked for. ``stems``: only these processes' files; None: all."""
+    """What is asked for. ``stems``: only these processes' files; None: all. ``window``: since and until when, in
+    wall-clock seconds."""
 
     search: str = ""
     after: str = ""
     source: str = ""
     stems: frozenset[str] | None = None
+    window: tuple[float, float] = ALWAYS
+
+    @property
+    def timed(self) -> bool:
+        """Whether only a window of time is asked for."""
+        return self.window != ALWAYS
+
+    def takes(self, at: float) -> bool:
+        """Whether a line of this time is asked for."""
+        return at > 0 and self.window[0] <= at < self.window[1]
 
 
-def log_page(entry: ClusterEntry, search: str, after: str, source: str, task: str, actor: str) -> LogPage:
+def log_page(
+    entry: ClusterEntry,
+    search: str,
+    after: str,
+    source: str,
+    task: str,
+    actor: str,
+    window: tuple[float, float] = ALWAYS,
+) -> LogPage:
     """A page.
 
     Raises
@@ -81,7 +105,7 @@ def log_page(entry: ClusterEntry, search: str, after: str, source: str, task: st
         stems = _stems_of(asker, entry, task, actor) if task or actor else None
         workers = _workers(asker, entry)
     logs = _logs(Path(entry.session_dir) / "logs", workers)
-    wanted = Wanted(search.lower(), after, source, stems)
+    wanted = Wanted(search.lower(), after, source, stems, window)
     return _read(logs, wanted, marks)
 
 
@@ -156,16 +180,18 @@ def _read(logs: list[Log], wanted: Wanted, marks: Mapping[str, int]) -> LogPage:
     sources = sorted({log.source for log in logs if log.size})
     asked = [log for log in logs if log.size and _is_wanted(log, wanted)]
     shown = sorted(asked[:FILES_MAX], key=lambda log: (log.source, log.error))
-    budget, left_out = READ_BYTES_MAX, 0
+    budget, left_out, untimed = READ_BYTES_MAX, 0, 0
     pages: list[list[LogLine]] = []
     reached: dict[str, int] = {}
     for log in shown:
-        mark = marks.get(log.path.name, 0)
-        mark = mark if mark <= log.size else 0
-        begin = mark if wanted.after or wanted.search else max(0, log.size - TAIL_BYTES)
-        begin = max(begin, log.size - budget)
-        lines, end = _lines(log, begin)
-        budget = max(0, budget - (log.size - begin))
+        when = WrittenWhen(log.path)
+        begin, end = _part(log, wanted, marks.get(log.path.name, 0), when)
+        begin = max(begin, end - budget)
+        lines, end = _lines(log, begin, end, when)
+        budget = max(0, budget - (end - begin))
+        if wanted.timed:
+            untimed += sum(1 for line in lines if not line.at)
+            lines = [line for line in lines if wanted.takes(line.at / 1000)]
         found = [line for line in lines if wanted.search in line.text.lower()]
         if len(found) > LINES_MAX:
             left_out += len(found) - LINES_MAX
@@ -174,7 +200,18 @@ def _read(logs: list[Log], wanted: Wanted, marks: Mapping[str, int]) -> LogPage:
         reached[log.path.name] = end
     lines_shown, dropped = _share(pages)
     cursor = ",".join(f"{name}:{end}" for name, end in reached.items())
-    return LogPage(lines_shown, cursor, sources, left_out + dropped)
+    return LogPage(lines_shown, cursor, sources, left_out + dropped, untimed)
+
+
+def _part(log: Log, wanted: Wanted, mark: int, when: WrittenWhen) -> tuple[int, int]:
+    """Which bytes of a file to look at."""
+    mark = mark if mark <= log.size else 0
+    if wanted.timed and when:
+        since, until = wanted.window
+        end = min(log.size, when.size_by(until)) if until < math.inf else log.size
+        return min(max(mark, when.size_at(since)), end), end
+    everything = wanted.after or wanted.search or wanted.timed
+    return (mark if everything else max(0, log.size - TAIL_BYTES)), log.size
 
 
 def _is_wanted(log: Log, wanted: Wanted) -> bool:
@@ -183,7 +220,7 @@ def _is_wanted(log: Log, wanted: Wanted) -> bool:
     return not wanted.source or log.source == wanted.source
 
 
-def _lines(log: Log, begin: int) -> tuple[list[LogLine], int]:
+def _lines(log: Log, begin: int, until: int, when: WrittenWhen) -> tuple[list[LogLine], int]:
     """Whole lines from there on, and where they end."""
     try:
         fd = os.open(log.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -191,16 +228,26 @@ def _lines(log: Log, begin: int) -> tuple[list[LogLine], int]:
         return [], begin
     with open(fd, "rb") as file:
         file.seek(max(0, begin - 1))
-        data = file.read(log.size - begin + (begin > 0))
+        data = file.read(until - begin + (begin > 0))
     if begin and not data.startswith(b"\n"):  # in the middle of a line
         cut = data.find(b"\n")
         begin, data = (begin + cut, data[cut + 1 :]) if cut >= 0 else (begin, b"")
     elif begin:
         data = data[1:]
     end = data.rfind(b"\n") + 1
-    texts = data[:end].decode(errors="replace").split("\n")[:-1]
-    lines = [LogLine(log.source, clean(text[:LINE_CHARS_MAX].expandtabs(4)), log.node, log.error) for text in texts]
-    return lines, begin + end
+    return [*_parsed(log, data[:end], begin, when)], begin + end
+
+
+def _parsed(log: Log, data: bytes, begin: int, when: WrittenWhen) -> Iterator[LogLine]:
+    reached, stamp = begin, 0.0
+    for raw in data.split(b"\n")[:-1]:
+        reached += len(raw) + 1
+        if when:
+            at = when.of(reached)
+        else:  # what follows a daemon's line belongs to it
+            at = stamp = stamped_at(raw) or stamp
+        text = clean(raw.decode(errors="replace")[:LINE_CHARS_MAX].expandtabs(4))
+        yield LogLine(log.source, text, log.node, log.error, round(1000 * at))
 
 
 def _share(pages: Iterable[list[LogLine]]) -> tuple[list[LogLine], int]:

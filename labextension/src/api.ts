@@ -61,7 +61,6 @@ export class Api {
     await this.request(['clusters', id], { method: 'DELETE' });
   }
 
-  /** `at`: indices of an array's leading dimensions. */
   /** A task's row in the state API, of its last attempt; null: there is none any more. */
   async task(cluster: string, id: string): Promise<Row | null> {
     const query = { id, detail: '1' };
@@ -69,15 +68,17 @@ export class Api {
     return (await this.request<{ rows: Row[] }>(path, {}, query)).rows.at(-1) ?? null;
   }
 
-  /** The newest failed tasks of a function. */
-  async failedTasks(cluster: string, name: string): Promise<Row[]> {
-    const filters = [`func_or_class_name=${name}`, 'state=FAILED'];
-    const query = filters.map(each => `filter=${encodeURIComponent(each)}`).join('&');
+  /** The newest failed tasks that these filters (`field=value`) let through: those of a function or a cell. */
+  async failedTasks(cluster: string, filters: readonly string[]): Promise<Row[]> {
+    const query = [...filters, 'state=FAILED']
+      .map(each => `filter=${encodeURIComponent(each)}`)
+      .join('&');
     const path = ['clusters', cluster, 'tasks'];
     const search = `?${query}&limit=5&detail=1`;
     return (await this.request<{ rows: Row[] }>(path, {}, search)).rows;
   }
 
+  /** `at`: indices of an array's leading dimensions. */
   async preview(
     cluster: string,
     object: string,
@@ -92,7 +93,9 @@ export class Api {
   }
 
   async logs(cluster: string, query: LogQuery): Promise<LogPage> {
-    const said = Object.entries(query).filter(([, value]) => value !== '');
+    const said = Object.entries(query)
+      .filter(([, value]) => value !== '' && value !== null)
+      .map(([name, value]) => [name, String(value)] as const);
     return this.request(['clusters', cluster, 'logs'], {}, Object.fromEntries(said));
   }
 

@@ -99,7 +99,12 @@ export function addClusterCommands(shared: Shared, palette: ICommandPalette | nu
 }
 
 /** Asks, and cancels what has not ended of the tasks of a notebook's cell. */
-export async function cancelCell(clusters: Clusters, cluster: string, cell: string): Promise<void> {
+export async function cancelCell(
+  clusters: Clusters,
+  cluster: string,
+  kernel: string,
+  cell: string
+): Promise<void> {
   const title = 'Cancel the tasks of this cell?';
   const answer = await showDialog({
     title,
@@ -116,7 +121,7 @@ export async function cancelCell(clusters: Clusters, cluster: string, cell: stri
   try {
     await orError(title, async () => {
       await socket.whenLive();
-      await socket.act('cancel', `cell:${cell}`);
+      await socket.act('cancel', `cell:${kernel}:${cell}`);
     });
   } finally {
     clusters.release(cluster);

@@ -75,11 +75,11 @@ function addMarks({ app, clusters, door, settings }: Shared): void {
     return;
   }
   const marks = new CellMarks(door.tracker, new CellsModel(clusters), {
-    open: (cluster, cell) => {
+    open: (cluster, kernel, cell) => {
       clusters.choose(cluster);
-      void app.commands.execute('raynb:open-task-graph', { cell });
+      void app.commands.execute('raynb:open-task-graph', { cell, kernel });
     },
-    cancel: (cluster, cell) => void cancelCell(clusters, cluster, cell)
+    cancel: (cluster, kernel, cell) => void cancelCell(clusters, cluster, kernel, cell)
   });
   settings.changed.connect(() => {
     marks.enable(settings.badges);

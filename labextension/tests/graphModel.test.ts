@@ -5,7 +5,7 @@ import { GraphModel } from '../src/model/graph';
 
 function node(id: string, counts = [0, 0, 0, 0, 1, 0]): GraphNode {
   const rest = { site: '', cell: '', running_since: 0, duration_ms: 0, why: '', error: '' };
-  return { id, label: id, kind: 'function', counts, ...rest };
+  return { id, label: id, kind: 'function', counts, notebook: '', ...rest };
 }
 
 function edge(text: string, kind = 'data'): GraphEdge {

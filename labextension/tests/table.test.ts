@@ -20,7 +20,7 @@ import {
 } from '../src/table/columns';
 
 function page(total: number, rows: Record<string, unknown>[]): TablePage {
-  return { view: 'table', rows, total, dropped: 0, unanswered: 0 };
+  return { view: 'table', rows, total, dropped: 0, unanswered: 0, untimed: 0 };
 }
 
 function objects(): TableModel {
@@ -41,7 +41,8 @@ test('what is asked for is a page of what is searched, filtered and sorted', () 
     descending: true,
     offset: 0,
     limit: 50,
-    at: null
+    at: null,
+    between: null
   });
   model.sortBy('object_size');
   assert.equal(model.view().descending, false);
@@ -49,11 +50,12 @@ test('what is asked for is a page of what is searched, filtered and sorted', () 
   assert.deepEqual(model.view().filters, []);
 });
 
-test('a moment is asked for where the past is recorded: not of objects', () => {
-  const [model, actors] = [objects(), new TableModel('actors', 'actor_id')];
-  model.at = actors.at = 17;
-  assert.equal(model.view().at, null);
-  assert.equal(actors.view().at, 17);
+test('a moment and a stretch are asked for as they are looked at', () => {
+  const model = objects();
+  model.at = 17;
+  model.between = [3, 9];
+  const { at, between } = model.view();
+  assert.deepEqual([at, between], [17, [3, 9]]);
 });
 
 test('another search or filter begins at the first page, the same search does not', () => {
@@ -182,11 +184,11 @@ test('a preview begins with what it is', () => {
 });
 
 function line(text: string, source = 'worker 1'): LogLine {
-  return { source, text, node: '', error: false };
+  return { source, text, node: '', error: false, at: 0 };
 }
 
 function log(next: string, ...lines: LogLine[]): LogPage {
-  return { lines, next, sources: ['worker 1', 'worker 2'], left_out: 0 };
+  return { lines, next, sources: ['worker 1', 'worker 2'], left_out: 0, untimed: 0 };
 }
 
 test('a log goes on where it ended, and begins anew with another search', () => {
@@ -198,7 +200,14 @@ test('a log goes on where it ended, and begins anew with another search', () => 
   const late = model.query();
   model.ask({ search: ' b ' });
   assert.deepEqual(model.lines, []);
-  assert.deepEqual(model.query().query, { search: 'b', source: '', task: '', after: '' });
+  assert.deepEqual(model.query().query, {
+    search: 'b',
+    source: '',
+    task: '',
+    after: '',
+    since: null,
+    until: null
+  });
   assert.deepEqual(model.take(log('18', line('c')), late.of), []);
   assert.equal(model.loaded, false);
 });

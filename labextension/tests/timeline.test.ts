@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { NAME_COLORS } from '../src/dom/theme';
-import type { Lane, Spans, TimelineState } from '../src/generated/screen';
+import type { Lane, Spans, StoreSpans, TimelineState } from '../src/generated/screen';
 import { Selection } from '../src/model/selection';
 import { TimelineModel } from '../src/model/timeline';
 import { inkOn, NameColors } from '../src/timeline/colors';
 import { AXIS_HEIGHT, Lanes } from '../src/timeline/lanes';
 import { describeSpan } from '../src/timeline/list';
+import { storeFacts, storeText } from '../src/timeline/stores';
 import {
   moved,
   revealing,
@@ -18,6 +19,19 @@ import {
   within,
   zoomed
 } from '../src/timeline/window';
+
+const NO_STORE: StoreSpans = {
+  lane: [],
+  start: [],
+  duration_ms: [],
+  kind: [],
+  state: [],
+  count: [],
+  size: [],
+  object: [],
+  who: [],
+  other: []
+};
 
 type Given = [lane: number, start: number, ms: number, name?: number, state?: number];
 
@@ -44,8 +58,10 @@ function state(given: Given[], lanes = ['a', 'b', 'c']): TimelineState {
     lanes: lanes.map(id => lane(id)),
     names: ['f', 'g'],
     spans,
+    store: NO_STORE,
     waiting: [],
-    left_out: 0
+    left_out: 0,
+    store_dropped: 0
   };
 }
 
@@ -240,4 +256,53 @@ test('a brush tells who listens, and is told once', () => {
   selection.brush = null;
   selection.brush = null;
   assert.deepEqual(told, ['f,g', undefined]);
+});
+
+test('what happens in a store stands in lanes below, and counts as no task', () => {
+  const model = new TimelineModel();
+  const given = state([[0, 10, 20]], ['a']);
+  model.apply({
+    ...given,
+    lanes: [...given.lanes, lane('store:n:0', 'store'), lane('store:n:4', 'store')],
+    store: {
+      lane: [1, 1, 2],
+      start: [5, 50, 60],
+      duration_ms: [10, 20, 5],
+      kind: [0, 0, 4],
+      state: [4, 5, 4],
+      count: [1, 1, 3],
+      size: [32_000_000, 64, 3000],
+      object: ['ab12', '', ''],
+      who: ['worker w1 (pid 7)', 'the store stayed full', ''],
+      other: ['', '', 'ffeeddccbbaa99']
+    }
+  });
+  assert.deepEqual(model.from, [0, 1, 3, 4]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map(i => model.isStore(i)),
+    [false, true, true, true]
+  );
+  assert.deepEqual(
+    [0, 1, 3].map(i => model.taskOf(i)),
+    ['t0', '', '']
+  );
+  assert.deepEqual(model.shares(0, 100), [{ name: 'f', count: 1, failed: 0, busyMs: 20 }]);
+  assert.equal(
+    describeSpan(model, 1),
+    'wait for room of 32.0 MB, by worker w1 (pid 7), 5 ms after the start, took 10 ms'
+  );
+  assert.equal(
+    describeSpan(model, 2),
+    'wait for room of 64 B, failed, the store stayed full, 50 ms after the start, took 20 ms'
+  );
+  assert.equal(
+    describeSpan(model, 3),
+    '3 transfers out of 3.0 kB, 60 ms after the start, within 5.0 ms'
+  );
+  assert.equal(storeText(model, 1), '32.0 MB');
+  assert.deepEqual(storeFacts(model, 3), [
+    ['bytes', '3.0 kB'],
+    ['to node', 'ffeeddccbbaa']
+  ]);
+  assert.equal(model.find(model.spans.task[2], 'store:n:0'), 2);
 });

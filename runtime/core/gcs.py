@@ -30,7 +30,7 @@ import msgspec
 from raynb.runtime.core import gcs_actor_life, gcs_jobs, gcs_keys, membership, placement_groups
 from raynb.runtime.core.cluster_views import ClusterViews
 from raynb.runtime.core.effects import Received, Send, Tick
-from raynb.runtime.core.event_table import EventTable, MalformedRows
+from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actors import ActorTable
 from raynb.runtime.core.gcs_acts import Acts
 from raynb.runtime.core.gcs_effects import (
@@ -58,6 +58,7 @@ from raynb.runtime.core.run_history import RunHistory
 from raynb.runtime.core.screen_views import make_view, summary_now
 from raynb.runtime.core.screens import ScreenKey, Screens
 from raynb.runtime.core.store_history import StoreHistory
+from raynb.runtime.core.task_news import TaskNews
 from raynb.runtime.core.views import Page
 from raynb.runtime.messages import events, gcs, node
 from raynb.runtime.messages.acts import ActRequest
@@ -80,7 +81,6 @@ PERSIST_PATIENCE_S: Final = 30.0
 """So long a request waits for a store that is away."""
 BURIAL_DELAY_S: Final = 2.0
 """So long the last words of a dead process may take."""
-ASK_NAMES_PAUSE_S: Final = 1.0
 GUEST_IDLE_S: Final = 600.0
 """A client that no node knows (the command line) and that has gone without a word is forgotten after this."""
 
@@ -127,6 +127,7 @@ class GcsMachine:
             epoch, self.journal, self.requests, world, self.actors.placed, self.actors.group_removed
         )
         self.events = EventTable(config.hub_tasks_max)
+        self.task_news = TaskNews(self.events)
         self.names = NotebookNames()
         self.stores = StoreHistory(self.members)
         self.queries = Queries(self, self.requests)
@@ -141,7 +142,6 @@ class GcsMachine:
         self._dying: dict[str, tuple[float, str, bool]] = {}
         """Dead, but their last words may still come: until when, why, whether to forget the peer then."""
         self._now = 0.0
-        self._asked_names: dict[str, float] = {}
         self._guests: dict[str, float] = {}
         self._handlers: dict[type, Handler] = {
             gcs.RegisterNode: self._on_register_node,
@@ -166,7 +166,7 @@ class GcsMachine:
             ActRequest: self.acts.ask,
             Reply: self.acts.answered,
             gcs.Shutdown: self._on_shutdown,
-            events.TaskRows: self._on_task_rows,
+            events.TaskRows: self.task_news.take,
             events.ObjectNames: lambda sender, m, now: self.names.take(sender, m, self._wall(now)),
             **self.stores.handlers(self._wall),
             events.ObjectRows: lambda sender, m, _: self.queries.report(sender, m),
@@ -224,7 +224,7 @@ class GcsMachine:
 
     def _from_the_dead(self, sender: str, message: Any, now: float) -> Effects:
         if isinstance(message, events.TaskRows) and sender in self._dying:
-            return self._on_task_rows(sender, message, now)
+            return self.task_news.take(sender, message, now)
         if isinstance(message, gcs.RegisterNode | node.NodeStatus):
             reason = f"the cluster has declared this node dead: {self.members.dead[sender]}"
             return [Send(sender, node.StopNode(reason))]
@@ -302,7 +302,7 @@ class GcsMachine:
         effects += self.queries.process_died(death.address)
         effects += self.acts.process_died(death.address)
         self.requests.forget(death.address)
-        self._asked_names.pop(death.address, None)
+        self.task_news.forget(death.address)
         self._guests.pop(death.address, None)
         self._dying[death.address] = (now + BURIAL_DELAY_S, death.reason, gone)
         return effects
@@ -366,16 +366,6 @@ class GcsMachine:
         return [*effects, *self.actors.job_ended(job, now), *self.groups.job_ended(job, now)]
 
     # -- events
-
-    def _on_task_rows(self, sender: str, message: events.TaskRows, now: float) -> Effects:
-        try:
-            unknown = self.events.ingest(sender, message)
-        except MalformedRows as error:
-            return [Say("warning", f"{sender} sent task rows that can't be: {error}")]
-        if unknown and now - self._asked_names.get(sender, -1e9) >= ASK_NAMES_PAUSE_S:
-            self._asked_names[sender] = now
-            return [Send(sender, events.SendNames())]
-        return []
 
     # -- screens
 

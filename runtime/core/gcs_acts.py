@@ -125,14 +125,18 @@ class Acts:
         return [Send(manager, CancelTasks(number, [task_id])) for manager in managers]
 
     def _cancel_all(self, target: str, now: float, done: Done) -> Effects:
-        """Of a function or a cell, by its node's id in the graph, or ``cell:`` and the cell's id: what is not over."""
+        """Of a function or a cell, by its node's id in the graph, or ``cell:`` and the cell's id, with its notebook's
+        kernel before that or without: what is not over."""
         events = self._tables.events
         wanted: set[int] = set()
         for position, name in enumerate(events.names.names):
             if name is not None and name.kind != CREATION:
                 function, cell = events.flows.groups_of(name)
                 ids = {node_id(events.flows.groups[function]), node_id(events.flows.groups[cell])}
-                if target in ids or (name.cell and target == f"cell:{cell_key(name.cell)}"):
+                if name.cell:
+                    key = cell_key(name.cell)
+                    ids |= {f"cell:{key}", f"cell:{self._tables.jobs.notebook_of(name.job)}:{key}"}
+                if target in ids:
                     wanted.add(position)
         if not wanted:
             raise ValueError(f"there is no function and no cell {target[:80]!r} in this cluster's table of tasks")

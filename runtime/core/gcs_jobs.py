@@ -54,6 +54,11 @@ class JobTable:
         self.jobs: dict[bytes, JobRecord] = {}
         self._ended: deque[bytes] = deque()
 
+    def notebook_of(self, job: bytes) -> str:
+        """The id of the kernel that it is of; empty: it is of none, or nobody knows it any more."""
+        record = self.jobs.get(job)
+        return record.notebook if record is not None else ""
+
     def __repr__(self) -> str:
         return f"<JobTable {len(self.jobs)} jobs, {len(self._ended)} ended>"
 

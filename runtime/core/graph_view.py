@@ -34,6 +34,8 @@ class _Sum:
 
     totals: Totals
     run: tuple[int, int, str] = (0, 0, "")
+    job: bytes = b""
+    """Of the newest run."""
     running_since: float = 0.0
 
 
@@ -42,6 +44,7 @@ class GroupGraph:
 
     def __init__(self, tables: Tables, view: GraphView) -> None:
         self._table: EventTable = tables.events
+        self._jobs = tables.jobs
         self._level = 1 if view.by == "cell" else 0
         self._limit = max(1, min(view.limit, NODES_MAX))
         self._lens = Lens(tables.events, view.at, view.between)
@@ -90,8 +93,8 @@ class GroupGraph:
             if found is None:
                 found = sums[number] = _Sum(Totals(part.function, part.kind))
             found.totals.add(part)
-            if part.cell:
-                found.run = max(found.run, cell_parts(part.cell))
+            if part.cell and (run := cell_parts(part.cell)) >= found.run:
+                found.run, found.job = run, part.job
         if not self._lens.plain:
             self._count_rows(sums)
             return sums
@@ -150,6 +153,7 @@ class GroupGraph:
             cell=cell,
             running_since=ms(found.running_since) if found.running_since else 0.0,
             duration_ms=round(totals.spent_s / totals.timed * 1000, 3) if totals.timed else 0.0,
+            notebook=self._jobs.notebook_of(found.job) if cell else "",
         )
 
 

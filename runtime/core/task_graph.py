@@ -2,8 +2,8 @@
 
 Rules
 -----
-* It begins with a task, with the newest of a function or a cell (a node of the aggregated graph), or with the newest
-  of all.
+* It begins with one or several tasks, with the newest of a function or a cell (a node of the aggregated graph), or with
+  the newest of all.
 * Each step goes to what the tasks so far were given and who submitted them, and to who uses their results and whom
   they submitted. The nearest are shown first; what is beyond the limit is counted as far as it was seen.
 * Attempts: the last one of each task.
@@ -86,20 +86,20 @@ class TaskGraph:
         if not self._focus:
             return self._newest(table.slots(), self._limit)
         try:
-            task_id = bytes.fromhex(self._focus)
+            task_ids = [bytes.fromhex(each) for each in self._focus.split(",")]
         except ValueError:
-            task_id = b""
-        if task_id:
-            slot = table.index.get(task_id)
-            return [] if slot is None else [slot]
+            task_ids = []
+        if task_ids:
+            found = (table.index.get(task_id) for task_id in task_ids)
+            return [slot for slot in found if slot is not None][: self._limit]
         groups = table.flows.groups
         wanted = {
             position
             for position, name in enumerate(table.names.names)
             if name and any(node_id(groups[number]) == self._focus for number in table.flows.groups_of(name))
         }
-        found = (slot for slot in table.slots() if table.name[slot] in wanted)
-        return self._newest(found, max(1, self._limit // START_SHARE))
+        those = (slot for slot in table.slots() if table.name[slot] in wanted)
+        return self._newest(those, max(1, self._limit // START_SHARE))
 
     def _newest(self, slots: Iterable[int], limit: int) -> list[int]:
         self.cost += len(self._table)
@@ -171,6 +171,7 @@ class TaskGraph:
             duration_ms=round((ended - started) * 1000, 3) if over and started else 0.0,
             why=waiting_reason(self._tables, slot) if state < RUNNING and self._lens.at_s is None else "",
             error=f"{kind}: {text[-ERROR_CHARS_MAX:]}" if kind else "",
+            notebook=self._tables.jobs.notebook_of(name.job) if name.cell else "",
         )
 
 

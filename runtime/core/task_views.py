@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from heapq import nlargest
 from typing import Final
 
+from raynb.runtime.core.event_flows import cell_key
 from raynb.runtime.core.event_names import NO_WORKER, Totals
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.views import Filter, Page, Row, compile_filters, matcher, ms, strip, text_of
@@ -57,10 +58,10 @@ TASK_FIELDS: Final = (
     "fallback_strategy",
 )
 TASK_BASE: Final = TASK_FIELDS[:13]
-MORE_TASK_FIELDS: Final = ("cell", "result_size", "dependencies", "submitter")
+MORE_TASK_FIELDS: Final = ("cell", "cell_id", "result_size", "dependencies", "submitter")
 
 NAME_FIELDS: Final = frozenset(
-    ("name", "func_or_class_name", "type", "job_id", "actor_id", "call_site", "cell", "submitter")
+    ("name", "func_or_class_name", "type", "job_id", "actor_id", "call_site", "cell", "cell_id", "submitter")
 )
 """What all rows of one function have in common."""
 
@@ -123,6 +124,7 @@ def task_row(table: EventTable, slot: int) -> Row:
         "label_selector": {},
         "fallback_strategy": [],
         "cell": definition.cell if definition else "",
+        "cell_id": cell_key(name.cell),
         "result_size": table.size[slot],
         "dependencies": _object_ids(table.dependencies.get(slot, b"")),
         "submitter": name.owner,
@@ -236,6 +238,8 @@ def name_text(table: EventTable, position: int, field: str) -> str:
         return TASK_KINDS[name.kind]
     if field == "submitter":
         return name.owner
+    if field == "cell_id":
+        return cell_key(name.cell)
     if definition is None:
         return "?"
     if field == "actor_id":

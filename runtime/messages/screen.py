@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 SCREEN_PROTOCOL = 1
@@ -32,7 +33,7 @@ class GraphView(Struct, frozen=True, tag="graph", tag_field="view"):
     by
         ``function`` or ``cell``: a node stands for all tasks of one; ``task``: single tasks, those around `focus`.
     focus
-        With ``by="task"``: a task's id, or a node's id of the aggregated graph (its newest tasks).
+        With ``by="task"``: ids of tasks, joined by commas, or a node's id of the aggregated graph (its newest tasks).
     depth
         How many steps from `focus` on.
     limit
@@ -133,6 +134,8 @@ class GraphNode(Struct, frozen=True):
         Where it was called: ``file:line`` or ``In[3]:line``.
     cell
         The notebook's cell id, empty where there is none.
+    notebook
+        The id of that notebook's kernel: copies of a notebook have the same cells.
     running_since
         Of a task, or the earliest of those that run; 0: none runs.
     duration_ms
@@ -151,6 +154,7 @@ class GraphNode(Struct, frozen=True):
     duration_ms: float = 0.0
     why: str = ""
     error: str = ""
+    notebook: str = ""
 
 
 class GraphEdge(Struct, frozen=True):
@@ -227,16 +231,16 @@ class StoreSpans(Struct, frozen=True):
         Of one transfer: the other node's id.
     """
 
-    lane: list[int]
-    start: list[float]
-    duration_ms: list[float]
-    kind: list[int]
-    state: list[int]
-    count: list[int]
-    size: list[int]
-    object: list[str]
-    who: list[str]
-    other: list[str]
+    lane: list[int] = []
+    start: list[float] = []
+    duration_ms: list[float] = []
+    kind: list[int] = []
+    state: list[int] = []
+    count: list[int] = []
+    size: list[int] = []
+    object: list[str] = []
+    who: list[str] = []
+    other: list[str] = []
 
 
 class TimelineState(Struct, frozen=True, tag="timeline", tag_field="view"):
@@ -253,7 +257,7 @@ class TimelineState(Struct, frozen=True, tag="timeline", tag_field="view"):
     lanes: list[Lane]
     names: list[str]
     spans: Spans
-    store: StoreSpans
+    store: StoreSpans = msgspec.field(default_factory=StoreSpans)
     waiting: list[tuple[float, int, int]] = []
     left_out: int = 0
     store_dropped: int = 0
@@ -344,7 +348,8 @@ class Act(Struct, frozen=True, tag="act", tag_field="type"):
         cancel | retry | kill_actor | free | scale
     target
         Id of the task, actor or object; the number of CPUs for scale. To cancel all that is not over of a function or a
-        cell: its node's id in the graph, or ``cell:`` and the cell's id.
+        cell: its node's id in the graph, or ``cell:``, the id of the notebook's kernel, ``:`` and the cell's id;
+        without the kernel's, the cells of all notebooks that have this id.
     """
 
     id: int
@@ -459,18 +464,22 @@ class ObjectPreview(Struct, frozen=True):
 
 
 class LogLine(Struct, frozen=True):
-    """``source``: the process that wrote it (``worker 1234``, ``gcs``); ``node``: its node's id."""
+    """``source``: the process that wrote it (``worker 1234``, ``gcs``); ``node``: its node's id; ``at``: when it was
+    written, 0 where that isn't known."""
 
     source: str
     text: str
     node: str = ""
     error: bool = False
+    at: float = 0.0
 
 
 class LogPage(Struct, frozen=True):
-    """Lines in the order of their files; ``next`` is what to ask for to go on, ``sources`` all that there are."""
+    """Lines in the order of their files; ``next`` is what to ask for to go on, ``sources`` all that there are.
+    ``untimed``: lines that a window of time leaves out because nobody knows when they were written."""
 
     lines: list[LogLine]
     next: str
     sources: list[str]
     left_out: int = 0
+    untimed: int = 0

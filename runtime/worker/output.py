@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from raynb.runtime.adapters.log_times import LogTimes
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.messages.tasks import DISPLAY, OutputLine, TaskOutput
 
@@ -50,6 +51,7 @@ class LogFile:
         self._writer = os.open(path, os.O_WRONLY | flags)
         self._reader = os.open(path, os.O_RDONLY | flags)
         self._known = os.fstat(self._reader).st_size
+        self._times = LogTimes(path)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
     def write(self, data: bytes) -> tuple[str, int]:
@@ -60,11 +62,13 @@ class LogFile:
         end = os.lseek(self._writer, 0, os.SEEK_CUR)
         found = self._read(end - written)
         self._known = end
+        self._times.grew(end)
         return found
 
     def others(self) -> tuple[str, int]:
         """What others have appended since: text, and how many lines of it were too much to read."""
         size = os.fstat(self._reader).st_size
+        self._times.grew(size)
         if size == self._known:
             return "", 0
         return self._read(size)
@@ -82,6 +86,7 @@ class LogFile:
     def close(self) -> None:
         os.close(self._writer)
         os.close(self._reader)
+        self._times.close()
 
 
 class OutputRouter:

@@ -210,7 +210,15 @@ class PretendedHub:
 
     @staticmethod
     def node(identity: str, label: str, kind: str, by_state: list[int], **more: Any) -> dict[str, Any]:
-        rest = {"site": "", "cell": "", "running_since": 0.0, "duration_ms": 0.0, "why": "", "error": ""}
+        rest = {
+            "site": "",
+            "cell": "",
+            "running_since": 0.0,
+            "duration_ms": 0.0,
+            "why": "",
+            "error": "",
+            "notebook": "",
+        }
         return {"id": identity, "label": label, "kind": kind, "counts": by_state} | rest | more
 
     @staticmethod
@@ -270,9 +278,45 @@ class PretendedHub:
             "lanes": lanes,
             "names": names,
             "spans": spans,
+            "store": self.store_spans(lanes, start, min(end, last)),
             "waiting": samples,
             "left_out": 0,
+            "store_dropped": 0,
         }
+
+    def store_spans(self, lanes: list[dict[str, Any]], start: float, end: float) -> dict[str, Any]:
+        """What happened in the stores of two nodes; adds their lanes."""
+        columns = ("lane", "start", "duration_ms", "kind", "state", "count", "size", "object", "who", "other")
+        found: dict[str, list[Any]] = {column: [] for column in columns}
+        labels = ((0, "waits for room"), (1, "writes to disk"), (2, "transfers in"), (4, "transfers out"))
+        for kind, label in () if self.silent else labels:
+            lane = len(lanes)
+            node = "1" if kind == 4 else "0"
+            store = {"id": f"store:n{node}:{kind}", "label": label, "kind": "store", "node": f"n{node}", "alive": True}
+            lanes.append(store)
+            at, k = BEGAN_MS + 900 + 350 * kind, 0
+            while at < end:
+                long = (420, 260, 700, 0, 700)[kind] * (1 + abs(math.sin(k + kind)))
+                failed = kind == 0 and k == 4
+                who = "the store stayed full" if failed else f"worker w{k % 6} (pid {4000 + k % 6})"
+                row = (
+                    lane,
+                    at,
+                    long,
+                    kind,
+                    5 if failed else 4,
+                    1,
+                    8_000_000 * (1 + k % 5),
+                    f"{k:056x}",
+                    who,
+                    "n1" * 14,
+                )
+                if at + long > start:
+                    for column, value in zip(columns, row, strict=True):
+                        found[column].append(value)
+                at += long + (2600 + 500 * kind if k % 3 else 900)
+                k += 1
+        return found
 
     def table(self, view: dict[str, Any]) -> dict[str, Any]:
         page = pretended_tables.page(view, 1000 * time.time())

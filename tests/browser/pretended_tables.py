@@ -113,14 +113,23 @@ def page(view: dict[str, Any], now_ms: float) -> dict[str, Any]:
     rows = {"objects": lambda: objects(now_ms), "actors": actors, "nodes": lambda: nodes(now_ms)}[view["table"]]()
     for field, operator, value in view.get("filters", ()):
         rows = [row for row in rows if (str(row[field]) == value) == (operator == "=")]
+    if view.get("between"):
+        rows = rows[:7]
+    if view.get("at"):
+        rows = rows[:12]
     text = view.get("search", "").lower()
     rows = [row for row in rows if any(text in str(value).lower() for value in row.values())]
     if view.get("sort"):
         rows.sort(key=lambda row: (str(type(row[view["sort"]])), row[view["sort"]]), reverse=view["descending"])
     offset = view.get("offset", 0)
     shown = rows[offset : offset + view.get("limit", 100)]
-    unanswered = int(view["table"] == "objects")
-    return {"view": "table", "rows": shown, "total": len(rows), "dropped": 0, "unanswered": unanswered}
+    of_objects = view["table"] == "objects"
+    more = {
+        "dropped": 40 if of_objects and view.get("at") else 0,
+        "unanswered": int(of_objects and not view.get("at")),
+        "untimed": 3 if of_objects and view.get("between") else 0,
+    }
+    return {"view": "table", "rows": shown, "total": len(rows)} | more
 
 
 def preview(route: Route) -> None:
@@ -178,10 +187,17 @@ def log_page(route: Route) -> None:
     after = int(asked.get("after", ["0"])[0])
     texts = [f"shard {i} is read" if i % 7 else f"\x1b[31mwarning {i}: {HOSTILE}\u202e" for i in range(300)]
     lines = [
-        {"source": f"worker {4000 + i % 3}", "text": text, "node": NODES[0], "error": i % 7 == 0}
+        {"source": f"worker {4000 + i % 3}", "text": text, "node": NODES[0], "error": i % 7 == 0, "at": 1.79e12 + i}
         for i, text in enumerate(texts)
-    ][after:] or [{"source": "worker 4000", "text": f"line {after} has come", "node": NODES[0], "error": False}]
+    ][after:]
+    timed = "since" in asked or "until" in asked
+    if timed:
+        lines = lines[:24]
+    elif not lines:
+        text = f"line {after} has come"
+        lines = [{"source": "worker 4000", "text": text, "node": NODES[0], "error": False, "at": 0.0}]
     search = asked.get("search", [""])[0].lower()
     shown = [line for line in lines if search in str(line["text"]).lower()]
     sources = [f"worker {4000 + i}" for i in range(3)]
-    route.fulfill(json={"lines": shown, "next": str(after + len(lines)), "sources": sources, "left_out": 0})
+    cursor = {"next": str(after + len(lines)), "sources": sources}
+    route.fulfill(json={"lines": shown, **cursor, "left_out": 0, "untimed": 9 if timed else 0})

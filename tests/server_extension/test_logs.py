@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
+from raynb.runtime.adapters import log_times
+from raynb.runtime.adapters.log_times import LogTimes, WrittenWhen
 from tests.server_extension.conftest import Driven
 from tests.support.waiting import wait_until
 
@@ -107,3 +112,36 @@ def test_what_is_no_cursor_and_no_id_is_a_400_and_no_file_outside_is_read(cluste
         answer = cluster.server.request("GET", f"clusters/{cluster.id}/logs?{query}")
         assert answer.status == 400 and answer.words, (query, answer)
     assert cluster.server.request("GET", f"clusters/{cluster.id}/logs?task={'ab' * 24}").status == 404
+
+
+def test_lines_are_known_by_when_they_were_written(cluster: Driven) -> None:
+    say(cluster, "early words")
+    (early,) = [line for line in logs(cluster, search="early words")["lines"]]
+    middle = time.time() * 1000
+    assert abs(early["at"] - middle) < 5000
+    say(cluster, "later words")
+    later = time.time() * 1000
+    before = logs(cluster, until=str(middle))
+    assert "early words" in texts(before) and "later words" not in texts(before)
+    between = logs(cluster, since=str(middle), until=str(later + 1000))
+    assert "later words" in texts(between) and "early words" not in texts(between)
+    assert all(middle - 1000 <= line["at"] <= later + 1000 for line in between["lines"])
+    assert texts(logs(cluster, since="0", until="1000")) == []
+    (daemon,) = [line for line in logs(cluster, source="node manager", search="joined")["lines"]][:1]
+    assert abs(daemon["at"] - middle) < 600_000
+    assert cluster.server.request("GET", f"clusters/{cluster.id}/logs?since=noon").status == 400
+
+
+def test_a_log_that_was_cut_is_known_from_there_on(tmp_path: Path) -> None:
+    log = tmp_path / "worker-w1.out"
+    with pytest.MonkeyPatch.context() as patch:
+        clock = iter((1000.0, 1000.05, 1000.2, 1010.0, 1020.0))
+        patch.setattr(log_times.time, "time", lambda: next(clock))
+        times = LogTimes(str(log))
+        for end in (10, 20, 30, 5, 15):
+            times.grew(end)
+        times.close()
+    when = WrittenWhen(log)
+    assert (when.of(5), when.of(6), when.of(15), when.of(16)) == (1010.0, 1020.0, 1020.0, 0.0)
+    assert (when.size_at(1000.0), when.size_at(1015.0), when.size_by(1015.0), when.size_by(2000.0)) == (0, 5, 15, 15)
+    assert (log.parent / "times" / log.name).stat().st_mode & 0o777 == 0o600

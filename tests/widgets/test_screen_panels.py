@@ -205,6 +205,41 @@ def test_names_stay_text_in_pictures() -> None:
     assert "\x1b" not in table_picture.as_text(page, table_picture.ACTORS, "Actors")
 
 
+def test_what_happened_in_the_stores_is_in_the_picture_and_in_its_text() -> None:
+    state = timeline((0, 0, 100, FINISHED))
+    lanes = [*state.lanes, screen.Lane("store:n:0", "waits for room", "store", "n")]
+    store = screen.StoreSpans(
+        lane=[3, 3], start=[1000.0, 2000.0], duration_ms=[500.0, 250.0], kind=[0, 0], state=[FINISHED, FAILED],
+        count=[1, 2], size=[32_000_000, 1_000_000], object=["", ""], who=["", ""], other=["", ""],
+    )  # fmt: skip
+    state = msgspec.structs.replace(state, lanes=lanes, store=store)
+    assert re.search(r"waits for room: 3, of 3\d\.\d .*B, in 0\.8 s", timeline_picture.as_text(state))
+    picture = timeline_picture.as_svg(state)
+    assert timeline_picture.STORE_COLORS[0] in picture and "url(#raynb-failed)" in picture
+    ElementTree.fromstring(picture)
+
+
+def test_several_references_begin_one_graph(cluster: str) -> None:
+    @raynb.remote
+    def one() -> int:
+        return 1
+
+    @raynb.remote
+    def two() -> int:
+        return 2
+
+    refs = [one.remote(), two.remote()]
+    raynb.get(refs)
+    for given, number in ((refs, 2), (iter(refs[:1]), 1)):
+        panel = raynb.widgets.TaskGraph(given)
+        wait_until(lambda p=panel, n=number: f"Task graph: {n} finished" in repr(p), what=f"{number} tasks are shown")
+        panel.close()
+    with pytest.raises(ValueError, match="no reference at all"):
+        raynb.widgets.TaskGraph([])
+    with pytest.raises(TypeError, match="takes references, not int: 7"):
+        raynb.widgets.TaskGraph([refs[0], 7])  # type: ignore[list-item]
+
+
 def test_nothing_has_a_picture_too() -> None:
     ElementTree.fromstring(graph_picture.as_svg(graph([]), "Task graph"))
     ElementTree.fromstring(timeline_picture.as_svg(timeline()))

@@ -34,7 +34,9 @@ export interface GraphView {
    * `function` or `cell`: a node stands for all tasks of one; `task`: single tasks, those around `focus`.
    */
   by?: 'function' | 'cell' | 'task';
-  /** With `by="task"`: a task's id, or a node's id of the aggregated graph (its newest tasks). */
+  /**
+   * With `by="task"`: ids of tasks, joined by commas, or a node's id of the aggregated graph (its newest tasks).
+   */
   focus?: string;
   /** How many steps from `focus` on. */
   depth?: number;
@@ -123,6 +125,8 @@ export interface GraphNode {
   /** Of a task that waits: one sentence. Empty where it isn't known here. */
   why: string;
   error: string;
+  /** The id of that notebook's kernel: copies of a notebook have the same cells. */
+  notebook: string;
 }
 
 /** `kind`: data (a result is an argument) | child (was submitted by). */
@@ -287,7 +291,8 @@ export interface Act {
   action: 'cancel' | 'retry' | 'kill_actor' | 'free' | 'scale';
   /**
    * Id of the task, actor or object; the number of CPUs for scale. To cancel all that is not over of a function or a
-   * cell: its node's id in the graph, or `cell:` and the cell's id.
+   * cell: its node's id in the graph, or `cell:`, the id of the notebook's kernel, `:` and the cell's id;
+   * without the kernel's, the cells of all notebooks that have this id.
    */
   target: string;
 }
@@ -381,20 +386,26 @@ export interface ObjectPreview {
   note: string;
 }
 
-/** `source`: the process that wrote it (`worker 1234`, `gcs`); `node`: its node's id. */
+/**
+ * `source`: the process that wrote it (`worker 1234`, `gcs`); `node`: its node's id; `at`: when it was
+ * written, 0 where that isn't known.
+ */
 export interface LogLine {
   source: string;
   text: string;
   node: string;
   error: boolean;
+  at: number;
 }
 
 /**
  * Lines in the order of their files; `next` is what to ask for to go on, `sources` all that there are.
+ * `untimed`: lines that a window of time leaves out because nobody knows when they were written.
  */
 export interface LogPage {
   lines: LogLine[];
   next: string;
   sources: string[];
   left_out: number;
+  untimed: number;
 }

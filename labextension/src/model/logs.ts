@@ -10,6 +10,9 @@ export interface LogQuery {
   /** Only what this task wrote; empty: all. */
   task: string;
   after: string;
+  /** Only what was written between these; null: whenever. */
+  since: number | null;
+  until: number | null;
 }
 
 export class LogModel {
@@ -17,28 +20,33 @@ export class LogModel {
   sources: string[] = [];
   /** Lines that there were, and are not kept here or there. */
   leftOut = 0;
+  /** Lines of which nobody knows whether they belong into the window of time. */
+  untimed = 0;
   loaded = false;
   search = '';
   source = '';
   task = '';
+  since: number | null = null;
+  until: number | null = null;
   private next = '';
   private generation = 0;
 
   /** What to ask for now; hand the answer to `take` with it. */
   query(): { query: LogQuery; of: number } {
-    const { search, source, task, next } = this;
-    return { query: { search: search.trim(), source, task, after: next }, of: this.generation };
+    const { search, source, task, next, since, until } = this;
+    const query = { search: search.trim(), source, task, after: next, since, until };
+    return { query, of: this.generation };
   }
 
   /** Look for something else: all begins anew. */
-  ask(wanted: Partial<Pick<LogQuery, 'search' | 'source' | 'task'>>): void {
+  ask(wanted: Partial<Omit<LogQuery, 'after'>>): void {
     Object.assign(this, wanted);
     this.restart();
   }
 
   restart(): void {
     this.lines = [];
-    this.leftOut = 0;
+    this.leftOut = this.untimed = 0;
     this.next = '';
     this.loaded = false;
     this.generation += 1;
@@ -56,6 +64,7 @@ export class LogModel {
     this.next = page.next;
     this.sources = page.sources;
     this.leftOut += page.left_out;
+    this.untimed = Math.max(this.untimed, page.untimed);
     this.lines.push(...came);
     const tooMany = this.lines.length - LINES_MAX;
     if (tooMany > 0) {

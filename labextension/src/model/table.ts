@@ -15,10 +15,13 @@ export class TableModel {
   limit = LIMIT;
   /** The moment that is looked at; null: now, and live. */
   at: number | null = null;
+  /** Only what has to do with this stretch; null: all. */
+  between: [start: number, end: number] | null = null;
   rows: readonly Row[] = [];
   total = 0;
   dropped = 0;
   unanswered = 0;
+  untimed = 0;
   loaded = false;
   /** Whether anything was ever in it, whatever is searched for now. */
   everHadRows = false;
@@ -36,6 +39,7 @@ export class TableModel {
     this.total = page.total;
     this.dropped = page.dropped;
     this.unanswered = page.unanswered;
+    this.untimed = page.untimed;
     this.loaded = true;
     this.everHadRows ||= page.total > 0;
     for (const field of Object.keys(page.rows[0] ?? {})) {
@@ -44,7 +48,7 @@ export class TableModel {
   }
 
   clear(): void {
-    this.apply({ view: 'table', rows: [], total: 0, dropped: 0, unanswered: 0 });
+    this.apply({ view: 'table', rows: [], total: 0, dropped: 0, unanswered: 0, untimed: 0 });
     this.loaded = this.everHadRows = false;
     this.offset = 0;
   }
@@ -63,13 +67,9 @@ export class TableModel {
       descending: this.descending,
       offset: this.offset,
       limit: this.limit,
-      at: this.canGoBackInTime ? this.at : null
+      at: this.at,
+      between: this.between
     };
-  }
-
-  /** What objects there were is not recorded. */
-  get canGoBackInTime(): boolean {
-    return this.table !== 'objects';
   }
 
   idOf(row: Row): string {

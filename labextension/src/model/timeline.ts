@@ -1,5 +1,5 @@
 /** A window of the run as the hub told it last, and where things are in it. Knows no screen. */
-import type { Lane, Spans, TimelineState } from '../generated/screen';
+import type { Lane, Spans, StoreSpans, TimelineState } from '../generated/screen';
 
 /** Spans that overlap in one lane (an actor that does several things at once) get rows of their own, up to this many. */
 const ROWS_MAX = 4;
@@ -15,6 +15,28 @@ const NO_SPANS: Spans = {
   count: [],
   task: []
 };
+
+const NO_STORE: StoreSpans = {
+  lane: [],
+  start: [],
+  duration_ms: [],
+  kind: [],
+  state: [],
+  count: [],
+  size: [],
+  object: [],
+  who: [],
+  other: []
+};
+
+/** What a span is that stands for something in a node's store. */
+export interface StoreFacts {
+  kind: number;
+  size: number;
+  object: string;
+  who: string;
+  other: string;
+}
 
 /** What one function did in a stretch of time. */
 export interface Share {
@@ -34,6 +56,8 @@ export class TimelineModel {
   spans: Spans = NO_SPANS;
   waiting: readonly (readonly [number, number, number])[] = [];
   leftOut = 0;
+  /** Events of stores that are not kept any more. */
+  storeDropped = 0;
   loaded = false;
   /** Of each lane: the position of its first span; one more at the end. */
   from: number[] = [0];
@@ -41,6 +65,8 @@ export class TimelineModel {
   rows: number[] = [];
   /** Of each span: its row in its lane. */
   row: number[] = [];
+  private store: StoreSpans = NO_STORE;
+  private tasks = 0;
 
   apply(state: TimelineState): void {
     this.start = state.start;
@@ -49,9 +75,10 @@ export class TimelineModel {
     this.last = state.last;
     this.lanes = state.lanes;
     this.names = state.names;
-    this.spans = state.spans;
+    this.take(state.spans, state.store);
     this.waiting = state.waiting;
     this.leftOut = state.left_out;
+    this.storeDropped = state.store_dropped;
     this.loaded = true;
     this.index();
   }
@@ -64,8 +91,9 @@ export class TimelineModel {
   }
 
   clear(): void {
-    Object.assign(this, { lanes: [], names: [], spans: NO_SPANS, waiting: [], loaded: false });
-    Object.assign(this, { start: 0, end: 0, first: 0, last: 0, leftOut: 0 });
+    Object.assign(this, { lanes: [], names: [], waiting: [], loaded: false });
+    Object.assign(this, { start: 0, end: 0, first: 0, last: 0, leftOut: 0, storeDropped: 0 });
+    this.take(NO_SPANS, NO_STORE);
     this.index();
   }
 
@@ -73,8 +101,32 @@ export class TimelineModel {
     return this.spans.start.length;
   }
 
+  /** Of a task's span, or of several. */
   nameOf(span: number): string {
     return this.names[this.spans.name[span]] ?? '?';
+  }
+
+  /** Whether a span is something in a node's store, and no task. */
+  isStore(span: number): boolean {
+    return span >= this.tasks;
+  }
+
+  storeOf(span: number): StoreFacts {
+    const { kind, size, object, who, other } = this.store;
+    const i = span - this.tasks;
+    return {
+      kind: kind[i] ?? -1,
+      size: size[i] ?? 0,
+      object: object[i] ?? '',
+      who: who[i] ?? '',
+      other: other[i] ?? ''
+    };
+  }
+
+  /** The task that a span is; empty: it is several, or none. */
+  taskOf(span: number): string {
+    const single = span >= 0 && !this.isStore(span) && this.spans.count[span] === 1;
+    return single ? this.spans.task[span] : '';
   }
 
   endOf(span: number): number {
@@ -160,7 +212,7 @@ export class TimelineModel {
   shares(start: number, end: number): Share[] {
     const found = new Map<number, Share>();
     const { spans } = this;
-    for (let i = 0; i < spans.start.length; i++) {
+    for (let i = 0; i < this.tasks; i++) {
       const overlap = Math.min(end, this.endOf(i)) - Math.max(start, spans.start[i]);
       if (overlap < 0) {
         continue;
@@ -190,6 +242,22 @@ export class TimelineModel {
       }
     }
     return low;
+  }
+
+  /** The stores' lanes come after all others, so their spans do, too. */
+  private take(spans: Spans, store: StoreSpans): void {
+    this.store = store;
+    this.tasks = spans.start.length;
+    const key = store.start.map((start, i) => `store ${store.kind[i]} ${store.object[i]} ${start}`);
+    this.spans = {
+      lane: [...spans.lane, ...store.lane],
+      start: [...spans.start, ...store.start],
+      duration_ms: [...spans.duration_ms, ...store.duration_ms],
+      name: [...spans.name, ...store.kind.map(() => -1)],
+      state: [...spans.state, ...store.state],
+      count: [...spans.count, ...store.count],
+      task: [...spans.task, ...key]
+    };
   }
 
   private index(): void {

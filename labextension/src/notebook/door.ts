@@ -39,9 +39,9 @@ export class NotebookDoor {
     });
   }
 
-  /** Scrolls to the cell with this id in whichever open notebook has it. */
-  reveal(cell: string, activate: (id: string) => void): boolean {
-    const found = this.find(cell);
+  /** Scrolls to the cell with this id, in the notebook of this kernel if that is open, else in whichever has it. */
+  reveal(cell: string, kernel: string, activate: (id: string) => void): boolean {
+    const found = this.find(cell, kernel);
     if (!found) {
       return false;
     }
@@ -68,9 +68,11 @@ export class NotebookDoor {
     return true;
   }
 
-  private find(cell: string): { panel: NotebookPanel; index: number } | null {
+  private find(cell: string, kernel: string): { panel: NotebookPanel; index: number } | null {
     const panels: NotebookPanel[] = [];
-    this.tracker?.forEach(panel => panels.push(panel));
+    const isOf = (panel: NotebookPanel): boolean =>
+      kernel !== '' && panel.sessionContext.session?.kernel?.id === kernel;
+    this.tracker?.forEach(panel => (isOf(panel) ? panels.unshift(panel) : panels.push(panel)));
     for (const panel of panels) {
       const index = panel.content.widgets.findIndex(widget => widget.model.id === cell);
       if (index >= 0) {

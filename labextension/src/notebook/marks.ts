@@ -7,9 +7,9 @@ type Cell = NotebookPanel['content']['widgets'][number];
 
 export interface MarkEvents {
   /** The badge of a cell was pressed. */
-  open: (cluster: string, cell: string) => void;
+  open: (cluster: string, kernel: string, cell: string) => void;
   /** What has not ended of a cell is to be cancelled. */
-  cancel: (cluster: string, cell: string) => void;
+  cancel: (cluster: string, kernel: string, cell: string) => void;
 }
 
 export class CellMarks {
@@ -85,10 +85,10 @@ export class CellMarks {
       known ??
       new Mark(
         () => {
-          this.events.open(this.clusterOf(cell) ?? found.cluster, id);
+          this.tell(this.events.open, cell, found.cluster);
         },
         () => {
-          this.events.cancel(this.clusterOf(cell) ?? found.cluster, id);
+          this.tell(this.events.cancel, cell, found.cluster);
         }
       );
     this.marks.set(cell, mark);
@@ -98,10 +98,11 @@ export class CellMarks {
     }
   }
 
-  /** Where the newest run of a cell has its tasks. */
-  private clusterOf(cell: Cell): string | undefined {
+  /** Tell of the newest run of a cell, on whichever cluster and of whichever kernel that is by now. */
+  private tell(event: MarkEvents['open'], cell: Cell, otherwise: string): void {
     const kernel = panelKernel(this.tracker, cell) ?? '';
-    return this.model.get(kernel, cell.model.id)?.cluster;
+    const { id } = cell.model;
+    event(this.model.get(kernel, id)?.cluster ?? otherwise, kernel, id);
   }
 }
 

@@ -12,6 +12,7 @@ export function actorsKind(opensLogs: boolean): TableKind {
   return {
     model: new TableModel('actors', 'actor_id'),
     columns: ACTOR_COLUMNS,
+    lens: 'what was called',
     caption: 'Actors of the cluster',
     search: 'Search class, name, call site …',
     choices: [

@@ -5,7 +5,9 @@ import { count } from '../dom/words';
 import type { LogLine, LogPage } from '../generated/screen';
 import type { Clusters } from '../model/clusters';
 import { Followed } from '../model/follow';
+import type { Selection } from '../model/selection';
 import { LINES_MAX, LogModel, type LogQuery } from '../model/logs';
+import { LENS_MS, lensChips, showParts } from './lens';
 import { Panel, type Outside, type PanelOptions } from './panel';
 
 const POLL_MS = 1000;
@@ -31,11 +33,14 @@ export class LogsPanel extends Panel {
   private timer = 0;
   private asking = false;
   private failure = '';
+  private trail = element('div', { class: 'raynb-Trail' });
+  private lensTimer = 0;
 
   constructor(
     options: PanelOptions,
     protected outside: LogsOutside,
-    clusters: Clusters
+    clusters: Clusters,
+    private selection: Selection
   ) {
     super(options, outside);
     this.addClass('raynb-Logs');
@@ -62,6 +67,9 @@ export class LogsPanel extends Panel {
       this.poll();
     });
     this.build();
+    this.model.ask(windowOf(selection));
+    selection.momentChanged.connect(this.lookSoon, this);
+    selection.brushChanged.connect(this.lookSoon, this);
     this.start();
   }
 
@@ -73,8 +81,13 @@ export class LogsPanel extends Panel {
   }
 
   dispose(): void {
-    clearTimeout(this.timer);
-    super.dispose();
+    if (!this.isDisposed) {
+      clearTimeout(this.timer);
+      clearTimeout(this.lensTimer);
+      this.selection.momentChanged.disconnect(this.lookSoon, this);
+      this.selection.brushChanged.disconnect(this.lookSoon, this);
+      super.dispose();
+    }
   }
 
   protected get hasContent(): boolean {
@@ -101,8 +114,18 @@ export class LogsPanel extends Panel {
       }, SEARCH_MS);
     });
     this.lines.tabIndex = 0;
-    this.toolbar.append(searchBox, this.sourceSelect, this.follow, this.tally);
+    this.toolbar.append(searchBox, this.sourceSelect, this.follow, this.trail, this.tally);
     this.body.append(this.lines, this.none);
+  }
+
+  /** A brush that is drawn tells of many stretches: the last one counts. */
+  private lookSoon(): void {
+    clearTimeout(this.lensTimer);
+    this.lensTimer = window.setTimeout(() => {
+      this.model.ask(windowOf(this.selection));
+      this.restart();
+      this.describe();
+    }, LENS_MS);
   }
 
   private restart(): void {
@@ -168,9 +191,14 @@ export class LogsPanel extends Panel {
     if (model.task) {
       parts.push('of one task');
     }
+    if (model.untimed) {
+      parts.push(`of ${count(model.untimed)} more nobody knows when they were written`);
+    }
+    const timed = model.since !== null || model.until !== null;
+    showParts(this.trail, lensChips(this.selection, 'what was written'));
     set(this.tally, parts.join(' · '));
     const nothing =
-      model.search || model.source || model.task ? 'No line matches.' : this.emptyText;
+      model.search || model.source || model.task || timed ? 'No line matches.' : this.emptyText;
     const said = this.failure
       ? `The logs can't be read: ${this.failure}`
       : model.loaded && !model.lines.length
@@ -200,10 +228,22 @@ export class LogsPanel extends Panel {
   }
 }
 
+/** Of a moment that has passed: what had been written by then. */
+function windowOf({ moment, brush }: Selection): {
+  since: number | null;
+  until: number | null;
+} {
+  const ends = [moment, brush?.end].filter(end => typeof end === 'number');
+  return { since: brush?.start ?? null, until: ends.length ? Math.min(...ends) : null };
+}
+
 function lineView(line: LogLine): HTMLElement {
   return element(
     'div',
-    { class: line.error ? 'raynb-Logs-line raynb-mod-error' : 'raynb-Logs-line' },
+    {
+      class: line.error ? 'raynb-Logs-line raynb-mod-error' : 'raynb-Logs-line',
+      title: line.at ? new Date(line.at).toLocaleString() : ''
+    },
     element('span', { class: 'raynb-Logs-source', text: clean(line.source), title: line.node }),
     element('span', { text: clean(line.text) })
   );

@@ -10,6 +10,7 @@ export function nodesKind(): TableKind {
   return {
     model: new TableModel('nodes', 'node_id'),
     columns: NODE_COLUMNS,
+    lens: 'what was there',
     caption: 'Nodes of the cluster',
     search: 'Search name, address, label …',
     choices: [

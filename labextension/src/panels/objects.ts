@@ -18,6 +18,8 @@ export function objectsKind(outside: ObjectsOutside): TableKind {
   return {
     model: new TableModel('objects', 'object_id'),
     columns: OBJECT_COLUMNS,
+    lens: 'what was made',
+    past: 'small values and who used them then are not recorded',
     caption: 'Objects of the cluster',
     search: 'Search type, call site, id …',
     choices: [

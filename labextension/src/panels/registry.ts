@@ -76,7 +76,8 @@ const KINDS: Kind[] = [
     title: 'Logs',
     caption: 'What tasks, actors and workers have written',
     icon: logsIcon,
-    make: (options, outside, { clusters }) => new LogsPanel(options, outside, clusters)
+    make: (options, outside, { clusters, selection }) =>
+      new LogsPanel(options, outside, clusters, selection)
   }
 ];
 
@@ -91,6 +92,8 @@ const ARGUMENTS = {
   type: 'object',
   properties: {
     cell: { type: 'string', description: "A notebook cell's id: show it among the cells" },
+    kernel: { type: 'string', description: "The id of that notebook's kernel" },
+    object: { type: 'string', description: "An object's id: show it among the objects" },
     source: { type: 'string', description: 'A process: show its log' },
     task: { type: 'string', description: "A task's id: show its log" }
   }
@@ -100,8 +103,8 @@ export function addPanels(shared: Shared, places: Places): void {
   const { api, app, door } = shared;
   const outside: PanelOutside = {
     execute: (command, args) => app.commands.execute(command, args),
-    reveal: cell =>
-      door.reveal(cell, id => {
+    reveal: (cell, kernel) =>
+      door.reveal(cell, kernel, id => {
         app.shell.activateById(id);
       }),
     preview: (cluster, object, query) => api.preview(cluster, object, query),
@@ -133,7 +136,10 @@ export function addPanels(shared: Shared, places: Places): void {
         }
         app.shell.activateById(id);
         if (panel instanceof TaskGraphPanel && typeof args.cell === 'string') {
-          panel.showCell(args.cell);
+          panel.showCell(args.cell, textArgument(args.kernel));
+        }
+        if (panel instanceof TablePanel && typeof args.object === 'string') {
+          panel.only(args.object);
         }
         if (panel instanceof LogsPanel && (args.source || args.task)) {
           panel.only({ source: textArgument(args.source), task: textArgument(args.task) });

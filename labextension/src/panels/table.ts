@@ -8,6 +8,7 @@ import type { Selection } from '../model/selection';
 import { TableModel, type Row } from '../model/table';
 import type { Column } from '../table/columns';
 import { TableGrid } from '../table/view';
+import { LENS_MS, lensChips, showParts } from './lens';
 import { Panel, type Outside, type PanelOptions } from './panel';
 
 const SEARCH_MS = 250;
@@ -22,6 +23,10 @@ export interface Choice {
 export interface TableKind {
   model: TableModel;
   columns: readonly Column[];
+  /** What it keeps of a brushed stretch: "what was made", say. */
+  lens: string;
+  /** What is not known of a moment that has passed. */
+  past?: string;
   caption: string;
   search: string;
   choices: readonly Choice[];
@@ -52,6 +57,7 @@ export class TablePanel extends Panel {
   private shown: { id: string; details: RowDetails } | null = null;
   private searchBox = element('input', { class: 'raynb-Input' });
   private searchTimer = 0;
+  private lensTimer = 0;
   private chosen = new Map<string, HTMLSelectElement>();
   private trail = element('div', { class: 'raynb-Trail' });
   private tally = element('div', { class: 'raynb-Tally', role: 'status' });
@@ -71,6 +77,7 @@ export class TablePanel extends Panel {
     super(options, outside);
     this.model = kind.model;
     this.model.at = selection.moment;
+    this.model.between = betweenOf(selection);
     if (single) {
       this.model.filterBy(this.model.key, single);
     }
@@ -101,22 +108,27 @@ export class TablePanel extends Panel {
     this.back = button('‹', () => this.turn(-1), { label: 'Previous page' });
     this.on = button('›', () => this.turn(1), { label: 'Next page' });
     this.build();
-    selection.momentChanged.connect(this.moveTo, this);
+    selection.momentChanged.connect(this.look, this);
+    selection.brushChanged.connect(this.lookSoon, this);
     this.start();
   }
 
   dispose(): void {
     if (!this.isDisposed) {
       clearTimeout(this.searchTimer);
+      clearTimeout(this.lensTimer);
       this.shown?.details.dispose?.();
-      this.selection.momentChanged.disconnect(this.moveTo, this);
+      this.selection.momentChanged.disconnect(this.look, this);
+      this.selection.brushChanged.disconnect(this.lookSoon, this);
       super.dispose();
     }
   }
 
   protected get hasContent(): boolean {
     const { model } = this;
-    return model.loaded && (model.everHadRows || model.search !== '' || model.filters.size > 0);
+    const asked = model.search !== '' || model.filters.size > 0;
+    const past = model.at !== null || model.between !== null;
+    return model.loaded && (model.everHadRows || asked || past);
   }
 
   private build(): void {
@@ -157,13 +169,27 @@ export class TablePanel extends Panel {
     this.describe();
   }
 
-  private moveTo(_: Selection, at: number | null): void {
-    this.model.at = at;
-    if (this.model.canGoBackInTime) {
-      this.ask();
-    } else {
-      this.describe();
+  /** Show one row alone, of whatever there is. */
+  only(id: string): void {
+    this.model.filters.clear();
+    for (const node of this.chosen.values()) {
+      node.value = '';
     }
+    this.filter(this.model.key, id);
+  }
+
+  private look(): void {
+    this.model.at = this.selection.moment;
+    this.model.between = betweenOf(this.selection);
+    this.model.offset = 0;
+    this.ask();
+  }
+
+  private lookSoon(): void {
+    clearTimeout(this.lensTimer);
+    this.lensTimer = window.setTimeout(() => {
+      this.look();
+    }, LENS_MS);
   }
 
   private turn(pages: 1 | -1): void {
@@ -231,6 +257,12 @@ export class TablePanel extends Panel {
       const who = model.unanswered === 1 ? 'process is' : 'processes are';
       parts.push(`${count(model.unanswered)} ${who} too busy to say what they hold`);
     }
+    if (model.untimed) {
+      parts.push(`of ${count(model.untimed)} more it is not known when they were made`);
+    }
+    if (model.at !== null && this.kind.past) {
+      parts.push(this.kind.past);
+    }
     const text = parts.join(' · ');
     if (this.tally.textContent !== text) {
       this.tally.textContent = text;
@@ -255,23 +287,13 @@ export class TablePanel extends Panel {
         );
       }
     }
-    const { moment } = this.selection;
-    if (moment !== null) {
-      const time = new Date(moment).toLocaleTimeString(undefined, { hour12: false });
-      const text = this.model.canGoBackInTime ? `as of ${time}` : 'of objects only now is known';
-      parts.push(
-        element('span', { class: 'raynb-Chip', text }),
-        button('Back to now', () => {
-          this.selection.moment = null;
-        })
-      );
-    }
-    const key = parts.map(part => part.textContent).join('|');
-    if (this.trail.dataset.key !== key) {
-      this.trail.dataset.key = key;
-      this.trail.replaceChildren(...parts);
-    }
+    parts.push(...lensChips(this.selection, this.kind.lens));
+    showParts(this.trail, parts);
   }
+}
+
+function betweenOf({ brush }: Selection): [start: number, end: number] | null {
+  return brush ? [brush.start, brush.end] : null;
 }
 
 /** A list of facts whose values are set again and again. */

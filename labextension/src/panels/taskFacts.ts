@@ -9,8 +9,8 @@ import { numberOf, textOf, type Row } from '../model/table';
 export interface TaskLook {
   /** A task's row; null: the table has none any more. */
   task: (id: string) => Promise<Row | null>;
-  /** The newest failed tasks of a function. */
-  failed: (name: string) => Promise<Row[]>;
+  /** The newest failed tasks of a function or a cell: those that filters (`field=value`) let through. */
+  failed: (filters: readonly string[]) => Promise<Row[]>;
 }
 
 const ERROR_LINE_MAX = 120;
@@ -31,7 +31,7 @@ export class TaskFacts {
 
   /** Asks again only when the node's tasks have moved on, and of the same node not all the time. */
   show(node: GraphNode, single: boolean): void {
-    const failed = single ? 0 : node.kind === 'cell' ? 0 : node.counts[FAILED];
+    const failed = single ? 0 : node.counts[FAILED];
     const key = `${node.id} ${single ? node.counts.join() : failed}`;
     if (key === this.key) {
       return;
@@ -54,7 +54,7 @@ export class TaskFacts {
       const row = this.look.task(node.id);
       void this.fill(key, async () => describe(await row, node.error !== ''));
     } else if (failed > 0) {
-      const rows = this.look.failed(node.id.slice(node.id.indexOf(':') + 1));
+      const rows = this.look.failed(filtersOf(node));
       void this.fill(key, async () => this.failures(await rows));
     }
   }
@@ -94,6 +94,21 @@ export class TaskFacts {
     }
     return [element('h3', { text: 'Newest failures' }), list];
   }
+}
+
+/** Which tasks a node of many stands for: its id is `cell:<job>:<cell>`, or its function's kind and name. */
+export function filtersOf(node: Pick<GraphNode, 'id' | 'kind'>): string[] {
+  const [, rest] = cut(node.id);
+  if (node.kind !== 'cell') {
+    return [`func_or_class_name=${rest}`];
+  }
+  const [job, cell] = cut(rest);
+  return [`job_id=${job}`, `cell_id=${cell}`];
+}
+
+function cut(text: string): [string, string] {
+  const at = text.indexOf(':');
+  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 function describe(row: Row | null, errorShown: boolean): HTMLElement[] {

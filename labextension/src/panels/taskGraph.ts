@@ -3,7 +3,7 @@ import type { Api } from '../api';
 import { button, element, select, toggle } from '../dom/elements';
 import { Pace } from '../dom/pace';
 import { legend } from '../dom/signs';
-import { count, duration } from '../dom/words';
+import { count } from '../dom/words';
 import type { GraphNode, GraphState, GraphView as View } from '../generated/screen';
 import { GraphView } from '../graph/view';
 import type { Clusters } from '../model/clusters';
@@ -11,6 +11,7 @@ import { Followed } from '../model/follow';
 import { GraphModel } from '../model/graph';
 import type { Selection } from '../model/selection';
 import { Details } from './details';
+import { LENS_MS, lensChips, showParts } from './lens';
 import { Panel, type Outside, type PanelOptions } from './panel';
 
 type By = NonNullable<View['by']>;
@@ -20,13 +21,12 @@ const LIMIT = 300;
 /** Single tasks at first: so many can be read. */
 const TASKS_LIMIT = 60;
 const DEPTH = 2;
-const BRUSH_MS = 150;
 /** A screen reader reads the tally out, and for a browser without a GPU each change is a page to paint. */
 const TALLY_MS = 1000;
 
 export interface GraphOutside extends Outside {
-  /** Scrolls the notebook to a cell; false: it isn't open. */
-  reveal: (cell: string) => boolean;
+  /** Scrolls the notebook of a kernel to a cell; false: it isn't open. */
+  reveal: (cell: string, kernel: string) => boolean;
 }
 
 export class TaskGraphPanel extends Panel {
@@ -39,7 +39,7 @@ export class TaskGraphPanel extends Panel {
   private focus = '';
   private focusLabel = '';
   private limit = LIMIT;
-  private wantedCell = '';
+  private wantedCell = { cell: '', kernel: '' };
   private view: GraphView | null = null;
   private stale = false;
   private brushTimer = 0;
@@ -87,7 +87,7 @@ export class TaskGraphPanel extends Panel {
       log: id => void this.outside.execute('raynb:open-logs', { task: id }),
       look: {
         task: id => api.task(this.followed.clusterId, id),
-        failed: name => api.failedTasks(this.followed.clusterId, name)
+        failed: filters => api.failedTasks(this.followed.clusterId, filters)
       }
     });
     this.bySelect = select(
@@ -130,9 +130,9 @@ export class TaskGraphPanel extends Panel {
     this.look();
   }
 
-  /** Show a cell of a notebook among the cells. */
-  showCell(cell: string): void {
-    this.wantedCell = cell;
+  /** Show a cell of a kernel's notebook among the cells. */
+  showCell(cell: string, kernel = ''): void {
+    this.wantedCell = { cell, kernel };
     if (this.by === 'cell') {
       this.findCell();
     } else {
@@ -202,7 +202,7 @@ export class TaskGraphPanel extends Panel {
     clearTimeout(this.brushTimer);
     this.brushTimer = window.setTimeout(() => {
       this.look();
-    }, BRUSH_MS);
+    }, LENS_MS);
   }
 
   private wanted(): View {
@@ -255,10 +255,11 @@ export class TaskGraphPanel extends Panel {
   }
 
   private findCell(): void {
-    if (this.wantedCell && this.by === 'cell') {
+    const { cell, kernel } = this.wantedCell;
+    if (cell && this.by === 'cell') {
       for (const node of this.model.nodes.values()) {
-        if (node.cell === this.wantedCell) {
-          this.wantedCell = '';
+        if (node.cell === cell && (!kernel || node.notebook === kernel)) {
+          this.wantedCell = { cell: '', kernel: '' };
           this.view?.select(node.id, true);
           return;
         }
@@ -286,11 +287,11 @@ export class TaskGraphPanel extends Panel {
   }
 
   private open(node: GraphNode): boolean {
-    return node.cell !== '' && this.outside.reveal(node.cell);
+    return node.cell !== '' && this.outside.reveal(node.cell, node.notebook);
   }
 
   private describe(): void {
-    const trail: Node[] = [];
+    const trail: HTMLElement[] = [];
     if (this.by === 'task') {
       const back = button('‹ All tasks', () => {
         this.group(this.grouping);
@@ -304,27 +305,8 @@ export class TaskGraphPanel extends Panel {
         trail.push(more);
       }
     }
-    const at = this.selection.moment;
-    if (at !== null) {
-      const time = new Date(at).toLocaleTimeString(undefined, { hour12: false });
-      const live = button('Back to now', () => {
-        this.selection.moment = null;
-      });
-      trail.push(element('span', { class: 'raynb-Chip', text: `as of ${time}` }), live);
-    }
-    const { brush } = this.selection;
-    if (brush) {
-      const text = `only what ran in the brushed ${duration(brush.end - brush.start)}`;
-      const all = button('All', () => {
-        this.selection.brush = null;
-      });
-      trail.push(element('span', { class: 'raynb-Chip', text }), all);
-    }
-    const key = trail.map(node => node.textContent).join('|');
-    if (this.trail.dataset.key !== key) {
-      this.trail.dataset.key = key;
-      this.trail.replaceChildren(...trail);
-    }
+    trail.push(...lensChips(this.selection, 'what ran'));
+    showParts(this.trail, trail);
     this.tallied.ask();
   }
 

@@ -8,6 +8,7 @@ import { Followed } from '../model/follow';
 import type { Brush, Selection } from '../model/selection';
 import { TimelineModel } from '../model/timeline';
 import { spanState, took } from '../timeline/list';
+import { storeFacts, storeTitle } from '../timeline/stores';
 import { TimelineView } from '../timeline/view';
 import { since, width, type Asked, type Extent } from '../timeline/window';
 import { Panel, type Outside, type PanelOptions } from './panel';
@@ -192,16 +193,17 @@ export class TimelinePanel extends Panel {
   }
 
   private selected(span: number): void {
-    if (span >= 0 && this.model.spans.count[span] === 1) {
-      this.selection.task = this.model.spans.task[span];
+    const task = this.model.taskOf(span);
+    if (task) {
+      this.selection.task = task;
     }
     this.describeSpan(span);
   }
 
   private open(span: number): void {
-    const { count: counts, task } = this.model.spans;
-    if (this.outside.opensGraph && counts[span] === 1 && task[span]) {
-      this.selection.task = task[span];
+    const task = this.model.taskOf(span);
+    if (this.outside.opensGraph && task) {
+      this.selection.task = task;
       void this.outside.execute('raynb:open-task-graph');
     } else {
       const extent = { start: this.model.spans.start[span], end: this.model.endOf(span) };
@@ -263,6 +265,9 @@ export class TimelinePanel extends Panel {
       : [];
     if (model.leftOut) {
       parts.push(`${count(model.leftOut)} more than fit in: zoom in`);
+    }
+    if (model.storeDropped) {
+      parts.push(`${count(model.storeDropped)} older store events are not kept`);
     }
     const text = parts.join(' · ');
     if (this.tally.textContent !== text) {
@@ -350,6 +355,7 @@ export class TimelinePanel extends Panel {
     const { spans } = model;
     const lane = model.lanes[spans.lane[span]];
     const single = spans.count[span] === 1;
+    const store = model.isStore(span);
     const key = JSON.stringify([spans.task[span], spans.state[span], spans.start[span], single]);
     if (this.details.dataset.key === key && spans.state[span] !== 3) {
       return;
@@ -359,7 +365,7 @@ export class TimelinePanel extends Panel {
       facts.append(element('dt', { text: name }), element('dd', { text: value }));
     };
     if (!single) {
-      fact('tasks', count(spans.count[span]));
+      fact(store ? 'in all' : 'tasks', count(spans.count[span]));
     }
     fact('began', `${since(spans.start[span] - model.first, 1)} after the start`);
     const [word, ...time] = took(model, span).split(' ');
@@ -368,9 +374,13 @@ export class TimelinePanel extends Panel {
     if (lane.node) {
       fact('node', lane.node.slice(0, 12));
     }
+    for (const [name, value] of store ? storeFacts(model, span) : []) {
+      fact(name, value);
+    }
     const state = element('p', { class: 'raynb-State' }, sign(spans.state[span]));
     state.append(spanState(spans.state[span]));
-    const parts = [element('h2', { text: model.nameOf(span) }), state, facts];
+    const title = store ? storeTitle(model, span) : model.nameOf(span);
+    const parts = [element('h2', { text: title }), state, facts];
     if (this.details.dataset.key === key) {
       this.details.querySelector('.raynb-Facts')?.replaceWith(facts);
       return;
@@ -383,8 +393,19 @@ export class TimelinePanel extends Panel {
     const extent = { start: this.model.spans.start[span], end: this.model.endOf(span) };
     const name = this.model.nameOf(span);
     const buttons = element('div', { class: 'raynb-Details-buttons' });
+    buttons.append(button('Zoom to it', () => this.view?.show(padded(extent))));
+    if (this.model.isStore(span)) {
+      const { object } = this.model.storeOf(span);
+      if (object && this.outside.opensGraph) {
+        buttons.append(
+          button('Show the object', () => {
+            void this.outside.execute('raynb:open-objects', { object });
+          })
+        );
+      }
+      return buttons;
+    }
     buttons.append(
-      button('Zoom to it', () => this.view?.show(padded(extent))),
       button(`Only ${name.slice(0, 24)}`, () => {
         this.only = new Set([name]);
         this.view?.setNames(this.only);

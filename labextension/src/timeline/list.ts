@@ -1,8 +1,10 @@
 /** The spans as a list box, for keyboards and screen readers: only those around the selected one are in the page. */
+import { clean } from '../dom/clean';
 import { element } from '../dom/elements';
-import { STATES } from '../dom/theme';
+import { FAILED, FINISHED, STATES } from '../dom/theme';
 import { count, duration } from '../dom/words';
 import type { TimelineModel } from '../model/timeline';
+import { storeTitle } from './stores';
 import { since } from './window';
 
 /** So many spans before and after the selected one are there to be read. */
@@ -65,9 +67,15 @@ export class SpanList {
 export function describeSpan(model: TimelineModel, span: number): string {
   const { spans } = model;
   const many = spans.count[span];
-  const name = many > 1 ? `${count(many)} tasks of ${model.nameOf(span)}` : model.nameOf(span);
   const lane = model.lanes[spans.lane[span]]?.label ?? '?';
   const begin = since(spans.start[span] - model.first, 1);
+  if (model.isStore(span)) {
+    const { who } = model.storeOf(span);
+    const by = who ? `, ${spans.state[span] === FAILED ? '' : 'by '}${clean(who)}` : '';
+    const state = spans.state[span] === FINISHED ? '' : `, ${spanState(spans.state[span])}`;
+    return `${storeTitle(model, span)}${state}${by}, ${begin} after the start, ${took(model, span)}`;
+  }
+  const name = many > 1 ? `${count(many)} tasks of ${model.nameOf(span)}` : model.nameOf(span);
   return `${name}, ${spanState(spans.state[span])}, on ${lane}, ${begin} after the start, ${took(model, span)}`;
 }
 

@@ -1,14 +1,16 @@
 /** Draws the lanes on a canvas. A function is its colour; what failed is hatched and crossed, what waits is thin. */
 import { drawShape, FAILED, RUNNING, type Theme } from '../dom/theme';
 import type { TimelineModel } from '../model/timeline';
-import type { NameColors, NameLook } from './colors';
+import { inkOn, type NameColors, type NameLook } from './colors';
 import { AXIS_HEIGHT, GUTTER_WIDTH, type Lanes } from './lanes';
+import { storeLook, storeText } from './stores';
 import { ticks, width, type Extent } from './window';
 
 const SENT = 2;
 /** Narrower spans have no name on them. */
 const TEXT_WIDTH_MIN = 34;
 const FADED = 0.14;
+const STORE_INSET = 0.14;
 
 export interface TimelineScene {
   model: TimelineModel;
@@ -102,16 +104,36 @@ function drawSpans(
     }
     const left = Math.max(GUTTER_WIDTH - 2, x(spans.start[i]));
     const right = Math.min(scene.width + 2, x(model.endOf(i)));
-    const name = model.nameOf(i);
-    context.globalAlpha = names.size && !names.has(name) ? FADED : 1;
     const wide = Math.max(1, right - left - (right - left > 3 ? 1 : 0));
     const box = { left, top: place.top + 1, wide, high: place.height - 2 };
-    painter.span(box, scene.colors.of(name), spans.state[i], name, spans.count[i]);
+    if (model.isStore(i)) {
+      context.globalAlpha = 1;
+      // Lower than tasks, whose colours mean something else; what is over in no time is to be seen, too.
+      box.top += box.high * STORE_INSET;
+      box.high *= 1 - 2 * STORE_INSET;
+      box.wide = Math.max(2, wide);
+      painter.span(box, storeLookOf(model, i), spans.state[i], storeText(model, i));
+    } else {
+      const name = model.nameOf(i);
+      context.globalAlpha = names.size && !names.has(name) ? FADED : 1;
+      const many = spans.count[i];
+      painter.span(
+        box,
+        scene.colors.of(name),
+        spans.state[i],
+        many > 1 ? `${name} ×${many}` : name
+      );
+    }
     if (i === scene.selected || i === scene.hovered) {
       painter.frame(box, i === scene.selected);
     }
   }
   context.restore();
+}
+
+function storeLookOf(model: TimelineModel, span: number): NameLook {
+  const { color } = storeLook(model.storeOf(span).kind);
+  return { color, ink: inkOn(color), round: 0 };
 }
 
 interface Box {
@@ -130,7 +152,7 @@ class Painter {
     private theme: Theme
   ) {}
 
-  span(box: Box, look: NameLook, state: number, name: string, count: number): void {
+  span(box: Box, look: NameLook, state: number, words: string): void {
     const { context, theme } = this;
     if (state === SENT) {
       const thin = { ...box, top: box.top + box.high * 0.36, high: Math.max(2, box.high * 0.28) };
@@ -154,7 +176,7 @@ class Painter {
       this.badge(box);
     }
     if (box.wide >= TEXT_WIDTH_MIN && box.high >= 11) {
-      this.text(box, look, state, count > 1 ? `${name} ×${count}` : name);
+      this.text(box, look, state, words);
     }
   }
 
@@ -288,6 +310,10 @@ function drawGutter(context: Context, scene: TimelineScene, theme: Theme): void 
   context.textBaseline = 'middle';
   model.lanes.forEach((lane, i) => {
     const { top, height } = lanes.place(i);
+    if (lane.kind === 'store' && model.lanes[i - 1]?.kind !== 'store' && i > 0) {
+      context.strokeStyle = theme.line;
+      line(context, 0, top - 2.5, GUTTER_WIDTH, top - 2.5);
+    }
     if (top > scene.height || top + height * model.rows[i] < AXIS_HEIGHT) {
       return;
     }
@@ -307,13 +333,17 @@ function cut(context: Context, text: string, room: number): string {
   return wide <= room ? text : `${text.slice(0, Math.floor((text.length * room) / wide) - 1)}…`;
 }
 
-/** A worker is a dot, an actor a square, a node a bar; hollow where it has ended. */
+/** A worker is a dot, an actor a square, a store a diamond; hollow where it has ended. */
 function laneMark(context: Context, kind: string, x: number, y: number, alive: boolean): void {
   context.beginPath();
   if (kind === 'actor') {
     context.rect(x - 4, y - 4, 8, 8);
-  } else if (kind === 'node') {
-    context.rect(x - 5, y - 2, 10, 4);
+  } else if (kind === 'store') {
+    context.moveTo(x, y - 5);
+    context.lineTo(x + 5, y);
+    context.lineTo(x, y + 5);
+    context.lineTo(x - 5, y);
+    context.closePath();
   } else {
     context.arc(x, y, 3.5, 0, 2 * Math.PI);
   }

@@ -1,0 +1,125 @@
+"""When what stands in a log was written: beside the log itself, which is the user's text and nothing else.
+
+``logs/times/<name of the log>`` has a mark each `PAUSE_S` at most, while something is written: at this moment the log
+had so many bytes. Where the node manager cuts a log, its bytes are counted anew; the marks before tell of what is gone.
+
+Lines that daemons write begin with their time (`raynb.runtime.daemons.log_files.say`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import time
+from bisect import bisect_left, bisect_right
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+PAUSE_S: Final = 0.1
+MARKS_MAX: Final = 65_536
+"""After so many the pause becomes twice as long, and so on."""
+READ_BYTES_MAX: Final = 16 * 1024 * 1024
+
+_MARK: Final = struct.Struct("<dQ")
+_STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ")
+
+
+def _marks_of(log: Path) -> Path:
+    return log.parent / "times" / log.name
+
+
+class LogTimes:
+    """Writes the marks of one log; opened when the first one is due."""
+
+    def __init__(self, log: str) -> None:
+        self._path = _marks_of(Path(log))
+        self._fd = -1
+        self._end = 0
+        self._due = 0.0
+        self._pause_s = PAUSE_S
+        self._count = 0
+
+    def __repr__(self) -> str:
+        return f"<LogTimes {self._path.name} {self._count} marks>"
+
+    def grew(self, end: int) -> None:
+        """The log has so many bytes (still)."""
+        now = time.time()
+        if end == self._end or now < self._due:
+            return
+        self._end = end
+        self._due = now + self._pause_s
+        self._count += 1
+        if self._count % MARKS_MAX == 0:
+            self._pause_s *= 2
+        with suppress(OSError):  # a full disk costs times, not output
+            if self._fd < 0:
+                self._open()
+            os.write(self._fd, _MARK.pack(now, end))
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(self._path, flags, 0o600)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+
+class WrittenWhen:
+    """What is known of the times of one log."""
+
+    def __init__(self, log: Path) -> None:
+        self._times: list[float] = []
+        self._ends: list[int] = []
+        for at, end in _MARK.iter_unpack(_read(_marks_of(log))):
+            if self._ends and end < self._ends[-1]:  # it was cut
+                self._times.clear()
+                self._ends.clear()
+            self._times.append(at)
+            self._ends.append(end)
+
+    def __bool__(self) -> bool:
+        return bool(self._times)
+
+    def size_at(self, wall: float) -> int:
+        """How many bytes there were at a moment, at least."""
+        position = bisect_right(self._times, wall)
+        return self._ends[position - 1] if position else 0
+
+    def size_by(self, wall: float) -> int:
+        """How many bytes there were at a moment, at most, as far as marks tell."""
+        position = min(bisect_left(self._times, wall), len(self._times) - 1)
+        return self._ends[position] if self._times else 0
+
+    def of(self, end: int) -> float:
+        """When what ends at this byte was written, in wall-clock seconds; 0: nobody knows."""
+        position = bisect_left(self._ends, end)
+        return self._times[position] if position < len(self._times) else 0.0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    with open(fd, "rb") as file:
+        size = os.fstat(fd).st_size // _MARK.size * _MARK.size
+        begin = max(0, size - READ_BYTES_MAX)
+        file.seek(begin)
+        data = file.read(size - begin)
+    return data[: len(data) // _MARK.size * _MARK.size]
+
+
+def stamped_at(line: bytes) -> float:
+    """The time that a line of a daemon's log begins with, in wall-clock seconds; 0: it has none."""
+    found = _STAMP.match(line)
+    if found is None:
+        return 0.0
+    try:
+        return time.mktime(time.strptime(found[1].decode(), "%Y-%m-%d %H:%M:%S"))
+    except (ValueError, OverflowError):
+        return 0.0
