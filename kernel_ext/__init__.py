@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
     from raynb import (
+        actor,
         cloudpickle,
         cluster_utils,
         exceptions,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         widgets,
     )
     from raynb.as_ray import install_as_ray
-    from raynb.runtime.api import actor
     from raynb.runtime.api.actors import ActorClass, ActorHandle
     from raynb.runtime.api.cluster import (
         available_resources,
@@ -103,7 +103,7 @@ _MODULES = {
     "_common": "raynb._common",
     "_private": "raynb._private",
     "_raylet": "raynb._raylet",
-    "actor": "raynb.runtime.api.actor",
+    "actor": "raynb.actor",
     "cloudpickle": "raynb.cloudpickle",
     "experimental": "raynb.experimental",
     "cluster_utils": "raynb.cluster_utils",

@@ -29,7 +29,8 @@ def actors(
     actor_id: str | None = None, job_id: JobID | None = None, actor_state_name: str | None = None
 ) -> dict[str, Any]:
     """Of one actor, or by id in hex of all (of a job, in a state): ``ActorID``, ``ActorClassName``, ``Name``,
-    ``JobID``, ``NodeID``, ``State``, ``NumRestarts``, ``Pid``, ``IsDetached``, ``RayNamespace``."""
+    ``JobID``, ``Address`` (with its ``NodeID``), ``State``, ``NumRestarts``, ``Pid``, ``IsDetached``,
+    ``RayNamespace``."""
     filters = []
     if job_id is not None:
         filters.append(("job_id", "=", job_id.hex()))
@@ -47,7 +48,7 @@ def _actor(row: dict[str, Any]) -> dict[str, Any]:
         "IsDetached": row["is_detached"],
         "Name": row["name"],
         "JobID": row["job_id"],
-        "NodeID": row["node_id"],
+        "Address": {"NodeID": row["node_id"] or ""},
         "State": row["state"],
         "NumRestarts": row["num_restarts"],
         "Pid": row["pid"],
@@ -61,7 +62,7 @@ def jobs() -> list[dict[str, Any]]:
         {
             "JobID": row["job_id"],
             "IsDead": row["status"] != "RUNNING",
-            "DriverPid": (row.get("driver_info") or {}).get("pid"),
+            "DriverPid": int((row.get("driver_info") or {}).get("pid") or 0),
             "StartTime": row["start_time"],
             "EndTime": row["end_time"],
             "Entrypoint": row["entrypoint"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from _thread import allocate_lock
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -172,6 +173,13 @@ class ActorClass:
         if client is not self._client:
             self._register(client)
         return self._create(client, args, kwargs)
+
+    def _remote(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> ActorHandle:
+        """``remote`` in Ray's older form: arguments and options in one call."""
+        chosen = self.options(**options) if options else self
+        return chosen.remote(*(args or ()), **(kwargs or {}))
 
     def _register(self, client: Client) -> None:
         held: list[object] = []

@@ -96,6 +96,13 @@ class RemoteFunction:
         )
         return returned(refs, self._num_returns)
 
+    def _remote(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """``remote`` in Ray's older form: arguments and options in one call."""
+        chosen = self.options(**options) if options else self
+        return chosen.remote(*(args or ()), **(kwargs or {}))
+
     def _in_group(self, group: bytes) -> RemoteFunction:
         """This function, in the placement group of the task that calls."""
         captured = self._captured.get(group)

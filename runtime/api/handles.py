@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -143,6 +144,13 @@ class ActorMethod:
             also=handle._keep,
         )
         return returned(refs, self._num_returns)
+
+    def _remote(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """``remote`` in Ray's older form: arguments and options in one call."""
+        chosen = self.options(**options) if options else self
+        return chosen.remote(*(args or ()), **(kwargs or {}))
 
     def _count(self, actor: ActorClient, limit: int) -> None:
         with _pending_lock:

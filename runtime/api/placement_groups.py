@@ -18,6 +18,9 @@ from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
 
+EXAMPLE: Final = (
+    'Bundles must be a non-empty list of resource dictionaries. For example: `[{"CPU": 1.0}, {"GPU": 1.0}]`.'
+)
 STRATEGIES: Final = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
 
 
@@ -108,8 +111,6 @@ def placement_group(
     ------
     ValueError
         Something that makes no sense, or that raynb does not have; or the name is taken.
-    TypeError
-        ``bundles`` is no list of dictionaries.
     """
     for option, value in {
         "_soft_target_node_id": _soft_target_node_id,
@@ -122,7 +123,7 @@ def placement_group(
     if strategy not in STRATEGIES:
         raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
     if lifetime not in (None, "detached"):
-        raise ValueError("placement group `lifetime` argument must be either `None` or 'detached'")
+        raise ValueError(f"Placement group `lifetime` argument must be either `None` or 'detached'. Got {lifetime}.")
     specs = _checked(bundles)
     client = connect()
     execution = client.execution()
@@ -136,23 +137,20 @@ def placement_group(
 
 def _checked(bundles: Any) -> list[dict[str, float]]:
     if not isinstance(bundles, list | tuple):
-        raise ValueError("The placement group `bundles` argument must be a list of dictionaries of resources.")
+        raise ValueError(f"Placement group bundles must be a list, got {type(bundles)}. {EXAMPLE}")
     if not bundles:
-        raise ValueError(
-            "The placement group `bundles` argument cannot be empty: it is a list of dictionaries of resources, one "
-            "for each bundle."
-        )
+        raise ValueError(f"{EXAMPLE} Got empty list instead.")
     found: list[dict[str, float]] = []
     for bundle in bundles:
         if not isinstance(bundle, Mapping):
-            raise TypeError(f"A bundle must be a dictionary of amounts by name of the resource, not {bundle!r}")
+            raise ValueError(f"{EXAMPLE} A bundle is a dictionary of amounts by name of the resource, not {bundle!r}")
         if not bundle or all(not amount for amount in bundle.values()):
             raise ValueError(
                 f"Bundles cannot be an empty dictionary or resources with only 0 values. Bundles: {bundles}"
             )
         for resource, amount in bundle.items():
             if isinstance(amount, bool) or not isinstance(amount, int | float):
-                raise TypeError(f"The amount of {resource!r} in a bundle must be a number, not {amount!r}")
+                raise ValueError(f"{EXAMPLE} The amount of {resource!r} in a bundle must be a number, not {amount!r}")
             if amount < 0 or 0 < amount < SMALLEST:
                 raise ValueError(f"The amount of {resource!r} in a bundle must be 0, or {SMALLEST} at least: {amount}")
         found.append({resource: float(amount) for resource, amount in bundle.items() if amount})

@@ -49,6 +49,13 @@ def group_strategy(options: Mapping[str, Any]) -> PlacementGroupSchedulingStrate
     group = options.get("placement_group", "default")
     if group in ("default", None):
         return None
+    if strategy is not None:
+        raise ValueError(
+            "Placement groups should be specified via the scheduling_strategy option. The placement_group option is "
+            "deprecated."
+        )
+    if not hasattr(group, "bundle_specs"):
+        raise TypeError(f"the option placement_group must be a placement group, not {group!r}")
     return PlacementGroupSchedulingStrategy(
         group,
         options.get("placement_group_bundle_index", -1),

@@ -98,10 +98,10 @@ class JobID(BaseID):
 
     @classmethod
     def from_int(cls, value: int) -> JobID:
-        return cls(value.to_bytes(cls.SIZE, "big"))
+        return cls(value.to_bytes(cls.SIZE, "little"))
 
     def int(self) -> int:
-        return int.from_bytes(self._id, "big")
+        return int.from_bytes(self._id, "little")
 
 
 class ActorID(BaseID):

@@ -334,3 +334,36 @@ def test_a_task_and_an_actor_know_who_they_are(ray: Ray) -> None:
     keys = ["job_id", "namespace", "node_id", "task_id"]
     assert ray.get(task.remote(), timeout=30) == (None, {"CPU": 2.0, "special": 0.5}, keys, True)
     wait_until(lambda: ray.available_resources().get("special") == 2)
+
+
+# -- Ray's older forms, and where things are imported from
+
+
+def test_a_call_may_be_made_with_arguments_and_options_at_once(ray: Ray) -> None:
+    assert ray.get(ray.remote(add)._remote(args=[1], kwargs={"c": 5})) == 8
+    assert ray.get(ray.remote(lambda: (1, 2))._remote(num_returns=2)) == [1, 2]
+    actor = ray.remote(Derived)._remote(args=[2], num_cpus=0)
+    assert ray.get(actor.times._remote(args=[3], kwargs={"plus": 1})) == 7
+    assert ray.get(actor.times._remote([3], num_returns=1)) == 6
+
+
+def test_actors_are_imported_from_a_module_of_their_own(ray: Ray) -> None:
+    module = importlib.import_module(f"{NAME}.actor")
+    assert isinstance(ray.remote(Derived), module.ActorClass)
+    assert isinstance(ray.remote(Derived).remote(), module.ActorHandle)
+    assert callable(module.exit_actor)
+
+
+def test_a_reference_is_made_of_an_id(ray: Ray) -> None:
+    ref = ray.put(1)
+    assert ray.ObjectRef(ref.binary()) == ref
+    assert ray.get(ray.ObjectRef(ref.binary())) == 1
+    with pytest.raises(ValueError, match="needs to have length 28"):
+        ray.ObjectRef(b"short")
+    with pytest.raises(TypeError, match="Unsupported type"):
+        ray.ObjectRef("text")
+
+
+def test_a_job_s_number_is_written_as_in_ray(ray: Ray) -> None:
+    assert ray.JobID.from_int(1).hex() == "01000000"
+    assert ray.JobID.from_int(1).int() == 1

@@ -293,7 +293,7 @@ def test_actors_and_objects_are_summed_up(ray: Ray, raynb_only: None) -> None:
     held = [ray.put(number) for number in range(5)]
     state = module.state_api()
     found = state.summarize_actors()["cluster"]
-    assert found["summary"]["Summed"]["state_counts"] == {"ALIVE": 3}
+    assert found["summary"][Summed.__qualname__]["state_counts"] == {"ALIVE": 3}
     assert found["total_actors"] >= 3
     objects = state.summarize_objects()["cluster"]
     assert objects["total_objects"] >= len(held)
