@@ -52,7 +52,7 @@ def total(*arrays: np.ndarray[Any, Any]) -> float:
 @raynb.remote(num_cpus=0)
 class Keeper:
     def __init__(self, value: Any = None) -> None:
-        self.value = value
+        self.value: Any = value
 
     def keep(self, value: Any) -> float:
         self.value = value
