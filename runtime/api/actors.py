@@ -199,7 +199,7 @@ class ActorClass:
         name, detached = options.get("name") or "", options.get("lifetime") == "detached"
         namespace = options.get("namespace") or execution.context.namespace
         # Ray's rule: by default an actor needs one CPU to be placed, and none to live on.
-        place = where(options, resources_of(options, 0), client)
+        place = where(options, resources_of(options, 0))
         resources = place.resources
         definition = msgspec.structs.replace(self._definition, captures=place.captures)
         creation = gcs.CreateActor(
@@ -221,6 +221,7 @@ class ActorClass:
                 task_id=task_id,
                 in_order=self._info.in_order,
                 restarts=options.get("max_restarts", 0) != 0,
+                strategy=place.strategy,
             ),
             name,
             namespace,

@@ -123,7 +123,7 @@ class RemoteFunction:
         """Pickle the function, once for each cluster; what it refers to is what it was then."""
         held: list[object] = []
         function_id, blob = pack_function(self._function, held)
-        place = where(self._options, resources_of(self._options, 1), client)
+        place = where(self._options, resources_of(self._options, 1))
         environment = resolved(self._options.get("runtime_env"), client)
         definition = FunctionDef(
             client.next_number(),
@@ -144,6 +144,7 @@ class RemoteFunction:
             definition.resources,
             max_retries=max_retries(self._options),
             runtime_env=environment,
+            strategy=place.strategy,
             events=self._options.get("enable_task_events", True),
             call_site=definition_site(self._function),
             job=client.root.context.job,

@@ -1,8 +1,4 @@
-"""Where a task or an actor may run: its scheduling strategy, as resources that only some nodes, or some bundles, have.
-
-A constraint that no node meets is a resource that none has, so it waits as everything waits for what is not there. The
-cluster has one node as yet: what that node meets needs no resource.
-"""
+"""Where a task or an actor may run: its options, as a strategy and as resources that only some bundles have."""
 
 from __future__ import annotations
 
@@ -11,16 +7,18 @@ from typing import Any, Final, NamedTuple
 
 from raynb.runtime.api.strategies import (
     DoesNotExist,
-    Exists,
-    In,
+    LabelMatchExpression,
     NodeAffinitySchedulingStrategy,
     NodeLabelSchedulingStrategy,
+    NotIn,
     PlacementGroupSchedulingStrategy,
 )
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.ids import PlacementGroupID
 from raynb.runtime.core.bundle_names import BUNDLE, group_name, group_of
+from raynb.runtime.core.strategies import labels_of as labels_of_node
+from raynb.runtime.messages.strategy import LabelRule, Strategy
 
 TRACE: Final = 0.001
 """So much of a resource that only says where."""
@@ -35,9 +33,11 @@ class Captured(NamedTuple):
 
 
 class Where(NamedTuple):
-    """Resources to ask for, and whether what the task starts runs in its placement group, too."""
+    """Resources to ask for, the strategy (None: the default one), and whether what the task starts runs in its
+    placement group, too."""
 
     resources: dict[str, float]
+    strategy: Strategy | None = None
     captures: bool = False
 
 
@@ -78,7 +78,7 @@ def in_group(group: bytes) -> PlacementGroupSchedulingStrategy:
     return PlacementGroupSchedulingStrategy(Captured(PlacementGroupID(group)), placement_group_capture_child_tasks=True)
 
 
-def where(options: Mapping[str, Any], resources: dict[str, float], client: Client) -> Where:
+def where(options: Mapping[str, Any], resources: dict[str, float]) -> Where:
     """The place of a task or an actor with these options and needs.
 
     Raises
@@ -90,20 +90,46 @@ def where(options: Mapping[str, Any], resources: dict[str, float], client: Clien
     accelerator = options.get("accelerator_type")
     if accelerator:
         asked[f"accelerator_type:{accelerator}"] = TRACE
-    for label in unmet_labels(options.get("label_selector") or {}, labels_of(client)):
-        asked[f"label:{label}"] = TRACE
-    strategy = options.get("scheduling_strategy")
-    if isinstance(strategy, NodeAffinitySchedulingStrategy) and strategy.node_id != client.joined.node_id.hex():
-        if not strategy.soft:
-            asked[f"node_id:{strategy.node_id}"] = TRACE
-    elif isinstance(strategy, NodeLabelSchedulingStrategy):
-        for expression in strategy.hard:
-            if not _meets(expression.operator, labels_of(client).get(expression.key)):
-                asked[f"label:{expression.key}={expression.operator!r}"] = TRACE
     grouped = group_strategy(options)
     if grouped is None or grouped.placement_group is None or grouped.placement_group.is_empty:
-        return Where(asked)
-    return Where(_in_group(grouped, asked), bool(grouped.placement_group_capture_child_tasks))
+        return Where(asked, _strategy(options))
+    captures = bool(grouped.placement_group_capture_child_tasks)
+    return Where(_in_group(grouped, asked), _strategy(options), captures)
+
+
+def _strategy(options: Mapping[str, Any]) -> Strategy | None:
+    """As it travels; None: the default one."""
+    given = options.get("scheduling_strategy")
+    labels = tuple(_selected(key, wanted) for key, wanted in (options.get("label_selector") or {}).items())
+    if isinstance(given, NodeAffinitySchedulingStrategy):
+        return Strategy(
+            node_id=bytes.fromhex(given.node_id),
+            soft=given.soft,
+            spills=given._spill_on_unavailable,
+            fails=given._fail_on_unavailable,
+            hard=labels,
+        )
+    if isinstance(given, NodeLabelSchedulingStrategy):
+        return Strategy(hard=(*labels, *map(_rule, given.hard)), preferred=tuple(map(_rule, given.soft)))
+    if given == "SPREAD":
+        return Strategy(spread=True, hard=labels)
+    return Strategy(hard=labels) if labels else None
+
+
+def _rule(expression: LabelMatchExpression) -> LabelRule:
+    operator = expression.operator
+    values = tuple(getattr(operator, "values", ()))
+    return LabelRule(expression.key, values, isinstance(operator, NotIn | DoesNotExist))
+
+
+def _selected(key: str, wanted: str) -> LabelRule:
+    """An entry of a ``label_selector``: ``v``, ``!v``, ``in(v, w)`` or ``!in(v, w)``."""
+    values = wanted.removeprefix("!")
+    if values.startswith("in(") and values.endswith(")"):
+        found = tuple(one.strip() for one in values[3:-1].split(","))
+    else:
+        found = (values,)
+    return LabelRule(key, found, wanted.startswith("!"))
 
 
 def _in_group(strategy: PlacementGroupSchedulingStrategy, asked: dict[str, float]) -> dict[str, float]:
@@ -145,29 +171,4 @@ def shown(resources: Mapping[str, float]) -> dict[str, float]:
 
 def labels_of(client: Client) -> dict[str, str]:
     """The labels of this process's node."""
-    return {"ray.io/node-id": client.joined.node_id.hex(), **client.joined.labels}
-
-
-def unmet_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
-    """The entries of a ``label_selector`` that these labels don't meet."""
-    return [f"{key}={wanted}" for key, wanted in selector.items() if not _matches(wanted, labels.get(key))]
-
-
-def _matches(wanted: str, value: str | None) -> bool:
-    negated = wanted.startswith("!")
-    values = wanted.removeprefix("!")
-    if values.startswith("in(") and values.endswith(")"):
-        found = value is not None and value in [one.strip() for one in values[3:-1].split(",")]
-    else:
-        found = value == values
-    return found != negated
-
-
-def _meets(operator: Any, value: str | None) -> bool:
-    if isinstance(operator, In):
-        return value in operator.values
-    if isinstance(operator, Exists):
-        return value is not None
-    if isinstance(operator, DoesNotExist):
-        return value is None
-    return value not in operator.values
+    return labels_of_node(client.joined.node_id, client.joined.labels)

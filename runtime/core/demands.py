@@ -75,8 +75,9 @@ class Demands:
         name = pool.queue[0].function.name if pool.queue else ""
         home = "" if pool.home == self._node_manager and not sent_on else self._node_manager
         return LeaseDemand(
-            pool.key, pool.resources, count, name, pool.runtime_env, pool.retriable, home, sent_on, wait, pool.heeded
-        )
+            pool.key, pool.resources, count, name, pool.runtime_env, pool.retriable, home, sent_on, wait, pool.heeded,
+            pool.strategy,
+        )  # fmt: skip
 
     # -- what managers say
 

@@ -36,6 +36,7 @@ from raynb.runtime.core.gcs_actor_life import (
 from raynb.runtime.core.gcs_journal import Effects, Journal
 from raynb.runtime.messages.gcs import ActorState
 from raynb.runtime.messages.node import ExitWorker, KillWorker
+from raynb.runtime.messages.strategy import Strategy
 from raynb.runtime.messages.values import Failed
 
 DEAD_ACTORS_MAX: Final = 10_000
@@ -69,12 +70,16 @@ ENDINGS: Final = {
 class World(Protocol):
     """What actors need to know of the rest of the cluster."""
 
-    def place(self, resources: dict[str, float]) -> bytes:
+    def place(self, resources: dict[str, float], strategy: Strategy | None = None) -> bytes:
         """Id of a living node that could run this; empty if there is none now."""
         ...
 
     def is_removed(self, group: bytes) -> bool:
         """Whether there is no such placement group (any more)."""
+        ...
+
+    def never(self, strategy: Strategy | None) -> str:
+        """Why there never will be one; empty if there may be."""
         ...
 
     def manager_of(self, node_id: bytes) -> str:
@@ -146,7 +151,8 @@ class ActorSteps:
 
     def place(self, actor: Actor) -> None:
         """Pick the node on which it will be started; none there: it waits for one."""
-        actor.node_id = self._world.place(actor.spec.creation.resources)
+        creation = actor.spec.creation
+        actor.node_id = self._world.place(creation.resources, creation.strategy)
         if actor.node_id:
             self._index.unplaced.pop(actor.id, None)
         else:
@@ -158,6 +164,11 @@ class ActorSteps:
         if group is not None and self._world.is_removed(group):
             failure = Failed("ActorPlacementGroupRemoved", "its placement group was removed before it was created.")
             return self.end(actor, failure, "placement group removed", now, KILLED)
+        never = "" if actor.node_id else self._world.never(actor.spec.creation.strategy)
+        if never:
+            name = actor.spec.name or actor.spec.class_name
+            failure = Failed("ActorUnschedulableError", f"the actor {name} can't be placed: {never}")
+            return self.end(actor, failure, never, now)
         manager = self.manager(actor)
         if not manager:
             return []  # a node that joins, or is given up, brings it on

@@ -5,8 +5,10 @@ from __future__ import annotations
 from raynb.runtime.core.bundle_names import BUNDLE
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.membership import Membership
-from raynb.runtime.core.placement import NodeView, to_units
+from raynb.runtime.core.placement import NodeView, fits, to_units
 from raynb.runtime.core.placement_groups import PlacementGroups
+from raynb.runtime.core.strategies import says, share_out, wanted
+from raynb.runtime.messages.strategy import Strategy
 
 
 class GcsWorld:
@@ -16,21 +18,41 @@ class GcsWorld:
 
     def __init__(self, members: Membership, jobs: JobTable) -> None:
         self._members = members
+        self._after = b""
+        """The node that had the last turn where actors are spread."""
         self._jobs = jobs
 
-    def place(self, resources: dict[str, float]) -> bytes:
-        for name in resources:
-            if name.startswith(f"{BUNDLE}_group_"):
-                return self.groups.node_of_bundle(name)
-        return self._members.place(resources)
+    def place(self, resources: dict[str, float], strategy: Strategy | None = None) -> bytes:
+        """A node by the same policies by which node managers send tasks on."""
+        bundles = [self.groups.nodes_of_bundle(name) for name in resources if name.startswith(f"{BUNDLE}_group_")]
+        if bundles:
+            # Of one bundle, there is a name for that one beside the one for all.
+            return self._members.place_in_group(resources, min(bundles, key=len))
+        if strategy is None:
+            return self._members.place(resources)
+        need = to_units(resources)
+        found = wanted(strategy, need, self._members.views())
+        if not found and says(strategy):
+            return b""
+        if strategy.spread:
+            shares, self._after = share_out(need, 1, found, self._after)
+            found = [node for node in found if node.manager in shares] or found
+        elif strategy.spills and not any(fits(need, node.available) for node in found):
+            found = self._members.views()
+        return self._members.place(resources, {node.node_id for node in found} or None)
+
+    def never(self, strategy: Strategy | None) -> str:
+        """Why there never will be a node for this strategy; empty if there may be."""
+        if strategy is None or strategy.soft or not strategy.node_id or self._members.manager_of(strategy.node_id):
+            return ""
+        return f"it is to run on node {strategy.node_id.hex()}, which is not there (any more)"
 
     def is_removed(self, group: bytes) -> bool:
         return self.groups.is_removed(group)
 
     def views(self) -> list[NodeView]:
         """The living nodes; what is free as they said last."""
-        nodes = [node for node in self._members.nodes.values() if node.alive]
-        return [NodeView(n.id, to_units(n.registration.resources), to_units(n.available)) for n in nodes]
+        return self._members.views()
 
     def manager_of(self, node_id: bytes) -> str:
         return self._members.manager_of(node_id)

@@ -14,8 +14,9 @@ Rules
    older than `RECLAIM_AFTER_S`. A client gives them back when they are idle, that is after what was pushed already.
 5. A blocked worker's CPU is lent out; only the CPU, since memory, GPUs and what else it holds are still in use. Going
    on, it takes the CPU back without asking, and what is available may be negative until somebody returns some.
-6. A demand that the totals can't cover is infeasible: its client is told once, and it waits outside of the queue
-   until totals change. Where the totals have shrunk below what is held, leases are asked back until that fits again.
+6. A demand that the totals can't cover, or for which another node is meant, is infeasible: its client is told once,
+   and it waits outside of the queue until that changes. Where the totals have shrunk below what is held, leases are
+   asked back until that fits again.
 7. Resources are conserved: available plus all that is held is the total. One worker has one grant at most.
 
 It never knows workers' processes (`worker_pool` does), only their tokens.
@@ -29,6 +30,7 @@ from typing import Any
 
 from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, fits, lacking, subtract, why_infeasible
 from raynb.runtime.messages.node import LeaseDemand, StartActor
+from raynb.runtime.messages.strategy import Strategy
 
 RESERVE_AFTER_S = 0.3
 CPU_OF_GROUP = f"{CPU}_group_"
@@ -54,6 +56,8 @@ class Demand:
         "since",
         "spills",
         "start",
+        "stays",
+        "strategy",
         "wait",
     )
 
@@ -68,6 +72,10 @@ class Demand:
         """It was sent here by another manager (`spillback`)."""
         self.wait = True
         """Whether it waits for what it doesn't get at once."""
+        self.strategy: Strategy | None = None
+        """Where it is to run; for `spillback` alone."""
+        self.stays = 0
+        """How many of those that are missing `spillback` has decided to have here."""
         self.spills: list[tuple[int, int]] = []
         """What was sent on, and is still in what the client says: the number of the spill, and how much."""
         self.name = ""
@@ -134,6 +142,8 @@ class Leases:
         self._queue: dict[Demand, None] = {}
         self.infeasible: dict[Demand, None] = {}
         """Those that wait outside of the queue: rule 6."""
+        self.comes_here: Callable[[Demand], bool] = lambda demand: True
+        """Whether this node comes into question for it at all."""
         self._granted = 0
         self._reserved: Vector = {}
         """Held for placement groups (`bundles`)."""
@@ -159,6 +169,7 @@ class Leases:
         demand.count = max(0, message.count - sum(count for _, count in demand.spills))
         demand.name = message.name or demand.name
         demand.home, demand.sent_on, demand.wait = message.home, message.sent_on, message.wait
+        demand.strategy = message.strategy
         told = demand.infeasible
         why = self._enqueue(demand, now)
         return why if not told else ""
@@ -171,6 +182,7 @@ class Leases:
         demand.runtime_env = start.runtime_env
         demand.retriable = start.restarts
         demand.start = start
+        demand.strategy = start.strategy
         self.actors[start.actor_id] = demand
         self._enqueue(demand, now)
         return demand
@@ -178,6 +190,10 @@ class Leases:
     def set_count(self, demand: Demand, count: int, now: float) -> None:
         """Change a level that is known."""
         demand.count = count
+        self._enqueue(demand, now)
+
+    def look_again(self, demand: Demand, now: float) -> None:
+        """Whether this node comes into question for it may have changed."""
         self._enqueue(demand, now)
 
     def forget_actor(self, actor_id: bytes) -> Demand | None:
@@ -196,10 +212,11 @@ class Leases:
             if demand.count == 0 and not demand.grants:
                 self.demands.pop((demand.client, demand.key), None)
             return ""
-        if not fits(demand.need, self.total):
+        if not fits(demand.need, self.total) or not self.comes_here(demand):
             self._queue.pop(demand, None)
             what = demand.name or "a task"
-            demand.infeasible = why_infeasible(what, demand.need, [NodeView(b"", self.total, self.available)])
+            why = why_infeasible(what, demand.need, [NodeView(b"", self.total, self.available)])
+            demand.infeasible = why or f"{what} is to run on another node."
             self.infeasible[demand] = None
             return demand.infeasible
         if demand not in self._queue:

@@ -17,6 +17,7 @@ Decides nothing about what dies with a process: `deaths` go back to whoever call
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.core.placement import UNITS, NodeView, Vector, to_units
 from raynb.runtime.messages.gcs import RegisterNode
 from raynb.runtime.messages.node import NodeStatus, ProcessDied, WorkerListing, WorkerTable
 
@@ -91,10 +93,14 @@ class Node:
 
     def expected(self, awake_s: float) -> dict[str, float]:
         """What is likely to be free: what was placed there lately may not have been taken when it said so."""
+        return self.less_promised(self.available, awake_s)
+
+    def less_promised(self, available: dict[str, float], awake_s: float) -> dict[str, float]:
+        """The same without what was placed there lately."""
         self.promised = [promise for promise in self.promised if promise[0] > awake_s]
         if not self.promised:
-            return self.available
-        available = dict(self.available)
+            return available
+        available = dict(available)
         for _, resources in self.promised:
             for name, amount in resources.items():
                 available[name] = available.get(name, 0.0) - amount
@@ -321,8 +327,27 @@ class Membership:
         """All living clients."""
         return list(self._node_of)
 
-    def place(self, resources: dict[str, float]) -> bytes:
+    def views(self) -> list[NodeView]:
+        """The living nodes; what is free as they said last, or is likely to be."""
+        return [
+            NodeView(
+                node.id,
+                to_units(node.registration.resources),
+                _units(node.expected(self._awake_s)),
+                node.manager,
+                node.registration.labels,
+            )
+            for node in self.nodes.values()
+            if node.alive
+        ]
+
+    def place(self, resources: dict[str, float], among: Collection[bytes] | None = None) -> bytes:
         """Id of a node for this: one that has it free, else one that could ever have it; empty: none.
+
+        Parameters
+        ----------
+        among
+            Only these nodes come into question.
 
         Of several the one with the most CPUs free, then the one that registered first.
         """
@@ -330,6 +355,8 @@ class Membership:
         found = b""
         for node in self.nodes.values():
             if not node.alive or not _fits(resources, node.registration.resources):
+                continue
+            if among is not None and node.id not in among:
                 continue
             available = node.expected(self._awake_s)
             rank = (_fits(resources, available), available.get("CPU", 0.0))
@@ -342,6 +369,17 @@ class Membership:
             found = head.id
         return found
 
+    def place_in_group(self, resources: dict[str, float], among: list[bytes]) -> bytes:
+        """Of the nodes of a placement group one that has this free, as far as they have told; empty: there are none."""
+        for node_id in among:
+            node = self.nodes[node_id]
+            groups = node.status.groups if node.status is not None else {}
+            free = node.less_promised({name: amounts[1] for name, amounts in groups.items()}, self._awake_s)
+            if _fits(resources, free):
+                node.promised.append((self._awake_s + PROMISE_S, resources))
+                return node_id
+        return among[0] if among else b""
+
     def check(self) -> None:
         """The invariants."""
         for address, node in self._node_of.items():
@@ -352,6 +390,11 @@ class Membership:
         for node in self.nodes.values():
             if node.state == DEAD:
                 assert not node.workers, f"{node!r} is dead and has workers"
+
+
+def _units(amounts: dict[str, float]) -> Vector:
+    """What is available, where it may have been promised twice."""
+    return {name: round(amount * UNITS) for name, amount in amounts.items()}
 
 
 def _fits(asked: dict[str, float], there: dict[str, float]) -> bool:

@@ -113,7 +113,7 @@ class NodeMachine:
         self.tombstones = NodeTombstones(config, self.pool)
         self.deaths = NodeDeaths(identity, self.leases, self.pool, store, self.drivers)
         self.peers = Peers(identity.node_id)
-        self.spillback = Spillback(self.leases, self.peers, identity.gcs)
+        self.spillback = Spillback(identity, self.leases, self.peers)
         actors = NodeActors(self.leases, self.pool, self.spillback)
         answers = NodeAnswers(self.leases, self.pool, store)
         self.stopping = ""
@@ -296,7 +296,7 @@ class NodeMachine:
         if gone := self.bundles.refuse(sender, message, need):
             return gone
         why = self.leases.state_demand(sender, message, need, now)
-        if why and self.peers:
+        if why:
             why = self.spillback.why_infeasible(self.leases.demands[sender, message.key])
         return [Send(sender, LeaseInfeasible(message.key, why))] if why else []
 
@@ -319,14 +319,13 @@ class NodeMachine:
 
     def _serve(self, now: float) -> list[Any]:
         """Give workers to those who wait."""
+        effects = self.spillback.before(now)
         outcome = self.leases.serve(self._take_worker(now), self.pool.room, now)
-        effects: list[Any] = []
         for grant in outcome.granted:
             effects += self._tell_granted(grant)
         for client, numbers in outcome.reclaim.items():
             effects.append(Send(client, LeaseReclaim(numbers)))
-        if self.peers:
-            effects += self.spillback.serve(outcome, now)
+        effects += self.spillback.serve(outcome, now)
         effects += self.pool.replenish(outcome.workers_wanted, now)
         if self.pool.start_failures >= START_FAILURES_TOLD:
             effects += self._tell_start_failures(now)

@@ -20,8 +20,6 @@ from raynb.runtime.messages.placement import (
 )
 
 GONE: Final = "TaskPlacementGroupRemoved"
-NODE: Final = "node_id:"
-"""So begins the name of what only one node has; this one is not asked for by it."""
 
 
 class NodeBundles:
@@ -70,15 +68,9 @@ class NodeBundles:
         return effects
 
     def refuse(self, sender: str, message: LeaseDemand, need: dict[str, int]) -> list[Any]:
-        """The answer to a demand for a group that is gone, or for another node; empty for any other."""
-        if message.count <= 0:
-            return []
-        if self._bundles.is_removed(need):
+        """The answer to a demand for a group that is gone; empty for any other."""
+        if message.count > 0 and self._bundles.is_removed(need):
             return [_gone(sender, message.key, message.name)]
-        for name in need:
-            if name.startswith(NODE):
-                text = f"{message.name or 'a task'} is to run on node {name.removeprefix(NODE)}, which is not there"
-                return [Send(sender, LeaseInfeasible(message.key, text, "TaskUnschedulableError"))]
         return []
 
 

@@ -239,14 +239,13 @@ class PlacementGroups:
         known = self.groups.get(group)
         return known is None or known.state == REMOVED
 
-    def node_of_bundle(self, resource: str) -> bytes:
-        """The node of a bundle, or of the first one, by the name of a resource of it; empty: none now."""
+    def nodes_of_bundle(self, resource: str) -> list[bytes]:
+        """The node of a bundle, or those of all bundles, by the name of a resource of it; empty: none now."""
         *_, index, group_id = resource.split("_")
         group = self.groups.get(bytes.fromhex(group_id))
         if group is None or group.state != CREATED:
-            return b""
-        at = int(index) if index.isdigit() else 0
-        return group.nodes[at] if at < len(group.nodes) else b""
+            return []
+        return group.nodes[int(index) :][:1] if index.isdigit() else list(dict.fromkeys(group.nodes))
 
     # -- placing
 

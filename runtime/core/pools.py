@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from raynb.runtime.core.task import Task
 from raynb.runtime.messages.node import LeaseGranted
+from raynb.runtime.messages.strategy import Strategy
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, TaskSpec
 from raynb.runtime.messages.values import Dependency
 
@@ -98,10 +99,14 @@ class Pool:
         "resources",
         "retriable",
         "runtime_env",
+        "strategy",
     )
 
-    def __init__(self, key: int, resources: dict[str, float], runtime_env: str, home: str) -> None:
+    def __init__(
+        self, key: int, resources: dict[str, float], runtime_env: str, home: str, strategy: Strategy | None = None
+    ) -> None:
         self.key = key
+        self.strategy = strategy
         self.resources = resources
         self.runtime_env = runtime_env
         self.home = home
@@ -117,6 +122,11 @@ class Pool:
         self.heeded = 0
         """Number of the last `LeaseSpill` that it has heeded."""
         self.infeasible = ""
+
+    @property
+    def spread(self) -> bool:
+        """Whether its tasks are to run on one node after the other."""
+        return self.strategy is not None and self.strategy.spread
 
     def busy(self, manager: str = "") -> int:
         """How many of its leases, or of those of one manager, have tasks."""

@@ -2,9 +2,9 @@
 
 Rules
 -----
-1. A scheduling class is what can share a worker: resources and runtime_env. For each class the scheduler states to
-   the node manager how many workers it could use (a level; see `demands`), gets leases one by one, and pushes tasks
-   straight to the leased workers.
+1. A scheduling class is what can share a worker: resources, runtime_env and strategy. For each class the scheduler
+   states to the node manager how many workers it could use (a level; see `demands`), gets leases one by one, and pushes
+   tasks straight to the leased workers.
 2. What lies unstarted in a worker's queue is at most ``batch_work_ms`` of work by the measured durations. A function
    that was not measured yet goes alone, and so does whatever would stand behind a long task.
 3. A lease that idles while another has unstarted tasks steals: the victim gives back the last ones. Only a victim
@@ -33,8 +33,12 @@ from raynb.runtime.core.task import PUSHED, QUEUED, WAITING, Story, Task, crash_
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.node import LeaseGranted, LeaseReturned, ProcessDied
 from raynb.runtime.messages.nodes import LeaseDeclined, LeaseSpill
+from raynb.runtime.messages.strategy import Strategy
 from raynb.runtime.messages.tasks import StealTasks
 from raynb.runtime.messages.values import Dependency, Failed, Local
+
+SPREAD_ONE_BY_ONE = 200
+"""So many queued tasks that are to be spread go one by one; more go in batches, as all others do."""
 
 
 class Scheduler:
@@ -70,12 +74,12 @@ class Scheduler:
 
     # -- submission
 
-    def pool_of(self, resources: dict[str, float], runtime_env: str) -> Pool:
+    def pool_of(self, resources: dict[str, float], runtime_env: str, strategy: Strategy | None = None) -> Pool:
         """The pool of a scheduling class, made on first use."""
-        identity = (*sorted(resources.items()), runtime_env)
+        identity = (*sorted(resources.items()), runtime_env, strategy)
         pool = self._by_class.get(identity)
         if pool is None:
-            pool = Pool(len(self._by_class) + 1, resources, runtime_env, self._node_manager)
+            pool = Pool(len(self._by_class) + 1, resources, runtime_env, self._node_manager, strategy)
             self._by_class[identity] = self.pools[pool.key] = pool
         return pool
 
@@ -83,7 +87,7 @@ class Scheduler:
         """Take over a task whose dependencies are pinned and counted in ``task.missing``."""
         function = task.function
         if function.key == 0:
-            pool = self.pool_of(function.resources, function.runtime_env)
+            pool = self.pool_of(function.resources, function.runtime_env, function.strategy)
             function.key = pool.key
             pool.retriable &= function.max_retries != 0
         if task.missing == 0:
@@ -180,12 +184,15 @@ class Scheduler:
                 (lease for lease in pool.leases.values() if not lease.reclaimed), key=lambda lease: lease.work_s
             )
             share = -(-len(queue) // max(1, len(leases)))
+            if pool.spread and len(queue) <= SPREAD_ONE_BY_ONE:
+                share = 1
             for lease in leases:
                 if not queue:
                     break
                 batch = self._take(lease, queue, share, now)
                 if batch:
                     effects.append(Send(lease.worker, lease.push(lease.number, batch, self._dependencies)))
+                    lease.reclaimed |= pool.spread  # the next one is another node's turn
         if not queue:
             self._steal(pool, effects)
         self._demands.state(pool, effects)
@@ -357,6 +364,8 @@ class Scheduler:
                 if lease.reclaimed or now - lease.idle_since >= self._config.lease_idle_s:
                     if pool.queue and not lease.reclaimed:
                         continue
+                    if pool.spread:  # first, or it would be granted here again
+                        self._demands.state(pool, effects, at_tick=True)
                     del pool.leases[lease.worker]
                     self.by_worker.pop(lease.worker, None)
                     effects.append(Send(lease.manager, LeaseReturned(lease.number)))

@@ -23,6 +23,7 @@ from msgspec import Struct
 from raynb.runtime.messages.gcs import CreateActor
 from raynb.runtime.messages.ids import FIRST_RETURN, object_id
 from raynb.runtime.messages.node import ProcessDied
+from raynb.runtime.messages.strategy import Strategy
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Function(Struct, gc=False):
     """Index into `raynb.runtime.messages.events.TASK_KINDS`."""
     job: bytes = b""
     actor_id: bytes = b""
+    strategy: Strategy | None = None
+    """Where its calls are to run; None: wherever there is room."""
     events: bool = True
     """Whether its calls are told to the event hub."""
     duration_s: float = UNMEASURED_S

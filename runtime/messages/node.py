@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from raynb.runtime.messages.strategy import Strategy
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import Dependency, Failed
 
@@ -112,6 +113,8 @@ class LeaseDemand(Struct, array_like=True, gc=False, tag=53):
     """With ``sent_on``; False: what is not granted at once is declined."""
     heeded: int = 0
     """The number of the last `LeaseSpill` that the client has heeded."""
+    strategy: Strategy | None = None
+    """Where it is to run; None: wherever there is room."""
 
 
 class LeaseGranted(Struct, array_like=True, gc=False, tag=54):
@@ -245,6 +248,8 @@ class StartActor(Struct, array_like=True, gc=False, tag=63):
     """Whether it is started again if its process dies."""
     placing: int = 0
     """How many times this GCS has picked another node for this incarnation."""
+    strategy: Strategy | None = None
+    """As in `LeaseDemand`."""
 
 
 class StopNode(Struct, array_like=True, gc=False, tag=64):

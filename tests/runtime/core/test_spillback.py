@@ -90,7 +90,7 @@ def test_a_node_is_asked_again_only_when_it_may_have_room_by_then(world: World) 
 
 def test_what_this_node_never_has_goes_where_it_is_and_waits_there(world: World) -> None:
     effects = demand(world, 3, resources={"gold": 1.0})
-    assert spills(effects) == {THIRD: 3}
+    assert spills(effects) == {THIRD: 3}, "one has room, two wait"
     waits = [e.message.wait for e in effects if isinstance(e, Send) and isinstance(e.message, LeaseSpill)]
     assert sorted(waits) == [False, True]
     assert not [e for e in effects if isinstance(e, Send) and isinstance(e.message, LeaseInfeasible)]

@@ -1,0 +1,227 @@
+"""Scheduling strategies choose the node of a task and of an actor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import raynb
+from raynb.cluster_utils import ClusterNode
+from raynb.util import placement_group, placement_group_table, remove_placement_group
+from raynb.util.scheduling_strategies import (
+    Exists,
+    In,
+    NodeAffinitySchedulingStrategy,
+    NodeLabelSchedulingStrategy,
+    NotIn,
+    PlacementGroupSchedulingStrategy,
+)
+from tests.support.gate import Gate
+from tests.support.nodes import Nodes, several_nodes
+from tests.support.waiting import wait_until
+
+Three = tuple[Nodes, ClusterNode, ClusterNode]
+GONE = "ab" * 28
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[Three]:
+    """Nodes of four CPUs: the head, one in zone a, one in zone b with `fast`."""
+    with several_nodes(num_cpus=4) as nodes:
+        near = nodes.add(num_cpus=4, labels={"zone": "a"})
+        yield nodes, near, nodes.add(num_cpus=4, labels={"zone": "b", "fast": "yes"})
+
+
+@pytest.fixture(autouse=True)
+def idle(three: Three) -> None:
+    """Each test begins when all is free again."""
+    wait_until(lambda: raynb.available_resources().get("CPU") == 12, 20, "all CPUs are free")
+
+
+@raynb.remote
+def where() -> str:
+    return raynb.get_runtime_context().get_node_id()
+
+
+@raynb.remote
+def where_behind(through: Callable[[], None]) -> str:
+    through()
+    return raynb.get_runtime_context().get_node_id()
+
+
+@raynb.remote
+class Actor:
+    def where(self) -> str:
+        return raynb.get_runtime_context().get_node_id()
+
+
+def run(count: int = 1, **options: Any) -> Counter[str]:
+    """On which nodes tasks, and then actors, with these options run."""
+    tasks = raynb.get([where.options(**options).remote() for _ in range(count)], timeout=30)
+    actors = [Actor.options(**options).remote() for _ in range(count)]
+    found = raynb.get([actor.where.remote() for actor in actors], timeout=30)
+    for actor in actors:
+        raynb.kill(actor)
+    return Counter([*tasks, *found])
+
+
+def test_by_default_the_own_node_is_filled_first(three: Three) -> None:
+    nodes, _, _ = three
+    assert set(raynb.get([where.remote() for _ in range(4)], timeout=30)) == {nodes.head.node_id}
+
+
+def test_tasks_that_are_spread_run_on_one_node_after_the_other(three: Three, gate: Gate) -> None:
+    nodes, near, far = three
+    refs = [where_behind.options(scheduling_strategy="SPREAD").remote(gate.through) for _ in range(6)]
+    gate.wait_for(6)
+    gate.open()
+    everywhere = {node.node_id: 2 for node in (nodes.head, near, far)}
+    assert Counter(raynb.get(refs, timeout=30)) == everywhere
+
+
+def test_short_tasks_that_are_spread_reach_all_nodes(three: Three) -> None:
+    found = raynb.get([where.options(scheduling_strategy="SPREAD").remote() for _ in range(9)], timeout=30)
+    assert len(set(found)) == 3
+
+
+def test_actors_that_are_spread_live_on_one_node_after_the_other(three: Three) -> None:
+    nodes, near, far = three
+    actors = [Actor.options(scheduling_strategy="SPREAD", num_cpus=1).remote() for _ in range(6)]
+    found = Counter(raynb.get([actor.where.remote() for actor in actors], timeout=30))
+    assert found == {node.node_id: 2 for node in (nodes.head, near, far)}
+
+
+@pytest.mark.parametrize("soft", [True, False])
+def test_node_affinity_chooses_the_node(three: Three, soft: bool) -> None:
+    nodes, near, far = three
+    for node in (nodes.head, near, far):
+        strategy = NodeAffinitySchedulingStrategy(node.node_id, soft=soft)
+        assert run(3, scheduling_strategy=strategy) == {node.node_id: 6}
+
+
+def test_what_is_bound_to_a_node_waits_there_although_others_have_room(three: Three, gate: Gate) -> None:
+    _, near, _ = three
+    task = where_behind.options(
+        num_cpus=2, scheduling_strategy=NodeAffinitySchedulingStrategy(near.node_id, soft=False)
+    )
+    refs = [task.remote(gate.through) for _ in range(5)]
+    gate.wait_for(2)
+    gate.open()
+    assert set(raynb.get(refs, timeout=30)) == {near.node_id}
+
+
+def test_what_may_spill_does_so_when_the_node_has_no_room(three: Three, gate: Gate) -> None:
+    _, near, _ = three
+    strategy = NodeAffinitySchedulingStrategy(near.node_id, soft=True, _spill_on_unavailable=True)
+    refs = [where_behind.options(num_cpus=2, scheduling_strategy=strategy).remote(gate.through) for _ in range(6)]
+    gate.wait_for(6)
+    gate.open()
+    assert Counter(raynb.get(refs, timeout=30))[near.node_id] == 2
+
+
+def test_what_must_run_at_once_fails_when_the_node_has_no_room(three: Three, gate: Gate) -> None:
+    _, near, _ = three
+    strategy = NodeAffinitySchedulingStrategy(near.node_id, soft=False, _fail_on_unavailable=True)
+    task = where_behind.options(num_cpus=4, scheduling_strategy=strategy)
+    first = task.remote(gate.through)
+    gate.wait_for(1)
+    wait_until(lambda: raynb.available_resources().get("CPU") == 8, 10)
+    with pytest.raises(raynb.exceptions.TaskUnschedulableError, match="no room"):
+        raynb.get(where.options(num_cpus=1, scheduling_strategy=strategy).remote(), timeout=20)
+    gate.open()
+    assert raynb.get(first, timeout=20) == near.node_id
+
+
+def test_a_node_that_is_not_there_is_an_error_or_where_soft_none(three: Three) -> None:
+    hard = NodeAffinitySchedulingStrategy(GONE, soft=False)
+    with pytest.raises(raynb.exceptions.TaskUnschedulableError, match=GONE):
+        raynb.get(where.options(scheduling_strategy=hard).remote(), timeout=20)
+    with pytest.raises(raynb.exceptions.ActorUnschedulableError, match=GONE):
+        raynb.get(Actor.options(scheduling_strategy=hard).remote().where.remote(), timeout=20)
+    assert run(scheduling_strategy=NodeAffinitySchedulingStrategy(GONE, soft=True)).total() == 2
+
+
+def test_labels_choose_nodes(three: Three) -> None:
+    nodes, near, far = three
+    for hard, expected in (
+        ({"zone": In("a", "c")}, {near.node_id}),
+        ({"fast": Exists()}, {far.node_id}),
+        ({"zone": Exists(), "fast": NotIn("yes")}, {near.node_id}),
+        ({"ray.io/node-id": In(nodes.head.node_id)}, {nodes.head.node_id}),
+    ):
+        assert set(run(2, scheduling_strategy=NodeLabelSchedulingStrategy(hard))) == expected
+    assert set(run(2, label_selector={"zone": "!in(a, c)", "fast": "yes"})) == {far.node_id}
+
+
+def test_labels_that_are_preferred_choose_among_nodes_if_any_has_them(three: Three) -> None:
+    _, near, far = three
+    prefers = NodeLabelSchedulingStrategy({"zone": Exists()}, soft={"fast": In("yes")})
+    assert set(run(2, scheduling_strategy=prefers)) == {far.node_id}
+    prefers = NodeLabelSchedulingStrategy({"zone": In("a")}, soft={"fast": In("yes")})
+    assert set(run(2, scheduling_strategy=prefers)) == {near.node_id}
+
+
+def test_what_no_label_allows_waits_for_such_a_node(three: Three) -> None:
+    nodes, _, _ = three
+    strategy = NodeLabelSchedulingStrategy({"zone": In("new")})
+    refs = [where.options(scheduling_strategy=strategy).remote()]
+    actor = Actor.options(scheduling_strategy=strategy).remote()
+    refs.append(actor.where.remote())
+    assert raynb.wait(refs, timeout=0.5)[0] == []
+    added = nodes.add(labels={"zone": "new"})
+    assert raynb.get(refs, timeout=20) == [added.node_id] * 2
+    raynb.kill(actor)
+    nodes.kill(added)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bundles", "counts"),
+    [
+        ("STRICT_SPREAD", [{"CPU": 1}] * 3, [1, 1, 1]),
+        ("SPREAD", [{"CPU": 1}] * 3, [1, 1, 1]),
+        ("STRICT_PACK", [{"CPU": 1}] * 3, [3]),
+        ("PACK", [{"CPU": 2}] * 3, [1, 2]),
+    ],
+)
+def test_placement_groups_have_their_bundles_on_nodes(
+    three: Three, strategy: str, bundles: list[dict[str, float]], counts: list[int]
+) -> None:
+    group = placement_group(bundles, strategy=strategy)
+    assert group.wait(20)
+    places = placement_group_table(group)["bundles_to_node_id"]
+    assert sorted(Counter(places.values()).values()) == counts
+    for index, node_id in places.items():
+        inside = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=int(index))
+        assert set(run(num_cpus=1, scheduling_strategy=inside)) == {node_id}
+    remove_placement_group(group)
+
+
+def test_tasks_in_any_bundle_run_in_all_of_them(three: Three, gate: Gate) -> None:
+    group = placement_group([{"CPU": 1}] * 3, strategy="STRICT_SPREAD")
+    assert group.wait(20)
+    inside = PlacementGroupSchedulingStrategy(group)
+    refs = [where_behind.options(scheduling_strategy=inside).remote(gate.through) for _ in range(3)]
+    gate.wait_for(3)
+    gate.open()
+    assert len(set(raynb.get(refs, timeout=20))) == 3
+    actors = [Actor.options(num_cpus=1, scheduling_strategy=inside).remote() for _ in range(3)]
+    assert len(set(raynb.get([actor.where.remote() for actor in actors], timeout=20))) == 3
+    remove_placement_group(group)
+
+
+def test_a_group_whose_node_died_is_placed_anew(three: Three) -> None:
+    nodes, _, _ = three
+    added = nodes.add(num_cpus=4)
+    group = placement_group([{"CPU": 1}] * 4, strategy="STRICT_SPREAD")
+    assert group.wait(20)
+    nodes.kill(added)
+    again = nodes.add(num_cpus=4)
+    wait_until(lambda: placement_group_table(group)["state"] == "CREATED", 20)
+    assert again.node_id in placement_group_table(group)["bundles_to_node_id"].values()
+    inside = PlacementGroupSchedulingStrategy(group)
+    assert raynb.get(where.options(scheduling_strategy=inside).remote(), timeout=20)
+    remove_placement_group(group)
+    nodes.kill(again)
