@@ -137,8 +137,7 @@ class GcsMachine:
         self._changes = 0
         """Grows with each event that may change a table."""
         self._gathering: Effects = []
-        self.shutting_down = False
-        self._reconciled = False
+        self.shutting_down = self._reconciled = False
         self._dying: dict[str, tuple[float, str, bool]] = {}
         """Dead, but their last words may still come: until when, why, whether to forget the peer then."""
         self._now = 0.0
@@ -150,6 +149,7 @@ class GcsMachine:
             node.ProcessDied: self._on_process_died,
             node.ActorStartFailed: lambda _, m, now: self.actors.start_failed(m, now),
             node.LeaveNode: self._on_leave,
+            node.AreAlive: lambda _, m, now: [Send(m.asker, died) for died in self.members.gone(m.addresses)],
             gcs.RegisterJob: self._on_register_job,
             gcs.FinishJob: self._on_finish_job,
             gcs.CreateActor: self.actors.create,

@@ -17,7 +17,7 @@ Decides nothing about what dies with a process: `deaths` go back to whoever call
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.core.placement import UNITS, NodeView, Vector, to_units
 from raynb.runtime.messages.gcs import RegisterNode
 from raynb.runtime.messages.node import NodeStatus, ProcessDied, WorkerListing, WorkerTable
@@ -298,6 +299,17 @@ class Membership:
     def is_manager(self, address: str) -> bool:
         """Whether it is a living node's manager."""
         return address in self._by_manager
+
+    def gone(self, addresses: Iterable[str]) -> list[ProcessDied]:
+        """Those of these processes that are dead, or of a node that is."""
+        sessions = {session_of(manager) for manager in self._by_manager}
+        found = []
+        for address in addresses:
+            if address in self.dead:
+                found.append(ProcessDied(address, "worker", 0, self.dead[address]))
+            elif self.settled and not self.is_process(address) and session_of(address) not in sessions:
+                found.append(ProcessDied(address, "worker", 0, "its node is not there (any more)"))
+        return found
 
     def by_manager(self, address: str) -> Node | None:
         """The living node with this manager."""

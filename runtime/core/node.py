@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from raynb.runtime.core.are_alive import Liveness
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.leases import Demand, Grant, Leases
 from raynb.runtime.core.memory_pressure import MemoryPressure
@@ -89,10 +90,11 @@ from raynb.runtime.messages.transfers import NotThere, ObjectChunk, PullChunk, P
 FOR_ALL: Final = JoinNode | StopNode | StoreUsage | LocateObject | ScaleNode
 """What anybody may say."""
 OF_OTHER_NODES: Final = (
-    LeaseDemand | LeaseReturned | KillWorker | WhyWaiting | AreAlive | FreeObjects | KeepCopies
+    WhyWaiting | AreAlive | ProcessDied | FreeObjects | KeepCopies
     | PullChunk | ObjectChunk | NotThere | TryAnother | PullEnded
 )  # fmt: skip
-"""What clients of other nodes may say, too. What still comes from a dead one the transport refuses."""
+"""What processes of other nodes may say, too, beside what concerns their leases here. What still comes from a dead one
+the transport refuses."""
 
 
 class NodeMachine:
@@ -115,6 +117,7 @@ class NodeMachine:
         self.peers = Peers(identity.node_id)
         self.spillback = Spillback(identity, self.leases, self.peers)
         actors = NodeActors(self.leases, self.pool, self.spillback)
+        self.liveness = Liveness(identity, self.drivers, self.pool, self.leases, store, self.deaths, self.peers)
         answers = NodeAnswers(self.leases, self.pool, store)
         self.stopping = ""
         self._had_driver = False
@@ -149,7 +152,7 @@ class NodeMachine:
             WhyWaiting: answers.why,
             StoreUsage: answers.store_usage,
             LocateObject: answers.locate,
-            AreAlive: self._on_are_alive,
+            AreAlive: self.liveness.asked,
             ScaleNode: self._on_scale,
             **dict.fromkeys(NodeBundles.HANDLES, self.bundles.handle),
             ProcessDied: self._on_process_died,
@@ -177,7 +180,7 @@ class NodeMachine:
     def _on_received(self, event: Received, now: float) -> list[Any]:
         sender, message = event.sender, event.message
         known = sender in self.drivers or sender in self.pool.by_address or sender == self.identity.gcs
-        if not known and not isinstance(message, FOR_ALL if not self.peers else FOR_ALL | OF_OTHER_NODES):
+        if not known and not self._may_come_from_elsewhere(sender, message):
             return [Say("warning", f"{type(message).__name__} from {sender}, which has not joined: ignored")]
         if is_for_store(message):
             return list(self.store.handle(event, now))
@@ -185,6 +188,14 @@ class NodeMachine:
         if handler is None:
             return [Say("warning", f"{type(message).__name__} from {sender} is not for a node manager: ignored")]
         return handler(sender, message, now)
+
+    def _may_come_from_elsewhere(self, sender: str, message: Any) -> bool:
+        """Whether a process that has not joined may say this: rule 1."""
+        if isinstance(message, LeaseDemand):
+            return bool(message.home)
+        if isinstance(message, LeaseReturned | KillWorker):
+            return any(client == sender for client, _ in self.leases.demands)
+        return isinstance(message, FOR_ALL | OF_OTHER_NODES)
 
     def _served(self, handler: Callable[[str, Any, float], list[Any]]) -> Callable[[str, Any, float], list[Any]]:
         """The same handler, after which those who wait are looked at."""
@@ -269,7 +280,9 @@ class NodeMachine:
         return self.deaths.bury(died, now)
 
     def _on_process_died(self, sender: str, message: ProcessDied, now: float) -> list[Any]:
-        """Elsewhere; the GCS tells it."""
+        """Elsewhere: the GCS tells it, or another manager that was asked."""
+        if sender != self.identity.gcs and sender not in self.peers.views:
+            return [Say("warning", f"{sender} tells of a death, and is no node manager: ignored")]
         if message.address == self.identity.head:
             return self._stop(f"its head node is gone: {message.reason}")
         self._serve_again = True
@@ -373,18 +386,6 @@ class NodeMachine:
         self._serve_again = True
         return self.scaling.scale(sender, message, list(self.drivers), self._usage(), now)
 
-    def _on_are_alive(self, sender: str, message: AreAlive, now: float) -> list[Any]:
-        asker = message.asker or sender
-        here = {*self.drivers, *self.pool.by_address, *self.deaths.unburied}
-        effects: list[Any] = []
-        for address in message.addresses:
-            manager = self.peers.manager_of(address)
-            if manager and not message.asker:
-                effects.append(Send(manager, AreAlive([address], sender)))
-            elif not manager and address not in here:
-                effects.append(Send(asker, ProcessDied(address, "worker", 0, "it is not there any more")))
-        return effects
-
     # -- the GCS
 
     def _on_gcs_started(self, event: GcsStarted, now: float) -> list[Any]:
@@ -401,7 +402,8 @@ class NodeMachine:
 
     def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
         self.spillback.gcs_is_new()
-        return [*self.reports.answered(list(self.drivers), self._usage(), now), *self.scaling.registered()]
+        effects = self.reports.answered(list(self.drivers), self._usage(), now)
+        return [*effects, *self.scaling.registered(), *self.liveness.registered()]
 
     def _usage(self) -> tuple[int, int, int]:
         usage = self.store.usage()
@@ -418,7 +420,7 @@ class NodeMachine:
             return self._stop("no driver came back within the grace of the last one")
         effects = self.pool.tick(now)
         effects += self.store.handle(Tick(), now)
-        effects += self.tombstones.tick(now)
+        effects += self.tombstones.tick(now) + self.liveness.tick(now)
         effects += self.reports.tick(list(self.drivers), self._usage(), now)
         self._serve_again = True
         return effects

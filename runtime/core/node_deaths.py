@@ -18,7 +18,7 @@ from typing import Any
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import ForgetPeer, Say, WorkerExited
-from raynb.runtime.core.node_identity import Driver, NodeIdentity
+from raynb.runtime.core.node_identity import Driver, NodeIdentity, session_of
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store_effects import ClientDied
 from raynb.runtime.core.worker_pool import DYING, WorkerPool
@@ -83,6 +83,9 @@ class NodeDeaths:
         effects: list[Any] = []
         if died.kind == "node":
             unlisted = {demand.client: None for demand in self._leases.demands.values() if demand.home == died.address}
+            session = session_of(died.address)
+            owners = {entry.owner: None for entry in self._store.index.objects.values()}
+            unlisted |= {owner: None for owner in owners if session and session_of(owner) == session}
             for client in unlisted:
                 gone = ProcessDied(client, "worker", 0, died.reason, node=died.address)
                 effects += self.bury(gone, now, known=True)

@@ -81,6 +81,11 @@ def refusal(message: JoinNode, python_version: str, raynb_version: str, protocol
     return ""
 
 
+def session_of(address: str) -> str:
+    """What the addresses of all processes of a node have in common."""
+    return address.rpartition("/p/")[0]
+
+
 def minor(version: str) -> tuple[str, ...]:
     """``3.11.7`` -> ("3", "11")."""
     return tuple(version.split(".")[:2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.core.placement import NodeView, Vector, add, subtract, to_units
 from raynb.runtime.messages.nodes import ClusterView
 
@@ -42,10 +43,8 @@ class Peers:
 
     def manager_of(self, address: str) -> str:
         """The manager of a process, by their addresses; empty if it is of none of these nodes."""
-        session = address.rpartition("/p/")[0]
-        if not session:
-            return ""
-        return next((manager for manager in self.views if manager.startswith(f"{session}/")), "")
+        session = session_of(address)
+        return next((manager for manager in self.views if session_of(manager) == session), "")
 
     def gone(self, manager: str) -> None:
         """Its node has died."""

@@ -10,7 +10,7 @@ import pytest
 
 import raynb
 from raynb.cluster_utils import ClusterNode
-from raynb.util import placement_group, placement_group_table, remove_placement_group
+from raynb.util.placement_group import placement_group, placement_group_table, remove_placement_group
 from raynb.util.scheduling_strategies import (
     Exists,
     In,
