@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+import msgspec
+
+from raynb.runtime.api.cluster import query
 from raynb.runtime.api.session import connect
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.messages.values import Failed, Stored
+from raynb.runtime.messages.copies import LocateObjects, Location
+from raynb.runtime.messages.errors import GetTimeoutError
 
 PATIENCE_S = 5.0
 """How long an owner elsewhere may take to say where an object is, unless the caller says otherwise."""
@@ -28,22 +33,36 @@ def get_object_locations(
     -------
     dict
         For each reference ``node_ids`` (in hex; empty: it is not there), ``object_size`` in bytes (None: not known)
-        and ``did_spill``. A small object is where its owner is.
+        and ``did_spill``: whether it lies on disk now. A small object is where its owner is.
     """
     client = connect()
-    missing = [ref for ref in obj_refs if not client.is_ready(ref)]
-    if missing:
-        # What was put just now counts; what this process has to make itself is not waited for.
-        elsewhere = any(ref._owner != client.address for ref in missing)
-        patience_s = PATIENCE_S if timeout_ms < 0 else timeout_ms / 1000
-        client.wait_for([ref._id for ref in missing], len(missing), patience_s if elsewhere else 0.0)
-    return {ref: _location(client, ref) for ref in obj_refs}
+    # What was put just now counts: the machine has not looked, perhaps.
+    new = [ref._id for ref in obj_refs if ref._owner == client.address and not client.is_ready(ref)]
+    if new:
+        client.wait_for(new, len(new), 0.0)
+    found: dict[ObjectRef[Any], Location] = {}
+    for owner, refs in _by_owner(obj_refs).items():
+        found |= zip(refs, _ask(client, owner, refs, PATIENCE_S if timeout_ms < 0 else timeout_ms / 1000), strict=True)
+    ids = {row["address"]: row["node_id"] for row in query("nodes", limit=10_000, detail=True)["rows"]}
+    return {ref: _told(found[ref], ids) for ref in obj_refs}
 
 
-def _location(client: Client, ref: ObjectRef[Any]) -> dict[str, Any]:
-    entry = client.machine.objects.entries.get(ref._id)
-    value = None if entry is None else entry.value
-    if value is None or isinstance(value, Failed):
-        return {"node_ids": [], "object_size": None, "did_spill": False}
-    size = value.size if isinstance(value, Stored) else len(value.data) + sum(map(len, value.buffers or ()))
-    return {"node_ids": [client.joined.node_id.hex()], "object_size": size, "did_spill": False}
+def _by_owner(refs: Sequence[ObjectRef[Any]]) -> dict[str, list[ObjectRef[Any]]]:
+    found: dict[str, list[ObjectRef[Any]]] = {}
+    for ref in refs:
+        found.setdefault(ref._owner, []).append(ref)
+    return found
+
+
+def _ask(client: Client, owner: str, refs: list[ObjectRef[Any]], patience_s: float) -> list[Location]:
+    """What the owner knows; what is known here, if that is this process, or does not answer."""
+    if owner != client.address and owner not in client.machine.objects.dead:
+        with suppress(GetTimeoutError):
+            answer = client.request(owner, LocateObjects(0, [ref._id for ref in refs]), patience_s)
+            return msgspec.msgpack.decode(answer, type=list[Location])
+    return [client.machine.objects.directory.locate(ref._id) for ref in refs]
+
+
+def _told(location: Location, ids: dict[str, str]) -> dict[str, Any]:
+    nodes = [ids[address] for address in location.nodes if address in ids]
+    return {"node_ids": nodes, "object_size": location.size if nodes else None, "did_spill": location.spilled}

@@ -31,12 +31,12 @@ from raynb.runtime.messages.copies import (
     CopyDropped,
     KeepCopies,
     LocateObjects,
-    Locations,
+    Location,
     ValuesLost,
 )
 from raynb.runtime.messages.gcs import Reply
-from raynb.runtime.messages.objects import PullObjects
-from raynb.runtime.messages.values import Failed, Inline, RefInfo, Stored, Value, size_of
+from raynb.runtime.messages.objects import PullObjects, is_spilled
+from raynb.runtime.messages.values import Inline, RefInfo, Stored, Value, size_of
 
 if TYPE_CHECKING:
     from raynb.runtime.core.ownership import Entry, Ownership
@@ -83,7 +83,7 @@ class Directory:
         """A node is gone with all that lay in it. Its processes' deaths tell so, too: the first news counts."""
         if node in self._ends:
             return
-        self._ends[node] = reason.removeprefix("its node is gone: ")
+        self._ends[node] = reason if reason.startswith("its node") else f"its node is gone: {reason}"
         self._objects.dead.add(node)
         for oid in [oid for oid, copies in self.copies.items() if node in copies]:
             self._forget_copy(oid, node)
@@ -154,8 +154,7 @@ class Directory:
             self.lost.pop(oid, None)
             return
         self._asked.pop(oid, None)
-        end = self._ends.get(node)
-        self.lost[oid] = "its node has it no longer" if end is None else f"its node is gone ({end})"
+        self.lost[oid] = self._ends.get(node, "its node has it no longer")
 
     def not_made(self, oid: bytes) -> None:
         """What was to make an object's value again has ended without it."""
@@ -241,18 +240,19 @@ class Directory:
 
     def on_locate(self, sender: str, message: LocateObjects) -> None:
         """Somebody wants to know where objects of this process are."""
-        found = [self._objects.entries.get(oid) for oid in message.oids]
-        values = [None if entry is None or isinstance(entry.value, Failed) else entry.value for entry in found]
-        sizes = [-1 if value is None else size_of(value) for value in values]
-        locations = Locations([self.nodes(oid) for oid in message.oids], sizes)
-        self._objects.send(sender, Reply(message.request, msgspec.msgpack.encode(locations)))
+        found = [self.locate(oid) for oid in message.oids]
+        self._objects.send(sender, Reply(message.request, msgspec.msgpack.encode(found)))
 
-    def nodes(self, oid: bytes) -> list[str]:
-        """The nodes that have an object."""
+    def locate(self, oid: bytes) -> Location:
+        """Where an object is, as far as it is known here: all of its places if it is an own one. Safe in any thread."""
         entry = self._objects.entries.get(oid)
         value = None if entry is None else entry.value
-        first = [value.node] if type(value) is Stored else [self._objects.node] if type(value) is Inline else []
-        return [*first, *self.copies.get(oid, ())]
+        if type(value) is Stored:
+            nodes = [value.node, *self.copies.get(oid, ())]
+            return Location(nodes, value.size, is_spilled(value.segment))
+        if type(value) is Inline:
+            return Location([self._objects.node], size_of(value))
+        return Location([])
 
     def tick(self, now: float, after_s: float) -> None:
         """An answer may be lost: ask again whether a copy is kept."""

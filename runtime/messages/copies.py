@@ -50,14 +50,16 @@ class CopiesKept(Struct, array_like=True, gc=False, tag=244):
 
 
 class LocateObjects(Struct, array_like=True, gc=False, tag=245):
-    """Client -> owner: where are these? Answered by a `Reply` with `Locations`, as it is known now."""
+    """Client -> owner: where are these? Answered by a `Reply` with a `Location` for each, as it is known now."""
 
     request: int
     oids: list[bytes]
 
 
-class Locations(Struct, array_like=True, frozen=True):
-    """For each object the addresses of the node managers that have it, and its size in bytes (-1: it has no value)."""
+class Location(Struct, array_like=True, frozen=True):
+    """Where one object is: the addresses of the managers of the nodes that have it (none: it has no value), its size in
+    bytes, and whether its primary is on disk."""
 
-    nodes: list[list[str]]
-    sizes: list[int]
+    nodes: list[str]
+    size: int = 0
+    spilled: bool = False

@@ -107,7 +107,7 @@ def test_a_copy_on_the_owners_own_node_takes_the_place_too() -> None:
     world.tell(HOME, CopyAdded([world.stored(oid, HOME)]))
     world.kill(A)
     world.tell(HOME, CopiesKept([oid], []))
-    assert world.node_of(oid) == HOME and world.objects.directory.nodes(oid) == [HOME]
+    assert world.node_of(oid) == HOME and world.objects.directory.locate(oid).nodes == [HOME]
 
 
 # -- borrowers
