@@ -11,6 +11,7 @@ its figure is, and which figure it is held to.
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import statistics
 import subprocess
@@ -332,6 +333,35 @@ def get_large(run: Run) -> float:
     for _ in range(10):
         look()
     return 1e6 * run.typical_s(look)
+
+
+def store_to_store(run: Run) -> float:
+    ray = run.ray
+    cluster = importlib.import_module(f"{ray.__name__}.cluster_utils").Cluster()
+    for name in ("here", "there"):
+        cluster.add_node(num_cpus=1, resources={name: 1}, object_store_memory=1_500 * MB)
+    ray.init(address=cluster.address, logging_level="error")
+    make = ray.remote(lambda: np.ones(100 * MB, np.uint8)).options(resources={"there": 0.1})
+    kept: list[Any] = []
+    taken: list[float] = []
+    for _ in range(12):
+        kept[:] = [make.remote()]
+        ray.wait(kept, fetch_local=False)
+        taken.append(seconds(ray.wait, kept))
+    ray.shutdown()
+    cluster.shutdown()
+    return 0.1 / statistics.median(taken[4:])
+
+
+def spill_and_restore(run: Run) -> float:
+    ray, array = run.ray, np.ones(100 * MB, np.uint8)
+    start(ray, object_store_memory=200 * MB)
+
+    def there_and_back() -> None:
+        for ref in [ray.put(array) for _ in range(10)]:
+            assert ray.get(ref)[::4096].all()
+
+    return 1 / seconds(there_and_back)
 
 
 def read_stored(run: Run) -> float:

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 class Row:
     """One row; `key` is the function in `cases` that measures it.
 
-    `at_least` is the floor, or the ceiling where `lower_is_better`. A `fresh` row starts its own
-    cluster, in a process of its own. A `long` row runs only when it is asked for.
+    `at_least` is the floor, or the ceiling where `lower_is_better`; a row without one is reported,
+    beside what the machine itself can do. A `fresh` row starts its own cluster, in a process of its
+    own. A `long` row runs only when it is asked for.
     """
 
     key: str
     title: str
     unit: str
-    ray: float
-    at_least: float
+    ray: float | None
+    at_least: float | None
     lower_is_better: bool = False
     fresh: bool = False
     long: bool = False
@@ -62,6 +63,8 @@ ROWS = (
     Row("share_uneven", "one task of 400 ms among 400 of 2 ms: share of the ideal", "%", 79, 92),
     Row("wait_one_by_one", "`wait` popping 1,000 refs one by one", "rounds/s", 2.4, 20),
     Row("get_many", "`get` of 10,000 refs (done)", "/s", 20, 150),
+    Row("store_to_store", "from one node's store to another's", "GB/s", None, None, fresh=True),
+    Row("spill_and_restore", "1 GB put into a store of 200 MB, and read", "GB/s", None, None, fresh=True),
     Row("idle_memory", "fresh idle cluster, PSS of all its processes", "MB", 524, 150,
         lower_is_better=True, fresh=True),
     Row("queued_task_memory", "driver memory for one queued task", "bytes", 3_030, 800,

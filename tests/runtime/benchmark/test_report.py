@@ -89,5 +89,5 @@ def test_a_pattern_without_a_row_is_an_error() -> None:
 
 def test_the_machine_says_what_the_figures_depend_on() -> None:
     facts = report.machine()
-    assert set(facts) == {"processor", "memory", "system", "Python", "before", "day"}
+    assert set(facts) == {"processor", "memory", "disk", "system", "Python", "before", "day"}
     assert "memcpy" in facts["memory"]
