@@ -113,7 +113,7 @@ class Fetching:
         going = set(message.oids) - held
         for key, (value, _) in list(self._places.items()):
             if value.oid in going:
-                del self._places[key]
+                self._places.pop(key, None)
         return held
 
     # -- in any thread

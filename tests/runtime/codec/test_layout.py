@@ -13,7 +13,7 @@ import pytest
 from raynb.runtime.codec import layout
 from raynb.runtime.codec.copying import RELEASE_BYTES_MIN, TWO_THREADS_BYTES_MIN, copy_bytes
 from raynb.runtime.codec.errors import CorruptObjectError
-from raynb.runtime.codec.layout import aligned, object_size, read_object, walk_extent, write_object
+from raynb.runtime.codec.layout import adopt_object, aligned, object_size, read_object, walk_extent, write_object
 from raynb.runtime.codec.pinned import address_of
 from raynb.runtime.codec.values import pack
 from raynb.runtime.messages.objects import SealedObject
@@ -126,6 +126,32 @@ def test_sizes_are_multiples_of_64() -> None:
     for value in (1, "abc", np.arange(100), [np.arange(1000, dtype=np.uint8)] * 3):
         size = object_size(pack(value))
         assert size % 64 == 0 and size == aligned(size)
+
+
+# -- objects from elsewhere
+
+
+def test_what_was_copied_from_elsewhere_bears_the_grant_that_it_lies_in_here() -> None:
+    original = written([np.arange(10_000), "text"], grant=7)
+    copy = memory(original.nbytes)
+    copy[:] = original
+    adopt_object(copy, OID, 99)
+    assert [found.grant for found in walk_extent(copy, 99)] == [99]
+    assert list(walk_extent(copy, 7)) == []
+    assert read_object(copy.toreadonly(), OID)[1] == "text"
+
+
+def test_what_is_not_the_object_or_not_all_of_it_is_not_adopted() -> None:
+    original = written(np.arange(10_000))
+    copy = memory(original.nbytes)
+    copy[:] = original
+    with pytest.raises(CorruptObjectError, match="not object"):
+        adopt_object(copy, OTHER, 99)
+    with pytest.raises(CorruptObjectError, match="not all of it"):
+        adopt_object(copy[:-64], OID, 99)
+    copy[:8] = b"raynbobj"
+    with pytest.raises(CorruptObjectError, match="not all of it"):
+        adopt_object(copy, OID, 99)
 
 
 # -- walking what a dead client left
