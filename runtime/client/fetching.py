@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from raynb.runtime.client.failures import to_exception
-from raynb.runtime.core.inbox import Answer, Ask, Outgoing
+from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.errors import GetTimeoutError, ObjectLostError, RaySystemError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from raynb.runtime.client.client import Client
 
 RECHECK_S: Final = 1.0
+PATIENCE_S: Final = 0.1
+"""A worker that waits longer gives its CPUs to others meanwhile."""
 PLACES_MAX: Final = 10_000
 
 
@@ -178,17 +180,37 @@ class Fetching:
 
     def _wait(self, fetch: Fetch, deadline: float | None) -> None:
         __tracebackhide__ = True
+        if self._client.gives_way:
+            patience = time.monotonic() + PATIENCE_S
+            if self._answered(fetch, patience if deadline is None else min(patience, deadline)):
+                return
+            # It takes a while: others may use this process's CPUs.
+            waiter = Waiter(1, None)
+            self._client.post(WaitFor(waiter, []))
+            try:
+                enough = self._answered(fetch, deadline)
+            finally:
+                self._client.post(StopWaiting(waiter, []))
+        else:
+            enough = self._answered(fetch, deadline)
+        if not enough:
+            raise GetTimeoutError("not all values were brought to this node in time")
+
+    def _answered(self, fetch: Fetch, deadline: float | None) -> bool:
+        """Wait for the answer; False if it was not here in time."""
+        __tracebackhide__ = True
         host, answer = self._client.host, fetch.answer
         host.drive(lambda: answer.reply is not None, deadline)
         host.nudge()
         while answer.reply is None:
             left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - time.monotonic(), 0.0))
             if fetch.lock.acquire(timeout=left) or answer.reply is not None:
-                return
+                return True
             if not host.alive:
                 raise RaySystemError("raynb was shut down while this call waited")
             if deadline is not None and time.monotonic() >= deadline:
-                raise GetTimeoutError("not all values were brought to this node in time")
+                return False
+        return True
 
     def _give_up(self, fetch: Fetch) -> None:
         """Nobody waits for it any more; what is answered nevertheless is let go."""

@@ -26,7 +26,7 @@ from raynb.runtime.messages.transfers import CopiesHeld, EvictCopies
 from raynb.runtime.messages.values import Stored
 
 PATIENCE_S = 1.0
-PAUSE_S = 0.25
+PAUSE_S = 0.05
 
 
 class Copy(Struct):

@@ -36,7 +36,7 @@ def first(*arrays: np.ndarray[Any, Any]) -> list[float]:
 @pytest.fixture
 def small() -> Iterator[Nodes]:
     """Here are 64 MB and no disk, there is more."""
-    config = {"spill_directory": "off", "store_full_timeout_s": 1.0}
+    config = {"spill_directory": "off", "store_full_timeout_s": 3.0}
     with several_nodes(resources={"here": 8}, _system_config=config) as nodes:
         nodes.add(num_cpus=2, resources={"there": 8}, object_store_memory=512 * MB)
         yield nodes
@@ -138,3 +138,23 @@ def test_what_was_on_its_way_when_its_node_died_is_made_again(small: Nodes) -> N
     small.kill(there)
     reader.join(40)
     assert got == [1.0]
+
+
+def test_a_task_that_waits_for_its_arguments_gives_its_cpu_to_others(small: Nodes) -> None:
+    @raynb.remote(num_cpus=1, resources={"beyond": 1})
+    def step(array: Any = None) -> float:
+        return 0.0 if array is None else float(array[0])
+
+    small.add(num_cpus=1, resources={"beyond": 8})
+    (there,) = [node for node in small.cluster.list_all_nodes() if "there" in node.info.resources]
+    ref = make.options(**THERE).remote(20)
+    raynb.wait([ref], fetch_local=False, timeout=20)
+    raynb.get(step.remote(), timeout=20)
+    os.kill(there.info.pid, signal.SIGSTOP)
+    try:
+        waiting = step.remote(ref)
+        assert raynb.wait([waiting], timeout=0.5) == ([], [waiting])
+        assert raynb.get(step.remote(), timeout=20) == 0.0
+    finally:
+        os.kill(there.info.pid, signal.SIGCONT)
+    assert raynb.get(waiting, timeout=20) == 1.0
