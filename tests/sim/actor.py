@@ -10,13 +10,13 @@ from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.messages.gcs import ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
-from raynb.runtime.messages.values import Failed, Local, RefInfo, Stored, Value
-from tests.sim import calls
-from tests.sim.calls import Execution, RemoteError, StoreFull
+from raynb.runtime.messages.values import Failed, Value
+from tests.sim.calls import Execution
 from tests.sim.client import Pin
-from tests.sim.interpreter import ActorExit, Frame
+from tests.sim.interpreter import Frame
+from tests.sim.outcomes import ActorExit, Interrupted, MissingDependency, RemoteError, StoreFull, UserError
 from tests.sim.threads import Pause, Signal, Steps
-from tests.sim.values import decode_call, rebuild, unpack_refs
+from tests.sim.values import decode_call, unpack_refs
 
 if TYPE_CHECKING:
     from tests.sim.threads import Thread
@@ -44,8 +44,6 @@ class ActorLife:
 
     def construct(self) -> Steps:
         """Run the constructor; gives why it failed, or None."""
-        from tests.sim.worker import Interrupted, UserError
-
         worker, start = self.worker, self.start
         call = decode_call(start.args)
         execution = Execution(worker.adopt_context(start.context), start.task_id, call.depth)
@@ -54,15 +52,8 @@ class ActorLife:
         try:
             oids = worker.oracle.dependencies(start.task_id)
             for oid, dependency in zip(oids, start.deps or (), strict=True):
-                assert not isinstance(dependency, Local)
-                if isinstance(dependency, Stored):
-                    # It may have been freed since the order was given: its owner is asked.
-                    ref = rebuild(worker, RefInfo(dependency.oid, dependency.owner), None)
-                    frame.hold([ref])
-                    (loaded,) = yield from calls.get(worker, [ref], None, judge=False)
-                    frame.hold_value(loaded)
-                else:
-                    frame.hold_value(calls.load(worker, oid, dependency))
+                # It may have been freed since the order was given: its owner is asked.
+                yield from worker.arguments.ask_owner(oid, dependency, frame)
             frame.hold(unpack_refs(worker, call.handles, call.refs))
             remote = worker.cluster.plan.functions[call.function]
             yield from frame.run(remote.body)
@@ -116,8 +107,6 @@ class ActorLife:
 
     def call(self, job: Job, thread: Thread) -> Steps:
         """Run one call."""
-        from tests.sim.worker import Interrupted, MissingDependency, UserError
-
         worker, spec = self.worker, job.spec
         worker.mark(job)
         if spec.task_id in worker.executor.refused:
@@ -132,8 +121,7 @@ class ActorLife:
         values: list[Value]
         retryable = False
         try:
-            yield from worker.ask_owners(job, frame)
-            worker._arguments(job, call, frame, guard)
+            yield from worker.arguments.of(job, call, frame, guard)
             values = yield from worker.body(job, call, frame, thread)
         except ActorExit:
             self.end()

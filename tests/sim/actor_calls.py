@@ -13,8 +13,9 @@ from raynb.runtime.messages import gcs
 from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import FunctionDef
-from tests.sim.calls import Execution, RemoteError, ask, wait_for_answer
+from tests.sim.calls import Execution, ask, wait_for_answer
 from tests.sim.client import SimClient
+from tests.sim.outcomes import RemoteError
 from tests.sim.places import Place
 from tests.sim.threads import Lock, Steps
 from tests.sim.values import CallContent, Handle, Ref, describe, encode

@@ -12,6 +12,7 @@ from raynb.runtime.core.inbox import (
     Answer,
     Ask,
     CancelObject,
+    LostValue,
     PutValue,
     StopWaiting,
     WaitFor,
@@ -25,7 +26,8 @@ from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import NOTHING, Failed, Inline, Stored, Value
 from tests.sim.client import Pin, SimClient
-from tests.sim.memory import Cell
+from tests.sim.memory import Cell, least_size
+from tests.sim.outcomes import RemoteError, StoreFull, TimeoutOfGet, ValuesLost
 from tests.sim.places import Place
 from tests.sim.show import name_id
 from tests.sim.threads import Lock, Pause, Steps
@@ -36,22 +38,6 @@ from tests.sim.world import Violation
 RECHECK_S = 1.0
 LOOK_S = 0.002
 _PUT_SUFFIX = PUT_INDEX_BASE.to_bytes(4, "little")
-
-
-class RemoteError(Exception):
-    """What ``get`` raises for a failed object."""
-
-    def __init__(self, failed: Failed) -> None:
-        super().__init__(failed.kind, failed.message)
-        self.failed = failed
-
-
-class TimeoutOfGet(Exception):
-    """GetTimeoutError."""
-
-
-class StoreFull(Exception):
-    """ObjectStoreFullError."""
 
 
 class Execution:
@@ -159,6 +145,8 @@ def pack_value(client: SimClient, oid: bytes, owner: str, token: int, size: int,
     if size <= client.config.inline_limit_bytes:
         return Inline(data, None, infos)
     store = client.store
+    if client.cluster.plan.nodes:
+        size = max(size, least_size(oid, owner, data))
     place = store.place(size, client.world.now)
     if place is None:
         place = yield from _allocate(client, size)
@@ -169,6 +157,7 @@ def pack_value(client: SimClient, oid: bytes, owner: str, token: int, size: int,
         client.tell_store()
         raise
     cell = Cell(oid, owner, place.grant, place.size, data)
+    client.oracle.facts.lay_in.setdefault(oid, set()).add(client.node.address)
     client.node.memory.write(place.segment, place.offset, cell)
     store.written(place, oid, owner)
     client.tell_store()
@@ -205,14 +194,38 @@ def _allocate(client: SimClient, size: int) -> Steps:
         return place
     client.store.forget(number)
     if isinstance(reply, ExtentRefused):
-        client.oracle.store_was_full()
+        client.oracle.store_was_full(client.node)
         raise StoreFull(reply.message)
     assert isinstance(reply, gcs.Reply) and reply.error is not None, reply
     raise RemoteError(reply.error)
 
 
-def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None, *, judge: bool = True) -> Loaded:
-    """Read a value that has arrived; raises `RemoteError` for a failed one. ``judge``: it must have a cause."""
+def read(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None, *, judge: bool = True) -> Steps:
+    """Read a value wherever it lies, as `load` does; raises `ValuesLost` if it is not there."""
+    if not isinstance(value, Stored) or not client.fetching.is_far(value):
+        return load(client, oid, value, guard, judge=judge)
+    fetch = None
+    while (here := client.fetching.place(value)) is None:
+        fetch = yield from client.fetching.bring([value])
+    try:
+        return load(client, oid, value, guard, judge=judge, here=here)
+    finally:
+        client.fetching.release(fetch)
+
+
+def load(
+    client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = None, *, judge: bool = True,
+    here: Stored | None = None,
+) -> Loaded:  # fmt: skip
+    """Read a value that has arrived; raises `RemoteError` for a failed one.
+
+    Parameters
+    ----------
+    judge
+        A failure must have a cause.
+    here
+        The copy of it in this node, where it lies elsewhere.
+    """
     if value == NOTHING:
         # A generator's own: its code has raised, which is its last item.
         client.oracle.observed(client, oid, Failed("RayTaskError", "UserError"))
@@ -225,8 +238,9 @@ def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = 
     if isinstance(value, Inline):
         data = value.data
     else:
-        view = client.node.memory.read(client.address, value.segment, value.offset, value.oid)
-        pin = Pin(client, value, view)
+        here = here or value
+        view = client.node.memory.read(client.address, here.segment, here.offset, here.oid)
+        pin = Pin(client, value, here, view)
         if guard is None:
             pin.count()
         else:
@@ -246,8 +260,19 @@ def load(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = 
 
 def get(client: SimClient, refs: list[Ref], timeout_s: float | None, *, judge: bool = True) -> Steps:
     """The values of references, as `Loaded`; raises `TimeoutOfGet`, or `RemoteError` for the first that failed."""
-    entries = client.machine.objects.entries
     deadline = None if timeout_s is None else client.world.now + timeout_s
+    while True:
+        try:
+            return (yield from _get(client, refs, deadline, judge=judge))
+        except ValuesLost as error:
+            for lost in error.lost:
+                client.post(LostValue(lost))
+            # Its machine has looked at that when it looks at this.
+            yield from wait_for(client, [lost.oid for lost in error.lost], len(error.lost), timeout_s)
+
+
+def _get(client: SimClient, refs: list[Ref], deadline: float | None, *, judge: bool) -> Steps:
+    entries = client.machine.objects.entries
     # Again and again: a reference may be let go and come back in between, and its value with it.
     while missing := [ref.oid for ref in refs if (entry := entries.get(ref.oid)) is None or entry.value is None]:
         yield Pause()
@@ -255,17 +280,25 @@ def get(client: SimClient, refs: list[Ref], timeout_s: float | None, *, judge: b
         arrived = yield from wait_for(client, missing, len(missing), left)
         if not arrived and any((entry := entries.get(ref.oid)) is None or entry.value is None for ref in refs):
             raise TimeoutOfGet
+    values: list[Value] = []
+    for ref in refs:
+        entry = entries.get(ref.oid)
+        if entry is None or entry.value is None:
+            raise Violation(f"{client.address} waited for {ref}, is told that it is there, but has {entry}")
+        values.append(entry.value)
     loaded: list[Loaded] = []
+    fetch = None
     try:
-        for ref in refs:
-            entry = entries.get(ref.oid)
-            if entry is None or entry.value is None:
-                raise Violation(f"{client.address} waited for {ref}, is told that it is there, but has {entry}")
-            loaded.append(load(client, ref.oid, entry.value, judge=judge))
-    except RemoteError:
+        if any(map(client.fetching.is_far, values)):
+            fetch = yield from client.fetching.bring(values, deadline)
+        for ref, value in zip(refs, values, strict=True):
+            loaded.append((yield from read(client, ref.oid, value, judge=judge)))
+    except BaseException:
         for one in loaded:
             let_go(one)
         raise
+    finally:
+        client.fetching.release(fetch)
     return loaded
 
 

@@ -16,6 +16,7 @@ from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice
 from raynb.runtime.core.client_store import ClientStore
 from raynb.runtime.core.effects import Send, Tick
+from raynb.runtime.core.evictions import CopiesAsked
 from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied, Outgoing, Retain
 from raynb.runtime.core.ownership import Wake
@@ -26,7 +27,9 @@ from raynb.runtime.messages.ids import ORIGIN_BYTES, task_id_source
 from raynb.runtime.messages.node import JoinNode, NodeJoined
 from raynb.runtime.messages.objects import OwnerGone
 from raynb.runtime.messages.tasks import ContextDef
+from raynb.runtime.messages.transfers import EvictCopies, ObjectsFetched
 from raynb.runtime.messages.values import Stored
+from tests.sim.fetching import Fetching
 from tests.sim.memory import View
 from tests.sim.places import Place
 from tests.sim.threads import Steps, Thread
@@ -43,11 +46,12 @@ FRAMES_PER_TURN_MAX = 256
 class Pin:
     """Keeps one stored object while something views it: see `raynb.runtime.client.plane.Pin`."""
 
-    __slots__ = ("client", "counted", "held", "stored", "view")
+    __slots__ = ("client", "counted", "held", "here", "stored", "view")
 
-    def __init__(self, client: SimClient, stored: Stored, view: View) -> None:
+    def __init__(self, client: SimClient, stored: Stored, here: Stored, view: View) -> None:
         self.client = client
         self.stored = stored
+        self.here = here
         self.view = view
         self.counted = False
         self.held = True
@@ -99,6 +103,7 @@ class SimClient:
         self.dead_owners: set[str] = set()
         self.functions: dict[tuple[int, bytes, Place | None], Function] = {}
         self.store = ClientStore(self.config)
+        self.fetching = Fetching(self)
         self.next_task_id = task_id_source(self.pid.to_bytes(ORIGIN_BYTES, "little"), job)
         self.root = ContextDef(1, job, namespace, address)
         self.calls: dict[bytes, int] = {}
@@ -143,7 +148,7 @@ class SimClient:
             return
         self.joined = message
         self.machine = ClientMachine(self.config, self.address, self.node.address, message.gcs)
-        self.machine.recorder.node_id = message.node_id
+        self.machine.recorder.node_id = self.machine.actors.node_id = message.node_id
         self.begin()
         self._sleep_until(self.world.now)
 
@@ -225,8 +230,13 @@ class SimClient:
             self._drain(ticket)
 
     def _on_received(self, received: list[tuple[str, Message]]) -> None:
-        """Before the messages are handled: views of running tasks are counted when their owner dies."""
-        for _, message in received:
+        """Before the messages are handled: views of running tasks are counted when their owner dies, or somebody wants
+        to know what is viewed."""
+        for sender, message in received:
+            if isinstance(message, ObjectsFetched):
+                self.fetching.answered(message)
+            if isinstance(message, EvictCopies):
+                self._copies_asked(sender, message)
             if isinstance(message, OwnerGone):
                 self.dead_owners.add(message.owner)
                 for pin in sorted(self.guarded, key=lambda pin: pin.stored.oid):
@@ -236,6 +246,13 @@ class SimClient:
             items = list(self.inbox)
             self.inbox.clear()
             self.handle(Inbox(items))
+
+    def _copies_asked(self, sender: str, message: EvictCopies) -> None:
+        held = self.fetching.asked(message)
+        for pin in sorted(self.guarded, key=lambda pin: pin.stored.oid):
+            if pin.stored.oid in message.oids:
+                pin.count()
+        self.inbox.append(CopiesAsked(sender, message.round, message.oids, held))
 
     def _take_arrived(self) -> list[tuple[str, Message]]:
         received: list[tuple[str, Message]] = []
@@ -311,6 +328,7 @@ class SimClient:
             self._upkeep_at = now
             self.store.idle(now)
             self.tell_store()
+            self.fetching.sweep()
 
     # -- the end
 

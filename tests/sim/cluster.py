@@ -13,7 +13,7 @@ from raynb.runtime.messages.ids import JOB_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode
 from raynb.runtime.ports.fake_state_store import FakeDisk
 from tests.sim import calls
-from tests.sim.calls import Execution, RemoteError
+from tests.sim.calls import Execution
 from tests.sim.client import SimClient
 from tests.sim.deeds import Guest
 from tests.sim.gcs import SimGcs
@@ -22,6 +22,7 @@ from tests.sim.interpreter import Frame
 from tests.sim.network import Network
 from tests.sim.node import SimNode
 from tests.sim.oracle import Oracle
+from tests.sim.outcomes import RemoteError, StoreFull
 from tests.sim.threads import Pause, Steps
 from tests.sim.values import number
 from tests.sim.worker import SimWorker
@@ -37,6 +38,8 @@ CONFIG = Config(
     force_patience_s=1.0,
     event_flush_s=0.4,
     store_full_timeout_s=3.0,
+    transfer_chunk_bytes=400,
+    transfer_window=2,
 )
 
 FAILURES_KEPT, FAILURES_KEPT_BYTES = 3, 2000
@@ -110,7 +113,7 @@ class Cluster:
 
     def _driver(self, index: int, name: str = "driver") -> SimClient:
         job = (index + 1).to_bytes(JOB_ID_BYTES, "little")
-        return SimClient(self, self.node, f"{name}{index}", f"{name}{index}", job, "ns")
+        return SimClient(self, self.node, self.node.path(f"{name}{index}"), f"{name}{index}", job, "ns")
 
     # -- ends
 
@@ -216,7 +219,7 @@ class Cluster:
         for ref in frame.refs:
             try:
                 (loaded,) = yield from calls.get(client, [ref], None)
-            except RemoteError:
+            except (RemoteError, StoreFull):
                 continue
             yield Pause()
             calls.let_go(loaded)

@@ -111,6 +111,8 @@ class Excuses:
         self.head_died = False
         self.dead_nodes: set[str] = set()
         """Addresses of their managers."""
+        self.lay_in: dict[bytes, set[str]] = {}
+        """By object, the nodes in whose memory a task or a put has written it."""
         self.stopped: set[str] = set()
         """Those that were asked to stop."""
         self.store_full = False
@@ -147,6 +149,8 @@ class Excuses:
             return True
         if kind == "OwnerDiedError" and self._owner_died(oid, facts):
             return True
+        if kind == "ObjectReconstructionFailedError" and self.lay_in.get(oid, set()) & self.dead_nodes:
+            return True
         if kind in ("ObjectLostError", "ReferenceCountingAssertionError") and self._holder_died(oid):
             return True
         if facts is None:
@@ -175,6 +179,8 @@ class Excuses:
             return self._was_cancelled(facts)
         if kind == "TaskPlacementGroupRemoved":
             return self._group_is_gone(facts.group)
+        if kind == "NodeDiedError":
+            return bool(self.dead_nodes)
         if kind == "WorkerCrashedError":
             return any(self.died.get(worker, EXITED) != EXITED for worker, _ in facts.marks)
         return False

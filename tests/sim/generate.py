@@ -19,6 +19,11 @@ MESSAGES = (
     "LeaseGranted", "TasksReturned", "ObjectValues", "StartActor", "ActorStarted", "ActorState", "CreateActor",
     "StreamItems", "PullObjects", "WorkerBlocked", "ExtentGranted", "FreeObjects", "ProcessDied", "KillActor",
 )  # fmt: skip
+NODE_MESSAGES = (
+    "LeaseSpill", "LeaseGranted", "PushTasks", "TasksDone", "FetchObjects", "PullChunk", "ObjectChunk", "CopyAdded",
+    "ObjectsFetched", "PullEnded", "KeepCopies", "CopiesKept", "EvictCopies", "ValuesLost", "TryAnother", "NotThere",
+    "StartActor", "ClusterView", "RegisterNode", "TasksReturned",
+)  # fmt: skip
 GROUP_MESSAGES = (
     "CreateGroup", "ReserveBundles", "BundlesReserved", "CommitBundles", "BundlesCommitted", "RemoveGroup",
     "ReturnBundles", "LeaseGranted",
@@ -252,7 +257,7 @@ class Maker:
 
     def _with_extras(self, plan: w.Plan) -> w.Plan:
         """What came later: each part has dice of its own, so that all else stays as it was."""
-        for extra in (_paced, _with_limits_of_calls, _with_concurrency_groups, _with_placement_groups, _spilling):
+        for extra in EXTRAS:
             name = extra.__name__.strip("_")
             plan = extra(plan, Random(f"{name} of {self.seed} {self.with_faults}"))
         return plan
@@ -323,7 +328,7 @@ def _with_placement_groups(plan: w.Plan, rng: Random) -> w.Plan:
         cpus += sum(bundles)
         threads[position] = _uses_group(threads[position], bundles, rng)
     faults = list(plan.faults)
-    if faults:
+    if any(fault.kind != "resize" for fault in faults):
         for _ in range(rng.choice((0, 1, 2))):
             kind = rng.choice(("gcs", "gcs", "worker", "driver", "store-away"))
             lasting = rng.choice((0.001, 0.05, 0.3, 1.2))
@@ -349,9 +354,47 @@ def _uses_group(body: tuple[w.Operation, ...], bundles: tuple[float, ...], rng: 
     return (*changed, *body[end:])
 
 
+def _with_nodes(plan: w.Plan, rng: Random) -> w.Plan:
+    """More nodes join, some of which die or leave."""
+    if rng.random() > 0.3:
+        return plan
+    small = plan.limits.store_bytes
+    nodes = tuple(
+        w.Joining(
+            at_s=rng.choice((0.0, 0.0, 0.05, 0.2)) * rng.random(),
+            cpus=rng.choice((1.0, 2.0, 3.0)),
+            special=rng.choice((0.0, 2.0)),
+            store_bytes=rng.choice((small, small, 16384)),
+            spills=rng.random() < 0.5,
+        )
+        for _ in range(rng.choice((1, 1, 2, 3)))
+    )
+    faults = list(plan.faults)
+    if any(fault.kind != "resize" for fault in faults):
+        for _ in range(rng.choice((0, 1, 1, 2))):
+            kind = rng.choice(("far-node", "far-node", "far-node", "leave"))
+            if rng.random() < 0.6:
+                faults.append(
+                    w.Fault(kind, after=rng.choice(NODE_MESSAGES), nth=rng.randint(1, 12), which=rng.randrange(64))
+                )
+            else:
+                faults.append(w.Fault(kind, at_s=0.02 + rng.random() ** 2 * 0.5, which=rng.randrange(64)))
+    return replace(plan, nodes=nodes, faults=tuple(faults))
+
+
 def _spilling(plan: w.Plan, rng: Random) -> w.Plan:
     """A disk for what the store has no room for."""
     return replace(plan, limits=replace(plan.limits, spills=rng.random() < 0.5))
+
+
+EXTRAS = (
+    _paced,
+    _with_limits_of_calls,
+    _with_concurrency_groups,
+    _with_placement_groups,
+    _spilling,
+    _with_nodes,
+)
 
 
 def make_plan(seed: int, *, faults: bool) -> w.Plan:

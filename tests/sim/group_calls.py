@@ -8,6 +8,7 @@ from raynb.runtime.messages.ids import JOB_ID_BYTES
 from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
 from tests.sim import calls
 from tests.sim.client import SimClient
+from tests.sim.outcomes import RemoteError
 from tests.sim.places import Group
 from tests.sim.threads import Steps
 
@@ -22,7 +23,7 @@ def create_group(client: SimClient, bundles: tuple[float, ...], strategy: str) -
     message = CreateGroup(0, group.id, amounts, strategy, "", client.namespace, False, client.job)
     reply: Any = yield from calls.ask(client, client.machine.gcs, message)
     if reply.error is not None:
-        raise calls.RemoteError(reply.error)
+        raise RemoteError(reply.error)
     return group
 
 
@@ -31,5 +32,5 @@ def remove_group(client: SimClient, group: Group) -> Steps:
     client.oracle.group_to_be_removed(group.id)
     reply: Any = yield from calls.ask(client, client.machine.gcs, RemoveGroup(0, group.id))
     if reply.error is not None:
-        raise calls.RemoteError(reply.error)
+        raise RemoteError(reply.error)
     client.oracle.group_removed(group.id)

@@ -9,10 +9,11 @@ from raynb.runtime.core.task import STREAMING
 from tests.sim import calls
 from tests.sim import workload as w
 from tests.sim.actor_calls import create_actor, find_actor, kill_actor, may_call
-from tests.sim.calls import Execution, Loaded, RemoteError, StoreFull, TimeoutOfGet
+from tests.sim.calls import Execution, Loaded
 from tests.sim.client import Pin, SimClient
 from tests.sim.generators import Generator, next_item
 from tests.sim.group_calls import create_group, remove_group
+from tests.sim.outcomes import ActorExit, RemoteError, StoreFull, TimeoutOfGet
 from tests.sim.places import Group, Place
 from tests.sim.threads import Pause, Steps
 from tests.sim.values import Ref, number
@@ -23,10 +24,6 @@ GET_IN_TASK_S = 1.5
 
 DEPTH_MAX = 3
 """Methods may call methods of their own class: not for ever."""
-
-
-class ActorExit(Exception):
-    """Raised by `exit_actor`."""
 
 
 class Kept:
@@ -161,7 +158,7 @@ class Frame:
             timeout_s = GET_IN_TASK_S
         try:
             loaded = yield from calls.get(self.client, refs, timeout_s)
-        except (RemoteError, TimeoutOfGet):
+        except (RemoteError, StoreFull, TimeoutOfGet):
             return
         while operation.keep and loaded:
             self.hold_value(loaded.pop(0))
@@ -190,8 +187,8 @@ class Frame:
     def drop_view(self, operation: w.DropView) -> None:
         if self.pins:
             pin = self.pins.pop(operation.which % len(self.pins))
-            stored = pin.stored
-            self.client.node.memory.read(self.client.address, stored.segment, stored.offset, stored.oid).release()
+            here = pin.here
+            self.client.node.memory.read(self.client.address, here.segment, here.offset, here.oid).release()
             pin.drop()
 
     def cancel(self, operation: w.Cancel) -> None:

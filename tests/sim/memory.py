@@ -6,10 +6,12 @@ what is free, writes where somebody else's object lies, or frees what somebody s
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from raynb.runtime.core.store import StoreEffect, StoreEvent, StoreMachine
 from raynb.runtime.core.store_allocator import Allocator
+from raynb.runtime.core.store_effects import SendChunk, WriteChunk
 from raynb.runtime.messages.objects import SealedObject
 from tests.sim.show import name_id
 from tests.sim.world import Violation
@@ -67,6 +69,8 @@ class Memory:
     def __init__(self, store: StoreMachine) -> None:
         self.segments: dict[str, dict[int, Cell]] = {}
         self.views: dict[int, View] = {}
+        self._coming: dict[tuple[str, int], bytearray] = {}
+        """Copies of which pieces have come, by where they begin."""
         self._free: set[tuple[str, int]] = set()
         """Where objects lie that were freed: their bytes stay until others are written there."""
         self._watch(store.index.allocator)
@@ -95,17 +99,45 @@ class Memory:
 
     def write(self, segment: str, offset: int, cell: Cell) -> None:
         """Write an object: where others lay it is overwritten, so nobody may look at those."""
-        end = offset + cell.size
+        self._overwrite(segment, offset, offset + cell.size, cell.oid)
+        self.segments[segment][offset] = cell
+
+    def _overwrite(self, segment: str, begin: int, end: int, oid: bytes) -> None:
         for view in self.views.values():
-            if view.segment == segment and view.offset < end and offset < view.offset + view.cell.size:
+            if view.segment == segment and view.offset < end and begin < view.offset + view.cell.size:
                 raise Violation(
-                    f"object {name_id(cell.oid)} was written over {name_id(view.cell.oid)}, which {view.who} views"
+                    f"object {name_id(oid)} was written over {name_id(view.cell.oid)}, which {view.who} views"
                 )
         cells = self.segments[segment]
-        for at in [at for at, old in cells.items() if at < end and offset < at + old.size]:
+        for at in [at for at, old in cells.items() if at < end and begin < at + old.size]:
             del cells[at]
             self._free.discard((segment, at))
-        cells[offset] = cell
+
+    def piece(self, chunk: SendChunk) -> memoryview:
+        """What is to be sent to another node: it must be there, freed or not."""
+        begin = chunk.at - chunk.offset
+        cell = self.segments.get(chunk.segment, {}).get(begin)
+        if cell is None or cell.oid != chunk.oid:
+            found = "nothing" if cell is None else name_id(cell.oid)
+            raise Violation(f"object {name_id(chunk.oid)} is sent from {chunk.segment}:{begin}, but there is {found}")
+        return memoryview(_image(cell))[chunk.offset : chunk.offset + chunk.size]
+
+    def write_piece(self, chunk: WriteChunk) -> None:
+        """A piece of a copy has come; with the last one there is an object."""
+        at = chunk.begin + chunk.offset
+        self._overwrite(chunk.segment, at, at + chunk.data.nbytes, chunk.oid)
+        if chunk.offset == 0:
+            self._coming[chunk.segment, chunk.begin] = bytearray()
+        image = self._coming[chunk.segment, chunk.begin]
+        if len(image) != chunk.offset:
+            raise Violation(f"{chunk.offset} bytes of {name_id(chunk.oid)} should be here, but {len(image)} are")
+        image += chunk.data
+        if chunk.total:
+            del self._coming[chunk.segment, chunk.begin]
+            oid, owner, data = _of_image(bytes(image))
+            if oid != chunk.oid or len(image) != chunk.total:
+                raise Violation(f"{len(image)} bytes of {name_id(oid)} came for {chunk.total} of {name_id(chunk.oid)}")
+            self.write(chunk.segment, chunk.begin, Cell(oid, owner, chunk.grant, chunk.total, data))
 
     def read(self, who: str, segment: str, offset: int, oid: bytes) -> View:
         """Read an object that must be there."""
@@ -134,3 +166,19 @@ class Memory:
         """A process is dead, and its views with it."""
         for view in [view for view in self.views.values() if view.who == who]:
             view.release()
+
+
+def _image(cell: Cell) -> bytes:
+    """A cell as bytes, all of them."""
+    content = msgspec.msgpack.encode((cell.oid, cell.owner, cell.data))
+    return (len(content).to_bytes(4, "little") + content).ljust(cell.size, b"\0")
+
+
+def _of_image(image: bytes) -> tuple[bytes, str, bytes]:
+    size = int.from_bytes(image[:4], "little")
+    return msgspec.msgpack.decode(image[4 : 4 + size], type=tuple[bytes, str, bytes])
+
+
+def least_size(oid: bytes, owner: str, data: bytes) -> int:
+    """So many bytes a cell needs at least, to be copied from node to node."""
+    return len(_image(Cell(oid, owner, 0, 0, data)))

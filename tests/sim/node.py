@@ -23,17 +23,21 @@ from raynb.runtime.core.node_effects import (
 )
 from raynb.runtime.core.node_identity import NodeIdentity
 from raynb.runtime.core.store_effects import (
+    ChunkWritten,
     ClientFault,
     DropSegment,
     ExtentWalked,
     GrowStore,
     SegmentFailed,
     SegmentReady,
+    SendChunk,
     WalkExtent,
+    WriteChunk,
 )
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.ids import NODE_ID_BYTES
 from raynb.runtime.messages.node import StartActor
+from raynb.runtime.messages.transfers import ObjectChunk
 from tests.sim.memory import CheckedStore, Memory
 from tests.sim.worker import SimWorker
 from tests.sim.world import Violation
@@ -63,7 +67,10 @@ class SimNode:
         self.world = cluster.world
         self.network = cluster.network
         self.number = number
-        self.address = f"node{number or ''}"
+        self.offer = offer
+        self.folder = f"n{number}/" if cluster.plan.nodes else ""
+        """So the addresses of its processes begin, as those of a session's folder do."""
+        self.address = f"{self.folder}node"
         self.alive = True
         self.pid = cluster.next_pid()
         head = cluster.nodes[0] if number else None
@@ -82,7 +89,7 @@ class SimNode:
             head=head.address if head is not None else "",
             head_pid=head.pid if head is not None else 0,
         )
-        store = CheckedStore(offer.store_bytes, cluster.config, spills=offer.spills)
+        store = CheckedStore(offer.store_bytes, cluster.config, spills=offer.spills, address=self.address)
         self.memory = Memory(store)
         self.machine = NodeMachine(identity, cluster.config, store)
         self.workers: dict[str, SimWorker | None] = {}
@@ -93,7 +100,7 @@ class SimNode:
         self._watched: set[str] = set()
         self._scheduled = False
         self._tick_ticket = 0
-        self._store_free_at = 0.0
+        self._store_free_at = self._written_at = 0.0
         self.fail_forks = 0
         self.fail_segments = 0
         cluster.processes[self.address] = self
@@ -102,6 +109,10 @@ class SimNode:
 
     def __repr__(self) -> str:
         return f"<SimNode {self.machine!r}>"
+
+    def path(self, name: str) -> str:
+        """The address of a process of this node."""
+        return f"{self.folder}p/{name}" if self.folder else name
 
     # -- the loop
 
@@ -166,6 +177,12 @@ class SimNode:
             self.world.after(self.world.between(0.001, 0.02), self._fork, effect.token)
         elif isinstance(effect, EndProcess):
             self.world.after(self.world.soon(), self._end, effect.token)
+        elif isinstance(effect, SendChunk):
+            chunk = ObjectChunk(effect.oid, effect.grant, effect.offset, effect.note, self.memory.piece(effect))
+            self.network.send(self.address, effect.to, chunk)
+        elif isinstance(effect, WriteChunk):
+            self._written_at = max(self._written_at, self.world.now + self.world.between(0.0, 0.002))
+            self.world.at(self._written_at, self._write, effect)
         elif isinstance(effect, GrowStore | DropSegment | WalkExtent):
             self._store_free_at = max(self._store_free_at, self.world.now + self.world.between(0.0, 0.01))
             self.world.at(self._store_free_at, self._do_store, effect)
@@ -195,8 +212,7 @@ class SimNode:
             del self.workers[token]
             self.post(WorkerExited(token, 0, "the forkserver ended"))
             return
-        name = f"{token}.{self.number}" if self.number else token
-        worker = self.workers[token] = SimWorker(self.cluster, self, name, token)
+        worker = self.workers[token] = SimWorker(self.cluster, self, self.path(token), token)
         self.post(WorkerForked(token, worker.pid))
 
     def _end(self, token: str) -> None:
@@ -234,7 +250,12 @@ class SimNode:
     def gcs_started(self) -> None:
         self.post(GcsStarted())
 
-    # -- the store's thread
+    # -- the store's threads
+
+    def _write(self, chunk: WriteChunk) -> None:
+        if self.alive:
+            self.memory.write_piece(chunk)
+            self.post(ChunkWritten(chunk.transfer, chunk.data.nbytes))
 
     def _do_store(self, work: GrowStore | DropSegment | WalkExtent) -> None:
         if not self.alive:

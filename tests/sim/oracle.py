@@ -23,6 +23,7 @@ from tests.sim.world import Violation
 if TYPE_CHECKING:
     from tests.sim.client import SimClient
     from tests.sim.cluster import Cluster
+    from tests.sim.node import SimNode
     from tests.sim.places import Group, Place
     from tests.sim.worker import SimWorker
     from tests.sim.workload import ActorClass, RemoteFunction
@@ -128,11 +129,11 @@ class Oracle:
         facts = self.facts.groups[group]
         facts.removed_at = min(facts.removed_at, self._cluster.world.now)
 
-    def store_was_full(self) -> None:
+    def store_was_full(self, node: SimNode) -> None:
         """Somebody was told so; it must be a small one, and have no disk that takes what it has no room for."""
-        limits = self._cluster.plan.limits
+        offer = node.offer
         disk_fails = any(fault.kind == "no-segment" for fault in self._cluster.plan.faults)
-        if limits.store_bytes > SMALL_STORE_BYTES or (limits.spills and not disk_fails):
+        if offer.store_bytes > SMALL_STORE_BYTES or (offer.spills and not disk_fails):
             raise Violation("the store is full, and should have room for everything")
         self.facts.store_full = True
 
@@ -170,7 +171,8 @@ class Oracle:
         self._cluster.world.note(worker.address, "runs", ran)
         if spec.attempt in facts.starts:
             raise Violation(f"{what} ran already on {facts.starts[spec.attempt]}: one attempt, one run")
-        if spec.attempt and not worker.is_actor and not any(attempt == spec.attempt - 1 for _, attempt in facts.marks):
+        known = any(attempt == spec.attempt - 1 for _, attempt in facts.marks) or self.facts.dead_nodes
+        if spec.attempt and not worker.is_actor and not known:
             raise Violation(f"{what}: the attempt before it was never started, and yet was counted")
         facts.starts[spec.attempt] = worker.address
         allowed = facts.retries_allowed
@@ -336,7 +338,9 @@ class Oracle:
         for (address, actor_id), calls in self._limited.items():
             if address == client.address:
                 actor = client.machine.actors.actors[actor_id]
-                pending = [task for task in calls if task.state is not DONE]
+                # What is lost and made again is another task with the same id.
+                again = client.machine.unfinished
+                pending = [task for task in calls if task.state is not DONE or task.id in again]
                 counted = actor.limited - actor.concluded
                 if counted != len(pending):
                     raise Violation(f"{address} counts {counted} pending calls of {actor!r}, but it has {pending}")

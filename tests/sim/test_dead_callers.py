@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.sim import workload as w
+from tests.sim.arguments import Arguments
 from tests.sim.run import simulate
-from tests.sim.worker import SimWorker
 
 SEEDS = 12
 
@@ -39,16 +37,7 @@ def test_what_it_reads_stays() -> None:
         assert not report.problem, f"{report.story}\n{report.problem}"
 
 
-@pytest.fixture
-def reading_without_asking() -> Iterator[None]:
-    def ask_nobody(self: SimWorker, job: object, frame: object) -> Iterator[None]:
-        yield from ()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SimWorker, "ask_owners", ask_nobody)
-        yield
-
-
-def test_without_asking_the_owner_it_would_not(reading_without_asking: None) -> None:
+def test_without_asking_the_owner_it_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Arguments, "must_ask", lambda self, job, value: False)
     problems = [report.problem for seed in range(SEEDS) if (report := simulate(plan(seed))).problem]
     assert any("views" in problem or "free memory" in problem for problem in problems), problems

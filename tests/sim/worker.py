@@ -28,14 +28,16 @@ from raynb.runtime.messages import Message
 from raynb.runtime.messages.acts import Tombstones, TombstonesSeen
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.node import LeaveNode, StartActor, WorkerBlocked, WorkerUnblocked
-from raynb.runtime.messages.tasks import Result, StreamAck, StreamItems, TasksDone, TasksReturned
-from raynb.runtime.messages.values import Failed, Inline, Local, RefInfo, Stored, Value
+from raynb.runtime.messages.tasks import PushTasks, Result, StreamAck, StreamItems, TasksDone, TasksReturned
+from raynb.runtime.messages.values import Failed, Inline, Value
 from tests.sim import calls
-from tests.sim.calls import Execution, RemoteError, StoreFull
+from tests.sim.arguments import Arguments
+from tests.sim.calls import Execution
 from tests.sim.client import Pin, SimClient
 from tests.sim.interpreter import Frame, Kept
+from tests.sim.outcomes import Interrupted, MissingDependency, RemoteError, StoreFull, UserError
 from tests.sim.threads import Pause, Signal, Steps, Thread
-from tests.sim.values import CallContent, Ref, decode_call, describe, number, rebuild, unpack_refs
+from tests.sim.values import CallContent, Ref, decode_call, describe, number
 from tests.sim.workload import Returned
 
 if TYPE_CHECKING:
@@ -44,18 +46,6 @@ if TYPE_CHECKING:
 
 STREAM_BATCH_MAX = 3
 LAST_WORDS_S = 2.0
-
-
-class MissingDependency(Exception):
-    """An input that this worker should have computed isn't here (any more)."""
-
-
-class UserError(Exception):
-    """What the workload's functions raise."""
-
-
-class Interrupted(BaseException):
-    """KeyboardInterrupt, raised by a signal."""
 
 
 class Consumption:
@@ -117,8 +107,9 @@ class SimWorker(SimClient):
         """What its actor keeps."""
         self._results: deque[tuple[str, Result]] = deque()
         self._flushed_at = 0.0
-        self._recent: dict[bytes, Inline] = {}
+        self.recent: dict[bytes, Inline] = {}
         self._recent_bytes = 0
+        self.arguments = Arguments(self)
         self.on_turn = self._after_turn
         self.turn_limit_s = self._turn_limit
 
@@ -136,6 +127,8 @@ class SimWorker(SimClient):
         if isinstance(message, StreamAck):
             self.consumption.told(sender, message)
         if ExecutorMachine.concerns(message):
+            if isinstance(message, PushTasks):
+                self.arguments.prefetch(message, idle=not (self.executor.queue or self.running))
             self.execute(Received(sender, message))
 
     def execute(self, event: Received | SelfBlocked) -> None:
@@ -274,7 +267,7 @@ class SimWorker(SimClient):
             call = self.opened(job)
             execution = Execution(self.adopt_context(job.context), spec.task_id, call.depth)
             frame = Frame(self, execution, call.label, patient=False)
-            self._arguments(job, call, frame, guard)
+            yield from self.arguments.of(job, call, frame, guard)
             values = yield from self.body(job, call, frame, thread)
             retryable = False
         except MissingDependency:
@@ -297,32 +290,12 @@ class SimWorker(SimClient):
         self.oracle.check_function(job, call)
         return call
 
-    def ask_owners(self, job: Job, frame: Frame) -> Steps:
-        """An actor registers with third owners of what it is given, before it reads that: its caller may die."""
-        oids = self.oracle.dependencies(job.spec.task_id)
-        for oid, value in zip(oids, job.spec.deps or (), strict=True):
-            if not isinstance(value, Stored) or value.owner in (job.sender, self.address, *self.machine.objects.dead):
-                continue
-            ref = rebuild(self, RefInfo(oid, value.owner), None)
-            frame.hold([ref])
-            (loaded,) = yield from calls.get(self, [ref], None, judge=False)
-            calls.let_go(loaded)
-
-    def _arguments(self, job: Job, call: CallContent, frame: Frame, guard: list[Pin]) -> None:
-        oids = self.oracle.dependencies(job.spec.task_id)
-        for oid, dependency in zip(oids, job.spec.deps or (), strict=True):
-            if isinstance(dependency, Local):
-                known = self._recent.get(dependency.oid)
-                if known is None:
-                    raise MissingDependency
-                frame.hold_value(calls.load(self, oid, known))
-            else:
-                frame.hold_value(calls.load(self, oid, dependency, guard))
-        frame.hold(unpack_refs(self, call.handles, call.refs))
-
     def body(self, job: Job, call: CallContent, frame: Frame, thread: Thread) -> Steps:
         """The user's code, and the values of what it returns."""
         remote = self.cluster.plan.functions[call.function]
+        if job.spec.task_id in self.cancelled:  # on its way here
+            self.cancelled.discard(job.spec.task_id)
+            raise Interrupted
         self.oracle.started(self, job, call)
         self.running[thread] = job.spec.task_id
         try:
@@ -425,8 +398,8 @@ class SimWorker(SimClient):
     def _remember(self, task_id: bytes, values: list[Value]) -> None:
         for index, value in enumerate(values, 1):
             if type(value) is Inline and value.buffers is None:
-                self._recent[object_id(task_id, index)] = value
+                self.recent[object_id(task_id, index)] = value
                 self._recent_bytes += len(value.data)
         while self._recent_bytes > self.config.worker_result_cache_bytes:
-            oldest = next(iter(self._recent))
-            self._recent_bytes -= len(self._recent.pop(oldest).data)
+            oldest = next(iter(self.recent))
+            self._recent_bytes -= len(self.recent.pop(oldest).data)
