@@ -1,9 +1,10 @@
 """When what stands in a log was written: beside the log itself, which is the user's text and nothing else.
 
 ``logs/times/<name of the log>`` has a mark each `PAUSE_S` at most, while something is written: at this moment the log
-had so many bytes. Where the node manager cuts a log, its bytes are counted anew; the marks before tell of what is gone.
+grew to so many bytes. What has no mark yet was written when the log was changed last. Where the node manager cuts a
+log, its bytes are counted anew; the marks before tell of what is gone.
 
-Lines that daemons write begin with their time (`raynb.runtime.daemons.log_files.say`).
+Lines that daemons write begin with their time (`raynb.runtime.daemons.log_files.say`), and so do Redis's.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ MARKS_MAX: Final = 65_536
 READ_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _MARK: Final = struct.Struct("<dQ")
-_STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ")
+_STAMP: Final = re.compile(rb"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d) ")
+_REDIS_STAMP: Final = re.compile(rb"\d+:[A-Z] (\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d)")
+_MONTHS: Final = b"JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 def _marks_of(log: Path) -> Path:
@@ -37,6 +40,8 @@ class LogTimes:
         self._path = _marks_of(Path(log))
         self._fd = -1
         self._end = 0
+        self._last: tuple[float, int] | None = None
+        """The last growth, while it has no mark."""
         self._due = 0.0
         self._pause_s = PAUSE_S
         self._count = 0
@@ -45,11 +50,14 @@ class LogTimes:
         return f"<LogTimes {self._path.name} {self._count} marks>"
 
     def grew(self, end: int) -> None:
-        """The log has so many bytes (still)."""
+        """The log has so many bytes (still): to be called often, so that what was written last has its time soon."""
         now = time.time()
-        if end == self._end or now < self._due:
+        if end != self._end:
+            self._end = end
+            self._last = now, end
+        if self._last is None or now < self._due:
             return
-        self._end = end
+        last, self._last = self._last, None
         self._due = now + self._pause_s
         self._count += 1
         if self._count % MARKS_MAX == 0:
@@ -57,7 +65,7 @@ class LogTimes:
         with suppress(OSError):  # a full disk costs times, not output
             if self._fd < 0:
                 self._open()
-            os.write(self._fd, _MARK.pack(now, end))
+            os.write(self._fd, _MARK.pack(*last))
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -81,6 +89,11 @@ class WrittenWhen:
                 self._ends.clear()
             self._times.append(at)
             self._ends.append(end)
+        with suppress(OSError):
+            status = os.stat(log, follow_symlinks=False)
+            if self._ends and status.st_size > self._ends[-1]:
+                self._times.append(max(status.st_mtime, self._times[-1]))
+                self._ends.append(status.st_size)
 
     def __bool__(self) -> bool:
         return bool(self._times)
@@ -116,10 +129,14 @@ def _read(path: Path) -> bytes:
 
 def stamped_at(line: bytes) -> float:
     """The time that a line of a daemon's log begins with, in wall-clock seconds; 0: it has none."""
-    found = _STAMP.match(line)
-    if found is None:
+    if found := _STAMP.match(line):
+        year, month, day, hour, minute, second = map(int, found.groups())
+    elif found := _REDIS_STAMP.match(line):
+        day, year, hour, minute, second = (int(found[number]) for number in (1, 3, 4, 5, 6))
+        month = _MONTHS.find(found[2]) // 3 + 1
+    else:
         return 0.0
     try:
-        return time.mktime(time.strptime(found[1].decode(), "%Y-%m-%d %H:%M:%S"))
+        return time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
     except (ValueError, OverflowError):
         return 0.0

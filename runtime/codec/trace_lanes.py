@@ -28,8 +28,7 @@ def arranged(events: list[TraceEvent]) -> list[TraceEvent]:
     rows: dict[Lane, int] = {}
     for lane, mine in slices.items():
         rows[lane] = _spread(lane, mine, moved)
-    if moved:
-        _move_arrows(events, moved)
+    _mend_arrows(events, moved)
     heads = [event for event in events if event["ph"] == "M"]
     rest = [event for event in events if event["ph"] != "M"]
     rest.sort(key=lambda event: event["ts"])
@@ -54,12 +53,14 @@ def _spread(lane: Lane, slices: list[TraceEvent], moved: dict[tuple[Lane, str], 
     return len(last)
 
 
-def _move_arrows(events: list[TraceEvent], moved: dict[tuple[Lane, str], int]) -> None:
-    """An arrow belongs to the slice around it: it goes where that has gone."""
+def _mend_arrows(events: list[TraceEvent], moved: dict[tuple[Lane, str], int]) -> None:
+    """An arrow belongs to the slice around it, and goes where that has gone; its id has to be a number."""
+    numbers: dict[str, int] = {}
     for event in events:
         if event["ph"] in ("s", "f"):
-            task = event["args"]["task_id"]
-            event["tid"] = moved.get(((event["pid"], event["tid"]), task), event["tid"])
+            event["id"] = numbers.setdefault(event["id"], len(numbers) + 1)
+            lane = event["pid"], event["tid"]
+            event["tid"] = moved.get((lane, event["args"]["task_id"]), event["tid"])
 
 
 def _names(heads: list[TraceEvent], rows: dict[Lane, int]) -> list[TraceEvent]:

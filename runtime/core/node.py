@@ -428,7 +428,8 @@ class NodeMachine:
     @property
     def idle(self) -> bool:
         """Nothing waits for anything: ticks may come less often."""
-        anybody = self.leases.any_waiting or self.store.waiting(0.0) or self.tombstones.watching
+        store = self.store
+        anybody = self.leases.any_waiting or store.waiting(0.0) or store.log.pending or self.tombstones.watching
         return self.reports.registered and self.pool.settled and not anybody
 
     def _stop(self, reason: str) -> list[Any]:

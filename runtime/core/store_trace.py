@@ -1,7 +1,7 @@
 """What happened in the stores, and how the whole cluster did, as events of a Chrome trace.
 
-What happens in a store overlaps as it likes, so these are nestable asynchronous events (``b`` and ``e`` with one id):
-slices of a thread must lie inside one another or apart. Numbers that change are counters (``C``).
+What happens in a store overlaps as it likes, so these are nestable asynchronous events (``b`` and ``e`` with one id of
+their process's): slices of a thread must lie inside one another or apart. Numbers that change are counters (``C``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def store_trace(history: StoreHistory, pid_of: Callable[[bytes], int], now_wall:
         common = {
             "name": NAMES[event.kind],
             "cat": "store",
-            "id": f"{event.node.hex()[:12]}.{event.number}",
+            "id2": {"local": str(event.number)},
             "pid": pid_of(event.node),
             "tid": 0,
         }

@@ -104,7 +104,7 @@ def _metadata(table: EventTable, lanes: _Lanes) -> list[TraceEvent]:
         events.append(_named("process_name", pid, 0, f"node {node_id.hex()[:12]}"))
     for number, worker in enumerate(lanes.workers):
         pid, tid = lanes.of(number)
-        label = f"worker {worker.worker_id.hex()[:12]} (pid {worker.pid})"
+        label = f"worker {worker.pid}"
         events.append(_named("thread_name", pid, tid, label))
     return events
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from raynb.runtime.adapters import log_times
-from raynb.runtime.adapters.log_times import LogTimes, WrittenWhen
+from raynb.runtime.adapters.log_times import LogTimes, WrittenWhen, stamped_at
 from tests.server_extension.conftest import Driven
 from tests.support.waiting import wait_until
 
@@ -117,8 +117,8 @@ def test_what_is_no_cursor_and_no_id_is_a_400_and_no_file_outside_is_read(cluste
 def test_lines_are_known_by_when_they_were_written(cluster: Driven) -> None:
     say(cluster, "early words")
     (early,) = [line for line in logs(cluster, search="early words")["lines"]]
-    middle = time.time() * 1000
-    assert abs(early["at"] - middle) < 5000
+    assert abs(early["at"] - time.time() * 1000) < 5000
+    middle = early["at"] + 1  # what comes without a mark of its own is known by the file's time, which lags a little
     say(cluster, "later words")
     later = time.time() * 1000
     before = logs(cluster, until=str(middle))
@@ -135,13 +135,24 @@ def test_lines_are_known_by_when_they_were_written(cluster: Driven) -> None:
 def test_a_log_that_was_cut_is_known_from_there_on(tmp_path: Path) -> None:
     log = tmp_path / "worker-w1.out"
     with pytest.MonkeyPatch.context() as patch:
-        clock = iter((1000.0, 1000.05, 1000.2, 1010.0, 1020.0))
+        clock = iter((1000.0, 1000.05, 1000.2, 1000.3, 1010.0, 1020.0))
         patch.setattr(log_times.time, "time", lambda: next(clock))
         times = LogTimes(str(log))
-        for end in (10, 20, 30, 5, 15):
+        for end in (10, 20, 20):
+            times.grew(end)
+        when = WrittenWhen(log)
+        assert (when.of(10), when.of(20)) == (1000.0, 1000.05), "its own time, though its mark is made later"
+        for end in (30, 5, 15):
             times.grew(end)
         times.close()
     when = WrittenWhen(log)
     assert (when.of(5), when.of(6), when.of(15), when.of(16)) == (1010.0, 1020.0, 1020.0, 0.0)
     assert (when.size_at(1000.0), when.size_at(1015.0), when.size_by(1015.0), when.size_by(2000.0)) == (0, 5, 15, 15)
     assert (log.parent / "times" / log.name).stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_of_daemons_begin_with_their_times() -> None:
+    noon = time.mktime((2026, 11, 29, 12, 0, 5, 0, 0, -1))
+    assert stamped_at(b"2026-11-29 12:00:05 info    it is there") == noon
+    assert stamped_at(b"21259:M 29 Nov 2026 12:00:05.274 * Ready to accept connections") == noon
+    assert stamped_at(b"whatever 2026-11-29 12:00:05") == 0.0

@@ -52,7 +52,7 @@ def test_each_lane_has_a_name() -> None:
     named = {(event["name"], event["pid"], event["tid"]): event["args"]["name"] for event in events(table, "M")}
     for event in events(table, "X"):
         assert ("process_name", event["pid"], 0) in named
-        assert "pid 400" in named["thread_name", event["pid"], event["tid"]]
+        assert "worker 400" in named["thread_name", event["pid"], event["tid"]]
 
 
 def test_every_event_is_what_the_format_asks_for() -> None:
@@ -120,8 +120,8 @@ def test_what_happened_in_the_stores_stands_in_lanes_that_may_overlap() -> None:
     stores.take_events(b"m" * 28, store_events((1, WAIT, FINISHED, 1001.0, 1003.0), (2, WAIT, RUNNING, 1002.0, 0.0)))
     whole = arranged(timeline_page(filled(), 0, -1, 1010.0, stores, RunHistory()).rows)
     begins = [event for event in whole if event["ph"] == "b"]
-    ends = {event["id"]: event for event in whole if event["ph"] == "e"}
+    ends = {event["id2"]["local"]: event for event in whole if event["ph"] == "e"}
     assert [(event["name"], event["args"]["bytes"]) for event in begins] == [("wait for room", 64)] * 2
-    assert [ends[event["id"]]["ts"] for event in begins] == [1003e6, 1010e6]
+    assert [ends[event["id2"]["local"]]["ts"] for event in begins] == [1003e6, 1010e6]
     processes = {event["pid"]: event["args"]["name"] for event in whole if event["name"] == "process_name"}
     assert processes[begins[0]["pid"]] == f"node {(b'm' * 28).hex()[:12]}"
