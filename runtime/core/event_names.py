@@ -8,6 +8,8 @@ Rules
 3. What a dead client had not finished will never be: it counts as failed from its death on.
 4. The entries of a dead client live as long as rows refer to them; then their totals are added to those of their
    function.
+5. A name has at most `NAME_CHARS_MAX` characters, whatever was sent: it goes to every screen. Functions whose names
+   begin with as many are counted as one.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from raynb.runtime.messages.events import FAILED, FINISHED, TASK_KINDS, TASK_STATES, NameDef, TaskRows, WorkerDef
 from raynb.runtime.messages.ids import actor_id_of
 
 NO_WORKER: Final = -1
 GONE_TOTALS_MAX: Final = 20_000
+NAME_CHARS_MAX: Final = 300
 
 
 @dataclass(slots=True, eq=False)
@@ -121,6 +126,13 @@ class Totals:
             self.states[state] += rows
 
 
+def _bounded(definition: NameDef) -> NameDef:
+    """Rule 5."""
+    texts = {key: getattr(definition, key) for key in ("name", "function", "call_site")}
+    long = {key: f"{text[: NAME_CHARS_MAX - 1]}…" for key, text in texts.items() if len(text) > NAME_CHARS_MAX}
+    return msgspec.structs.replace(definition, **long) if long else definition
+
+
 class RowSums:
     """What the rows of one message add to a name."""
 
@@ -186,7 +198,7 @@ class EventNames:
         """Learn what numbers mean."""
         for definition in names:
             name = self.name(self.position(sender, client, definition.number))
-            name.definition, name.groups = definition, None
+            name.definition, name.groups = _bounded(definition), None
         for worker in workers:
             number = self._worker_numbers.get(worker.worker_id)
             if number is None:

@@ -17,17 +17,26 @@ export function roundRect(
   context.roundRect(left, top, width, height, radius);
 }
 
-/** As much of a text as there is room for: measured in steps, for that is what takes time. */
 const widths = new Map<string, string>();
+/** More is never drawn, however small. */
+const TEXT_MAX = 200;
+
+/** As much of a text as there is room for; measuring is what takes time. */
 export function fitted(context: CanvasRenderingContext2D, text: string, room: number): string {
   const key = `${context.font}|${Math.round(room)}|${text}`;
   const known = widths.get(key);
   if (known !== undefined) {
     return known;
   }
+  const fits = (shown: string): boolean => context.measureText(shown).width <= room;
   let shown = text;
-  for (let end = text.length - 1; end > 0 && context.measureText(shown).width > room; end--) {
-    shown = `${text.slice(0, end)}…`;
+  if (text.length > TEXT_MAX || !fits(text)) {
+    let [least, most] = [1, Math.min(text.length, TEXT_MAX)];
+    while (most - least > 1) {
+      const middle = (least + most) >> 1;
+      [least, most] = fits(`${text.slice(0, middle)}…`) ? [middle, most] : [least, middle];
+    }
+    shown = `${text.slice(0, least)}…`;
   }
   if (widths.size > 5000) {
     widths.clear();

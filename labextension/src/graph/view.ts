@@ -243,6 +243,7 @@ export class GraphView {
     this.step(now);
     const lit = this.hovered || this.selection;
     const lineage = lit && this.model.nodes.has(lit) ? this.model.lineage(lit) : null;
+    const related = lineage ? [...lineage.ancestors, ...lineage.descendants] : [];
     const still = wantsStillness();
     drawScene(
       this.context,
@@ -255,7 +256,8 @@ export class GraphView {
         routes: this.moving ? EMPTY.routes : this.layout.routes,
         selected: this.selection,
         hovered: this.hovered,
-        lit: lineage ? new Set([lit, ...lineage.ancestors, ...lineage.descendants]) : null,
+        // Who has nothing before or after it puts nobody in the shade.
+        lit: related.length ? new Set([lit, ...related]) : null,
         critical: this.critical ? this.model.critical : null,
         pulse: still ? -1 : (now % PULSE_MS) / PULSE_MS
       },

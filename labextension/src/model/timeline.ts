@@ -1,4 +1,5 @@
 /** A window of the run as the hub told it last, and where things are in it. Knows no screen. */
+import { clean } from '../dom/clean';
 import type { Lane, Spans, StoreSpans, TimelineState } from '../generated/screen';
 
 /** Spans that overlap in one lane (an actor that does several things at once) get rows of their own, up to this many. */
@@ -73,8 +74,9 @@ export class TimelineModel {
     this.end = state.end;
     this.first = state.first;
     this.last = state.last;
-    this.lanes = state.lanes;
-    this.names = state.names;
+    // Names are text of others.
+    this.lanes = state.lanes.map(lane => ({ ...lane, label: clean(lane.label) }));
+    this.names = state.names.map(clean);
     this.take(state.spans, state.store);
     this.waiting = state.waiting;
     this.leftOut = state.left_out;

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raynb.runtime.core.event_names import NAME_CHARS_MAX
 from raynb.runtime.core.event_table import EventTable, MalformedRows
 from raynb.runtime.messages import decode, encode
 from raynb.runtime.messages.events import (
@@ -45,6 +47,16 @@ def test_news_from_before_the_end_of_a_task_does_not_bring_it_back() -> None:
     table.ingest("d", rows(Row(1, RUNNING, ended=0)))
     table.check()
     assert states(table) == {(1, 0): FINISHED}
+
+
+def test_a_name_is_bounded_whatever_its_client_calls_it() -> None:
+    table = EventTable(10)
+    definition = msgspec.structs.replace(name_def(0), name="n" * 10_000, call_site="c" * NAME_CHARS_MAX)
+    table.ingest("d", rows(Row(1, FINISHED), new_names=[definition]))
+    known = table.names.name(table.name[table.index[task_id(1)]]).definition
+    assert known is not None
+    assert known.name == "n" * (NAME_CHARS_MAX - 1) + "…"
+    assert known.call_site == "c" * NAME_CHARS_MAX
 
 
 def test_each_attempt_has_a_row_and_the_earlier_ones_have_failed() -> None:
