@@ -59,6 +59,7 @@ class ObjectRef(Generic[T]):
 
     def __init__(self, oid: bytes, owner: str | None = None, drop: Callable[[bytes], object] | None = None) -> None:
         if drop is None or owner is None:
+            self._id, self._drop = oid, _nothing  # where it is no id
             owner, drop = _by_hand(oid)
         self._id = oid
         self._owner = owner
@@ -189,7 +190,7 @@ class ObjectRef(Generic[T]):
 
     @classmethod
     def nil(cls) -> ObjectRef[Any]:
-        return cls(b"\xff" * OBJECT_ID_BYTES, "", lambda oid: None)
+        return cls(b"\xff" * OBJECT_ID_BYTES, "", _nothing)
 
     @classmethod
     def from_binary(cls, id_bytes: bytes) -> ObjectRef[Any]:
@@ -203,7 +204,7 @@ class ObjectRef(Generic[T]):
     @classmethod
     def from_random(cls) -> ObjectRef[Any]:
         """A reference to nothing, with a new id."""
-        return cls(current().next_task_id() + b"\x01\x00\x00\x00", current().address, lambda oid: None)
+        return cls(current().next_task_id() + b"\x01\x00\x00\x00", current().address, _nothing)
 
     def future(self) -> concurrent.futures.Future[T]:
         """A future of the value, for callbacks and ``concurrent.futures.wait``."""
@@ -212,6 +213,10 @@ class ObjectRef(Generic[T]):
     def as_future(self, _internal: bool = False) -> asyncio.Future[T]:
         """A future of the value in the running event loop."""
         return current().async_future(self)
+
+
+def _nothing(oid: bytes) -> None:
+    """The end of a reference that counts nowhere."""
 
 
 def _by_hand(oid: Any) -> tuple[str, Callable[[bytes], object]]:
