@@ -58,12 +58,11 @@ class ObjectRef(Generic[T]):
     __slots__ = ("__weakref__", "_drop", "_id", "_owner")
 
     def __init__(self, oid: bytes, owner: str | None = None, drop: Callable[[bytes], object] | None = None) -> None:
-        if drop is None or owner is None:
-            self._id, self._drop = oid, _nothing  # where it is no id
-            owner, drop = _by_hand(oid)
         self._id = oid
+        self._drop: Callable[[bytes], object] = drop or _nothing
+        if drop is None or owner is None:
+            owner, self._drop = _by_hand(oid)
         self._owner = owner
-        self._drop = drop
 
     def __del__(self) -> None:
         # On any thread, under any lock, late in the interpreter's life: only an append to a queue.
