@@ -101,12 +101,16 @@ class Waits:
                 idle_since = now
             elif now - idle_since > PATIENCE_S:
                 break
-            for wait in list(self.by_thread.values()):
-                if wait.timeout_s is None and now >= wait.when and wait.error is None:
-                    self._look_into(wait)
+            self._look(now)
         self._thread = None
         if self.by_thread and self._client.host.alive:
             self._watch()  # it began just now
+
+    def _look(self, now: float) -> None:
+        # On its own: while this thread sleeps, no variable of it holds a wait, and with it the references.
+        for wait in list(self.by_thread.values()):
+            if wait.timeout_s is None and now >= wait.when and wait.error is None:
+                self._look_into(wait)
 
     def _look_into(self, wait: Wait) -> None:
         # Seldom needed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,27 @@ def test_references_are_counted(ray: Ray) -> None:
     assert counts()[ref.hex().encode()]["submitted"] == 1
     del other
     test_utils.wait_for_condition(lambda: counts()[ref.hex().encode()]["submitted"] == 0)
+
+
+def test_what_a_worker_has_waited_for_is_let_go_at_once(ray: Ray) -> None:
+    class Waits:
+        def wait(self) -> float:
+            return float(raynb.get(raynb.remote(_after_a_while).remote()))
+
+        def holds(self) -> int:
+            return len(global_worker.core_worker.get_all_reference_counts())
+
+    actor = ray.remote(Waits).remote()
+    assert ray.get(actor.wait.remote()) == 1
+    deadline = time.monotonic() + 0.5  # the thread that looks after waits goes on for longer
+    while ray.get(actor.holds.remote()):
+        assert time.monotonic() < deadline
+
+
+def _after_a_while() -> int:
+    # A wait is looked after when it lasts.
+    time.sleep(0.7)
+    return 1
 
 
 def test_an_object_is_freed_by_hand(ray: Ray, errors: Any) -> None:
