@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from raynb.runtime.api import local_mode
 from raynb.runtime.api.functions import definition_site, packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.handles import (
@@ -20,6 +21,7 @@ from raynb.runtime.api.handles import (
     handle_from_reply,
     unkept,
 )
+from raynb.runtime.api.local_mode import LocalMode
 from raynb.runtime.api.options import ACTOR_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns
 from raynb.runtime.api.runtime_env import resolved
@@ -37,6 +39,7 @@ from raynb.runtime.core.inbox import Answer
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import Function, Task
 from raynb.runtime.messages import gcs
+from raynb.runtime.messages.errors import ActorAlreadyExistsError
 from raynb.runtime.messages.events import TASK_KINDS
 from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
 from raynb.runtime.messages.node import StartActor
@@ -170,6 +173,8 @@ class ActorClass:
         group = captured_by(EXECUTION.get())
         if group is not None and not says_where(self._options):
             return self.options(scheduling_strategy=in_group(group)).remote(*args, **kwargs)
+        if local_mode.running is not None:
+            return self._create_here(local_mode.running, client, args, kwargs)
         if client is not self._client:
             self._register(client)
         return self._create(client, args, kwargs)
@@ -257,6 +262,23 @@ class ActorClass:
                 return existing
         keep = None if detached else ref
         return ActorHandle(actor_id, self._cls.__qualname__, self._info, keep, options.get("max_task_retries", 0))
+
+    def _create_here(
+        self, here: LocalMode, client: Client, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> ActorHandle:
+        name = self._options.get("name") or ""
+        key = (self._options.get("namespace") or client.execution().context.namespace, name)
+        if name and key in here.names:
+            if not self._options.get("get_if_exists"):
+                raise ActorAlreadyExistsError(f"The name {name} (namespace={key[0]}) is already taken.")
+            found: ActorHandle = here.names[key]
+            return found
+        actor_id = actor_id_of(client.next_task_id())
+        here.create(actor_id, self._cls, args, kwargs, name)
+        handle = ActorHandle(actor_id, self._cls.__qualname__, self._info, None)
+        if name:
+            here.names[key] = handle
+        return handle
 
     def _await_name(self, client: Client, answer: Answer, lock: Any, actor_id: bytes) -> ActorHandle | None:
         """A name is taken or granted by the GCS: the caller learns it at once. The actor that has it, if one may."""

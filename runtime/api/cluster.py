@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from raynb.runtime.api import local_mode
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
-from raynb.runtime.api.options import TASK_OPTIONS, check_option
+from raynb.runtime.api.options import TASK_OPTIONS, check_namespace, check_option
 from raynb.runtime.api.session import connect
 from raynb.runtime.codec.trace_lanes import arranged
 from raynb.runtime.messages.gcs import NamedActor, Query
@@ -106,8 +107,16 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
     """
     if not name:
         raise ValueError("Please supply a non-empty value to get_actor")
+    if not isinstance(name, str):
+        raise TypeError(f"the name of an actor is a text, not {name!r}")
+    check_namespace(namespace)
     client = connect()
     where = namespace or client.execution().context.namespace
+    if local_mode.running is not None:
+        found: ActorHandle | None = local_mode.running.names.get((where, name))
+        if found is None:
+            raise ValueError(f"Failed to look up actor with name '{name}' in the namespace {where!r}.")
+        return found
     return handle_from_reply(client.request(client.gcs, NamedActor(0, name, where)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, NoReturn
 
-from raynb.runtime.api import session
+from raynb.runtime.api import local_mode, session
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
@@ -85,6 +85,10 @@ class RemoteFunction:
             self._register(client)
         if self._signature is not None:
             self._signature.check(args, kwargs)
+        if local_mode.running is not None:
+            return local_mode.running.call(
+                self._function, args, kwargs, self._num_returns, self._name or self._short_name()
+            )
         function = self._registered
         refs = client.submit(
             function,

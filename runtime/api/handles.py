@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 from msgspec import Struct
 
+from raynb.runtime.api import local_mode
 from raynb.runtime.api.functions import packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.options import METHOD_OPTIONS, checked
@@ -128,6 +129,8 @@ class ActorMethod:
         client = connect()
         if self._info.signature is not None:
             self._info.signature.check(args, kwargs)
+        if local_mode.running is not None:
+            return local_mode.running.call_method(handle._actor_id, self._name, args, kwargs, self._num_returns)
         owner = "" if handle._ref is None else handle._ref._owner
         actor = client.machine.actors.of(handle._actor_id, owner, handle._info.in_order)
         if handle._info.max_pending_calls >= 0:

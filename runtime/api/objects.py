@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from raynb.runtime.api import local_mode
 from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.session import connect
@@ -164,4 +165,8 @@ def kill(actor: Any, *, no_restart: bool = True) -> None:
     """End an actor's process at once. With ``no_restart=False`` it starts again if its ``max_restarts`` allows."""
     if not isinstance(actor, ActorHandle):
         raise ValueError(f"ray.kill() only supported for actors. For tasks, try ray.cancel(). Got: {type(actor)}.")
-    connect().post(KillByHandle(actor._actor_id, no_restart))
+    client = connect()
+    if local_mode.running is not None:
+        local_mode.running.end(actor._actor_id)
+    else:
+        client.post(KillByHandle(actor._actor_id, no_restart))

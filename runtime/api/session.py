@@ -19,6 +19,7 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.api import breakpoints
+from raynb.runtime.api import local_mode as here
 from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
@@ -132,6 +133,7 @@ def init(
     resources: dict[str, float] | None = None,
     labels: dict[str, str] | None = None,
     object_store_memory: int | None = None,
+    local_mode: bool = False,
     ignore_reinit_error: bool = False,
     namespace: str | None = None,
     runtime_env: Mapping[str, Any] | None = None,
@@ -155,6 +157,8 @@ def init(
         What the new cluster offers; by default the machine's (or container's) own CPUs.
     object_store_memory
         Bytes of shared memory for objects; by default 30 % of the memory.
+    local_mode
+        Tasks and actors run in this process, each when it is called.
     ignore_reinit_error
         Return the present connection instead of raising.
     namespace
@@ -188,7 +192,9 @@ def init(
         refuse_unknown(kwargs)
         check_namespace(namespace)
         job = job_config or JobConfig()
-        return _init(address, new, namespace or job.ray_namespace, runtime_env or job.runtime_env, _temp_dir)
+        context = _init(address, new, namespace or job.ray_namespace, runtime_env or job.runtime_env, _temp_dir)
+        here.running = here.LocalMode(connect()) if local_mode else None
+        return context
 
 
 def _init(
@@ -441,6 +447,9 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         if ended is None:
             return
         refs.set_current(None)
+        if here.running is not None:
+            here.running.close()
+            here.running = None
         atexit.unregister(shutdown)
         client = ended.client
         if os.getpid() != client.pid:
