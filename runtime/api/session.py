@@ -208,7 +208,9 @@ def _init(
     options = _options(new, namespace, temp_dir)
     info, owns = _find_or_launch(address, options)
     _session = _connect(info, namespace or "", options.config, owns)
-    _set_runtime_env(_session.client, env)
+    _register_job(_session.client, env)
+    if on_connect is not None:
+        on_connect(_session.client)
     return ClusterContext(info, _session.client.joined.node_id)
 
 
@@ -223,12 +225,19 @@ def _options(new: Mapping[str, Any], namespace: str | None, temp_dir: str) -> Cl
     )  # fmt: skip
 
 
-def _set_runtime_env(client: Client, given: Mapping[str, Any] | None) -> None:
+def _register_job(client: Client, given: Mapping[str, Any] | None) -> None:
+    """Tell who has come, and what the tasks of this job find."""
     try:
         client.runtime_env = resolved(given, client)
     except BaseException:
         shutdown()
         raise
+    context, kernel = client.root.context, notebook.removeprefix("kernel-")
+    who = RegisterJob(
+        0, context.job, client.address, os.getpid(), context.namespace, _script(), time.time(), kernel,
+        client.runtime_env,
+    )  # fmt: skip
+    client.send(client.gcs, who)
 
 
 def _find_or_launch(address: str | None, options: ClusterOptions) -> tuple[ClusterInfo, bool]:
@@ -315,14 +324,9 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     client.host.start()
     for sender, message in early:
         client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
-    kernel = notebook.removeprefix("kernel-")
-    who = RegisterJob(0, job, client.address, os.getpid(), namespace, script, time.time(), kernel)
-    client.send(client.gcs, who)
     atexit.register(shutdown)
     if keeps_failures:
         client.post(KeepFailures(config.failures_kept, config.failures_kept_bytes))
-    if on_connect is not None:
-        on_connect(client)
     return Session(info, client, owns, daemon)
 
 

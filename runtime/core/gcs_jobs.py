@@ -43,6 +43,7 @@ class JobRecord(Struct, array_like=True, frozen=True, gc=False):
     ended: float = 0.0
     message: str = ""
     notebook: str = ""
+    runtime_env: str = ""
 
 
 class JobTable:
@@ -92,6 +93,7 @@ class JobTable:
             message.entrypoint,
             message.started,
             notebook=message.notebook,
+            runtime_env=message.runtime_env,
         )
         if known is None:
             self.jobs[message.job] = record

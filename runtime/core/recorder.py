@@ -48,6 +48,7 @@ class Calls:
             self.cell,
             function.resources,
             function.actor_id,
+            function.runtime_env,
         )
 
 

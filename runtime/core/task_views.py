@@ -110,7 +110,7 @@ def task_row(table: EventTable, slot: int) -> Row:
         "error_type": ERROR_TYPES.get(kind, kind) if kind else None,
         "language": "PYTHON",
         "required_resources": definition.resources if definition else {},
-        "runtime_env_info": None,
+        "runtime_env_info": {"serialized_runtime_env": (definition.runtime_env if definition else "") or "{}"},
         "placement_group_id": None,
         "events": _events(table, slot),
         "profiling_data": None,

@@ -429,7 +429,7 @@ def job_row(job: JobRecord) -> Row:
         "start_time": ms(job.started),
         "end_time": ms(job.ended),
         "metadata": {},
-        "runtime_env": {},
+        "runtime_env": msgspec.json.decode(job.runtime_env or "{}"),
         "driver_agent_http_address": None,
         "driver_node_id": None,
         "driver_exit_code": None,

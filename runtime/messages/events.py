@@ -38,6 +38,7 @@ class NameDef(Struct, array_like=True, frozen=True, gc=False):
     cell: str
     resources: dict[str, float]
     actor_id: bytes = b""
+    runtime_env: str = ""
 
 
 class WorkerDef(Struct, array_like=True, frozen=True, gc=False):

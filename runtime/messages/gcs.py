@@ -63,6 +63,8 @@ class RegisterJob(Struct, array_like=True, gc=False, tag=82):
     started: float
     notebook: str = ""
     """The id of the kernel that the driver is; empty for a script."""
+    runtime_env: str = ""
+    """What its tasks find, as JSON."""
 
 
 class FinishJob(Struct, array_like=True, gc=False, tag=83):

@@ -17,6 +17,7 @@ from raynb._private.worker import global_worker
 from raynb.experimental import internal_kv
 from raynb.job_config import JobConfig
 from raynb.runtime.api.system_config import CALLED_OTHERWISE, WITHOUT_EFFECT, config_of
+from raynb.util import state as state_api
 from tests.support.cluster import cluster_of
 from tests.support.module import Ray
 
@@ -163,6 +164,14 @@ def test_keys_are_kept_by_the_cluster(ray: Ray) -> None:
     assert internal_kv._internal_kv_get("key") is None
 
 
+def test_the_state_of_a_task_has_its_environment(ray: Ray) -> None:
+    plain, other = ray.remote(lambda: 1), ray.remote(runtime_env={"env_vars": {"WHAT": "that"}})(lambda: 2)
+    ray.get([plain.options(name="plain").remote(), other.options(name="other").remote()])
+    found = {row.name: row.runtime_env_info for row in state_api.list_tasks(detail=True)}
+    assert found["plain"] == {"serialized_runtime_env": "{}"}
+    assert found["other"] == {"serialized_runtime_env": '{"env_vars":{"WHAT":"that"}}'}
+
+
 # -- what a cluster is told
 
 
@@ -191,6 +200,8 @@ def test_a_job_config_says_namespace_and_environment(bare_ray: Ray) -> None:
         context = bare_ray.get_runtime_context()
         assert context.namespace == "mine"
         assert context.runtime_env["env_vars"] == {"WHAT": "this"}
+        (row,) = state_api.list_jobs()
+        assert row.runtime_env == {"env_vars": {"WHAT": "this"}}
     with pytest.raises(ValueError, match="jvm_options"):
         JobConfig(jvm_options=["-X"])
     with pytest.raises(ValueError, match="for each actor"):
