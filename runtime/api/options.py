@@ -150,6 +150,19 @@ def _selector(name: str, value: Any) -> str:
     return ""
 
 
+def _fallbacks(name: str, value: Any) -> str:
+    for choice in value or ():
+        if not isinstance(choice, dict):
+            return f"a fallback_strategy is a list of dictionaries of options, not of {choice!r}"
+        if unknown := sorted(set(choice) - {"label_selector"}):
+            return f"a fallback_strategy may change 'label_selector' only, not {unknown}"
+        if not isinstance(choice.get("label_selector"), dict):
+            return f"the label_selector of a fallback_strategy must be a dictionary: {choice!r}"
+        if problem := _selector("label_selector", choice["label_selector"]):
+            return problem
+    return ""
+
+
 _AMOUNT = Option((float, int, NoneType), None, _amount)
 _TEXT = Option((str, NoneType))
 
@@ -161,6 +174,7 @@ COMMON: Final[dict[str, Option]] = {
     "resources": Option((dict, NoneType), None, _amounts),
     "accelerator_type": _TEXT,
     "label_selector": Option((dict, NoneType), None, _selector),
+    "fallback_strategy": Option((list, NoneType), None, _fallbacks),
     "placement_group": Option((object,), "default"),
     "placement_group_bundle_index": Option((int,), -1),
     "placement_group_capture_child_tasks": Option((bool, NoneType)),
@@ -216,7 +230,6 @@ METHOD_OPTIONS: Final[dict[str, Option]] = {
 #: Options that Ray has and raynb has not, with the value that says nothing.
 REFUSED: Final[dict[str, Any]] = {
     "enable_tensor_transport": None,
-    "fallback_strategy": None,
     "object_store_memory": None,
     "tensor_transport": None,
 }

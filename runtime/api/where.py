@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from raynb.runtime.api.strategies import (
     DoesNotExist,
     LabelMatchExpression,
@@ -99,8 +101,17 @@ def where(options: Mapping[str, Any], resources: dict[str, float]) -> Where:
 
 def _strategy(options: Mapping[str, Any]) -> Strategy | None:
     """As it travels; None: the default one."""
-    given = options.get("scheduling_strategy")
-    labels = tuple(_selected(key, wanted) for key, wanted in (options.get("label_selector") or {}).items())
+    labels = _selectors(options.get("label_selector"))
+    strategy = _with_labels(options.get("scheduling_strategy"), labels)
+    others = options.get("fallback_strategy")
+    if strategy is None or not labels or not others:
+        return strategy
+    rest = strategy.hard[len(labels) :]
+    choices = (_selectors(other["label_selector"]) for other in others)
+    return msgspec.structs.replace(strategy, fallbacks=tuple((*choice, *rest) for choice in choices))
+
+
+def _with_labels(given: Any, labels: tuple[LabelRule, ...]) -> Strategy | None:
     if isinstance(given, NodeAffinitySchedulingStrategy):
         return Strategy(
             node_id=bytes.fromhex(given.node_id),
@@ -114,6 +125,10 @@ def _strategy(options: Mapping[str, Any]) -> Strategy | None:
     if given == "SPREAD":
         return Strategy(spread=True, hard=labels)
     return Strategy(hard=labels) if labels else None
+
+
+def _selectors(given: Mapping[str, str] | None) -> tuple[LabelRule, ...]:
+    return tuple(_selected(key, wanted) for key, wanted in (given or {}).items())
 
 
 def _rule(expression: LabelMatchExpression) -> LabelRule:

@@ -59,9 +59,10 @@ class ObjectRef(Generic[T]):
 
     def __init__(self, oid: bytes, owner: str | None = None, drop: Callable[[bytes], object] | None = None) -> None:
         self._id = oid
-        self._drop: Callable[[bytes], object] = drop or _nothing
         if drop is None or owner is None:
-            owner, self._drop = _by_hand(oid)
+            self._drop: Callable[[bytes], object] = _nothing
+            owner, drop = _by_hand(oid)
+        self._drop = drop
         self._owner = owner
 
     def __del__(self) -> None:

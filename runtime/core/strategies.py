@@ -3,7 +3,8 @@
 Rules
 -----
 1. *Hard* wishes (a node that is not soft, hard labels) leave no others. Soft ones put the nodes that meet them first,
-   and leave the others for when none of those could ever run it.
+   and leave the others for when none of those could ever run it. *Fallbacks* of hard labels are tried in their order:
+   the first counts that a node meets which could ever run it.
 2. Beyond that the default is to pack: the caller's own node while it has room, then the emptiest.
 3. To *spread* is to take one node after the other, among those that have room.
 """
@@ -11,6 +12,8 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from raynb.runtime.core.placement import NodeView, describe, fits, subtract
 from raynb.runtime.messages.strategy import LabelRule, Strategy
@@ -37,12 +40,18 @@ def may(strategy: Strategy, node: NodeView) -> bool:
     if not strategy.hard:
         return True
     labels = labels_of(node.node_id, node.labels)
-    return all(meets(rule, labels) for rule in strategy.hard)
+    return any(all(meets(rule, labels) for rule in choice) for choice in (strategy.hard, *strategy.fallbacks))
 
 
 def wanted(strategy: Strategy, need: Mapping[str, int], nodes: Iterable[NodeView]) -> list[NodeView]:
     """Those of the nodes that come into question: rule 1."""
-    found = [node for node in nodes if may(strategy, node) and fits(need, node.total)]
+    there = [node for node in nodes if fits(need, node.total)]
+    found: list[NodeView] = []
+    for hard in (strategy.hard, *strategy.fallbacks):
+        choice = msgspec.structs.replace(strategy, hard=hard, fallbacks=()) if strategy.fallbacks else strategy
+        found = [node for node in there if may(choice, node)]
+        if found:
+            break
     if strategy.node_id and strategy.soft:
         found = [node for node in found if node.node_id == strategy.node_id] or found
     if strategy.preferred:
@@ -86,7 +95,8 @@ def says(strategy: Strategy) -> str:
     if strategy.node_id and not strategy.soft:
         words.append(f"on node {strategy.node_id.hex()}")
     if strategy.hard:
-        words.append(f"where there is {' and '.join(map(str, strategy.hard))}")
+        choices = [" and ".join(map(str, choice)) for choice in (strategy.hard, *strategy.fallbacks)]
+        words.append(f"where there is {', else '.join(choices)}")
     return " and ".join(words)
 
 

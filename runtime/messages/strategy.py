@@ -41,6 +41,8 @@ class Strategy(Struct, array_like=True, frozen=True, gc=False):
         Only on nodes with all of these labels.
     preferred
         Of the nodes that come into question, on those that have all of these, if there are such.
+    fallbacks
+        What does instead of ``hard``, where there is no node like that: the first of these that there is.
     """
 
     spread: bool = False
@@ -50,6 +52,7 @@ class Strategy(Struct, array_like=True, frozen=True, gc=False):
     fails: bool = False
     hard: tuple[LabelRule, ...] = ()
     preferred: tuple[LabelRule, ...] = ()
+    fallbacks: tuple[tuple[LabelRule, ...], ...] = ()
 
 
 DEFAULT = Strategy()

@@ -297,6 +297,29 @@ def test_a_task_runs_on_the_node_it_is_to_run_on(ray: Ray, strategies: Any) -> N
         assert ray.get(ray.remote(node).options(scheduling_strategy=strategy).remote(), timeout=30) == here
 
 
+def test_another_label_may_do_where_the_first_is_not_there(ray: Ray, raynb_only: None) -> None:
+    here = {"label_selector": {"ray.io/node-id": ray.get_runtime_context().get_node_id()}}
+    far = {"label_selector": {"zone": "far"}}
+
+    class Named:
+        def name(self) -> str:
+            return "actor"
+
+    task = ray.remote(lambda: "task").options(**far, fallback_strategy=[far, here])
+    actor = ray.remote(Named).options(**far, fallback_strategy=[here]).remote()
+    assert ray.get([task.remote(), actor.name.remote()], timeout=30) == ["task", "actor"]
+    waits = task.options(fallback_strategy=[far]).remote()
+    assert ray.wait([waits], timeout=0.2)[0] == []
+    ray.cancel(waits)
+    for wrong, words in (
+        ({"num_cpus": 1}, "num_cpus"),
+        ({"label_selector": 1}, "must be a dictionary"),
+        (1, "not of 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            task.options(fallback_strategy=[wrong])
+
+
 def test_a_label_that_no_node_has_is_waited_for(ray: Ray, raynb_only: None) -> None:
     here = ray.get_runtime_context().get_node_id()
     task = ray.remote(lambda: 1)
