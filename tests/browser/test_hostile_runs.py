@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from tests.browser.conftest import SHOTS, Lab
 from tests.browser.hostile import ELSEWHERE, HOSTILE, LIES, MARKUP
@@ -77,9 +77,13 @@ class Watched:
     def __init__(self, page: Page, lab: Lab) -> None:
         self.page = page
         self.seen: list[str] = []
-        page.on("dialog", lambda dialog: (self.seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self.close)
         page.on("popup", lambda popup: self.seen.append(f"popup {popup.url}"))
         page.on("request", lambda request: self.note(request.url, lab))
+
+    def close(self, dialog: Dialog) -> None:
+        self.seen.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     def note(self, url: str, lab: Lab) -> None:
         if not url.startswith((lab.url, "data:", "blob:")):
