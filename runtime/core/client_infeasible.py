@@ -20,7 +20,8 @@ def infeasible(client: ClientMachine, message: LeaseInfeasible) -> list[Any]:
         return [] if message.key else [Notice(message.message)]
     if message.kind:
         tasks = list(pool.queue)
-        pool.queue.clear()
+        for task in tasks:
+            client.scheduler.unqueue(task)
         pool.demanded = 0  # a later task's demand is to be answered so, too
         for task in tasks:
             client.fail(task, Failed(message.kind, message.message))

@@ -118,7 +118,7 @@ class NodeMachine:
         self.spillback = Spillback(identity, self.leases, self.peers)
         actors = NodeActors(self.leases, self.pool, self.spillback)
         self.liveness = Liveness(identity, self.drivers, self.pool, self.leases, store, self.deaths, self.peers)
-        answers = NodeAnswers(self.leases, self.pool, store)
+        answers = NodeAnswers(self.leases, self.pool, store, self.peers)
         self.stopping = ""
         self._had_driver = False
         self._stop_at: float | None = None

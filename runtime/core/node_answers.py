@@ -9,6 +9,7 @@ import msgspec
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_requests import refusal
 from raynb.runtime.core.leases import Leases
+from raynb.runtime.core.peers import Peers
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.why_waiting import explain, explain_actor
 from raynb.runtime.core.worker_pool import WorkerPool
@@ -22,7 +23,8 @@ HOLDERS_SHOWN = 20
 class NodeAnswers:
     """Answers for one node."""
 
-    def __init__(self, leases: Leases, pool: WorkerPool, store: StoreMachine) -> None:
+    def __init__(self, leases: Leases, pool: WorkerPool, store: StoreMachine, peers: Peers) -> None:
+        self._peers = peers
         self._leases = leases
         self._pool = pool
         self._store = store
@@ -30,10 +32,10 @@ class NodeAnswers:
     def why(self, sender: str, message: WhyWaiting, now: float) -> list[Any]:
         """Why a client's demand, or an actor, has no worker."""
         if message.actor_id:
-            reason = explain_actor(message.actor_id, self._leases, self._pool, now)
+            reason = explain_actor(message.actor_id, self._leases, self._pool, now, len(self._peers.views))
         else:
             demand = self._leases.demands.get((message.client or sender, message.key))
-            reason = explain(demand, self._leases, self._pool, now)
+            reason = explain(demand, self._leases, self._pool, now, len(self._peers.views))
         return [Send(sender, Reply(message.request, msgspec.json.encode(reason)))]
 
     def locate(self, sender: str, message: LocateObject, now: float) -> list[Any]:

@@ -128,6 +128,14 @@ class Pool:
         """Whether its tasks are to run on one node after the other."""
         return self.strategy is not None and self.strategy.spread
 
+    def asks(self) -> str:
+        """The manager that knows why it waits: one at which it has to, if there is such, else its home."""
+        for manager, share in self.elsewhere.items():
+            has = sum(1 for lease in self.leases.values() if lease.manager == manager)
+            if share.wait and share.count > has:
+                return manager
+        return self.home
+
     def busy(self, manager: str = "") -> int:
         """How many of its leases, or of those of one manager, have tasks."""
         return sum(1 for lease in self.leases.values() if lease.inflight and manager in ("", lease.manager))

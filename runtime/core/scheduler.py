@@ -27,6 +27,7 @@ from typing import Any
 
 from raynb.runtime.core.demands import Demands
 from raynb.runtime.core.effects import Send
+from raynb.runtime.core.locality import home_of
 from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.pools import Lease, Pool
 from raynb.runtime.core.task import PUSHED, QUEUED, WAITING, Story, Task, crash_message
@@ -35,7 +36,7 @@ from raynb.runtime.messages.node import LeaseGranted, LeaseReturned, ProcessDied
 from raynb.runtime.messages.nodes import LeaseDeclined, LeaseSpill
 from raynb.runtime.messages.strategy import Strategy
 from raynb.runtime.messages.tasks import StealTasks
-from raynb.runtime.messages.values import Dependency, Failed, Local
+from raynb.runtime.messages.values import Dependency, Failed, Local, Stored
 
 SPREAD_ONE_BY_ONE = 200
 """So many queued tasks that are to be spread go one by one; more go in batches, as all others do."""
@@ -69,17 +70,21 @@ class Scheduler:
         """Keys of pools that may have something to do."""
         self._drained = False
         """A lease that is asked back has nothing more to do."""
+        self._near: dict[bytes, Pool] = {}
+        """Queued tasks that are drawn to their inputs on another node, by id."""
         self._followers: dict[str, list[Task]] = {}
         """By worker: tasks submitted in this event that follow their inputs there."""
 
     # -- submission
 
-    def pool_of(self, resources: dict[str, float], runtime_env: str, strategy: Strategy | None = None) -> Pool:
-        """The pool of a scheduling class, made on first use."""
-        identity = (*sorted(resources.items()), runtime_env, strategy)
+    def pool_of(
+        self, resources: dict[str, float], runtime_env: str, strategy: Strategy | None = None, home: str = ""
+    ) -> Pool:
+        """The pool of a scheduling class, made on first use. ``home``: another manager that sees to its demand."""
+        identity = (*sorted(resources.items()), runtime_env, strategy, home)
         pool = self._by_class.get(identity)
         if pool is None:
-            pool = Pool(len(self._by_class) + 1, resources, runtime_env, self._node_manager, strategy)
+            pool = Pool(len(self._by_class) + 1, resources, runtime_env, home or self._node_manager, strategy)
             self._by_class[identity] = self.pools[pool.key] = pool
         return pool
 
@@ -107,21 +112,40 @@ class Scheduler:
 
     def _make_ready(self, task: Task, event: str, now: float, *, front: bool = False) -> None:
         """Queue a task all of whose inputs have settled, or fail it with the first input that failed."""
+        elsewhere = False
         if task.deps:
-            entries = self._objects.entries
+            entries, here = self._objects.entries, self._node_manager
             for oid in task.deps:
                 value = entries[oid].value
                 if type(value) is Failed:
                     self._fail(task, value)
                     return
+                elsewhere |= type(value) is Stored and value.node != here
         self._story.step(task, event)
         task.ready_at = now
         pool = self.pools[task.function.key]
+        if elsewhere and pool.strategy is None:
+            pool = self._pool_near_inputs(task, pool)
         if front:
             pool.queue.appendleft(task)
         else:
             pool.queue.append(task)
         self._changed.add(pool.key)
+
+    def _pool_near_inputs(self, task: Task, pool: Pool) -> Pool:
+        """See `locality`."""
+        entries = self._objects.entries
+        home = home_of((entries[oid].value for oid in task.deps or ()), self._node_manager)
+        if not home:
+            return pool
+        near = self.pool_of(pool.resources, pool.runtime_env, home=home)
+        near.retriable &= pool.retriable
+        self._near[task.id] = near
+        return near
+
+    def queue_of(self, task: Task) -> Pool:
+        """The pool in which a task is queued."""
+        return self._near.get(task.id) or self.pools[task.function.key]
 
     def _lease_to_follow(self, task: Task) -> Lease | None:
         """Rule 4: the lease whose queue computes all that a task still waits for, if there is room behind it."""
@@ -211,6 +235,8 @@ class Scheduler:
             if busy and cost > room:
                 break
             queue.popleft()
+            if self._near:
+                self._near.pop(task.id, None)
             if task.missing:
                 raise AssertionError(f"{task!r} is queued but waits for {task.missing} objects")
             self._story.step(task, "push")
@@ -411,11 +437,13 @@ class Scheduler:
             pool.leases.clear()
         self.by_worker.clear()
         self._followers.clear()
+        self._near.clear()
 
     def unqueue(self, task: Task) -> None:
         """Take a task that waits or is queued out of the queue (it was cancelled)."""
         if task.state is QUEUED:
-            self.pools[task.function.key].queue.remove(task)
+            self.queue_of(task).queue.remove(task)
+            self._near.pop(task.id, None)
 
     def check(self) -> None:
         for pool in self.pools.values():

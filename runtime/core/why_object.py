@@ -84,7 +84,7 @@ def of_task(machine: ClientMachine, task: Task, now: float) -> Finding:
     if task.actor is not None:
         return _of_call(machine, task, now)
     if task.state is QUEUED:
-        pool = machine.scheduler.pools[task.function.key]
+        pool = machine.scheduler.queue_of(task)
         running = [
             (lease.worker, name_of(next(iter(lease.inflight.values()))))
             for each in machine.scheduler.pools.values()
@@ -92,7 +92,7 @@ def of_task(machine: ClientMachine, task: Task, now: float) -> Finding:
             if lease.inflight
         ]
         ahead = _place(pool.queue, task)
-        return Queued(facts(task, now), machine.node_manager, machine.address, pool.key, ahead, running)
+        return Queued(facts(task, now), pool.asks(), machine.address, pool.key, ahead, running)
     lease = task.lease
     if lease is None:
         return Unmade()

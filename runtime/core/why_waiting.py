@@ -48,6 +48,8 @@ class Shortage(Struct, frozen=True):
     actors_hold: int
     """Of it, what actors keep for life."""
     holdings: list[Holding] = []
+    other_nodes: int = 0
+    """So many others there are, none of which has room."""
 
 
 class Reason(Struct, frozen=True):
@@ -89,18 +91,18 @@ class Reason(Struct, frozen=True):
         return self.sentence.removeprefix(f"{self.name or 'It'} ").removesuffix(".")
 
 
-def explain_actor(actor_id: bytes, leases: Leases, pool: WorkerPool, now: float) -> Reason:
+def explain_actor(actor_id: bytes, leases: Leases, pool: WorkerPool, now: float, other_nodes: int = 0) -> Reason:
     """Why an actor has no process here, or which it has."""
     demand = leases.actors.get(actor_id)
     if demand is not None:
-        return explain(demand, leases, pool, now)
+        return explain(demand, leases, pool, now, other_nodes)
     worker = next((w for w in pool.workers.values() if w.actor_id == actor_id and w.state == ACTOR), None)
     if worker is None:
         return Reason("served", "It does not wait for a worker here: nobody has asked for one.")
     return Reason("served", f"It does not wait for a worker: it has one (pid {worker.pid}).", pid=worker.pid)
 
 
-def explain(demand: Demand | None, leases: Leases, pool: WorkerPool, now: float) -> Reason:
+def explain(demand: Demand | None, leases: Leases, pool: WorkerPool, now: float, other_nodes: int = 0) -> Reason:
     """Why this demand has no more workers than it has; None: nobody knows of it."""
     if demand is None or demand.missing <= 0:
         have = len(demand.grants) if demand is not None else 0
@@ -113,7 +115,7 @@ def explain(demand: Demand | None, leases: Leases, pool: WorkerPool, now: float)
         return Reason("infeasible", f"{sentence}.", fix, now - demand.since, name=name or "a task", group=group)
     missing = lacking(demand.need, leases.available)
     if missing:
-        return _for_resources(demand, missing, leases, pool, now)
+        return _for_resources(demand, missing, leases, pool, now, 0 if demand.sent_on else other_nodes)
     if pool.start_failures >= START_FAILURES_TOLD:
         return Reason(
             "worker",
@@ -128,7 +130,9 @@ def explain(demand: Demand | None, leases: Leases, pool: WorkerPool, now: float)
     return Reason("worker", sentence, "This takes some milliseconds; nothing to do.", now - demand.since, name=name)
 
 
-def _for_resources(demand: Demand, missing: Vector, leases: Leases, pool: WorkerPool, now: float) -> Reason:
+def _for_resources(
+    demand: Demand, missing: Vector, leases: Leases, pool: WorkerPool, now: float, other_nodes: int
+) -> Reason:
     name = next(iter(missing))
     holdings: list[Holding] = []
     actors_hold = 0
@@ -155,6 +159,7 @@ def _for_resources(demand: Demand, missing: Vector, leases: Leases, pool: Worker
         leases.available.get(name, 0),
         actors_hold,
         holdings[:HOLDERS_MAX],
+        other_nodes,
     )
     users = Counter(holding.name for holding in holdings).most_common(10)
     sentence = f"{demand.name or 'It'} {shortage_words(shortage, users)}."
@@ -175,7 +180,16 @@ def shortage_words(shortage: Shortage, users: list[tuple[str, int]]) -> str:
     if shortage.free > 0:
         words = f"waits for {need}: only {describe({name: shortage.free})} is free"
     shown = [f"{count} x {who}" for who, count in users[:USERS_SHOWN]]
-    return f"{words} (by {', '.join(shown)})" if shown else words
+    if shown:
+        words = f"{words} (by {', '.join(shown)})"
+    if shortage.other_nodes:
+        many = (
+            f"none of the {shortage.other_nodes} other nodes has"
+            if shortage.other_nodes > 1
+            else "the other node has no"
+        )
+        words = f"{words}, and {many} room"
+    return words
 
 
 def shortage_fix(shortage: Shortage) -> str:

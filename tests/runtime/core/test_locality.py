@@ -1,0 +1,25 @@
+"""Where a task's inputs lie."""
+
+from __future__ import annotations
+
+from raynb.runtime.core.locality import WORTH_BYTES, home_of
+from raynb.runtime.messages.values import Inline, Stored
+
+HERE, THERE, BEYOND = "ipc://here", "ipc://there", "ipc://beyond"
+
+
+def stored(node: str, size: int) -> Stored:
+    return Stored(b"oid", "owner", node, "segment", 0, size, 1)
+
+
+def test_large_inputs_on_one_other_node_draw_a_task_there() -> None:
+    assert home_of([stored(THERE, WORTH_BYTES)], HERE) == THERE
+    assert home_of([stored(THERE, WORTH_BYTES), Inline(b"x"), None], HERE) == THERE
+    assert home_of([stored(THERE, WORTH_BYTES), stored(BEYOND, 2 * WORTH_BYTES)], HERE) == BEYOND
+
+
+def test_small_ones_and_those_that_weigh_less_than_what_is_here_do_not() -> None:
+    assert home_of([], HERE) == ""
+    assert home_of([stored(HERE, 10 * WORTH_BYTES)], HERE) == ""
+    assert home_of([stored(THERE, WORTH_BYTES - 1)], HERE) == ""
+    assert home_of([stored(THERE, WORTH_BYTES), stored(HERE, WORTH_BYTES)], HERE) == ""
