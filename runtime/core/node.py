@@ -254,6 +254,10 @@ class NodeMachine:
             return []
         if event.address == self.identity.head:
             return self._stop("its head node's manager has ended")
+        peer = self.peers.views.get(event.address)
+        if peer is not None:
+            reason = f"its node {peer.node_id.hex()[:12]} is gone: {event.reason}"
+            return self._died_elsewhere(ProcessDied(event.address, "node", 0, reason), now)
         driver = self.drivers.get(event.address)
         return self._driver_gone(driver, event.reason, now, orderly=False) if driver is not None else []
 
@@ -285,6 +289,9 @@ class NodeMachine:
             return [Say("warning", f"{sender} tells of a death, and is no node manager: ignored")]
         if message.address == self.identity.head:
             return self._stop(f"its head node is gone: {message.reason}")
+        return self._died_elsewhere(message, now)
+
+    def _died_elsewhere(self, message: ProcessDied, now: float) -> list[Any]:
         self._serve_again = True
         self.scaling.forget(message.address)
         self.peers.gone(message.address)
@@ -396,9 +403,10 @@ class NodeMachine:
 
     def _on_view(self, sender: str, message: ClusterView, now: float) -> list[Any]:
         self._serve_again = True
-        self.peers.take(message)
+        new = self.peers.take(message)
         self.reports.several = bool(self.peers)
-        return []
+        # The kernel tells of its end, whatever the GCS knows.
+        return [WatchProcess(manager, pid) for manager, pid in new if manager != self.identity.head]
 
     def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
         self.spillback.gcs_is_new()

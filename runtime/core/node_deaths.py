@@ -13,7 +13,7 @@ Rules
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
@@ -23,6 +23,8 @@ from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store_effects import ClientDied
 from raynb.runtime.core.worker_pool import DYING, WorkerPool
 from raynb.runtime.messages.node import ProcessDied
+
+TOLD_MAX: Final = 50_000
 
 
 class NodeDeaths:
@@ -36,6 +38,8 @@ class NodeDeaths:
         self._pool = pool
         self._store = store
         self._drivers = drivers
+        self._told: dict[str, None] = {}
+        """Deaths elsewhere that are known already."""
         self.unburied: dict[str, tuple[ProcessDied, set[str], bool]] = {}
         """Deaths not told yet, by address, with the workers that have to end before, and whether the GCS knows."""
 
@@ -78,8 +82,11 @@ class NodeDeaths:
 
     def told(self, died: ProcessDied, now: float) -> list[Any]:
         """The GCS knows of a death elsewhere."""
-        if died.address == self._identity.address:
+        if died.address == self._identity.address or died.address in self._told:
             return []
+        self._told[died.address] = None
+        if len(self._told) > TOLD_MAX:
+            del self._told[next(iter(self._told))]
         effects: list[Any] = []
         if died.kind == "node":
             unlisted = {demand.client: None for demand in self._leases.demands.values() if demand.home == died.address}

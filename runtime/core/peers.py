@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.core.placement import NodeView, Vector, add, subtract, to_units
 from raynb.runtime.messages.nodes import ClusterView
+
+DEAD_MAX: Final = 1000
 
 
 class Peers:
@@ -19,6 +23,8 @@ class Peers:
     def __init__(self, node_id: bytes) -> None:
         self._node_id = node_id
         self.views: dict[str, NodeView] = {}
+        self._dead: dict[str, None] = {}
+        """Managers that have died; a view may be older than that."""
         self._promised: list[tuple[float, str, Vector]] = []
         """Until when it counts as taken, at which manager, and what."""
 
@@ -29,17 +35,21 @@ class Peers:
         """Whether there are others."""
         return bool(self.views)
 
-    def take(self, message: ClusterView) -> None:
-        """The GCS tells what has changed."""
+    def take(self, message: ClusterView) -> list[tuple[str, int]]:
+        """The GCS tells what has changed. Gives the managers that are new, with their pids."""
+        new: list[tuple[str, int]] = []
         for row in message.nodes:
-            if row.node_id == self._node_id:
+            if row.node_id == self._node_id or row.manager in self._dead:
                 continue
             if row.alive:
+                if row.manager not in self.views:
+                    new.append((row.manager, row.pid))
                 self.views[row.manager] = NodeView(
                     row.node_id, to_units(row.total), to_units(row.available), row.manager, row.labels
                 )
             else:
                 self.views.pop(row.manager, None)
+        return new
 
     def manager_of(self, address: str) -> str:
         """The manager of a process, by their addresses; empty if it is of none of these nodes."""
@@ -47,8 +57,11 @@ class Peers:
         return next((manager for manager in self.views if session_of(manager) == session), "")
 
     def gone(self, manager: str) -> None:
-        """Its node has died."""
-        self.views.pop(manager, None)
+        """A process has died; if it is a manager, its node is not heeded any more."""
+        if self.views.pop(manager, None) is not None:
+            self._dead[manager] = None
+            if len(self._dead) > DEAD_MAX:
+                del self._dead[next(iter(self._dead))]
 
     def promise(self, manager: str, need: Vector, count: int, until: float) -> None:
         """So much of what is free there is about to be taken."""
