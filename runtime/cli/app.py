@@ -62,6 +62,9 @@ def raynb(version: Annotated[bool, typer.Option("--version", help="Print it.")] 
 def start(
     context: typer.Context,
     head: Annotated[bool, typer.Option("--head", help="Start the first node of a new cluster.")] = False,
+    address: Annotated[
+        str, typer.Option(metavar="CLUSTER", help="Start one more node of this cluster: its name or address, or auto.")
+    ] = "",
     num_cpus: Annotated[
         float | None, typer.Option(min=0, help="CPUs to use; those that this machine grants, if left out.")
     ] = None,
@@ -70,6 +73,9 @@ def start(
     object_store_memory: Annotated[
         int | None, typer.Option(min=1, metavar="BYTES", help="Shared memory for objects; 30 % of all, if left out.")
     ] = None,
+    labels: Annotated[
+        str, typer.Option(metavar="KEY=VALUE,...", help="Labels of the node, by which tasks may choose it.")
+    ] = "",
     name: Annotated[str, typer.Option(help="What the cluster is called.")] = "",
     redis: Annotated[
         str,
@@ -81,20 +87,34 @@ def start(
         ),
     ] = "",
 ) -> None:
-    """Start a cluster that lives until `raynb stop`."""
+    """Start a cluster that lives until `raynb stop`, or one more node of it."""
     from raynb.runtime.cli import lifecycle
 
-    if not head:
-        fail("only --head so far: a cluster has one node")
+    if head == bool(address):
+        fail("either --head for a new cluster, or --address CLUSTER for one more node of a running one")
     typed = context.get_parameter_source("redis")
+    redis_was_typed = typed is not None and typed.name == "COMMANDLINE"
+    if address and (name or redis_was_typed):
+        fail("--name and --redis are the whole cluster's: they go with --head")
+    if address:
+        lifecycle.start_node(
+            address,
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            resources=resources,
+            labels=labels,
+            object_store_memory=object_store_memory,
+        )
+        return
     lifecycle.start(
         num_cpus=num_cpus,
         num_gpus=num_gpus,
         resources=resources,
+        labels=labels,
         object_store_memory=object_store_memory,
         name=name,
         redis=redis,
-        redis_was_typed=typed is not None and typed.name == "COMMANDLINE",
+        redis_was_typed=redis_was_typed,
     )
 
 

@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from raynb.runtime.adapters.launch import ClusterInfo, ClusterLaunchError, ClusterOptions, launch_cluster
+from raynb.runtime.adapters.launch import (
+    ClusterInfo,
+    ClusterLaunchError,
+    ClusterOptions,
+    launch_cluster,
+    read_cluster_info,
+)
 from raynb.runtime.adapters.private_files import UnsafePathError
 from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find
 from raynb.runtime.adapters.request import Requester
@@ -41,6 +47,7 @@ def start(
     num_cpus: float | None,
     num_gpus: float | None,
     resources: str,
+    labels: str,
     object_store_memory: int | None,
     name: str,
     redis: str,
@@ -67,19 +74,79 @@ def start(
         num_cpus=num_cpus,
         num_gpus=num_gpus,
         resources=parse_resources(resources),
+        labels=parse_labels(labels),
         object_store_memory=object_store_memory,
         name=name,
         redis=redis,
         lifetime="daemon",
     )
     info = launch_cluster(options)
-    amounts = ", ".join(f"{_amount(n, v)} {n}" for n, v in sorted(info.resources.items()) if not n.startswith("node:"))
-    typer.echo(f"Started cluster {info.name!r} (pid {info.pid}): {amounts}.")
+    typer.echo(f"Started cluster {info.name!r} (pid {info.pid}): {_amounts(info)}.")
     typer.echo(f"Its logs are in {info.session_dir}/logs, its state in {info.state_store}.")
     typer.echo(f"\nIn Python:    raynb.init(address={info.name!r})")
     typer.echo(f"To look at:   raynb status {info.name}")
+    typer.echo(f"Another node: raynb start --address {info.name}")
     typer.echo(f"To stop it:   raynb stop {info.name}")
     return info
+
+
+def start_node(
+    address: str,
+    *,
+    num_cpus: float | None,
+    num_gpus: float | None,
+    resources: str,
+    labels: str,
+    object_store_memory: int | None,
+) -> ClusterInfo:
+    """Start one more node of a running cluster, on this machine, and say so.
+
+    Raises
+    ------
+    ClusterLookupError
+        There is no such cluster, or several.
+    ValueError
+        An option that can't be.
+    ClusterLaunchError
+        It could not be started, or the cluster refuses it.
+    """
+    cluster = read_cluster_info(Path(find(address).session_dir))
+    options = ClusterOptions(
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        resources=parse_resources(resources),
+        labels=parse_labels(labels),
+        object_store_memory=object_store_memory,
+        config=cluster.config,
+        lifetime="daemon",
+        temp_dir=str(Path(cluster.session_dir).parent.parent),
+        join=cluster,
+    )
+    info = launch_cluster(options)
+    typer.echo(f"Started node {info.node_id[:12]} of cluster {info.name!r} (pid {info.pid}): {_amounts(info)}.")
+    typer.echo(f"Its logs are in {info.session_dir}/logs. It ends with the cluster: raynb stop {info.name}")
+    return info
+
+
+def _amounts(info: ClusterInfo) -> str:
+    return ", ".join(f"{_amount(n, v)} {n}" for n, v in sorted(info.resources.items()) if not n.startswith("node:"))
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """The argument of ``--labels``.
+
+    Raises
+    ------
+    ValueError
+        It is not a list of ``key=value``.
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not key.strip() or not equals:
+            raise ValueError(f"--labels: write key=value,key=value, not {part!r}")
+        found[key.strip()] = value.strip()
+    return found
 
 
 def parse_resources(text: str) -> dict[str, float]:
@@ -126,10 +193,10 @@ def stop(cluster: str, *, everything: bool, timeout_s: float) -> bool:
 
 
 def _stop_one(entry: ClusterEntry, timeout_s: float) -> bool:
-    """Ask its node manager to end everything; kill what has not ended in time."""
+    """Ask its node manager to end everything, on all nodes; kill what has not ended in time."""
     name = entry.name or entry.cluster_id
     began = time.monotonic()
-    processes = _Processes(entry.pid)
+    processes = _Processes([entry.pid, *_other_nodes(entry)])
     killed = ""
     try:
         if not _ask_to_stop(entry, processes, timeout_s):
@@ -147,6 +214,14 @@ def _stop_one(entry: ClusterEntry, timeout_s: float) -> bool:
     count = len(processes)
     typer.echo(f"Stopped cluster {name!r}: {count} process{'es' * (count != 1)} in {seconds:.1f} s.{killed}")
     return True
+
+
+def _other_nodes(entry: ClusterEntry) -> list[int]:
+    """Pids of the managers of its other nodes, as far as it tells."""
+    with suppress(RpcError, OSError), Requester(Path(entry.session_dir)) as guest:
+        rows = guest.query(entry.gcs_address, "nodes", limit=-1, detail=True, timeout_s=2.0)["rows"]
+        return [row["pid"] for row in rows if row["state"] == "ALIVE" and row["pid"] != entry.pid]
+    return []
 
 
 def _ask_to_stop(entry: ClusterEntry, processes: _Processes, timeout_s: float) -> bool:
@@ -168,13 +243,15 @@ def _ask_to_stop(entry: ClusterEntry, processes: _Processes, timeout_s: float) -
 
 
 class _Processes:
-    """A node manager and all that it has started, held by their pidfds: a number may soon be somebody else's."""
+    """Node managers, the head's first, and all that they have started, held by their pidfds: a number may soon be
+    somebody else's."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, managers: list[int]) -> None:
         self._fds: list[int] = []
-        for member in [pid, *_descendants(pid)]:
-            with suppress(OSError):
-                self._fds.append(os.pidfd_open(member))
+        for pid in managers:
+            for member in [pid, *_descendants(pid)]:
+                with suppress(OSError):
+                    self._fds.append(os.pidfd_open(member))
 
     def __len__(self) -> int:
         return len(self._fds)

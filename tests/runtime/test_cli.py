@@ -136,7 +136,11 @@ def test_without_a_cluster_everything_says_so(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["start"], "only --head"),
+        (["start"], "either --head"),
+        (["start", "--head", "--address", "demo"], "either --head"),
+        (["start", "--address", "nobody"], "nobody"),
+        (["start", "--address", "demo", "--name", "mine"], "go with --head"),
+        (["start", "--head", "--labels", "zone"], "key=value"),
         (["start", "--head", "--resources", "{gold}"], "not JSON"),
         (["start", "--head", "--resources", '{"gold": true}'], "must be a number"),
         (["start", "--head", "--resources", "[1]"], "must be an object"),
@@ -294,5 +298,22 @@ def test_stop_waits_until_all_processes_are_gone() -> None:
         assert not processes_of(session) and not shared_memory_of(session)
         assert not Path(second["session_dir"]).exists()
         assert "No cluster is running" in terminal.ok("status")
+    finally:
+        terminal.close()
+
+
+def test_a_node_joins_a_cluster_and_is_stopped_with_it() -> None:
+    terminal = Terminal()
+    try:
+        terminal.ok("start", "--head", "--name", "wide", "--num-cpus", "1")
+        out = terminal.ok("start", "--address", "wide", "--num-cpus", "2", "--labels", "zone=far")
+        assert "of cluster 'wide'" in out and "2 CPU" in out
+        (status,) = terminal.json("status")
+        assert status["nodes"] == 2 and status["cpus"]["total"] == 3
+        rows = {row["is_head_node"]: row for row in terminal.json("list", "nodes", "--detail")}
+        assert rows[False]["labels"] == {"zone": "far"}
+        assert "Stopped cluster 'wide'" in terminal.ok("stop", "wide")
+        assert not Path(f"/proc/{rows[False]['pid']}").exists()
+        assert not processes_of(str(terminal.home))
     finally:
         terminal.close()
