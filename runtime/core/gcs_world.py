@@ -32,6 +32,8 @@ class GcsWorld:
             return self._members.place(resources)
         need = to_units(resources)
         found = wanted(strategy, need, self._members.views())
+        if strategy.fails:
+            found = [node for node in found if fits(need, node.available)]
         if not found and says(strategy):
             return b""
         if strategy.spread:
@@ -43,9 +45,11 @@ class GcsWorld:
 
     def never(self, strategy: Strategy | None) -> str:
         """Why there never will be a node for this strategy; empty if there may be."""
-        if strategy is None or strategy.soft or not strategy.node_id or self._members.manager_of(strategy.node_id):
+        if strategy is None or strategy.soft or not strategy.node_id:
             return ""
-        return f"it is to run on node {strategy.node_id.hex()}, which is not there (any more)"
+        if not self._members.manager_of(strategy.node_id):
+            return f"it is to run on node {strategy.node_id.hex()}, which is not there (any more)"
+        return f"it is to run on node {strategy.node_id.hex()}, which has no room for it now" if strategy.fails else ""
 
     def is_removed(self, group: bytes) -> bool:
         return self.groups.is_removed(group)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +131,31 @@ def test_nodes_come_and_go_under_load(nodes: Nodes) -> None:
         nodes.kill(added)
     assert raynb.get(refs, timeout=60) == [number * number for number in range(2000)]
     wait_until(lambda: raynb.available_resources().get("CPU") == 1, 10)
+
+
+PROGRAM = """
+import sys, raynb
+raynb.init(address=sys.argv[1])
+
+@raynb.remote(resources={"special": 1})
+def hang(path):
+    open(path, "w").close()
+    import time
+    time.sleep(300)
+
+refs = [hang.remote(sys.argv[2]), raynb.put(b"x" * 1000000)]
+raynb.get(refs[0])
+"""
+
+
+def test_what_a_dead_driver_had_on_other_nodes_is_free_again(nodes: Nodes, tmp_path: Path) -> None:
+    nodes.add(num_cpus=1, resources={"special": 1})
+    started = tmp_path / "started"
+    command = [sys.executable, "-c", PROGRAM, str(nodes.cluster.address), str(started)]
+    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(started.exists, 20)
+    finally:
+        driver.kill()
+        driver.wait()
+    wait_until(lambda: raynb.available_resources().get("special") == 1, 10)
