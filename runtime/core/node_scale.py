@@ -11,12 +11,13 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.leases import Leases
+from raynb.runtime.core.leases import Demand, Leases
 from raynb.runtime.core.node_effects import Say
 from raynb.runtime.core.node_reports import NodeReports
 from raynb.runtime.core.placement import CPU, UNITS, Vector, to_units
@@ -33,9 +34,25 @@ def workers_for(total: Vector, cores: int) -> int:
 
 
 class Scaling:
-    """Changes a node's CPUs. ``cores`` is how many the machine really has. See the module's rules."""
+    """Changes a node's CPUs. See the module's rules.
 
-    def __init__(self, cores: int, leases: Leases, pool: WorkerPool, reports: NodeReports) -> None:
+    Parameters
+    ----------
+    cores
+        How many the machine really has.
+    why_infeasible
+        Why no node can meet a demand that this one can't; empty if another can.
+    """
+
+    def __init__(
+        self,
+        cores: int,
+        leases: Leases,
+        pool: WorkerPool,
+        reports: NodeReports,
+        why_infeasible: Callable[[Demand], str],
+    ) -> None:
+        self._why_infeasible = why_infeasible
         self._cores = cores
         self._leases = leases
         self._pool = pool
@@ -55,8 +72,8 @@ class Scaling:
         before = self._leases.total.get(CPU, 0) / UNITS
         effects: list[Any] = [Say("info", f"scaled from {before:g} to {message.num_cpus:g} CPUs by {sender}")]
         for demand in self._leases.set_total(total, now):
-            if demand.start is None:
-                effects.append(Send(demand.client, LeaseInfeasible(demand.key, demand.infeasible)))
+            if demand.start is None and (why := self._why_infeasible(demand)):
+                effects.append(Send(demand.client, LeaseInfeasible(demand.key, why)))
         effects += self._pool.resize(workers_for(total, self._cores), now)
         self._asked.append((sender, message.request))
         return effects + self._reports.scaled(drivers, usage, now)
