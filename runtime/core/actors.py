@@ -308,6 +308,11 @@ class Actors:
             actor.state = RESTARTING
         actor.asked_at = -1.0
 
+    @property
+    def processes(self) -> list[str]:
+        """Where actors are called, or the ends of calls are awaited."""
+        return [*self.by_worker, *self._lingering]
+
     def _lose_connection(self, actor: ActorClient, why: str, now: float, *, dead: bool) -> None:
         connection, actor.connection = actor.connection, None
         if connection is None:

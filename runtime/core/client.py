@@ -18,11 +18,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from raynb.runtime.core import client_losses, client_results, client_streams, evictions
+from raynb.runtime.core import client_deaths, client_losses, client_results, client_streams, evictions
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_acts import ClientActs
-from raynb.runtime.core.client_effects import Foreign, Forget, Frames
+from raynb.runtime.core.client_effects import Foreign, Frames
 from raynb.runtime.core.client_infeasible import infeasible
 from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
@@ -360,16 +360,7 @@ class ClientMachine:
         if message.kind == "node" and message.address == self.node_manager:
             self._on_lost(message.reason, now)
             return
-        self._effects.append(Forget(message.address))
-        died_node = message.node or (message.address if message.kind == "node" else "")
-        if died_node:
-            # The first news of a node's end counts: what lies there is not pushed any more.
-            client_losses.node_died(self, died_node, message.reason, now)
-            self._effects += self.scheduler.node_died(died_node, message.reason, now)
-        self.scheduler.worker_died(message, now)
-        self.actors.worker_died(message.address, message.reason, now)
-        self.objects.process_died(message.address)
-        self.handoffs.process_died(message.address)
+        client_deaths.process_died(self, message, now)
 
     def _on_lost(self, reason: str, now: float) -> None:
         """The node is gone: everything that is not here is lost."""

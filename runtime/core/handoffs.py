@@ -47,6 +47,11 @@ class Handoffs:
             for oids in self._held.pop(key):
                 self._unpin(oids)
 
+    @property
+    def receivers(self) -> list[str]:
+        """Processes that have not taken all yet."""
+        return [address for address, _ in self._held]
+
     def _unpin(self, oids: list[bytes]) -> None:
         for oid in oids:
             self._objects.unpin(oid)

@@ -446,6 +446,12 @@ class Ownership:
         return effects
 
     @property
+    def processes(self) -> list[str]:
+        """Owners of what is borrowed here, and borrowers of what is owned."""
+        owners = dict.fromkeys(entry.owner for entry in self.entries.values() if entry.owner)
+        return [*owners, *self._borrowed_by, *self.borrowing.unanswered]
+
+    @property
     def owns_any(self) -> bool:
         """Whether an object lives here and nowhere else."""
         return any(not entry.owner for entry in self.entries.values())

@@ -21,10 +21,15 @@ from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, Res
 from raynb.runtime.messages.values import Failed, Inline, RefInfo, Stored, Value
 
 ME, GCS, OTHER = "ipc://me", "ipc://gcs", "ipc://other"
-HOME, A, B, C = "ipc://home", "ipc://a", "ipc://b", "ipc://c"
+HOME, A, B, C = "ipc://home/p/m", "ipc://a/p/m", "ipc://b/p/m", "ipc://c/p/m"
 LARGE = 1_000_000
 
 M = TypeVar("M")
+
+
+def at(node: str, name: str) -> str:
+    """The address of a process of a node."""
+    return f"{node.rpartition('/')[0]}/{name}"
 
 
 class OwnerWorld:
@@ -86,7 +91,7 @@ class OwnerWorld:
     def _grant(self, key: int, node: str) -> None:
         node = self.standby if node in self.dead else node
         self._numbers += 1
-        worker = f"{node}/w{self._numbers}"
+        worker = at(node, f"w{self._numbers}")
         self.workers[worker] = node
         self.tell(node, LeaseGranted(key, self._numbers, worker, b"w" * 28, self._numbers, ME))
 
@@ -159,7 +164,7 @@ class OwnerWorld:
 
     def lives(self, actor_id: bytes, node: str, incarnation: int = 0) -> None:
         """An actor lives on a node from now on."""
-        worker = f"{node}/actor{incarnation}"
+        worker = at(node, f"actor{incarnation}")
         self.workers[worker] = node
         self.machine.actors.of(actor_id)
         process = ActorProcess(b"w" * 28, node.encode(), 9)
@@ -176,8 +181,10 @@ class OwnerWorld:
         self.end(oid)
         return oid
 
-    def kill(self, node: str, *, first: str = "workers") -> None:
-        """A node dies: its manager, and so its workers, of which nobody knows what they had started."""
+    def kill(self, node: str, *, first: str = "workers", told: bool = True) -> None:
+        """A node dies: its manager, and so its workers, of which nobody knows what they had started.
+
+        Not ``told``: of those no news ever come."""
         self.dead.add(node)
         if first == "node":
             self.tell(HOME, ProcessDied(node, "node", 7, "killed by signal 9"))
@@ -186,7 +193,7 @@ class OwnerWorld:
             del self.workers[worker]
             for task_id in [task_id for task_id, (where, _) in self.running.items() if where == worker]:
                 del self.running[task_id]
-        for worker in workers:
+        for worker in workers if told else ():
             self.tell(HOME, ProcessDied(worker, "worker", 8, "its node is gone: killed by signal 9", node=node))
         self.tell(HOME, ProcessDied(node, "node", 7, "killed by signal 9"))
 

@@ -8,7 +8,7 @@ from raynb.runtime.messages.copies import CopiesKept, CopyAdded, CopyDropped, Ke
 from raynb.runtime.messages.objects import AddBorrowers, ObjectValues, PullObjects
 from raynb.runtime.messages.tasks import TasksReturned
 from raynb.runtime.messages.values import Stored
-from tests.runtime.core.owner_world import HOME, OTHER, A, B, C, OwnerWorld
+from tests.runtime.core.owner_world import HOME, OTHER, A, B, C, OwnerWorld, at
 
 # -- copies
 
@@ -167,7 +167,7 @@ def test_a_borrower_passes_on_what_its_worker_says() -> None:
 def test_an_owner_that_dies_with_the_node_fails_what_was_borrowed() -> None:
     world = OwnerWorld()
     oid = b"o" * 24 + b"\x01\0\0\0"
-    owner = f"{A}/owner"
+    owner = at(A, "owner")
     world.workers[owner] = A
     world.objects.borrow(oid, owner, local=1)
     waiter = Waiter(1, None)
@@ -175,3 +175,23 @@ def test_an_owner_that_dies_with_the_node_fails_what_was_borrowed() -> None:
     world.tell(owner, ObjectValues([oid], [world.stored(oid, A, owner)]))
     world.kill(A)
     assert world.failure(oid).kind == "OwnerDiedError"
+
+
+def test_all_that_a_node_had_to_do_with_this_process_ends_with_it_whether_it_is_told_or_not() -> None:
+    """Nobody may have heard of its processes: the GCS was started again in between, say."""
+    world = OwnerWorld()
+    borrower, owner = at(A, "borrower"), at(A, "owner")
+    mine, theirs = world.put(), b"o" * 24 + b"\x01\0\0\0"
+    world.tell(borrower, AddBorrowers([mine]))
+    world.objects.borrow(theirs, owner, local=1)
+    world.machine.actors.of(b"a" * 16)
+    world.lives(b"a" * 16, A)
+    call = world.ask(b"a" * 16, retries=0)
+    world.let_go(mine)
+    assert mine in world.objects.entries and world.runs(call)
+    waiter = Waiter(1, None)
+    world.say(WaitFor(waiter, [theirs]))
+    world.kill(A, first="node", told=False)
+    assert mine not in world.objects.entries
+    assert world.failure(theirs).kind == "OwnerDiedError"
+    assert world.machine.actors.of(b"a" * 16).state == "RESTARTING", "the GCS will say more"

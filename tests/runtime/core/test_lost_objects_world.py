@@ -15,8 +15,8 @@ from raynb.runtime.messages.tasks import TasksReturned
 from raynb.runtime.messages.values import NOTHING, Inline, RefInfo, Stored
 from tests.runtime.core.owner_world import HOME, LARGE, ME, OTHER, OwnerWorld
 
-NODES = [f"ipc://node{number}" for number in range(6)]
-STANDBY = "ipc://standby"
+NODES = [f"ipc://node{number}/p/m" for number in range(6)]
+STANDBY = "ipc://standby/p/m"
 STEPS = 120
 SEEDS = 100
 
@@ -158,7 +158,7 @@ class Chaos:
         if living := self.living():
             node = self.random.choice(living)
             self.places = {place for place in self.places if place[0] != node}
-            self.world.kill(node, first=self.random.choice(["workers", "node"]))
+            self.world.kill(node, first=self.random.choice(["workers", "node"]), told=self.random.random() < 0.8)
 
     def run(self) -> None:
         """Anything happens; then nothing any more, and all has to come to an end."""

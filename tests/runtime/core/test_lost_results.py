@@ -9,7 +9,7 @@ from raynb.runtime.messages.gcs import ActorState
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.tasks import StreamAck, TasksReturned
 from raynb.runtime.messages.values import NOTHING, Failed, Inline, Stored
-from tests.runtime.core.owner_world import GCS, A, B, C, OwnerWorld
+from tests.runtime.core.owner_world import GCS, A, B, C, OwnerWorld, at
 
 # -- actors
 
@@ -57,7 +57,7 @@ def test_a_call_that_comes_back_since_its_input_is_lost_waits_for_it() -> None:
     given = world.value(value)
     assert isinstance(given, Stored)
     seqs = [world.running.pop(oid[:24])[1].seq for oid in (first, second)]
-    world.tell(f"{B}/actor0", ValuesLost([given]), TasksReturned(seqs, "dependency"))
+    world.tell(at(B, "actor0"), ValuesLost([given]), TasksReturned(seqs, "dependency"))
     world.lives(ACTOR, B)
     assert world.runs(value) and not world.runs(first) and not world.runs(second), "calls keep their order"
     world.end(value)

@@ -93,10 +93,8 @@ def test_a_copy_takes_the_place_of_a_lost_result(nodes: Nodes, there: ClusterNod
     here = raynb.get_runtime_context().get_node_id()
     assert locations([ref])[ref]["node_ids"] == [there.node_id, here]
     nodes.kill(there)
-    assert raynb.get(ref, timeout=20)[0] == 1.0
-    assert runs() == 1 and locations([ref])[ref]["node_ids"] == [here]
-    del ref
-    no_objects_left(nodes)
+    wait_until(lambda: locations([ref])[ref]["node_ids"] == [here], what="the copy is the value")
+    assert raynb.get(ref, timeout=20)[0] == 1.0 and runs() == 1
 
 
 def test_a_lost_chain_is_made_again_from_what_is_left(nodes: Nodes, there: ClusterNode, runs: Runs) -> None:
