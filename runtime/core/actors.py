@@ -12,7 +12,9 @@ Rules
 4. A dead actor fails every call with the reason of its death. One outcome for each call. So does one of which the GCS
    can't say what becomes of it (its store is away), until it can.
 5. An actor may be dead, or be started again, before its old process has ended. What the calls that were under way there
-   were given is held until that process is known to be gone: it may be reading it.
+   were given is held until that process is known to be gone: it may be reading it. Nor has what a dead one has answered
+   arrived with the news of its death, which takes another way: so the calls that it was sent wait for the end of its
+   process.
 """
 
 from __future__ import annotations
@@ -185,10 +187,14 @@ class Actors:
             return
         for seq in sorted(seqs, reverse=True):
             task = actor.connection.inflight.pop(seq, None)
-            if task is not None:
+            if task is not None and actor.state == DEAD and actor.failure is not None:
+                self._fail(task, actor.failure)
+            elif task is not None:
                 self._story.step(task, "return")
                 self.await_lost(task)
                 actor.queue.appendleft(task)
+        if actor.state == DEAD:
+            return
         actor.state = RESTARTING
         self.touch(actor)
 
@@ -280,7 +286,10 @@ class Actors:
         elif message.state == DEAD:
             actor.state = DEAD
             actor.failure = message.failure or Failed("ActorDiedError", "the actor is dead", actor=actor.actor_id)
-            self._lose_connection(actor, "", now, dead=True)
+            if message.worker in self._objects.dead or self.by_worker.get(message.worker) is not actor:
+                self._lose_connection(actor, "", now, dead=True)
+            else:
+                self._lingering.setdefault(message.worker, (now, []))
             self._fail_queue(actor, actor.failure)
         else:
             if message.state == RESTARTING:
@@ -301,9 +310,13 @@ class Actors:
         _, held = self._lingering.pop(address, (0.0, ()))
         for oid in held:
             self._objects.unpin(oid)
-        actor = self.by_worker.pop(address, None)
+        actor = self.by_worker.get(address)
         if actor is None:
             return
+        if actor.state == DEAD:
+            self._lose_connection(actor, "", now, dead=True, gone=True)
+            return
+        del self.by_worker[address]
         if actor.state == ALIVE:
             actor.state = RESTARTING
         actor.asked_at = -1.0
@@ -313,12 +326,12 @@ class Actors:
         """Where actors are called, or the ends of calls are awaited."""
         return [*self.by_worker, *self._lingering]
 
-    def _lose_connection(self, actor: ActorClient, why: str, now: float, *, dead: bool) -> None:
+    def _lose_connection(self, actor: ActorClient, why: str, now: float, *, dead: bool, gone: bool = False) -> None:
         connection, actor.connection = actor.connection, None
         if connection is None:
             return
         self.by_worker.pop(connection.worker, None)
-        if connection.worker not in self._objects.dead:
+        if not gone and connection.worker not in self._objects.dead:
             self._hold_inputs(connection, now)
         again: list[Task] = []
         for seq in sorted(connection.inflight):
@@ -393,7 +406,8 @@ class Actors:
     def check(self) -> None:
         for actor in self.actors.values():
             if actor.state == DEAD:
-                assert not actor.queue and actor.connection is None, actor
+                assert not actor.queue, actor
+                assert actor.connection is None or actor.connection.worker in self._lingering, actor
             for task in actor.queue:
                 assert task.state in (WAITING, QUEUED), task
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raynb.runtime.core import client_losses, client_streams
+from raynb.runtime.core.actors import DEAD
 from raynb.runtime.core.task import STREAMING, Task
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.tasks import RefsTaken, Result, TasksDone, TasksReturned
@@ -34,13 +35,18 @@ def done(client: ClientMachine, sender: str, message: TasksDone, now: float) -> 
             client.objects.discard(values)
             continue
         failure = values[0] if len(values) == 1 and isinstance(values[0], Failed) else None
-        if failure is not None and result.retryable and task.retries_left != 0 and not task.cancelled:
+        if failure is not None and result.retryable and task.retries_left != 0 and not task.cancelled and _lives(task):
             _retry(client, task, failure, now)
             continue
         client.story.step(task, "done")
         conclude(client, task, values, result, failure, now)
     if taken:
         client.objects.borrowing.send_guarded(sender, RefsTaken(taken))
+
+
+def _lives(task: Task) -> bool:
+    """Whether what runs a task may run it again: an actor may have died, and answered before."""
+    return task.actor is None or task.actor.state != DEAD
 
 
 def _retry(client: ClientMachine, task: Task, failure: Failed, now: float) -> None:

@@ -226,6 +226,27 @@ def test_an_actor_may_leave_by_itself(ray: Ray) -> None:
         ray.get(actor.stay.remote(), timeout=30)
 
 
+def test_what_an_actor_answered_before_it_left_arrives(ray: Ray) -> None:
+    """However the news of its end, which take another way, overtake it."""
+
+    @ray.remote(num_cpus=0)
+    class Echo:
+        def echo(self, value: int) -> int:
+            return value
+
+    actors = [Echo.remote() for _ in range(12)]
+    ray.get([actor.echo.remote(0) for actor in actors], timeout=60)
+    answers, ends = [], []
+    for actor in actors:
+        answers.append([actor.echo.remote(value) for value in range(10)])
+        ends.append(actor.__ray_terminate__.remote())
+    for refs in answers:
+        assert ray.get(refs, timeout=30) == list(range(10))
+    for end in ends:
+        with pytest.raises(ray.exceptions.ActorDiedError):
+            ray.get(end, timeout=30)
+
+
 def test_an_actor_with_restarts_begins_anew(ray: Ray, process_class: Any) -> None:
     actor = process_class.options(max_restarts=1, max_task_retries=2).remote()
     first = ray.get(actor.pid.remote())

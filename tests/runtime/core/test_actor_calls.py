@@ -8,8 +8,11 @@ from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.task import Function, Story, Task
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import ActorState, WatchActor
-from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks
-from raynb.runtime.messages.values import Failed
+from raynb.runtime.messages.node import AreAlive, ProcessDied
+from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, Result, TasksDone, TasksReturned
+from raynb.runtime.messages.values import Failed, Inline
+from tests.runtime.core.owner_world import GCS as GCS_ADDRESS
+from tests.runtime.core.owner_world import HOME, A, B, OwnerWorld, at
 
 ME, NODE, GCS, WORKER = "ipc://me", "ipc://node", "ipc://gcs", "ipc://w1"
 ACTOR = b"a" * 16
@@ -100,3 +103,44 @@ def test_what_an_actor_without_a_process_was_given_is_let_go_at_once() -> None:
         objects.pin(oid)
         caller.actors.let_go_with(worker, [oid], 0.0)
     assert not objects.entries
+
+
+def test_what_a_dead_actor_has_answered_counts_until_its_process_is_gone() -> None:
+    """The news of its death take another way than its last results, and may be faster."""
+    world = OwnerWorld()
+    world.lives(ACTOR, A)
+    answered, unanswered, later = world.ask(ACTOR), world.ask(ACTOR), world.ask(ACTOR, world.call(B))
+    died = Failed("ActorDiedError", "it ended itself", actor=ACTOR)
+    world.tell(GCS_ADDRESS, ActorState(ACTOR, "DEAD", 1, at(A, "actor0"), died))
+    assert world.failure(later) == died, "it was never sent"
+    assert world.value(answered) is None and world.failure(world.ask(ACTOR)) == died
+    world.end(answered, Inline(b"its answer"))
+    assert world.value(answered) == Inline(b"its answer") and world.value(unanswered) is None
+    world.tell(HOME, ProcessDied(at(A, "actor0"), "worker", 7, "it ended"))
+    assert "may have run" in world.failure(unanswered).message
+
+
+def test_the_end_of_a_dead_actors_process_is_asked_about() -> None:
+    world = OwnerWorld()
+    world.lives(ACTOR, A)
+    call = world.ask(ACTOR)
+    world.tell(GCS_ADDRESS, ActorState(ACTOR, "DEAD", 1, at(A, "actor0"), Failed("ActorDiedError", "it ended itself")))
+    world.tick()
+    world.take(AreAlive)
+    world.tick()
+    assert [message.addresses for _, message in world.take(AreAlive)] == [[at(A, "actor0")]] and world.value(
+        call
+    ) is None
+
+
+def test_what_a_dead_actor_gives_back_or_would_try_again_fails() -> None:
+    world = OwnerWorld()
+    world.lives(ACTOR, A)
+    calls = [world.ask(ACTOR) for _ in range(2)]
+    (first, worker), (second, _) = [(world.running[call[:24]][1].seq, world.running[call[:24]][0]) for call in calls]
+    died = Failed("ActorDiedError", "it ended itself", actor=ACTOR)
+    world.tell(GCS_ADDRESS, ActorState(ACTOR, "DEAD", 1, worker, died))
+    world.tell(worker, TasksReturned([first], "exiting"))
+    raised = Failed("RayTaskError", "it raised")
+    world.tell(worker, TasksDone([Result(second, 0.0, 0.1, [raised], retryable=True)]))
+    assert [world.failure(call) for call in calls] == [died, raised]
