@@ -433,7 +433,9 @@ class StoreMachine:
         client = self._clients.get(address)
         if client is not None:
             return f"{client.name} (pid {client.pid})"
-        return f"{'a process that died' if address in self._dead else 'process'} ({address or 'unknown'})"
+        if address in self._dead:
+            return f"a process that died ({address})"
+        return f"a process of another node ({address})" if address else "somebody unknown"
 
     def _full(self, size: int) -> str:
         holders = self.holders(report.HOLDERS_IN_MESSAGE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from raynb.runtime.adapters.shared_memory import Segment, SegmentMap
 from raynb.runtime.adapters.spill_place import SpillPlace
@@ -27,6 +27,9 @@ from raynb.runtime.core.store_effects import (
 from raynb.runtime.messages.objects import is_spilled
 
 StoreWork = GrowStore | DropSegment | WalkExtent
+
+
+AT_ONCE_BYTES_MAX: Final = 512 * 1024
 
 
 class StoreHost:
@@ -51,6 +54,7 @@ class StoreHost:
         self._thread: threading.Thread | None = None
         self._writes: SimpleQueue[WriteChunk | None] = SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._wrote = False
         self._maps = SegmentMap(prefix, disk.prefix)
 
     def __repr__(self) -> str:
@@ -64,7 +68,11 @@ class StoreHost:
         self._work.put(work)
 
     def write(self, chunk: WriteChunk) -> None:
-        """Write what has come from another node."""
+        """Write what has come from another node. A small object is written at once, which takes less than to have it
+        done; but not the first one, for which the codec is loaded."""
+        if self._wrote and chunk.total == chunk.data.nbytes <= AT_ONCE_BYTES_MAX:
+            self._post(ChunkWritten(chunk.transfer, chunk.data.nbytes, self._write(chunk)))
+            return
         if self._writer is None:
             self._writer = threading.Thread(target=self._write_all, name="raynb-transfers", daemon=True)
             self._writer.start()
@@ -101,6 +109,7 @@ class StoreHost:
     def _write_all(self) -> None:
         while (chunk := self._writes.get()) is not None:
             self._post(ChunkWritten(chunk.transfer, chunk.data.nbytes, self._write(chunk)))
+            self._wrote = True
 
     def _write(self, chunk: WriteChunk) -> str:
         """Gives what is wrong with the whole; empty: nothing, so far."""
