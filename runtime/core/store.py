@@ -211,7 +211,8 @@ class StoreMachine:
     def _tell_what_is_left(self, writer: str) -> None:
         left: dict[str, list[bytes]] = {}
         for entry in self.index.entries():
-            if entry.writer == writer and entry.owner in self._clients:
+            # Owners of other nodes, too, which are no clients here.
+            if entry.writer == writer and entry.owner and entry.owner not in self._dead:
                 left.setdefault(entry.owner, []).append(entry.oid)
         self._effects += [Send(owner, LeftBehind(oids)) for owner, oids in left.items()]
 

@@ -5,8 +5,8 @@ for and are being written. It never knows the bytes, nor who else has an object:
 
 Rules
 -----
-1. An object is pulled once at a time, however many want it; at most `TRANSFERS_MAX` objects at once, in the order in
-   which room was found for them. ``Config.transfer_window`` chunks of ``Config.transfer_chunk_bytes`` are under way for
+1. An object is pulled once at a time, however many want it; at most `TRANSFERS_MAX` objects at once, and `PER_HOLDER_MAX`
+   from the same node (one that does not answer holds up its own), in the order in which room was found for them. ``Config.transfer_window`` chunks of ``Config.transfer_chunk_bytes`` are under way for
    each.
 2. Room is taken before anything is pulled: for all objects of a request that wants them ``together``, or for none;
    else object by object. Until then nothing that it wants is held for it.
@@ -19,7 +19,7 @@ Rules
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -49,6 +49,7 @@ from raynb.runtime.messages.transfers import (
 from raynb.runtime.messages.values import Failed, Stored
 
 TRANSFERS_MAX = 8
+PER_HOLDER_MAX = 4
 
 
 class Request:
@@ -259,11 +260,15 @@ class Fetch:
 
     def _start(self) -> list[Any]:
         effects: list[Any] = []
-        while self._queue and len(self._pulling) < TRANSFERS_MAX:
-            transfer = self._queue.popleft()
+        while len(self._pulling) < TRANSFERS_MAX and (transfer := self._next()) is not None:
+            self._queue.remove(transfer)
             self._pulling[transfer.stored.oid] = None
             effects += self._ask_first(transfer)
         return effects
+
+    def _next(self) -> Transfer | None:
+        busy = Counter(self.transfers[oid].holder for oid in self._pulling)
+        return next((transfer for transfer in self._queue if busy[transfer.holder] < PER_HOLDER_MAX), None)
 
     def _ask_first(self, transfer: Transfer) -> list[Any]:
         if transfer.holder in self._dead or transfer.holder == self.me:

@@ -21,6 +21,7 @@ from raynb.runtime.messages.objects import (
     ExtentGranted,
     ExtentRefused,
     FreeObjects,
+    LeftBehind,
     OrphansReleased,
     OwnerGone,
     SealedObject,
@@ -135,6 +136,16 @@ def test_more_than_the_store_can_ever_hold_is_refused_at_once() -> None:
 def test_a_process_that_never_joined_gets_nothing() -> None:
     (answer,) = Store().ask("ipc://stranger", 1, 64)
     assert isinstance(answer, ExtentRefused)
+
+
+def test_an_owner_of_another_node_is_told_what_a_dead_process_had_written_for_it() -> None:
+    store = Store()
+    grant = store.granted(A, 1, 4096)
+    store.do(ClientDied(A))
+    told = store.do(ExtentWalked(grant.grant, [sealed(X, "ipc://elsewhere", grant, 100)]))
+    assert Send("ipc://elsewhere", LeftBehind([X])) in told
+    store.tell("ipc://elsewhere", FreeObjects([X]))
+    assert store.used == 0
 
 
 def test_a_segment_is_made_ahead_when_little_is_left() -> None:

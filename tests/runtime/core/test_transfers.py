@@ -444,3 +444,20 @@ def test_a_store_that_frees_what_it_sends_is_found_out() -> None:
     with pytest.raises(AssertionError, match=r"not what was stored|free"):
         world.run()
     assert again.oid != owned.oid
+
+
+def test_a_holder_that_does_not_answer_holds_up_its_own_objects_alone() -> None:
+    world = TransferWorld()
+    silent, owner, reader = world.reader(M0), world.reader(M1), world.reader(M2)
+    stuck = [made(world, silent, 300) for _ in range(20)]
+    owned = made(world, owner, 1000)
+    for found in stuck:
+        world.fetch(reader, [found])
+    request = world.fetch(reader, [owned])
+    while request not in reader.held:
+        for wire in [wire for wire in world.wires if wire[0] != M0]:
+            world.deliver(wire)
+        world.nodes[M2].grow()
+        world.nodes[M2].write()
+    world.run()
+    assert not reader.requests
