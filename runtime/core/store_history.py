@@ -71,8 +71,8 @@ class StoreHistory:
 
     def __init__(self, members: Membership) -> None:
         self._members = members
-        self.changes = 0
-        """Grows whenever anything here changes."""
+        self.begun_ever = 0
+        """Events that were told of while they lasted."""
         self.open: dict[tuple[bytes, int], StoreEvent] = {}
         self.over: deque[StoreEvent] = deque()
         self.began = self.last = 0.0
@@ -124,7 +124,6 @@ class StoreHistory:
         _check_lengths(rows.numbers, rows.started, rows.ended)
         if rows.kinds and (max(rows.kinds) >= len(STORE_EVENT_KINDS) or max(rows.states) > FAILED):
             raise MalformedEvents("a kind or a state that does not exist")
-        self.changes += 1
         self._dropped[node] = rows.dropped
         columns = zip(
             rows.numbers, rows.kinds, rows.states, rows.objects, rows.sizes, rows.others, rows.who,
@@ -136,6 +135,7 @@ class StoreHistory:
             self.began = min(self.began or event.started, event.started)
             if event.state == RUNNING:
                 self.open[node, number] = event
+                self.begun_ever += 1
             else:
                 self._end(event)
 
@@ -153,7 +153,6 @@ class StoreHistory:
         texts = [self._texts.setdefault(text, text) for text in rows.texts]
         if any(not 0 <= position < len(texts) for position in (*rows.owners, *rows.notes)):
             raise MalformedEvents("a text that is not there")
-        self.changes += 1
         if rows.reset:
             here = set(rows.made)
             for oid in [oid for oid, stays in self._there.items() if node in stays and oid not in here]:
@@ -190,7 +189,6 @@ class StoreHistory:
 
     def node_died(self, node: bytes, wall: float) -> None:
         """See rule 3."""
-        self.changes += 1
         for key in [key for key in self.open if key[0] == node]:
             event = self.open.pop(key)
             event.state, event.ended, event.who = FAILED, wall, "the node died"

@@ -23,7 +23,7 @@ from raynb.runtime.messages.store_events import STORE_EVENT_KINDS, TRANSFER
 OUT: Final = len(STORE_EVENT_KINDS)
 """In place of a kind: the lane of what other nodes fetch."""
 LABELS: Final = ("waits for room", "writes to disk", "transfers in", "drops copies", "transfers out")
-SPANS_MAX: Final = 2000
+SPANS_MAX: Final = 1000
 NODE_CHARS: Final = 6
 
 LaneKey = tuple[bytes, int]

@@ -62,7 +62,8 @@ class Timeline:
         return not self._end_s or self._wall < self._end_s + LATE_S
 
     def stamp(self) -> object:
-        return (self._table.changes, self._tables.stores.changes) if self._live else None
+        stores = self._tables.stores
+        return (self._table.changes, stores.ended_ever, stores.begun_ever) if self._live else None
 
     def whole(self) -> TimelineState:
         assert self._state is not None, "it was looked at"

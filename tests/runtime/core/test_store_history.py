@@ -16,11 +16,12 @@ from raynb.runtime.messages.events import FAILED, FINISHED, RUNNING, ObjectNames
 from raynb.runtime.messages.gcs import RegisterNode
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.objects import AllocateExtent, FreeObjects, SealedObject, SealObjects
-from raynb.runtime.messages.store_events import SPILL, TRANSFER, WAIT, StoredObjects, StoreEvents
+from raynb.runtime.messages.store_events import EVICT, SPILL, TRANSFER, WAIT, StoredObjects, StoreEvents
 from raynb.runtime.messages.values import ValueKind
 from tests.runtime.core.screen_client import DRIVER, Hub, Window
 from tests.runtime.core.store_news import store_events, stored
 from tests.runtime.core.task_rows import Row, name_def, rows, task_id, wall, worker_def
+from tests.runtime.core.transfer_world import CAPACITY, Owned, Reader, TransferWorld
 
 N1, N2 = b"1" * 28, b"2" * 28
 M1, M2 = "ipc:///s/p/m1", "ipc:///s/p/m2"
@@ -258,3 +259,54 @@ def test_while_nobody_takes_the_news_they_do_not_pile_up() -> None:
     store.handle(Received("o", FreeObjects([(7).to_bytes(28, "little")])), 2.0)
     (told,) = [m for m in store.log.take(0.0, store.index.objects.values()) if isinstance(m, StoredObjects)]
     assert told.reset and len(told.made) == 20_000
+
+
+# -- what goes from node to node
+
+T1, T2 = "ipc://m1", "ipc://m2"
+
+
+def begun_transfer(world: TransferWorld, reader: Reader, owned: Owned) -> int:
+    request = world.fetch(reader, [owned])
+    fetch = world.nodes[reader.node.address].machine.fetch
+    while not any(transfer.noted for transfer in fetch.transfers.values()):
+        world.deliver(next(iter(world.wires))) if world.wires else world.nodes[reader.node.address].grow()
+    return request
+
+
+def told_by(world: TransferWorld, node: str, kind: int) -> list[StoreEvents]:
+    machine = world.nodes[node].machine
+    news = machine.log.take(0.0, machine.index.objects.values())
+    return [message for message in news if isinstance(message, StoreEvents) and kind in message.kinds]
+
+
+def test_a_transfer_is_noted_with_where_it_comes_from_and_what_is_dropped_for_room() -> None:
+    world = TransferWorld()
+    owner, reader = world.reader(T1), world.reader(T2)
+    owned = world.put(owner, CAPACITY // 2)
+    world.run()
+    request = begun_transfer(world, reader, owned)
+    world.now += 2.0
+    world.run()
+    (events,) = told_by(world, T2, TRANSFER)
+    at = events.kinds.index(TRANSFER)
+    assert (events.others[at], events.objects[at], events.sizes[at]) == (T1, owned.oid, owned.size)
+    assert events.states[at] == FINISHED and events.ended[at] - events.started[at] == 2.0
+    world.view(reader, request)
+    world.unview(reader, 0)
+    world.put(reader, CAPACITY - 1024)
+    world.run()
+    (events,) = told_by(world, T2, EVICT)
+    assert owned.oid in events.objects
+
+
+def test_a_transfer_that_the_death_of_its_holder_ends_has_failed() -> None:
+    world = TransferWorld()
+    owner, reader = world.reader(T1), world.reader(T2)
+    owned = world.put(owner, 5000)
+    world.run()
+    begun_transfer(world, reader, owned)
+    world.kill_node(T1)
+    world.run()
+    (events,) = told_by(world, T2, TRANSFER)
+    assert events.states == bytes([FAILED]) and events.who[0]
