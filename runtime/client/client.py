@@ -240,7 +240,7 @@ class Client:
 
     def put(self, value: object, note: str = "") -> ObjectRef[Any]:
         """Make an object of a value."""
-        packed = pack(value)
+        packed = pack(value, "the put value")
         kind = kind_of(value) if packed.nbytes > self._inline_limit else None
         return self.put_packed(packed, note or type(value).__name__, kind)
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.codec.arrays import ArrayHead, assemble, dismantle, is_plain
 from raynb.runtime.codec.culprit import explain_call
-from raynb.runtime.codec.errors import SerializationError, cause_of
+from raynb.runtime.codec.errors import cause_of, could_not
 from raynb.runtime.codec.pickling import ByValuePickler, PlainPickler, dump
 from raynb.runtime.codec.references import collect_references
 from raynb.runtime.codec.values import (
@@ -82,7 +82,7 @@ def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any] | None, is_ref: type
         try:
             data, buffers = _dump(what, [*taken.args, *taken.kwargs.values()])
         except Exception as error:
-            raise SerializationError(explain_call(args, kwargs or {}, error)) from cause_of(error)
+            raise could_not(explain_call(args, kwargs or {}, error)) from cause_of(error)
     return packed(data + end, buffers + taken.buffers, found), taken.dependencies
 
 

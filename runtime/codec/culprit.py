@@ -213,7 +213,22 @@ def global_names(code: Any) -> set[str]:
     return names
 
 
+def _refuses(value: object) -> bool:
+    """Whether its class itself says that it is not to be pickled: then what it is made of is of no interest."""
+    kind: Any = type(value)
+    if kind.__reduce__ is object.__reduce__ and kind.__reduce_ex__ is object.__reduce_ex__:
+        return False
+    any_value: Any = value
+    try:
+        any_value.__reduce_ex__(PROTOCOL)
+    except Exception:
+        return True
+    return False
+
+
 def _object_parts(value: object) -> Iterator[tuple[str, Any]]:
+    if _refuses(value):
+        return
     name = type(value).__qualname__
     if isinstance(value, BaseException):
         for index, item in enumerate(value.args):

@@ -9,6 +9,11 @@ class SerializationError(TypeError):
     """A value can't be pickled. The message names the variable and the path to the culprit inside it."""
 
 
+def could_not(explanation: str) -> SerializationError:
+    """The error that says so in Ray's words."""
+    return SerializationError(f"Could not serialize the {explanation.removeprefix('the ')}")
+
+
 def cause_of(error: Exception) -> Exception | None:
     """What made a pickle fail, as its reader needs it.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from raynb.runtime.codec import pickling
 from raynb.runtime.codec.captures import LARGE_BYTES, warn_of_function
 from raynb.runtime.codec.culprit import describe, explain
-from raynb.runtime.codec.errors import SerializationError, cause_of
+from raynb.runtime.codec.errors import cause_of, could_not
 from raynb.runtime.codec.references import collect_references
 from raynb.runtime.messages.ids import FUNCTION_ID_BYTES
 
@@ -54,7 +54,7 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
         try:
             blob, buffers = pickling.dump(_InBandPickler, obj)
         except Exception as error:
-            raise SerializationError(explain(obj, describe(obj), error)) from cause_of(error)
+            raise could_not(explain(obj, describe(obj), error)) from cause_of(error)
     assert not buffers
     if held is not None:
         held.extend(found.holders)

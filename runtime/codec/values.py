@@ -27,7 +27,7 @@ from msgspec import Struct
 from raynb.runtime.codec import pickling
 from raynb.runtime.codec.arrays import assemble, dismantle, is_plain
 from raynb.runtime.codec.culprit import explain
-from raynb.runtime.codec.errors import SerializationError, cause_of
+from raynb.runtime.codec.errors import cause_of, could_not
 from raynb.runtime.codec.references import Found, collect_references
 from raynb.runtime.messages.values import Inline, RefInfo
 
@@ -162,7 +162,7 @@ def pack_any(value: object, name: str) -> Packed:
         try:
             data, buffers = pickling.dump(pickler, value)
         except Exception as error:
-            raise SerializationError(explain(value, name, error)) from cause_of(error)
+            raise could_not(explain(value, name, error)) from cause_of(error)
     return packed(data, buffers, found)
 
 

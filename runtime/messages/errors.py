@@ -153,7 +153,7 @@ class WorkerCrashedError(RayError):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(
-            message or "The worker died unexpectedly while it ran this task. `raynb logs` shows its last lines."
+            message or "The worker died unexpectedly while executing this task. `raynb logs` shows its last lines."
         )
 
 
@@ -165,7 +165,10 @@ class LocalRayletDiedError(RayError):
     """This node's manager is gone, and with it the node."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or "This node's manager is gone, and with it the node. Call init() again.")
+        super().__init__(
+            message
+            or "The task's local raylet died: this node's manager is gone, and with it the node. Call init() again."
+        )
 
 
 class OutOfMemoryError(_Told):
@@ -225,14 +228,14 @@ class TaskPlacementGroupRemoved(RayError):
     """The placement group of the task was removed."""
 
     def __str__(self) -> str:
-        return super().__str__() or "The placement group of this task has been removed."
+        return super().__str__() or "The placement group corresponding to this task has been removed."
 
 
 class ActorPlacementGroupRemoved(RayError):
     """The placement group of the actor was removed."""
 
     def __str__(self) -> str:
-        return super().__str__() or "The placement group of this actor has been removed."
+        return super().__str__() or "The placement group corresponding to this Actor has been removed."
 
 
 class RayActorError(RayError):
@@ -364,7 +367,7 @@ class ObjectLostError(RayError):
     WHY = "All copies of it are gone with their nodes, and it can't be computed again."
 
     def __init__(self, object_ref_hex: str, owner_address: Any = None, call_site: str = "") -> None:
-        where = f" Its reference was created at: {call_site}" if call_site else ""
+        where = f" The ObjectRef was created at: {call_site}" if call_site else ""
         super().__init__(f"Failed to retrieve object {object_ref_hex}.{where}\n\n{self.WHY}")
         self.object_ref_hex = object_ref_hex
         self.owner_address = owner_address

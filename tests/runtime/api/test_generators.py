@@ -402,3 +402,13 @@ def test_a_wrong_number_of_results_says_both_numbers(ray: Ray) -> None:
 def test_a_number_of_results_that_makes_no_sense_is_refused(ray: Ray, bad: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         ray.remote(num_returns=bad)(lambda: 1)
+
+
+def test_a_generator_of_references_is_refused_as_an_argument_by_its_own_words(ray: Ray) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+
+    generator = ray.remote(items).remote()
+    with pytest.raises(TypeError, match=r"Could not serialize the argument[\s\S]*ObjectRefGenerator"):
+        ray.remote(lambda x: x).remote(generator)
+    assert ray.get(next(generator)) == 1
