@@ -77,7 +77,7 @@ class Creations:
         task.ready_at = now
         failed = next((value for value in values if isinstance(value, Failed)), None)
         if failed is not None:
-            return self._give_up(creation, failed, now)
+            return self._give_up(creation, _of_input(failed, creation.creation.actor_id), now)
         creation.creation.deps = values or None
         self._ask(Ask(self._gcs, creation, task.answer), now)
         return []
@@ -180,3 +180,13 @@ class Creations:
         elif kill.no_restart:
             self._unwanted[kill.actor_id] = kill
         return []
+
+
+def _of_input(failed: Failed, actor_id: bytes) -> Failed:
+    """Why an actor is dead one of whose inputs has failed: as if its constructor had raised it."""
+    if failed.kind != "RayTaskError":
+        return failed
+    text = (
+        f"The actor died because of an error raised in its creation task: an input of it has failed.\n{failed.message}"
+    )
+    return Failed("ActorDiedError", text, actor=actor_id, constructor=True)

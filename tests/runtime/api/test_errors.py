@@ -228,3 +228,21 @@ def test_a_value_that_can_not_be_unpickled_is_an_error_that_says_so(ray: Ray) ->
     with pytest.raises(Exception, match="not here"):
         ray.get(ray.remote(lambda value: None).remote(Trap()))
     assert ray.get(ray.put("still works")) == "still works"
+
+
+def test_an_actor_whose_input_has_failed_is_dead_as_if_its_constructor_had_raised(ray: Ray, errors: Any) -> None:
+    def fail() -> None:
+        raise ValueError("in the input")
+
+    class Holds:
+        def __init__(self, value: object) -> None:
+            self.value = value
+
+        def read(self) -> object:
+            return self.value
+
+    actor = ray.remote(Holds).remote(ray.remote(fail).remote())
+    with pytest.raises(errors.ActorDiedError, match=r"error raised in its creation task[\s\S]*in the input") as raised:
+        ray.get(actor.read.remote(), timeout=30)
+    assert raised.value.actor_init_failed
+    assert raised.value.actor_id == actor._actor_id.hex()
