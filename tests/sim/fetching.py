@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from raynb.runtime.core.inbox import Answer, Ask, Outgoing
+from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.transfers import LOST, EvictCopies, FetchObjects, ObjectsFetched, StopFetching
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.sim.client import SimClient
 
 RECHECK_S = 1.0
+PATIENCE_S = 0.1
+"""A worker that waits longer gives its CPUs to others meanwhile."""
 
 
 class Fetch:
@@ -109,12 +111,30 @@ class Fetching:
         return fetch
 
     def _wait(self, fetch: Fetch, deadline: float | None) -> Steps:
+        if self._client.gives_way:
+            patience = self._client.world.now + PATIENCE_S
+            if (yield from self._answered(fetch, patience if deadline is None else min(patience, deadline))):
+                return
+            # It takes a while: others may use this process's CPUs.
+            waiter = Waiter(1, lambda: None)
+            self._client.post(WaitFor(waiter, []))
+            try:
+                enough = yield from self._answered(fetch, deadline)
+            finally:
+                self._client.post(StopWaiting(waiter, []))
+        else:
+            enough = yield from self._answered(fetch, deadline)
+        if not enough:
+            raise TimeoutOfGet
+
+    def _answered(self, fetch: Fetch, deadline: float | None) -> Steps:
         world, answer = self._client.world, fetch.answer
         while answer.reply is None:
             left = RECHECK_S if deadline is None else min(RECHECK_S, max(deadline - world.now, 0.0))
             got = yield fetch.lock.acquire(left)
             if not got and answer.reply is None and deadline is not None and world.now >= deadline:
-                raise TimeoutOfGet
+                return False
+        return True
 
     def _give_up(self, fetch: Fetch) -> None:
         """Nobody waits for it any more; what is answered nevertheless is let go."""

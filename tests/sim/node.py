@@ -70,7 +70,7 @@ class SimNode:
         self.offer = offer
         self.folder = f"n{number}/" if cluster.plan.nodes else ""
         """So the addresses of its processes begin, as those of a session's folder do."""
-        self.address = f"{self.folder}node"
+        self.address = self.path("node")
         self.alive = True
         self.pid = cluster.next_pid()
         head = cluster.nodes[0] if number else None

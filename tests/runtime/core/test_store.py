@@ -330,6 +330,13 @@ def test_what_a_dead_client_had_finished_is_found_and_the_rest_is_free() -> None
     assert store.used == 0
 
 
+def test_owners_are_told_what_a_dead_client_has_left_for_them_also_on_other_nodes() -> None:
+    store = Store()
+    store.put(A, 1, X, KB, owner=B)
+    store.put(A, 2, Y, KB, owner=C)
+    assert store.do(ClientDied(A)) == [Send(B, LeftBehind([X])), Send(C, LeftBehind([Y]))]
+
+
 def test_the_walk_does_not_bring_back_what_was_freed() -> None:
     store = Store()
     grant = store.granted(A, 1, 8 * KB)
