@@ -5,9 +5,9 @@ for and are being written. It never knows the bytes, nor who else has an object:
 
 Rules
 -----
-1. An object is pulled once at a time, however many want it; at most `TRANSFERS_MAX` objects at once, and `PER_HOLDER_MAX`
-   from the same node (one that does not answer holds up its own), in the order in which room was found for them. ``Config.transfer_window`` chunks of ``Config.transfer_chunk_bytes`` are under way for
-   each.
+1. An object is pulled once at a time, however many want it; at most `TRANSFERS_MAX` objects at once, and
+   `PER_HOLDER_MAX` from the same node (one that does not answer holds up its own), in the order in which room was
+   found for them. ``Config.transfer_window`` chunks of ``Config.transfer_chunk_bytes`` are under way for each.
 2. Room is taken before anything is pulled: for all objects of a request that wants them ``together``, or for none;
    else object by object. Until then nothing that it wants is held for it.
 3. Chunks are written by the host (`WriteChunk`, answered by `ChunkWritten`). Memory goes back only when nothing is
