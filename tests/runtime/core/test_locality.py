@@ -9,7 +9,7 @@ HERE, THERE, BEYOND = "ipc://here", "ipc://there", "ipc://beyond"
 
 
 def stored(node: str, size: int) -> Stored:
-    return Stored(b"oid", "owner", node, "segment", 0, size, 1)
+    return Stored(b"oid", "owner", node, "segment", 0, size)
 
 
 def test_large_inputs_on_one_other_node_draw_a_task_there() -> None:
