@@ -124,7 +124,7 @@ def wait(
         raise ValueError("num_returns cannot be greater than the number of ray_waitables provided to ray.wait.")
     __tracebackhide__ = True
     if ObjectRefGenerator in kinds:
-        return wait_for_any(connect(), ray_waitables, num_returns, timeout)
+        return wait_for_any(connect(), ray_waitables, num_returns, timeout, fetch_local=fetch_local)
     return connect().wait(ray_waitables, num_returns, timeout, fetch_local=fetch_local)
 
 

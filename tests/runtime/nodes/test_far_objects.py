@@ -150,6 +150,19 @@ def test_wait_counts_what_is_here_only_if_that_is_asked_for(nodes: Nodes) -> Non
     assert raynb.wait(refs, num_returns=3, timeout=0) == (refs, [])
 
 
+def test_wait_for_generators_and_far_objects_counts_what_is_here(nodes: Nodes) -> None:
+    @raynb.remote(num_cpus=0, num_returns="streaming")
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    ref, items = make.options(**THERE).remote(BIG), numbers.remote()
+    raynb.wait([ref], timeout=20, fetch_local=False)
+    assert raynb.wait([ref, items], num_returns=2, timeout=20, fetch_local=False) == ([ref, items], [])
+    assert usage(nodes.head)["objects"] == 0
+    assert raynb.wait([ref, items], num_returns=2, timeout=20) == ([ref, items], [])
+    assert usage(nodes.head)["objects"] == 1
+
+
 def test_references_inside_of_values_are_followed_across_nodes(nodes: Nodes) -> None:
     @raynb.remote(num_cpus=0)
     def nested() -> list[Any]:
