@@ -103,7 +103,7 @@ def test_what_has_not_ended_of_a_cell_is_cancelled_by_its_badge(opened: Open, hu
     page.get_by_role("dialog").get_by_role("button", name="Cancel Tasks").click()
     expect(page.get_by_role("dialog")).to_contain_text("all of them have ended")
     page.keyboard.press("Escape")
-    assert [each["target"] for each in hub.asked if each["type"] == "act"] == ["cell:cell-0"]
+    assert [each["target"] for each in hub.asked if each["type"] == "act"] == [f"cell:{hub.kernel}:cell-0"]
     hub.progress = 1.0
     hub.tell()
     expect(cancel).to_be_hidden()

@@ -258,7 +258,7 @@ export class TaskGraphPanel extends Panel {
     const { cell, kernel } = this.wantedCell;
     if (cell && this.by === 'cell') {
       for (const node of this.model.nodes.values()) {
-        if (node.cell === cell && (!kernel || node.notebook === kernel)) {
+        if (node.cell === cell && (!kernel || !node.notebook || node.notebook === kernel)) {
           this.wantedCell = { cell: '', kernel: '' };
           this.view?.select(node.id, true);
           return;
