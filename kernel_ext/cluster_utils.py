@@ -25,7 +25,7 @@ NODE_DEFAULTS: Final = {"num_cpus": 1, "object_store_memory": 150 * 2**20}
 """As Ray's: a test's node is small."""
 
 WITHOUT_EFFECT: Final = frozenset(
-    {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "env_vars", "include_dashboard", "memory",
+    {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "env_vars", "include_dashboard",
      "metrics_export_port", "node_ip_address", "node_name", "num_redis_shards", "redis_max_memory"}
 )  # fmt: skip
 STOP_PATIENCE_S: Final = 10.0
@@ -164,7 +164,9 @@ class Cluster:
         """
         given = {**NODE_DEFAULTS, **node_args}
         known = {name: given.pop(name, None) for name in ("num_cpus", "num_gpus", "object_store_memory")}
-        resources, labels = given.pop("resources", None), given.pop("labels", None)
+        resources, labels = given.pop("resources", None) or {}, given.pop("labels", None)
+        if (memory := given.pop("memory", None)) is not None:
+            resources = {**resources, "memory": memory}
         changes = given.pop("_system_config", None)
         if unknown := sorted(name for name in given if name not in WITHOUT_EFFECT):
             raise ValueError(f"add_node() does not know {', '.join(unknown)} in raynb")
@@ -175,7 +177,7 @@ class Cluster:
             )
         options = ClusterOptions(
             **known,
-            resources={name: float(amount) for name, amount in (resources or {}).items()},
+            resources={name: float(amount) for name, amount in resources.items()},
             labels=dict(labels or {}),
             config=head.info.config if head is not None else config_of(changes),
             lifetime="daemon",

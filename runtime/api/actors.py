@@ -31,7 +31,7 @@ from raynb.runtime.api.where import captured_by, in_group, says_where, where
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.failures import to_exception
-from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.client.refs import ObjectRef, ids_of
 from raynb.runtime.codec.actor_class import is_async
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.functions import pack_function
@@ -251,7 +251,7 @@ class ActorClass:
             answer=answer,
         )
         if dependencies:
-            task.deps = [ref._id for ref in dependencies]
+            task.deps = ids_of(dependencies, client)
         if packed.refs:
             task.refs = [info.oid for info in packed.refs]
         client.post(task)

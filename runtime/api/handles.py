@@ -22,7 +22,7 @@ from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.actors import ActorClient
 from raynb.runtime.core.task import Function
-from raynb.runtime.messages.errors import PendingCallsLimitExceeded
+from raynb.runtime.messages.errors import ActorHandleNotFoundError, PendingCallsLimitExceeded
 from raynb.runtime.messages.events import TASK_KINDS
 from raynb.runtime.messages.tasks import FunctionDef
 
@@ -131,7 +131,13 @@ class ActorMethod:
             self._info.signature.check(args, kwargs)
         if local_mode.running is not None:
             return local_mode.running.call_method(handle._actor_id, self._name, args, kwargs, self._num_returns)
-        owner = "" if handle._ref is None else handle._ref._owner
+        owner = ""
+        if handle._ref is not None:
+            if handle._ref._drop is not client.drop:
+                raise ActorHandleNotFoundError(
+                    f"Can't find actor {handle!r}. It might be dead or it's from a different cluster: create it again."
+                )
+            owner = handle._ref._owner
         actor = client.machine.actors.of(handle._actor_id, owner, handle._info.in_order)
         if handle._info.max_pending_calls >= 0:
             self._count(actor, handle._info.max_pending_calls)

@@ -24,7 +24,7 @@ from raynb.runtime.client.fetching import Fetching, ValuesLostError
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.project import ProjectWatch
-from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.client.refs import ObjectRef, ids_of, stale
 from raynb.runtime.client.waits import Waits
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.kinds import kind_of, kind_of_packed
@@ -219,9 +219,9 @@ class Client:
         if packed.buffers is not None:
             task.buffers = [bytes(buffer) for buffer in packed.buffers]
         if dependencies:
-            task.deps = [ref._id for ref in dependencies]
+            task.deps = ids_of(dependencies, self)
         if packed.refs or also:
-            task.refs = [info.oid for info in packed.refs or ()] + [ref._id for ref in also]
+            task.refs = [info.oid for info in packed.refs or ()] + ids_of(also, self)
         if retries:
             task.retries_left = retries
         if name:
@@ -291,7 +291,7 @@ class Client:
         values: list[Any] = []
         for entry, ref in zip(found, refs, strict=True):
             if entry is None:
-                raise RaySystemError(f"{ref!r} is not known here")
+                stale(ref)
             value = entry.value
             # Most values are small, and there may be very many.
             if type(value) is Inline and value.data[0] == PICKLE and value.refs is None:

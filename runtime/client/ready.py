@@ -7,6 +7,7 @@ from _thread import allocate_lock
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from raynb.runtime.client.refs import ids_of
 from raynb.runtime.core.inbox import LostValue, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.messages.transfers import LOST
@@ -27,7 +28,7 @@ def wait(
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     ready = _settled(client, refs, num_returns)
     if len(ready) < num_returns:
-        client.wait_for([ref._id for ref in refs], num_returns, timeout_s)
+        client.wait_for(ids_of(refs, client), num_returns, timeout_s)
         ready = _settled(client, refs, num_returns)
     if fetch_local and any(client.fetching.is_far(_value(client, refs[at])) for at in ready):
         ready = Arrivals(client, refs, num_returns).wait(deadline)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import zlib
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from raynb.runtime.client.ids import JobID, TaskID
 from raynb.runtime.codec.references import note_reference
@@ -87,6 +87,8 @@ class ObjectRef(Generic[T]):
         return rebuild(self._id, self._owner)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if _current is not None and self._drop is not _current.drop and self._drop is not _nothing:
+            stale(self)
         if not note_reference(self._id, self._owner, self):
             if os.environ.get(OUT_OF_BAND, "1") == "0":
                 raise OufOfBandObjectRefSerializationException(
@@ -261,6 +263,26 @@ SAFE_TYPES.add(ObjectRef)
 
 #: Ray's older name.
 ObjectID = ObjectRef
+
+
+def ids_of(references: Iterable[ObjectRef[Any]], client: Client) -> list[bytes]:
+    """Their ids.
+
+    Raises
+    ------
+    ValueError
+        One is of an earlier connection: its object went with that cluster.
+    """
+    drop = client.drop
+    return [ref._id if ref._drop is drop else stale(ref) for ref in references]
+
+
+def stale(ref: ObjectRef[Any]) -> NoReturn:
+    """Say that a reference is of no use any more."""
+    raise ValueError(
+        f"You are trying to access Ray objects of an earlier connection: {ref!r} is not known in this cluster, which "
+        "was joined by a later init(). Make the object again."
+    )
 
 
 def rebuild(oid: bytes, owner: str) -> ObjectRef[Any]:

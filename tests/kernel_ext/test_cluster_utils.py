@@ -56,10 +56,11 @@ def test_it_outlives_the_programs_that_join_it(cluster: Cluster) -> None:
 
 
 def test_its_head_can_be_started_and_joined_at_once() -> None:
-    cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 3})
+    cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 3, "memory": 10**9})
     try:
         assert cluster.connected
         assert raynb.cluster_resources()["CPU"] == 3
+        assert raynb.cluster_resources()["memory"] == 10**9
     finally:
         raynb.shutdown()
         cluster.shutdown()

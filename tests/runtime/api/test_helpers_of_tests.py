@@ -232,3 +232,32 @@ def test_the_environment_may_say_which_cluster_is_meant(bare_ray: Ray, monkeypat
     finally:
         bare_ray.shutdown()
         cluster.shutdown()
+
+
+def test_what_is_left_of_an_earlier_cluster_is_refused_and_harms_nothing(bare_ray: Ray) -> None:
+    errors = bare_ray.exceptions
+
+    class Quiet:
+        def say(self, value: object = None) -> object:
+            return value
+
+    with cluster_of(bare_ray, num_cpus=1):
+        ref = bare_ray.put(1)
+        actor = bare_ray.remote(Quiet).remote()
+        bare_ray.get(actor.say.remote())
+    with cluster_of(bare_ray, num_cpus=1):
+        same = bare_ray.remote(lambda value: value)
+        for use in (
+            lambda: bare_ray.get(ref),
+            lambda: bare_ray.wait([ref]),
+            lambda: same.remote(ref),
+            lambda: bare_ray.remote(Quiet).remote().say.remote(ref),
+        ):
+            with pytest.raises(ValueError, match="of an earlier connection"):
+                use()
+        for inside in ([ref], actor):
+            with pytest.raises(TypeError, match="of an earlier connection"):
+                same.remote(inside)
+        with pytest.raises(errors.ActorHandleNotFoundError, match="from a different cluster"):
+            actor.say.remote()
+        assert bare_ray.get(same.remote(2)) == 2
