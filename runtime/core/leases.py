@@ -425,7 +425,7 @@ class Leases:
             name: units for name, units in grant.demand.need.items() if name == CPU or name.startswith(CPU_OF_GROUP)
         }
         if blocked:
-            add(self.available, lent)
+            self._give_back(lent)
             for name in lent:
                 grant.held.pop(name, None)
         else:

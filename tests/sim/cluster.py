@@ -130,7 +130,7 @@ class Cluster:
             process.node.worker_ended(process, how)
         elif isinstance(process, SimClient):
             self.jobs_over.add(process.job)
-            process.node.driver_ended(process.address)
+            process.node.watched_ended(process.address)
 
     def kill_gcs(self, pause_s: float) -> None:
         """End the GCS; its node manager starts it again."""
@@ -160,11 +160,11 @@ class Cluster:
                 self.ended(process, "its node manager died")
             elif isinstance(process, SimClient) and process.node is node and process.alive:
                 self.world.after(self.world.between(0.0001, 0.02), process.node_manager_died, "it was killed")
+        for other in self.nodes:
+            other.watched_ended(node.address)
         if node is not self.node:
             self.gcs.process_ended(node.address)
             return
-        for other in self.nodes:
-            other.head_ended()
         if self.gcs.alive:
             self.gcs.alive = False
             self.network.died(self.gcs_address, orderly=False)

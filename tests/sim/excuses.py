@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from tests.sim.workload import ActorClass, RemoteFunction
 
 EXITED = "exited"
+FAILURES = (
+    "RayTaskError", "TaskCancelledError", "WorkerCrashedError", "NodeDiedError", "OwnerDiedError", "ObjectLostError",
+    "ObjectFreedError", "ObjectReconstructionFailedError", "ReferenceCountingAssertionError", "LocalRayletDiedError",
+    "TaskPlacementGroupRemoved", "ActorDiedError", "ActorUnavailableError", "ActorPlacementGroupRemoved",
+)  # fmt: skip
+"""Of which an actor's input may be one."""
 GROUP_ENDS = ("ActorDiedError", "ActorPlacementGroupRemoved", "ActorUnavailableError", "ActorUnschedulableError")
 """What may come of an actor whose placement group is gone."""
 
@@ -214,6 +220,8 @@ class Excuses:
                 return True
             if not facts.keeps:
                 return True
+        if kind == "ActorDiedError" and any(self._may_have_failed(dep) for dep in actor.deps):
+            return True
         if kind == "ActorAlreadyExistsError" and actor.cls.name:
             return True
         return any(self.excuses(dep, kind, depth + 1) for dep in actor.deps)
@@ -226,4 +234,10 @@ class Excuses:
             return True
         if kind == "ActorDiedError" and (self._cluster.job_over(client.job) or self.killed_actors):
             return True
+        if kind == "ActorDiedError" and any(map(self._may_have_failed, inputs)):
+            return True
         return any(self.excuses(oid, kind) for oid in inputs)
+
+    def _may_have_failed(self, oid: bytes) -> bool:
+        """In any way: an actor that was to be given it is dead then."""
+        return any(self.excuses(oid, kind) for kind in FAILURES)

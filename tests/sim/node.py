@@ -106,6 +106,8 @@ class SimNode:
         cluster.processes[self.address] = self
         self.network.join(self)
         self._schedule_tick()
+        if head is not None:
+            self._watch(head.address)
 
     def __repr__(self) -> str:
         return f"<SimNode {self.machine!r}>"
@@ -233,19 +235,13 @@ class SimNode:
         self._watched.add(address)
         process = self.cluster.processes.get(address)
         if process is None or not process.alive:
-            self.driver_ended(address)
+            self.watched_ended(address)
 
-    def driver_ended(self, address: str) -> None:
-        """A driver's process is gone."""
+    def watched_ended(self, address: str) -> None:
+        """A process is gone: a driver, or another node's manager."""
         if address in self._watched:
             self._watched.discard(address)
             self.world.after(self.world.between(0.0001, 0.01), self.post, ClientExited(address, "its process ended"))
-
-    def head_ended(self) -> None:
-        """The kernel says that the head's manager, which this node watches, is gone."""
-        if self.number:
-            head = self.machine.identity.head
-            self.world.after(self.world.between(0.0001, 0.01), self.post, ClientExited(head, "it has ended"))
 
     def gcs_started(self) -> None:
         self.post(GcsStarted())
