@@ -24,7 +24,6 @@ from raynb._common.test_utils import (
     run_string_as_driver_stdout_stderr,
     wait_for_condition,
 )
-from raynb._private import state
 from raynb.runtime.api import cluster, objects
 from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.placement_groups import PlacementGroup, placement_group_table
@@ -359,5 +358,3 @@ def get_error_message(*args: Any, **kwargs: Any) -> list[Any]:
 
 
 init_error_pubsub = init_log_pubsub = get_log_message = get_log_batch = get_error_message
-
-assert state  # its place among what tests import from here
