@@ -53,7 +53,7 @@ class Freed:
         if isinstance(entry.value, Failed):
             return f"there is nothing to free: it has failed ({entry.value.kind})"
         if entry.pins:
-            return "unfinished tasks, other objects or failed tasks that are kept still need it"
+            return "unfinished tasks, other objects, failed tasks that are kept or results on other nodes still need it"
         return ""
 
     def free(self, oid: bytes, now: float) -> None:
