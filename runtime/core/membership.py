@@ -36,6 +36,7 @@ NODE_DEAD_S: Final = 60.0
 NODE_RETURN_S: Final = 5.0
 TICK_CREDIT_MAX_S: Final = 1.0
 """A longer pause between two ticks was our own sleep."""
+UNKNOWN_PATIENCE_S: Final = 10.0
 PROMISE_S: Final = 0.3
 """So long what was placed on a node counts as taken there, beside what it says."""
 DEAD_ADDRESSES_MAX: Final = 50_000
@@ -133,6 +134,8 @@ class Membership:
         self._node_of: dict[str, Node] = {}
         self.dead: OrderedDict[str, str] = OrderedDict()
         """Dead addresses -> why."""
+        self._unknown: dict[str, float] = {}
+        """Nodes that were asked about and that nobody knows, by session: since when."""
         self._last_tick: float | None = None
         self._awake_s = 0.0
 
@@ -301,15 +304,26 @@ class Membership:
         return address in self._by_manager
 
     def gone(self, addresses: Iterable[str]) -> list[ProcessDied]:
-        """Those of these processes that are dead, or of a node that is."""
-        sessions = {session_of(manager) for manager in self._by_manager}
+        """Those of these processes that are dead, or of a node that is. One that nobody knows may be about to register:
+        nothing is said of its processes for `UNKNOWN_PATIENCE_S`."""
+        living = {session_of(node.manager) for node in self.nodes.values() if node.state == ALIVE}
+        ended = {session_of(node.manager) for node in self.nodes.values() if node.state == DEAD}
         found = []
         for address in addresses:
+            session = session_of(address)
             if address in self.dead:
                 found.append(ProcessDied(address, "worker", 0, self.dead[address]))
-            elif self.settled and not self.is_process(address) and session_of(address) not in sessions:
+            elif session in living or self.is_process(address):
+                self._unknown.pop(session, None)
+            elif session in ended or self._awake_s - self._unknown_since(session) > UNKNOWN_PATIENCE_S:
                 found.append(ProcessDied(address, "worker", 0, "its node is not there (any more)"))
         return found
+
+    def _unknown_since(self, session: str) -> float:
+        since = self._unknown.setdefault(session, self._awake_s)
+        if len(self._unknown) > DEAD_NODES_MAX:
+            del self._unknown[next(iter(self._unknown))]
+        return since
 
     def by_manager(self, address: str) -> Node | None:
         """The living node with this manager."""

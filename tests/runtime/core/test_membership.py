@@ -107,3 +107,13 @@ def test_an_actor_goes_where_there_is_room_or_where_there_ever_could_be(
     for name, cpus in free.items():
         membership.status(name, NodeStatus(node_id(name), {"CPU": cpus}, 0, 0, 0, 0, {}))
     assert membership.place(need) == node_id(chosen)
+
+
+def test_of_a_node_that_nobody_knows_nothing_is_said_until_it_should_have_registered() -> None:
+    members = Membership("here")
+    far = "ipc:///far/p/w"
+    members.tick(0.0)
+    assert members.gone([far]) == []
+    for second in range(1, 15):
+        members.tick(float(second))
+    assert [died.address for died in members.gone([far])] == [far]
