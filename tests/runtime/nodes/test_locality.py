@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import raynb
+from raynb.runtime.client.refs import current
 from tests.support.gate import Gate
 from tests.support.nodes import Nodes
 from tests.support.waiting import wait_until
@@ -32,7 +33,7 @@ def test_a_task_runs_where_its_large_input_lies(nodes: Nodes) -> None:
     near = raynb.put(bytes(2_000_000))
     raynb.wait([far], timeout=20, fetch_local=False)
     for _ in range(3):
-        wait_until(lambda: raynb.available_resources().get("CPU") == 2, 10)
+        wait_until(lambda: not current().machine.scheduler.by_worker, 10, "its leases have gone back")
         assert raynb.get(where.remote(far), timeout=20) == second.node_id
     assert raynb.get(where.remote(far, near), timeout=20) == nodes.head.node_id
     assert raynb.get(where.remote(), timeout=20) == nodes.head.node_id
@@ -44,7 +45,7 @@ def test_where_there_is_no_room_it_runs_elsewhere(nodes: Nodes, gate: Gate) -> N
     raynb.wait([far], timeout=20, fetch_local=False)
     busy = hold.options(resources={"special": 1}).remote(gate.through)
     gate.wait_for(1)
-    wait_until(lambda: raynb.available_resources().get("CPU") == 1, 10)
+    wait_until(lambda: len(current().machine.scheduler.by_worker) == 1, 10, "the first one's lease has gone back")
     assert raynb.get(where.remote(far), timeout=20) == nodes.head.node_id
     gate.open()
     raynb.get(busy, timeout=20)
