@@ -113,7 +113,8 @@ def demo(*args: str) -> None:
     convert = [PYTHON, "-m", "nbconvert", "--log-level=WARN", f"--output-dir={DEMO}"]
     curve = "--KernelManager.transport_encryption=auto"  # else the kernel warns of plain TCP
     sh(*convert, "--to=notebook", "--execute", curve, NOTEBOOK, env=env)
-    sh(*convert, "--to=html", DEMO / NOTEBOOK.name, env=env)
+    folder = f"--TemplateExporter.extra_template_basedirs={NOTEBOOK.parent}"
+    sh(*convert, "--to=html", folder, "--template=page", DEMO / NOTEBOOK.name, env=env)
     page = DEMO / f"{NOTEBOOK.stem}.html"
     print(f"\n{summary(DEMO / NOTEBOOK.name)}\n\nThe whole notebook as it ran: {page.as_uri()}")
     if "--no-lab" in args:

@@ -19,6 +19,8 @@ CELL_S_MAX = 120
 NOTEBOOK_S_MAX = 300
 OTHERS = re.compile(r"^raynb: this cluster offers .*\n?", re.MULTILINE)
 """Where other clusters run, `init` says so: true, and nothing that the notebook could help."""
+ALT_CHARS_MIN = 60
+"""Words for who can't see a figure, in the metadata of its cell: `notebooks/page` puts them into the page."""
 SUMMARY = re.compile(r"checks passed +(\d+) of (\d+)\s*$")
 
 
@@ -59,6 +61,10 @@ def test_it_runs_without_warnings_and_all_its_checks_pass(name: str, copy: Path)
         assert not complaints, f"{cell.source}\n\nprints\n\n{complaints}"
         failed = any(output.output_type == "error" for output in cell.outputs)
         assert failed == fails_on_purpose(cell), f"{cell.source}\n\nis tagged raises-exception and doesn't fail"
+
+    for cell in cells:
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            assert len(cell.metadata.get("alt", "")) > ALT_CHARS_MIN, f"{cell.source}\n\nhas no `alt` in its metadata"
 
     summary = SUMMARY.search(text_of(cells[-1].outputs))
     assert summary, "the last cell doesn't say how many checks have passed"
