@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import os
 import signal
 import sys
 from collections import OrderedDict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from raynb._version import __version__
@@ -114,14 +115,19 @@ class CellLink:
 
     def _tell_names(self, client: Client) -> None:
         """Say which names hold which objects: panels show that also while the next cell keeps the kernel busy."""
-        if not client.machine.objects.entries:
+        if not client.machine.objects.entries and not client.host.inbox:  # what the cell has put may wait there
             return
         from raynb.magics.history import History
         from raynb.magics.holders import held_by
 
         with contextlib.suppress(Exception):  # of a user's object: a proxy's `__class__` may do anything
             names = held_by(self.shell.user_ns, client, History(self.shell), items_max=NAMED_ITEMS_MAX)
-            client.post(HeldBy(names))
+            client.post(HeldBy(names, self._file_name()))
+
+    def _file_name(self) -> str:
+        """The notebook's, as the Jupyter server (or VS Code) said it when the kernel began; empty: nobody did."""
+        said = os.environ.get("JPY_SESSION_NAME") or self.shell.user_ns.get("__vsc_ipynb_file__") or ""
+        return PurePath(str(said)).name
 
     def _moved_on(self) -> int:
         """As the cell shows that loads the extension, if one does."""

@@ -45,9 +45,10 @@ class LostValue(Struct, frozen=True, gc=False):
 
 
 class HeldBy(Struct, frozen=True, gc=False):
-    """By object: the names of this process's notebook that hold it, as of the end of a cell."""
+    """By object: the names of this process's notebook that hold it, as of a cell's end; and what that is called."""
 
     names: dict[bytes, list[str]]
+    notebook: str = ""
 
 
 class WaitFor(Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ Rules
 3. A hub that was restarted asks for names again, and gets all of them.
 4. Names of a process that has ended are forgotten: a kernel that is gone holds nothing.
 5. What names held before is kept for a look at the past, the last `PAST_MAX` changes of it.
+6. Where several notebooks are on the cluster, a name is said with its notebook's: ``df in analysis.ipynb``.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ class ToldNames:
         self._held: dict[bytes, list[str]] = {}
         self._told = self._held
         self._reset = False
+        self._notebook = ""
         self.handlers: dict[type, Callable[[Any, float], None]] = {HeldBy: lambda item, now: self.set(item)}
 
     def set(self, found: HeldBy) -> None:
         """What the notebook holds by now."""
         self._held = {oid: _bounded(names) for oid, names in islice(found.names.items(), OBJECTS_MAX)}
+        self._notebook = found.notebook
 
     @property
     def pending(self) -> bool:
@@ -51,7 +54,7 @@ class ToldNames:
         self._told = after
         changed = [(oid, names) for oid, names in after.items() if before.get(oid) != names]
         changed += [(oid, []) for oid in before if oid not in after]
-        return ObjectNames(changed, reset) if changed or reset else None
+        return ObjectNames(changed, reset, self._notebook) if changed or reset else None
 
     def again(self) -> None:
         """The hub knows nothing any more."""
@@ -64,10 +67,15 @@ def _bounded(names: list[str]) -> list[str]:
 
 
 class _Held(NamedTuple):
-    """Names that held an object, and since when."""
+    """Names that held an object, since when, and in which notebook."""
 
     names: list[str]
     since: float
+    notebook: str
+
+    def said(self, alone: bool) -> list[str]:
+        """Rule 6."""
+        return self.names if alone or not self.notebook else [f"{name} in {self.notebook}" for name in self.names]
 
 
 class NotebookNames:
@@ -75,19 +83,22 @@ class NotebookNames:
 
     def __init__(self) -> None:
         self._by_client: dict[str, dict[bytes, _Held]] = {}
+        self._notebooks: dict[str, str] = {}
+        """What the clients that have told names, and live, are called."""
         self._past: deque[tuple[bytes, _Held, float]] = deque(maxlen=PAST_MAX)
         """(object, its names, until when), the longest past first."""
 
     def take(self, sender: str, message: ObjectNames, wall: float) -> list[Any]:
         """A kernel tells what has changed; no effects follow."""
         mine = self._by_client.setdefault(sender, {})
+        notebook = self._notebooks[sender] = message.notebook[:NAME_CHARS_MAX]
         if message.reset:
             for oid in list(mine):
                 self._end(mine, oid, wall)
         for oid, names in message.changed:
             self._end(mine, oid, wall)
             if names and len(mine) < OBJECTS_MAX:
-                mine[oid] = _Held(_bounded(names), wall)
+                mine[oid] = _Held(_bounded(names), wall, notebook)
         if not mine:
             del self._by_client[sender]
         return []
@@ -99,22 +110,23 @@ class NotebookNames:
 
     def of(self, oid: bytes) -> list[str]:
         """Who holds an object, as of each notebook's last cell."""
-        return [name for mine in self._by_client.values() for name in (mine[oid].names if oid in mine else ())]
+        alone = len(self._notebooks) < 2
+        return [name for mine in self._by_client.values() if oid in mine for name in mine[oid].said(alone)]
 
     def at(self, wall: float) -> dict[bytes, list[str]]:
         """Who held which objects at a moment, as far as that is kept."""
-        found: dict[bytes, list[str]] = {}
-        for oid, held, until in self._past:
-            if held.since <= wall < until:
-                found.setdefault(oid, []).extend(held.names)
+        holders = [(oid, held) for oid, held, until in self._past if held.since <= wall < until]
         for mine in self._by_client.values():
-            for oid, held in mine.items():
-                if held.since <= wall:
-                    found.setdefault(oid, []).extend(held.names)
+            holders += [(oid, held) for oid, held in mine.items() if held.since <= wall]
+        alone = len({held.notebook for _, held in holders}) < 2
+        found: dict[bytes, list[str]] = {}
+        for oid, held in holders:
+            found.setdefault(oid, []).extend(held.said(alone))
         return found
 
     def client_died(self, sender: str, wall: float) -> None:
         """See rule 4."""
+        self._notebooks.pop(sender, None)
         mine = self._by_client.pop(sender, {})
         for oid in list(mine):
             self._end(mine, oid, wall)

@@ -136,10 +136,13 @@ class ObjectNames(Struct, array_like=True, gc=False, tag=114):
         (object, its names from now on); no names: nothing of the notebook holds it any more.
     reset
         Everything that was told before is void.
+    notebook
+        What people call it: its file's name; empty where nobody knows.
     """
 
     changed: list[tuple[bytes, list[str]]]
     reset: bool = False
+    notebook: str = ""
 
 
 class SendNames(Struct, array_like=True, gc=False, tag=113):

@@ -81,3 +81,32 @@ def test_what_a_notebook_ran_is_in_every_panel(page: Page, lab: Lab) -> None:
     expect(logs.get_by_role("log")).to_contain_text("about to fail", timeout=PATIENCE_MS)
     page.screenshot(path=SHOTS / "real_logs.png")
     notebook.run(3)
+
+
+def test_an_object_is_held_by_names_of_the_notebook_that_has_them(page: Page, lab: Lab) -> None:
+    first = NotebookPage(
+        page,
+        lab,
+        "first",
+        [
+            "%load_ext raynb\nimport numpy as np\nimport raynb as ray\nray.init(num_cpus=1, name='both');",
+            "df = ray.put(np.arange(300_000.0))",
+        ],
+    )
+    first.run(0)
+    first.run(1)
+    cells = ["%load_ext raynb\nimport raynb as ray\nray.init(address='both');", "df = [ray.put(bytes(500_000))]"]
+    second = NotebookPage(page, lab, "second", cells)
+    try:
+        second.run(0)
+        page.evaluate("void jupyterapp.commands.execute('raynb:open-objects')")
+        rows = page.locator("#raynb-objects .raynb-Table-stage tbody tr")
+        expect(rows.filter(has_text="2.4 MB")).to_contain_text("df", timeout=PATIENCE_MS)
+        second.run(1)
+        expect(rows.filter(has_text="bytes")).to_contain_text("df[0] in second.ipynb", timeout=PATIENCE_MS)
+        expect(rows.filter(has_text="2.4 MB")).to_contain_text("df in first.ipynb", timeout=PATIENCE_MS)
+        page.screenshot(path=SHOTS / "real_two_notebooks.png")
+    finally:
+        headers = {"Authorization": f"token {lab.token}"}
+        for cluster in page.request.get(f"{lab.url}raynb/api/clusters", headers=headers).json()["clusters"]:
+            page.request.delete(f"{lab.url}raynb/api/clusters/{cluster['id']}", headers=headers)

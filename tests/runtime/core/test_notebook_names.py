@@ -39,6 +39,8 @@ def test_a_hub_that_was_restarted_is_told_everything(told: ToldNames) -> None:
     told.again()
     assert told.pending
     assert take(told) == ObjectNames([(X, ["df"])], reset=True)
+    told.set(HeldBy({X: ["df"], Y: ["y"]}, "clean.ipynb"))
+    assert take(told) == ObjectNames([(Y, ["y"])], notebook="clean.ipynb")
     assert told.take() is None
 
 
@@ -79,3 +81,18 @@ def test_the_hub_knows_which_names_there_were_at_a_moment() -> None:
     assert names.at(25.0) == {X: ["df", "copy"], Y: ["y"]}
     assert names.at(35.0) == {Y: ["y"]}
     assert names.at(40.0) == {}
+
+
+def test_a_name_is_said_with_its_notebook_where_there_are_several() -> None:
+    names = NotebookNames()
+    names.take("one", ObjectNames([(X, ["df"])], notebook="clean.ipynb"), 1.0)
+    assert names.of(X) == ["df"]
+    names.take("two", ObjectNames([(X, ["df", "Out[2]"])], notebook="plot.ipynb"), 2.0)
+    assert names.of(X) == ["df in clean.ipynb", "df in plot.ipynb", "Out[2] in plot.ipynb"]
+    assert names.at(1.5) == {X: ["df"]}
+    assert names.at(2.5)[X] == names.of(X)
+    names.take("two", ObjectNames([(X, [])], notebook="plot.ipynb"), 3.0)
+    assert names.of(X) == ["df in clean.ipynb"], "there are still two: whose it is matters"
+    names.client_died("two", 4.0)
+    assert names.of(X) == ["df"]
+    assert sorted(names.at(2.5)[X]) == ["Out[2] in plot.ipynb", "df in clean.ipynb", "df in plot.ipynb"]
