@@ -9,4 +9,4 @@ from tests.sim.seeds import blocks
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "first" in metafunc.fixturenames:
-        metafunc.parametrize("first", blocks(metafunc.config.getoption("--sim-seeds")))
+        metafunc.parametrize("first", blocks(metafunc.config.getoption("--sim-seeds") or 0))

@@ -36,10 +36,10 @@ def test_a_transfer_is_in_the_trace_in_the_timeline_and_leaves_a_copy(nodes: Nod
     try:
         looker.ask(1, screen.TimelineView())
 
-        def lanes() -> dict[str, str] | None:
+        def lanes() -> dict[str, str]:
             state = cast(Any, looker.state(1))
             found = {lane.label: lane.node for lane in state.lanes if lane.kind == "store"} if state else {}
-            return found if any(label.startswith("transfers in") for label in found) else None
+            return found if any(label.startswith("transfers in") for label in found) else {}
 
         found = wait_until(lanes, what="the timeline has lanes of transfers")
         assert found[f"transfers in · {nodes.head.node_id[:6]}"] == nodes.head.node_id
