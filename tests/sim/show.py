@@ -31,6 +31,8 @@ def name_id(value: bytes) -> str:
 
 def short(value: Any) -> str:
     """Any part of a message."""
+    if isinstance(value, memoryview):
+        return f"<{value.nbytes} bytes>"
     if isinstance(value, bytes):
         return name_id(value)
     if isinstance(value, msgspec.Struct):

@@ -174,11 +174,6 @@ def an_actors_end_is_asked_for_once(patch: Patch) -> None:
     patch.setattr(Requests, "tick", lambda self, now: [])
 
 
-def inputs_are_let_go_before_an_actors_process_ends(patch: Patch) -> None:
-    """What the calls to a dead actor were given is freed while its process still reads it."""
-    patch.setattr(Actors, "_hold_inputs", lambda self, connection, now: None)
-
-
 def an_actor_is_constructed_again_for_each_order(patch: Patch) -> None:
     """An actor's worker that is asked again to become it says nothing."""
 
@@ -209,18 +204,6 @@ def a_dead_owner_is_all_that_is_known(patch: Patch) -> None:
         self._effects.append(Send(sender, StillHeld(message.owner, [])))
 
     patch.setattr(Ownership, "on_owner_gone", nothing_held)
-
-
-def tombstones_are_forgotten(patch: Patch) -> None:
-    """A worker refuses what is cancelled in its queue, and not what is pushed later."""
-    honest = ExecutorMachine._on_tombstones
-
-    def forgetful(self: ExecutorMachine, sender: str, message: Any) -> list[Any]:
-        effects = honest(self, sender, message)
-        self.tombstones.clear()
-        return effects
-
-    patch.setattr(ExecutorMachine, "_on_tombstones", forgetful)
 
 
 def what_is_freed_is_gone_at_once(patch: Patch) -> None:
@@ -327,12 +310,10 @@ BUGS: list[Callable[[Patch], None]] = [
     a_registration_overtakes_a_release,
     nobody_asks_who_lives,
     an_actors_end_is_asked_for_once,
-    inputs_are_let_go_before_an_actors_process_ends,
     an_actor_is_constructed_again_for_each_order,
     a_waiting_task_keeps_its_cpu,
     what_the_dead_have_written_stays,
     a_dead_owner_is_all_that_is_known,
-    tombstones_are_forgotten,
     what_is_freed_is_gone_at_once,
     a_new_gcs_does_not_say_which_groups_are_removed,
     what_is_refused_stays_reserved,
@@ -352,12 +333,10 @@ def patch() -> Iterator[Patch]:
 
 RARE: dict[Callable[[Patch], None], int] = {
     a_registration_overtakes_a_release: 290,
-    tombstones_are_forgotten: 100,
 }
 """Bugs that few plans meet: the first seed that is tried."""
 
 SITUATIONS: dict[Callable[[Patch], None], Callable[[int], Plan]] = {
-    inputs_are_let_go_before_an_actors_process_ends: situations.a_call_runs_when_its_actor_is_killed,
     a_waiting_task_keeps_its_cpu: situations.a_task_waits_for_a_generator,
     a_dead_owner_is_all_that_is_known: situations.an_owner_dies_while_others_view,
     what_is_freed_is_gone_at_once: situations.what_is_viewed_is_freed_by_hand,

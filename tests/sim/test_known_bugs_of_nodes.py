@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from raynb.runtime.core import client_losses, evictions
-from raynb.runtime.core.demands import Demands
 from raynb.runtime.core.directory import Directory
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.gcs import GcsMachine
 from raynb.runtime.core.lineage import Lineage
 from raynb.runtime.core.ownership import Entry
 from raynb.runtime.core.store_send import Sendings
@@ -78,31 +76,12 @@ def what_is_being_sent_is_not_kept(patch: Patch) -> None:
     patch.setattr(Sendings, "sends", lambda self, entry: False)
 
 
-def demands_at_a_dead_node_are_lost(patch: Patch) -> None:
-    """What was stated there is not stated at home again."""
-    patch.setattr(Demands, "manager_died", lambda self, pool, manager: [])
-
-
-def deaths_are_not_told_elsewhere(patch: Patch) -> None:
-    """The GCS keeps the end of a process, or of a node, to itself."""
-    honest = GcsMachine._death
-
-    def death(self: GcsMachine, died: Any, *rest: Any) -> list[Any]:
-        return [
-            effect for effect in honest(self, died, *rest) if not (isinstance(effect, Send) and effect.message is died)
-        ]
-
-    patch.setattr(GcsMachine, "_death", death)
-
-
 BUGS: list[tuple[Callable[[Patch], None], Callable[[], list[Plan]]]] = [
     (nothing_is_made_again, with_a_death),
     (inputs_of_what_may_run_again_are_let_go, with_a_death),
     (copies_are_not_freed, with_little_memory),
     (copies_that_are_viewed_are_dropped, with_little_memory),
     (what_is_being_sent_is_not_kept, with_a_death),
-    (demands_at_a_dead_node_are_lost, with_a_death),
-    (deaths_are_not_told_elsewhere, with_a_death),
 ]
 
 
