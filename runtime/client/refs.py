@@ -60,7 +60,7 @@ class ObjectRef(Generic[T]):
     def __init__(self, oid: bytes, owner: str | None = None, drop: Callable[[bytes], object] | None = None) -> None:
         self._id = oid
         if drop is None or owner is None:
-            self._drop: Callable[[bytes], object] = _nothing
+            self._drop: Callable[[bytes], object] = uncounted
             owner, drop = _by_hand(oid)
         self._drop = drop
         self._owner = owner
@@ -87,7 +87,7 @@ class ObjectRef(Generic[T]):
         return rebuild(self._id, self._owner)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if _current is not None and self._drop is not _current.drop and self._drop is not _nothing:
+        if _current is not None and self._drop is not _current.drop and self._drop is not uncounted:
             stale(self)
         if not note_reference(self._id, self._owner, self):
             if os.environ.get(OUT_OF_BAND, "1") == "0":
@@ -192,7 +192,7 @@ class ObjectRef(Generic[T]):
 
     @classmethod
     def nil(cls) -> ObjectRef[Any]:
-        return cls(b"\xff" * OBJECT_ID_BYTES, "", _nothing)
+        return cls(b"\xff" * OBJECT_ID_BYTES, "", uncounted)
 
     @classmethod
     def from_binary(cls, id_bytes: bytes) -> ObjectRef[Any]:
@@ -206,7 +206,7 @@ class ObjectRef(Generic[T]):
     @classmethod
     def from_random(cls) -> ObjectRef[Any]:
         """A reference to nothing, with a new id."""
-        return cls(current().next_task_id() + b"\x01\x00\x00\x00", current().address, _nothing)
+        return cls(current().next_task_id() + b"\x01\x00\x00\x00", current().address, uncounted)
 
     def future(self) -> concurrent.futures.Future[T]:
         """A future of the value, for callbacks and ``concurrent.futures.wait``."""
@@ -217,7 +217,7 @@ class ObjectRef(Generic[T]):
         return current().async_future(self)
 
 
-def _nothing(oid: bytes) -> None:
+def uncounted(oid: bytes) -> None:
     """The end of a reference that counts nowhere."""
 
 

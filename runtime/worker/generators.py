@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.dynamic import DynamicObjectRefGenerator
-from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.client.refs import ObjectRef, uncounted
 from raynb.runtime.core.executor import Job
 from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.core.streams import FIRST_ITEM_INDEX
@@ -62,7 +62,7 @@ class Generators:
             sending.flush()
         # They are the submitter's objects already: nobody has to hold them meanwhile.
         ids = [object_id(job.spec.task_id, FIRST_ITEM_INDEX + i) for i in range(sending.sent)]
-        refs: list[ObjectRef[Any]] = [ObjectRef(oid, job.sender, _drop) for oid in ids]
+        refs: list[ObjectRef[Any]] = [ObjectRef(oid, job.sender, uncounted) for oid in ids]
         return [self._outcome.pack_own(job, 1, DynamicObjectRefGenerator(refs))]
 
     def first(self, job: Job, iterator: Iterator[Any], count: int) -> list[Value]:
@@ -160,7 +160,3 @@ def _checked(job: Job, iterator: Any, how: str) -> Iterator[Any]:
             f"it returned a {type(iterator).__name__}"
         )
     return iterator
-
-
-def _drop(oid: bytes) -> None:
-    """Nothing was counted."""
