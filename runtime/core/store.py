@@ -326,8 +326,8 @@ class StoreMachine:
             if entry is not None:
                 self._free(oid)
             # A second copy may still be found in a dead client's memory, or was made because the first one's maker
-            # died.
-            lost_writer = entry is None or entry.writer not in (*self._clients, self.address)
+            # died (that of a copy from another node may have).
+            lost_writer = entry is None or entry.writer not in self._clients
             again = self._walking or (self.index.grants and lost_writer)
             if again:
                 self._early_frees.pop(oid, None)

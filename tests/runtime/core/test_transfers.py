@@ -10,7 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from raynb.runtime.core.effects import Received
 from raynb.runtime.core.store_send import READERS_MAX
+from raynb.runtime.messages.objects import AllocateExtent, FreeObjects, SealedObject, SealObjects
 from raynb.runtime.messages.values import Stored
 from tests.runtime.core.transfer_world import CAPACITY, Choose, Owned, Reader, TransferWorld
 
@@ -90,6 +92,21 @@ def test_an_owner_that_let_go_meanwhile_has_the_copy_freed() -> None:
     world.free(owned)
     world.run()
     assert (used(world, M0), used(world, M1)) == (0, 0)
+
+
+def test_what_was_made_again_beside_a_copy_is_freed_too_though_its_seal_comes_late() -> None:
+    world = TransferWorld()
+    owner, reader, maker = world.reader(M0), world.reader(M1), world.reader(M1)
+    owned = made(world, owner, 1000)
+    fetched(world, reader, owned)
+    node = world.nodes[M1]
+    node.do(Received(maker.address, AllocateExtent(1, 1024)))
+    ((number, grant),) = node.machine.index.grants.items()
+    node.do(Received(owner.address, FreeObjects([owned.oid])))
+    sealed = SealedObject(owned.oid, owner.address, number, grant.offset, 1000)
+    node.do(Received(maker.address, SealObjects([sealed], [number])))
+    assert used(world, M1) == 0
+    assert node.machine.statistics()["early_frees"] == 0
 
 
 def test_what_is_freed_while_it_is_sent_keeps_its_memory_until_it_has_arrived() -> None:
