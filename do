@@ -30,7 +30,7 @@ VENV = Path(os.environ.get("RAYNB_VENV", ROOT / ".venv")).absolute()
 PYTHON = VENV / "bin" / "python"
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 DEMO = ROOT / "build" / "demo"
-FIRST_HALF = ("runtime", "sim", "faults", "architecture", "util", "packaging", "server_extension")
+FIRST_HALF = ("runtime", "sim", "faults", "architecture", "util", "packaging")
 """Folders of tests that take about as long as all others together, but for `OTHER_HALF`."""
 OTHER_HALF = "tests/sim/test_seeds_with_faults.py"
 """A part of them that the others take over."""
