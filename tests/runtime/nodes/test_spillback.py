@@ -55,7 +55,7 @@ class Counted:
 def test_tasks_fill_the_own_node_first_and_then_the_others(three: Any, gate: Gate) -> None:
     nodes, second, third = three
     refs = [where_behind.remote(gate.through) for _ in range(5)]
-    wait_until(lambda: raynb.available_resources().get("CPU", 0) == 0, 10)
+    gate.wait_for(5)
     gate.open()
     assert Counter(raynb.get(refs, timeout=20)) == {nodes.head.node_id: 1, second.node_id: 2, third.node_id: 2}
 
@@ -94,7 +94,7 @@ def test_tasks_of_an_actor_elsewhere_come_home(three: Any, gate: Gate) -> None:
     nodes, second, third = three
     actor = Counted.options(num_cpus=0, resources={"special": 1}).remote()
     refs = raynb.get(actor.spread.remote(gate.through, 5), timeout=20)
-    wait_until(lambda: raynb.available_resources().get("CPU", 0) == 0, 10)
+    gate.wait_for(5)
     gate.open()
     assert Counter(raynb.get(refs, timeout=20)) == {nodes.head.node_id: 1, second.node_id: 2, third.node_id: 2}
 
