@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from raynb.runtime.adapters.processes import is_alive
 from tests.support.leaks import processes_of, shared_memory_of
 from tests.support.waiting import wait_until
 
@@ -313,7 +314,7 @@ def test_a_node_joins_a_cluster_and_is_stopped_with_it() -> None:
         rows = {row["is_head_node"]: row for row in terminal.json("list", "nodes", "--detail")}
         assert rows[False]["labels"] == {"zone": "far"}
         assert "Stopped cluster 'wide'" in terminal.ok("stop", "wide")
-        assert not Path(f"/proc/{rows[False]['pid']}").exists()
+        assert not is_alive(rows[False]["pid"])
         assert not processes_of(str(terminal.home))
     finally:
         terminal.close()
