@@ -209,7 +209,8 @@ class Leases:
         self.infeasible.pop(demand, None)
         if demand.missing <= 0:
             self._queue.pop(demand, None)
-            if demand.count == 0 and not demand.grants:
+            # What was sent on is remembered until the client has heeded it: what it says may still have that in it.
+            if demand.count == 0 and not demand.grants and not demand.spills:
                 self.demands.pop((demand.client, demand.key), None)
             return ""
         if not fits(demand.need, self.total) or not self.comes_here(demand):

@@ -79,6 +79,15 @@ def test_what_was_sent_on_does_not_count_twice(world: World) -> None:
     assert world.machine.leases.demands["driver", 1].count == 2
 
 
+def test_what_was_sent_on_as_a_whole_does_not_count_twice_either(world: World) -> None:
+    """Nothing is left of the demand here, but the client has not heard of that yet."""
+    demand(world, 2, key=2)
+    assert sum(spills(demand(world, 1)).values()) == 1
+    assert sum(spills(demand(world, 3)).values()) == 2
+    assert sum(spills(demand(world, 0, heeded=world.machine.spillback._number)).values()) == 0
+    assert ("driver", 1) not in world.machine.leases.demands
+
+
 def test_a_node_is_asked_again_only_when_it_may_have_room_by_then(world: World) -> None:
     demand(world, 8)
     heeded = world.machine.spillback._number
