@@ -10,6 +10,7 @@ import pytest
 
 import raynb
 from raynb.cluster_utils import ClusterNode
+from raynb.runtime.client.refs import current
 from raynb.util.placement_group import placement_group, placement_group_table, remove_placement_group
 from raynb.util.scheduling_strategies import (
     Exists,
@@ -37,7 +38,8 @@ def three() -> Iterator[Three]:
 
 @pytest.fixture(autouse=True)
 def idle(three: Three) -> None:
-    """Each test begins when all is free again."""
+    """Each test begins when all is free again: also what the cluster has not heard yet that this process had."""
+    wait_until(lambda: not current().machine.scheduler.by_worker, 20, "its leases have gone back")
     wait_until(lambda: raynb.available_resources().get("CPU") == 12, 20, "all CPUs are free")
 
 
