@@ -31,6 +31,8 @@ export class LogsPanel extends Panel {
   private tally = element('div', { class: 'raynb-Tally', role: 'status' });
   private follows = true;
   private timer = 0;
+  /** Not the one of the polls: whatever polls at once clears that one. */
+  private searchTimer = 0;
   private asking = false;
   private failure = '';
   private trail = element('div', { class: 'raynb-Trail' });
@@ -83,6 +85,7 @@ export class LogsPanel extends Panel {
   dispose(): void {
     if (!this.isDisposed) {
       clearTimeout(this.timer);
+      clearTimeout(this.searchTimer);
       clearTimeout(this.lensTimer);
       this.selection.momentChanged.disconnect(this.lookSoon, this);
       this.selection.brushChanged.disconnect(this.lookSoon, this);
@@ -107,8 +110,8 @@ export class LogsPanel extends Panel {
     searchBox.setAttribute('aria-label', label);
     searchBox.dataset.firstFocus = '';
     searchBox.addEventListener('input', () => {
-      clearTimeout(this.timer);
-      this.timer = window.setTimeout(() => {
+      clearTimeout(this.searchTimer);
+      this.searchTimer = window.setTimeout(() => {
         this.model.ask({ search: searchBox.value });
         this.restart();
       }, SEARCH_MS);
