@@ -54,6 +54,7 @@ from raynb.runtime.worker.what_runs import what_runs
 FUNCTIONS_MAX = 1000
 CANCELLED_MAX = 1000
 CONTEXTS_MAX = 10_000
+LOOK_PATIENCE_S = 1.0
 
 
 class Run(NamedTuple):
@@ -173,7 +174,7 @@ class Runner:
                 self._waiting.notify(max(len(self.machine.queue), 1))
 
     def _on_exit(self, force: bool) -> None:
-        if not force and self.client.machine.statistics()["owned"] > 0:
+        if not force and self.client.machine.objects.owns_any:
             # Others may still want what it owns: it stays.
             self.machine.exiting = False
             return
@@ -341,11 +342,21 @@ class Runner:
         """A process runs a function ``max_calls`` times, and ends; what it owns is waited for, though."""
         definition = job.function
         count = self._calls[definition.function_id] = self._calls.get(definition.function_id, 0) + 1
-        if count < definition.max_calls or self.client.machine.statistics()["owned"] > 0:
+        if count < definition.max_calls or self._owns_any():
             return
         effects = self.machine.handle(Received(job.sender, ExitWorker()), time.monotonic())
         # Also where nothing is given back: so that nothing more is sent here.
         self._perform([Send(job.sender, TasksReturned([], "exiting")), *effects])
+
+    def _owns_any(self) -> bool:
+        """Whether an object lives here and nowhere else; one that was put just now counts."""
+        host, objects = self.client.host, self.client.machine.objects
+
+        def look() -> bool:
+            host.read_inbox(time.monotonic())
+            return objects.owns_any
+
+        return host.run(look, LOOK_PATIENCE_S) is not False
 
     def begin(self, thread: int, run: Run) -> None:
         """A thread is about to run a task's code.
