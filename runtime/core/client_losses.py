@@ -86,8 +86,7 @@ def _wait_again(client: ClientMachine, now: float) -> None:
         if entry is not None and entry.dependents:
             objects.want(oid, entry, now)
     if unqueued:
-        for pool in client.scheduler.pools.values():
-            pool.queue = deque(task for task in pool.queue if task.state is QUEUED)
+        client.scheduler.unqueue_waiting()
 
 
 def _make_again(client: ClientMachine, lost: dict[bytes, str], now: float) -> None:

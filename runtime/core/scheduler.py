@@ -445,11 +445,22 @@ class Scheduler:
             self.queue_of(task).queue.remove(task)
             self._near.pop(task.id, None)
 
+    def unqueue_waiting(self) -> None:
+        """Take the tasks out of the queues that have to wait for an input again."""
+        for pool in self.pools.values():
+            for task in pool.queue:
+                if task.state is WAITING:
+                    self._near.pop(task.id, None)
+            pool.queue = deque(task for task in pool.queue if task.state is QUEUED)
+
     def check(self) -> None:
+        near = dict(self._near)
         for pool in self.pools.values():
             for task in pool.queue:
                 assert task.state is QUEUED and task.missing == 0, task
+                assert near.pop(task.id, pool) is pool, (task, "is queued elsewhere than it is looked for")
             for lease in pool.leases.values():
                 assert self.by_worker[lease.worker] is lease
                 for seq, task in lease.inflight.items():
                     assert task.state is PUSHED and task.lease is lease and task.seq == seq, task
+        assert not near, (near, "are drawn to their inputs, and not queued")

@@ -317,6 +317,19 @@ def test_what_is_made_again_can_be_let_go_meanwhile() -> None:
     assert world.freed() == {C: [oid]}
 
 
+def test_what_was_drawn_to_a_lost_input_is_queued_at_home_when_that_is_small_now() -> None:
+    world = OwnerWorld()
+    first = world.made(A)
+    busy = [world.call(B), world.call(B, first)]
+    drawn = world.call(B, first)
+    assert world.runs(busy[0]) and world.runs(busy[1]) and not world.runs(drawn)
+    world.kill(A)
+    world.end(first, Inline(b"small"))
+    assert not world.runs(drawn), "the worker of its own node is busy"
+    world.say(CancelObject(drawn, ME, force=False, recursive=False))
+    assert world.failure(drawn).kind == "TaskCancelledError"
+
+
 def test_what_is_made_again_can_be_cancelled() -> None:
     world = OwnerWorld()
     first = world.made(A)
