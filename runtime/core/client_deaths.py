@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from raynb.runtime.core import client_losses
 from raynb.runtime.core.client_effects import Forget
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.messages.node import ProcessDied
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ def process_died(client: ClientMachine, message: ProcessDied, now: float) -> Non
         client_losses.node_died(client, node, message.reason, now)
         client.add(client.scheduler.node_died(node, message.reason, now))
     _gone(client, message, now)
-    if node and first:
+    session = session_of(node)
+    if session and first:
         for address in _known(client):
-            if _is_of(address, node) and address not in client.objects.dead:
+            if session_of(address) == session and address not in client.objects.dead:
                 _gone(client, ProcessDied(address, "worker", 0, message.reason, node=node), now)
 
 
@@ -45,8 +47,3 @@ def _gone(client: ClientMachine, message: ProcessDied, now: float) -> None:
 def _known(client: ClientMachine) -> list[str]:
     """Processes that this one has to do with, its leased workers apart."""
     return list(dict.fromkeys([*client.actors.processes, *client.objects.processes, *client.handoffs.receivers]))
-
-
-def _is_of(address: str, manager: str) -> bool:
-    session = address.rpartition("/p/")[0]
-    return bool(session) and manager.startswith(f"{session}/")

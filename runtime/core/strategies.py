@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
 from raynb.runtime.core.placement import NodeView, describe, fits, subtract
 from raynb.runtime.messages.strategy import LabelRule, Strategy
 
@@ -35,29 +33,37 @@ def meets(rule: LabelRule, labels: Mapping[str, str]) -> bool:
 
 def may(strategy: Strategy, node: NodeView) -> bool:
     """Whether the hard wishes allow this node."""
-    if strategy.node_id and not strategy.soft and node.node_id != strategy.node_id:
-        return False
-    if not strategy.hard:
+    return _is_named(strategy, node) and any(_has(node, choice) for choice in _choices(strategy))
+
+
+def _is_named(strategy: Strategy, node: NodeView) -> bool:
+    return not strategy.node_id or strategy.soft or node.node_id == strategy.node_id
+
+
+def _choices(strategy: Strategy) -> tuple[tuple[LabelRule, ...], ...]:
+    """The labels that are asked for, and what does instead, in their order."""
+    return (strategy.hard, *strategy.fallbacks)
+
+
+def _has(node: NodeView, rules: tuple[LabelRule, ...]) -> bool:
+    if not rules:
         return True
     labels = labels_of(node.node_id, node.labels)
-    return any(all(meets(rule, labels) for rule in choice) for choice in (strategy.hard, *strategy.fallbacks))
+    return all(meets(rule, labels) for rule in rules)
 
 
 def wanted(strategy: Strategy, need: Mapping[str, int], nodes: Iterable[NodeView]) -> list[NodeView]:
     """Those of the nodes that come into question: rule 1."""
-    there = [node for node in nodes if fits(need, node.total)]
+    there = [node for node in nodes if _is_named(strategy, node) and fits(need, node.total)]
     found: list[NodeView] = []
-    for hard in (strategy.hard, *strategy.fallbacks):
-        choice = msgspec.structs.replace(strategy, hard=hard, fallbacks=()) if strategy.fallbacks else strategy
-        found = [node for node in there if may(choice, node)]
+    for choice in _choices(strategy):
+        found = [node for node in there if _has(node, choice)]
         if found:
             break
     if strategy.node_id and strategy.soft:
         found = [node for node in found if node.node_id == strategy.node_id] or found
     if strategy.preferred:
-        rules = strategy.preferred
-        best = [n for n in found if all(meets(rule, labels_of(n.node_id, n.labels)) for rule in rules)]
-        found = best or found
+        found = [node for node in found if _has(node, strategy.preferred)] or found
     return found
 
 
@@ -95,7 +101,7 @@ def says(strategy: Strategy) -> str:
     if strategy.node_id and not strategy.soft:
         words.append(f"on node {strategy.node_id.hex()}")
     if strategy.hard:
-        choices = [" and ".join(map(str, choice)) for choice in (strategy.hard, *strategy.fallbacks)]
+        choices = [" and ".join(map(str, choice)) for choice in _choices(strategy)]
         words.append(f"where there is {', else '.join(choices)}")
     return " and ".join(words)
 
