@@ -12,8 +12,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from raynb.runtime.adapters.machine_limits import memory_total_bytes
 from raynb.runtime.adapters.session_dir import session_roots
 
 __all__ = [
@@ -101,8 +100,7 @@ def get_random_alphanumeric_string(length: int) -> str:
 
 def get_system_memory() -> int:
     """Bytes that this machine (or its container) has."""
-    total: int = psutil.virtual_memory().total
-    return total
+    return memory_total_bytes()
 
 
 def get_default_ray_temp_dir() -> str:

@@ -6,10 +6,8 @@ import os
 import threading
 from pathlib import Path
 
-import psutil
-
 from raynb._common.utils import binary_to_hex, decode, get_system_memory, hex_to_binary
-from raynb.runtime.adapters.machine_limits import cpu_count
+from raynb.runtime.adapters.machine_limits import cpu_count, memory_used_bytes
 
 __all__ = [
     "binary_to_hex",
@@ -37,9 +35,8 @@ def get_num_cpus() -> float:
 
 
 def get_used_memory() -> int:
-    """Bytes in use on this machine."""
-    used: int = psutil.virtual_memory().used
-    return used
+    """Bytes in use on this machine (or in its container)."""
+    return memory_used_bytes()
 
 
 def get_shared_memory_bytes() -> int:
