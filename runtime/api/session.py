@@ -288,9 +288,9 @@ def _earlier_cluster(options: ClusterOptions) -> ClusterInfo | None:
 
 
 def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> Session:
-    job = secrets.token_bytes(JOB_ID_BYTES)
     from raynb.runtime.adapters.transport import Transport  # here: an import of raynb does without ZeroMQ
 
+    job = secrets.token_bytes(JOB_ID_BYTES)
     namespace = namespace or info.namespace or str(uuid.uuid4())
     transport = Transport(f"ipc://{info.session_dir}/p/{secrets.token_hex(8)}", config.message_limit_bytes)
     script = _script()
