@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from _thread import allocate_lock
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -22,6 +21,7 @@ from raynb.runtime.api.handles import (
     unkept,
 )
 from raynb.runtime.api.local_mode import LocalMode
+from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import ACTOR_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns
 from raynb.runtime.api.runtime_env import resolved
@@ -81,7 +81,7 @@ class ActorClassInheritanceException(TypeError):
     """A class was to be derived from an actor class."""
 
 
-class ActorClass:
+class ActorClass(OlderForm):
     """A class whose instances are actors. Made by ``@remote``; instantiate it with ``.remote(...)``."""
 
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
@@ -178,13 +178,6 @@ class ActorClass:
         if client is not self._client:
             self._register(client)
         return self._create(client, args, kwargs)
-
-    def _remote(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> ActorHandle:
-        """``remote`` in Ray's older form: arguments and options in one call."""
-        chosen = self.options(**options) if options else self
-        return chosen.remote(*(args or ()), **(kwargs or {}))
 
     def _register(self, client: Client) -> None:
         held: list[object] = []

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from raynb.runtime.api import local_mode, session
 from raynb.runtime.api.graphs import no_graphs
+from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.runtime_env import resolved
@@ -25,7 +26,7 @@ from raynb.runtime.core.task import Function
 from raynb.runtime.messages.tasks import FunctionDef
 
 
-class RemoteFunction:
+class RemoteFunction(OlderForm):
     """A function whose calls are tasks. Made by ``@remote``; call it with ``.remote(...)``.
 
     Parameters
@@ -99,13 +100,6 @@ class RemoteFunction:
             name=self._name,
         )
         return returned(refs, self._num_returns)
-
-    def _remote(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
-        """``remote`` in Ray's older form: arguments and options in one call."""
-        chosen = self.options(**options) if options else self
-        return chosen.remote(*(args or ()), **(kwargs or {}))
 
     def _in_group(self, group: bytes) -> RemoteFunction:
         """This function, in the placement group of the task that calls."""

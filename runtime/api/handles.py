@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec import Struct
 from raynb.runtime.api import local_mode
 from raynb.runtime.api.functions import packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
+from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import METHOD_OPTIONS, checked
 from raynb.runtime.api.returns import number_of_returns, returned
 from raynb.runtime.api.session import connect
@@ -77,7 +77,7 @@ def encode_info(info: ClassInfo) -> bytes:
     return _encoder.encode(info)
 
 
-class ActorMethod:
+class ActorMethod(OlderForm):
     """A method of an actor: call it with ``.remote(...)``."""
 
     def __init__(self, handle: ActorHandle, name: str, info: MethodInfo, options: dict[str, Any] | None = None) -> None:
@@ -153,13 +153,6 @@ class ActorMethod:
             also=handle._keep,
         )
         return returned(refs, self._num_returns)
-
-    def _remote(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
-        """``remote`` in Ray's older form: arguments and options in one call."""
-        chosen = self.options(**options) if options else self
-        return chosen.remote(*(args or ()), **(kwargs or {}))
 
     def _count(self, actor: ActorClient, limit: int) -> None:
         with _pending_lock:
