@@ -1,14 +1,7 @@
 """What a client reads from other nodes' memory: its node manager brings copies here, and says where they lie.
 
-Rules
------
-1. A copy may be viewed while the fetch that brought it is *held*, or as long as its place is known here. Asked which
-   copies it needs, the client forgets the places of all that are neither held nor viewed (`asked`): from then on they
-   are fetched again.
-2. A place is that of one value, and not of an object: whoever has got another value of the same object, because it was
-   lost and made again, say, does not find it.
-3. `answered` and `asked` are called in the seat, in the order in which messages came, before the machine handles them.
-   All else is safe in every thread.
+What is held, and which places are known, is decided by `raynb.runtime.core.far_places`, whose `answered` and `asked`
+are called in the seat.
 """
 
 from __future__ import annotations
@@ -19,12 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from raynb.runtime.client.failures import to_exception
+from raynb.runtime.core.far_places import FarPlaces, outcome
 from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.errors import GetTimeoutError, ObjectLostError, RaySystemError
 from raynb.runtime.messages.gcs import Reply
-from raynb.runtime.messages.transfers import LOST, EvictCopies, FetchObjects, ObjectsFetched, StopFetching
+from raynb.runtime.messages.transfers import FetchObjects, ObjectsFetched, StopFetching
 from raynb.runtime.messages.values import Failed, Stored, Value
 
 if TYPE_CHECKING:
@@ -33,7 +27,6 @@ if TYPE_CHECKING:
 RECHECK_S: Final = 1.0
 PATIENCE_S: Final = 0.1
 """A worker that waits longer gives its CPUs to others meanwhile."""
-PLACES_MAX: Final = 10_000
 
 
 class ValuesLostError(ObjectLostError):
@@ -83,42 +76,12 @@ class Hold:
             self._fetching.release(self._fetch)
 
 
-class Fetching:
-    """See the module's rules."""
+class Fetching(FarPlaces):
+    """Fetches for one client."""
 
     def __init__(self, client: Client) -> None:
+        super().__init__(client.node_manager)
         self._client = client
-        self._node_manager = client.node_manager
-        self._places: dict[int, tuple[Stored, Stored]] = {}
-        """By identity of a value: the value itself, and its copy here."""
-        self._held: dict[int, list[bytes]] = {}
-        """Request -> objects."""
-
-    def is_far(self, value: Value | None) -> bool:
-        """Whether a value lies in another node's memory."""
-        return type(value) is Stored and value.node != self._node_manager
-
-    def place(self, value: Stored) -> Stored | None:
-        """Where the copy of a value lies here, as far as that is known."""
-        known = self._places.get(id(value))
-        return known[1] if known is not None and known[0] is value else None
-
-    # -- in the seat
-
-    def answered(self, message: ObjectsFetched) -> None:
-        """Rule 1: from here until `release` these are held."""
-        self._held[message.request] = [value.oid for value in message.values if isinstance(value, Stored)]
-
-    def asked(self, message: EvictCopies) -> set[bytes]:
-        """Forget what is not held; gives what is."""
-        held = {oid for oids in list(self._held.values()) for oid in oids}
-        going = set(message.oids) - held
-        for key, (value, _) in list(self._places.items()):
-            if value.oid in going:
-                self._places.pop(key, None)
-        return held
-
-    # -- in any thread
 
     def begin(
         self, wanted: Sequence[Stored], done: Callable[[list[Stored | Failed] | None], None], *, together: bool = False
@@ -128,7 +91,7 @@ class Fetching:
 
         def arrived() -> None:
             fetch.answer.waiter.wake = None  # it refers to this, and this to what waits
-            self._learn(fetch)
+            self.learn(fetch.message.wanted, fetch.values or ())
             self.release(fetch)
             done(fetch.values)
 
@@ -151,7 +114,7 @@ class Fetching:
         GetTimeoutError
             They were not here before the deadline (monotonic).
         """
-        wanted = [value for value in values if isinstance(value, Stored) and value.node != self._node_manager]
+        wanted = [value for value in values if self.is_far(value)]
         return Hold(self, wanted, deadline, together)
 
     def load(self, values: Sequence[Value | None], deadline: float | None) -> list[Any]:
@@ -175,7 +138,7 @@ class Fetching:
         except BaseException:
             self.release(fetch)
             raise
-        self._learn(fetch)
+        self.learn(fetch.message.wanted, fetch.values or ())
         return fetch
 
     def _wait(self, fetch: Fetch, deadline: float | None) -> None:
@@ -226,30 +189,12 @@ class Fetching:
         if isinstance(reply, Reply):
             assert reply.error is not None, reply
             raise to_exception(reply.error)
-        lost: list[Stored] = []
-        for wanted, value in zip(fetch.message.wanted, fetch.values or (), strict=True):
-            if isinstance(value, Failed):
-                if value.kind != LOST:
-                    raise to_exception(value)
-                lost.append(wanted)
+        lost, failure = outcome(fetch.message.wanted, fetch.values or ())
+        if failure is not None:
+            raise to_exception(failure)
         if lost:
             raise ValuesLostError(lost)
 
-    def _learn(self, fetch: Fetch) -> None:
-        if len(self._places) > PLACES_MAX:
-            self._places.clear()  # they are asked for again
-        for wanted, value in zip(fetch.message.wanted, fetch.values or (), strict=False):
-            if isinstance(value, Stored):
-                self._places[id(wanted)] = (wanted, value)
-
     def release(self, fetch: Fetch) -> None:
         """What was fetched is viewed by now, or won't be."""
-        self._held.pop(fetch.message.request, None)
-
-    def sweep(self) -> None:
-        """Forget the places of values that nobody here has an entry for (any more); call it now and then."""
-        entries = self._client.machine.objects.entries
-        for key, (value, _) in list(self._places.items()):
-            entry = entries.get(value.oid)
-            if entry is None or entry.value is not value:
-                self._places.pop(key, None)
+        self.let_go(fetch.message.request)

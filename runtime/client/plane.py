@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from raynb.runtime.adapters.shared_memory import SegmentMap
@@ -21,6 +21,7 @@ from raynb.runtime.core.client_store import ClientStore, Place
 from raynb.runtime.core.evictions import CopiesAsked
 from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.inbox import Outgoing, Retain
+from raynb.runtime.core.ownership import Entry
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import (
@@ -101,7 +102,7 @@ class ObjectPlane:
         segments: SegmentMap,
         inbox: deque[object],
         ask: Callable[[str, Message, Callable[[Message], None]], Message],
-        known: Container[bytes],
+        known: Mapping[bytes, Entry],
         freed: Container[bytes],
     ) -> None:
         self._node_manager = node_manager
@@ -262,7 +263,7 @@ class ObjectPlane:
             self._store.idle(time.monotonic())
             self._tell()
         self.segments.sweep()
-        self.fetching.sweep()
+        self.fetching.sweep(self._known)
 
     def close(self) -> None:
         with self._lock:

@@ -100,7 +100,7 @@ class Arrivals:
             value = _value(client, ref)
             if value is None:
                 continue
-            if not isinstance(value, Stored) or not client.fetching.is_far(value) or id(value) in self._arrived:
+            if not client.fetching.is_far(value) or id(value) in self._arrived:
                 ready.append(at)
             elif id(value) not in self._begun:
                 if client.fetching.place(value) is not None:

@@ -47,7 +47,7 @@ class Arguments:
             A task has to wait for another value of an input.
         """
         deps = job.spec.deps
-        if not deps or not any(isinstance(value, Stored) and self._far(value) for value in deps):
+        if not deps or not any(map(self._far, deps)):
             return self._unpack(job, guard)
         far = [value for value in deps if isinstance(value, Stored) and not self._must_ask(job, value)]
         try:
@@ -94,15 +94,12 @@ class Arguments:
 
     def take_time(self, job: Job) -> bool:
         """Whether others must be asked for an argument: in an event loop that would hold up everything else."""
-        for value in job.spec.deps or ():
-            if self._must_ask(job, value) or (isinstance(value, Stored) and self._far(value)):
-                return True
-        return False
+        return any(self._must_ask(job, value) or self._far(value) for value in job.spec.deps or ())
 
     def prefetch(self, message: PushTasks, *, idle: bool) -> None:
         """In the seat: tasks have arrived. The first one asks for itself, where nothing runs."""
         for spec in message.tasks[1:] if idle else message.tasks:
             if spec.deps:
-                far = [value for value in spec.deps if isinstance(value, Stored) and self._far(value)]
+                far = [value for value in spec.deps if self._far(value)]
                 if far:
                     self._client.fetching.prefetch(far)

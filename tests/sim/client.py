@@ -328,7 +328,7 @@ class SimClient:
             self._upkeep_at = now
             self.store.idle(now)
             self.tell_store()
-            self.fetching.sweep()
+            self.fetching.sweep(self.machine.objects.entries)
 
     # -- the end
 

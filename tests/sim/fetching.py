@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from raynb.runtime.client.fetching import PATIENCE_S, RECHECK_S
+from raynb.runtime.core.far_places import FarPlaces, outcome
 from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.messages.gcs import Reply
-from raynb.runtime.messages.transfers import LOST, EvictCopies, FetchObjects, ObjectsFetched, StopFetching
+from raynb.runtime.messages.transfers import FetchObjects, ObjectsFetched, StopFetching
 from raynb.runtime.messages.values import Failed, Stored, Value
 from tests.sim.outcomes import RemoteError, StoreFull, TimeoutOfGet, ValuesLost
 from tests.sim.threads import Lock, Steps
 
 if TYPE_CHECKING:
     from tests.sim.client import SimClient
-
-RECHECK_S = 1.0
-PATIENCE_S = 0.1
-"""A worker that waits longer gives its CPUs to others meanwhile."""
 
 
 class Fetch:
@@ -38,50 +36,22 @@ class Fetch:
         return reply.values if isinstance(reply, ObjectsFetched) else None
 
 
-class Fetching:
-    """The places of values that lie elsewhere."""
+class Fetching(FarPlaces):
+    """Fetches for one simulated client."""
 
     def __init__(self, client: SimClient) -> None:
+        super().__init__(client.node.address)
         self._client = client
-        self._node = client.node.address
-        self._places: dict[int, tuple[Stored, Stored]] = {}
-        """By identity of a value: the value itself, and its copy here."""
-        self._held: dict[int, list[bytes]] = {}
-        """Request -> objects."""
-
-    def is_far(self, value: Value | None) -> bool:
-        """Whether a value lies in another node's memory."""
-        return type(value) is Stored and value.node != self._node
-
-    def place(self, value: Stored) -> Stored | None:
-        """Where the copy of a value lies here, as far as that is known."""
-        known = self._places.get(id(value))
-        return known[1] if known is not None and known[0] is value else None
-
-    # -- in the I/O thread
-
-    def answered(self, message: ObjectsFetched) -> None:
-        """From here until `release` these are held."""
-        self._held[message.request] = [value.oid for value in message.values if isinstance(value, Stored)]
-
-    def asked(self, message: EvictCopies) -> set[bytes]:
-        """Forget what is not held; gives what is."""
-        held = {oid for oids in self._held.values() for oid in oids}
-        going = set(message.oids) - held
-        for key, (value, _) in list(self._places.items()):
-            if value.oid in going:
-                del self._places[key]
-        return held
 
     def prefetch(self, wanted: list[Stored]) -> None:
         """Have the arguments of a task brought here in time."""
 
         def arrived() -> None:
-            self._learn(fetch)
+            self.learn(fetch.message.wanted, fetch.values or ())
             self.release(fetch)
 
         fetch = Fetch(FetchObjects(0, wanted, True), arrived)
-        self._client.post(Ask(self._node, fetch.message, fetch.answer))
+        self._client.post(Ask(self._node_manager, fetch.message, fetch.answer))
 
     # -- in its threads
 
@@ -92,11 +62,11 @@ class Fetching:
         ------
         ValuesLost, StoreFull, TimeoutOfGet
         """
-        wanted = [value for value in values if isinstance(value, Stored) and value.node != self._node]
+        wanted = [value for value in values if self.is_far(value)]
         if all(map(self.place, wanted)):
             return None
         fetch = Fetch(FetchObjects(0, wanted, together))
-        self._client.post(Ask(self._node, fetch.message, fetch.answer))
+        self._client.post(Ask(self._node_manager, fetch.message, fetch.answer))
         try:
             yield from self._wait(fetch, deadline)
         except BaseException:
@@ -107,7 +77,7 @@ class Fetching:
         except BaseException:
             self.release(fetch)
             raise
-        self._learn(fetch)
+        self.learn(fetch.message.wanted, fetch.values or ())
         return fetch
 
     def _wait(self, fetch: Fetch, deadline: float | None) -> Steps:
@@ -142,38 +112,22 @@ class Fetching:
         if fetch.answer.reply is not None:
             self.release(fetch)
         elif fetch.message.request:
-            self._client.post(Outgoing(self._node, StopFetching(fetch.message.request)))
+            self._client.post(Outgoing(self._node_manager, StopFetching(fetch.message.request)))
 
     def _check(self, fetch: Fetch) -> None:
         reply: Any = fetch.answer.reply
         if isinstance(reply, Reply):
             assert reply.error is not None, reply
             raise RemoteError(reply.error)
-        lost: list[Stored] = []
-        for wanted, value in zip(fetch.message.wanted, fetch.values or (), strict=True):
-            if isinstance(value, Failed) and value.kind == LOST:
-                lost.append(wanted)
-            elif isinstance(value, Failed):
-                assert value.kind == "ObjectStoreFullError", value
-                self._client.oracle.store_was_full(self._client.node)
-                raise StoreFull(value.message)
+        lost, failure = outcome(fetch.message.wanted, fetch.values or ())
+        if failure is not None:
+            assert failure.kind == "ObjectStoreFullError", failure
+            self._client.oracle.store_was_full(self._client.node)
+            raise StoreFull(failure.message)
         if lost:
             raise ValuesLost(lost)
-
-    def _learn(self, fetch: Fetch) -> None:
-        for wanted, value in zip(fetch.message.wanted, fetch.values or (), strict=False):
-            if isinstance(value, Stored):
-                self._places[id(wanted)] = (wanted, value)
 
     def release(self, fetch: Fetch | None) -> None:
         """What a fetch has brought has been looked at."""
         if fetch is not None:
-            self._held.pop(fetch.message.request, None)
-
-    def sweep(self) -> None:
-        """Forget the places of values that nobody here has an entry for (any more)."""
-        entries = self._client.machine.objects.entries
-        for key, (value, _) in list(self._places.items()):
-            entry = entries.get(value.oid)
-            if entry is None or entry.value is not value:
-                del self._places[key]
+            self.let_go(fetch.message.request)
