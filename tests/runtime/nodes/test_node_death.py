@@ -7,35 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import raynb
+from tests.runtime.nodes.whereabouts import Counting, where_behind
 from tests.support.gate import Gate
 from tests.support.nodes import Nodes
 from tests.support.waiting import wait_until
 
 
 @raynb.remote
-def where_behind(through: Callable[[], None]) -> str:
-    through()
-    return raynb.get_runtime_context().get_node_id()
-
-
-@raynb.remote
-class Counted:
-    def __init__(self) -> None:
-        self.count = 0
-
-    def where(self) -> str:
-        return raynb.get_runtime_context().get_node_id()
-
-    def add(self) -> int:
-        self.count += 1
-        return self.count
-
+class Counted(Counting):
     def sleep(self) -> None:
         time.sleep(300)
 

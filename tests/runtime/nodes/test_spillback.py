@@ -13,6 +13,7 @@ import pytest
 
 import raynb
 from raynb.cluster_utils import ClusterNode
+from tests.runtime.nodes.whereabouts import Counting, where, where_behind
 from tests.support.gate import Gate
 from tests.support.nodes import Nodes, several_nodes
 from tests.support.waiting import wait_until
@@ -26,28 +27,7 @@ def three() -> Iterator[tuple[Nodes, ClusterNode, ClusterNode]]:
 
 
 @raynb.remote
-def where() -> str:
-    return raynb.get_runtime_context().get_node_id()
-
-
-@raynb.remote
-def where_behind(through: Callable[[], None]) -> str:
-    through()
-    return raynb.get_runtime_context().get_node_id()
-
-
-@raynb.remote
-class Counted:
-    def __init__(self) -> None:
-        self.count = 0
-
-    def where(self) -> str:
-        return raynb.get_runtime_context().get_node_id()
-
-    def add(self) -> int:
-        self.count += 1
-        return self.count
-
+class Counted(Counting):
     def spread(self, through: Callable[[], None], count: int) -> Any:
         return [where_behind.remote(through) for _ in range(count)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from raynb.util.scheduling_strategies import (
     NotIn,
     PlacementGroupSchedulingStrategy,
 )
+from tests.runtime.nodes.whereabouts import Counting, where, where_behind
 from tests.support.gate import Gate
 from tests.support.nodes import Nodes, several_nodes
 from tests.support.waiting import wait_until
@@ -43,21 +44,7 @@ def idle(three: Three) -> None:
     wait_until(lambda: raynb.available_resources().get("CPU") == 12, 20, "all CPUs are free")
 
 
-@raynb.remote
-def where() -> str:
-    return raynb.get_runtime_context().get_node_id()
-
-
-@raynb.remote
-def where_behind(through: Callable[[], None]) -> str:
-    through()
-    return raynb.get_runtime_context().get_node_id()
-
-
-@raynb.remote
-class Actor:
-    def where(self) -> str:
-        return raynb.get_runtime_context().get_node_id()
+Actor = raynb.remote(Counting)
 
 
 def run(count: int = 1, **options: Any) -> Counter[str]:
