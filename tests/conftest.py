@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from tests.support.gate import Gate
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sim-seeds", type=int, default=0, metavar="N", help="simulate so many clusters (default: 2000)")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Closed until the test opens it, or has ended."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.open()

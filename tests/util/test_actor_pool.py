@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,13 +32,6 @@ def actors(ray: Ray) -> Any:
 @pytest.fixture
 def pool(util: Any, actors: Any) -> Any:
     return util.ActorPool(actors)
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Any:
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 def double(actor: Any, value: int) -> Any:

@@ -7,7 +7,6 @@ import concurrent.futures
 import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +21,6 @@ pytestmark = pytest.mark.usefixtures("ray", "raynb_only")
 def executor() -> Iterator[RayExecutor]:
     with RayExecutor() as executor:
         yield executor
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 def test_a_call_runs_in_another_process(executor: RayExecutor) -> None:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.gate import Gate
 from tests.support.module import Ray
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 @pytest.fixture

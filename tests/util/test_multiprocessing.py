@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Iterator
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,13 +29,6 @@ def pool(pools: Any) -> Iterator[Any]:
     """Two processes that all tests share which don't close them."""
     with pools.Pool(2) as pool:
         yield pool
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 def double(value: int) -> int:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import module
 from tests.support.cluster import cluster_of
-from tests.support.gate import Gate
 from tests.support.module import Ray
 
 
@@ -49,13 +47,6 @@ def ray(bare_ray: Ray, cluster: Any) -> Ray:
 def errors(bare_ray: Ray) -> Any:
     """The module of the exceptions."""
     return bare_ray.exceptions
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
 
 
 @pytest.fixture

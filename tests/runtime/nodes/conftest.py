@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.gate import Gate
 from tests.support.nodes import Nodes, several_nodes
 
 
@@ -31,10 +29,3 @@ def lasting_nodes() -> Iterator[Nodes]:
     """The same for a module of tests: whoever adds nodes must not mind those that are there."""
     with several_nodes() as found:
         yield found
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path / "gate")
-    yield gate
-    gate.open()
