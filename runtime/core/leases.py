@@ -307,6 +307,7 @@ class Leases:
         subtract(self.available, grant.held)
         demand.grants[grant.number] = self.by_number[grant.number] = self.by_token[token] = grant
         self._queue.pop(demand)
+        demand.stays -= demand.stays > 0
         if demand.start is not None:
             self.actors.pop(demand.start.actor_id, None)
         elif demand.missing > 0:

@@ -10,6 +10,7 @@ from raynb.runtime.core.effects import Send
 from raynb.runtime.core.spillback import PROMISE_S, WAIT_S
 from raynb.runtime.messages.node import ActorStartFailed, LeaseDemand, LeaseGranted, LeaseInfeasible, ProcessDied
 from raynb.runtime.messages.nodes import ClusterView, LeaseDeclined, LeaseSpill, NodeRow
+from raynb.runtime.messages.strategy import Strategy
 from tests.runtime.core.node_world import GCS, World, actor_message
 
 OTHER, THIRD = "ipc://other/p/manager", "ipc://third/p/manager"
@@ -95,6 +96,18 @@ def test_a_node_is_asked_again_only_when_it_may_have_room_by_then(world: World) 
     world.receive(GCS, ClusterView([row(OTHER, 4, free=2)]))
     assert spills(world.tick()) == {}
     assert spills(world.tick(PROMISE_S)) == {OTHER: 2, THIRD: 2}
+
+
+def test_what_is_spread_goes_in_turn_however_it_is_stated(world: World) -> None:
+    """A unit that stayed and was granted is decided: the next one that is asked for has a turn of its own."""
+    here, there = 0, dict.fromkeys((OTHER, THIRD), 0)
+    for _ in range(6):
+        heeded = world.machine.spillback._number
+        effects = demand(world, here + 1, strategy=Strategy(spread=True), heeded=heeded)
+        here += granted(effects, "driver")
+        for manager, count in spills(effects).items():
+            there[manager] += count
+    assert (here, there) == (2, {OTHER: 2, THIRD: 2})
 
 
 def test_what_this_node_never_has_goes_where_it_is_and_waits_there(world: World) -> None:
