@@ -197,7 +197,7 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
     -------
     dict
         ``placement_group_id``, ``name``, ``bundles`` and ``bundles_to_node_id`` by number, ``strategy``, ``state``
-        (PENDING, PREPARED, CREATED, RESCHEDULING or REMOVED) and ``stats``, which say why it is not placed. Empty for
+        (PENDING, CREATED, RESCHEDULING or REMOVED) and ``stats``, which say why it is not placed. Empty for
         a group that is not known.
     """
     if placement_group is not None:

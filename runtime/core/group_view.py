@@ -25,17 +25,18 @@ def group_row(group: Group) -> dict[str, Any]:
     """Ray's fields; ``stats`` says why a group is not placed."""
     spec = group.spec
     hexed = spec.group.hex()
+    state, nodes = group.seen
     return {
         "placement_group_id": hexed,
         "name": spec.name,
         "creator_job_id": spec.job.hex(),
-        "state": group.state,
+        "state": state,
         "bundles": [
             {"bundle_id": f"{hexed}_{index}", "bundle_index": index, "unit_resources": bundle, "node_id": node.hex()}
-            for index, (bundle, node) in enumerate(zip(spec.bundles, group.nodes, strict=True))
+            for index, (bundle, node) in enumerate(zip(spec.bundles, nodes, strict=True))
         ],
         "is_detached": spec.detached,
-        "stats": {"scheduling_attempt": group.attempt & 0xFFFFF, "why": "" if group.state == CREATED else group.why},
+        "stats": {"scheduling_attempt": group.attempt & 0xFFFFF, "why": "" if state == CREATED else group.why},
         "topology_strategy": None,
         "topology_assignments": None,
         "strategy": spec.strategy,

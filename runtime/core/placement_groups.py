@@ -115,6 +115,19 @@ class Group(Struct, gc=False):
             raise AssertionError(f"the placement group {self.spec.group.hex()} can't {event!r} from {self.state}")
         self.state = after
 
+    @property
+    def seen(self) -> tuple[str, list[bytes]]:
+        """Its state and the nodes of its bundles, as the cluster tells them.
+
+        It is created as soon as all is reserved, for nothing can refuse it any more: a task in one bundle may have run,
+        and its caller ask for this, before all nodes have committed.
+        """
+        if self.state == COMMITTING:
+            return CREATED, self.plan
+        if self.state == RESERVING:
+            return RESCHEDULING if any(self.nodes) else PENDING, self.nodes
+        return self.state, self.nodes
+
     def write(self) -> Write:
         placed = self.nodes if self.state == CREATED else []
         record = msgspec.msgpack.encode((self.spec, self.state == REMOVED, placed))

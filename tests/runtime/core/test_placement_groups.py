@@ -180,6 +180,19 @@ def test_what_one_node_refuses_the_others_give_back() -> None:
     nodes.check()
 
 
+def test_whoever_has_run_in_a_bundle_is_told_that_the_group_is_created() -> None:
+    """Though another node has not committed yet."""
+    nodes = Nodes(CPUS)
+    nodes.create(group(1), [1, 1], "STRICT_SPREAD")
+    assert nodes.groups.groups[group(1)].seen == (PENDING, [b"", b""])
+    while len(nodes.held(group(1))) < 1:
+        nodes.deliver()
+    state, places = nodes.groups.groups[group(1)].seen
+    assert state == CREATED and len(set(places)) == 2 and set(nodes.held(group(1))) < set(places)
+    nodes.settle()
+    assert nodes.groups.groups[group(1)].seen == (CREATED, places)
+
+
 def test_a_group_that_loses_a_node_keeps_what_it_has_and_moves_the_rest() -> None:
     nodes = Nodes(CPUS)
     nodes.create(group(1), [2, 2], "STRICT_SPREAD")
