@@ -7,6 +7,8 @@ Rules
 2. When a demand falls, it falls everywhere: no level is kept for more than what runs there and what waits here.
 3. What is declined elsewhere (`LeaseDeclined`), or was stated to a manager that died, is the home's again.
 4. More is said at once, less at a tick only: calls in turn would say it twice each.
+5. Where tasks are spread, a manager's turn is over when a lease of it goes back: its level falls by one, or the nodes
+   that are quick would have the turns of all others.
 
 With one node nothing is ever stated elsewhere, and nothing of this costs anything.
 """
@@ -53,6 +55,19 @@ class Demands:
             if pool.elsewhere:
                 self._lower(pool, waiting, effects)
             self._state_home(pool, effects)
+
+    def turn_is_over(self, pool: Pool, manager: str, effects: list[Any]) -> None:
+        """Rule 5; to be told before the lease goes back, which would be granted there again."""
+        share = pool.elsewhere.get(manager)
+        if share is not None:
+            share.count -= 1
+            self._state_share(pool, manager, share, effects)
+            if not share.count:
+                del pool.elsewhere[manager]
+        told = len(effects)
+        self.state(pool, effects, at_tick=True)
+        if share is not None and len(effects) == told:
+            self._state_home(pool, effects)  # the demand is the same, and so what the others have less of is its own
 
     def _lower(self, pool: Pool, waiting: int, effects: list[Any]) -> None:
         """Rule 2."""

@@ -390,8 +390,8 @@ class Scheduler:
                 if lease.reclaimed or now - lease.idle_since >= self._config.lease_idle_s:
                     if pool.queue and not lease.reclaimed:
                         continue
-                    if pool.spread:  # first, or it would be granted here again
-                        self._demands.state(pool, effects, at_tick=True)
+                    if pool.spread:
+                        self._demands.turn_is_over(pool, lease.manager, effects)
                     del pool.leases[lease.worker]
                     self.by_worker.pop(lease.worker, None)
                     effects.append(Send(lease.manager, LeaseReturned(lease.number)))

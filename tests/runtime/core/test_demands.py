@@ -51,6 +51,18 @@ class Client:
         lease = self.pool.leases[granted.worker] = Lease(granted, self.pool, manager, 0.0)
         lease.inflight[1] = self.pool.queue.popleft()
 
+    def ended(self, manager: str) -> None:
+        """That worker's task has ended, and its lease goes back."""
+        lease = next(lease for lease in self.pool.leases.values() if lease.manager == manager and lease.inflight)
+        lease.inflight.clear()
+        self.take_turn(manager)
+        del self.pool.leases[lease.worker]
+
+    def take_turn(self, manager: str) -> None:
+        effects: list[Any] = []
+        self.demands.turn_is_over(self.pool, manager, effects)
+        self.take(effects)
+
     def levels(self) -> dict[str, int]:
         return {manager: message.count for manager, message in self.told.items()}
 
@@ -124,3 +136,25 @@ def test_a_pool_whose_home_died_comes_home_to_the_own_node() -> None:
     assert client.told[OTHER].home == HOME and not client.told[OTHER].sent_on
     client.take(client.demands.manager_died(client.pool, OTHER))
     assert client.levels() == {OTHER: 2, HOME: 2} and client.told[HOME].home == ""
+
+
+def test_a_turn_that_is_over_is_no_more_at_the_manager_that_had_it() -> None:
+    """Else the node that is the quickest would have the turns of all others while they start workers."""
+    client = Client(6)
+    client.spill(OTHER, 2)
+    client.spill(THIRD, 2, number=2)
+    client.busy(OTHER)
+    client.ended(OTHER)
+    assert client.levels() == {HOME: 2, OTHER: 1, THIRD: 2}
+    client.busy(HOME)
+    client.ended(HOME)
+    assert client.levels() == {HOME: 1, OTHER: 1, THIRD: 2}
+
+
+def test_a_turn_that_is_over_though_its_task_is_to_run_again_is_the_homes() -> None:
+    client = Client(4)
+    client.spill(OTHER, 2)
+    client.take_turn(OTHER)
+    assert client.levels() == {HOME: 3, OTHER: 1}
+    client.take_turn(OTHER)
+    assert client.levels() == {HOME: 4, OTHER: 0} and not client.pool.elsewhere
