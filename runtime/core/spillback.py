@@ -104,6 +104,7 @@ class Spillback:
             elif not demand.wait or self._in_vain(demand, now):
                 effects.append(self._decline(demand, demand.count - missing, now))
         for demand, _ in outcome.unmet:
+            # Only the node that is meant knows for sure that it has no room.
             if demand.strategy is not None and demand.strategy.fails and demand.start is None:
                 effects.append(self._fail(demand, now))
         for demand in list(self._leases.infeasible):
@@ -156,7 +157,7 @@ class Spillback:
         if demand.start is not None:
             return self._decline_actor(demand.start) if others else []
         effects = self._fill(demand, demand.missing, others, now)
-        if demand.strategy is not None and (demand.strategy.fails or self._node_is_gone(demand, now)):
+        if self._node_is_gone(demand, now):
             return [*effects, self._fail(demand, now)] if demand.missing > 0 else effects
         return effects + self._fill(demand, demand.missing, others, now, wait=True)
 

@@ -110,6 +110,17 @@ def test_what_is_spread_goes_in_turn_however_it_is_stated(world: World) -> None:
     assert (here, there) == (2, {OTHER: 2, THIRD: 2})
 
 
+def test_whether_a_node_has_room_now_it_says_itself(world: World) -> None:
+    """What others know of it is late."""
+    world.receive(GCS, ClusterView([row(THIRD, 2, free=0)]))
+    there = Strategy(node_id=THIRD.encode().ljust(28), fails=True)
+    assert spills(demand(world, 1, strategy=there)) == {THIRD: 1}
+    here = Strategy(node_id=world.machine.identity.node_id, fails=True)
+    effects = demand(world, 3, CLIENT, key=2, home=OTHER, sent_on=True, strategy=here)
+    (told,) = [e.message for e in effects if isinstance(e, Send) and isinstance(e.message, LeaseInfeasible)]
+    assert told.kind == "TaskUnschedulableError" and "no room for it now" in told.message
+
+
 def test_what_this_node_never_has_goes_where_it_is_and_waits_there(world: World) -> None:
     effects = demand(world, 3, resources={"gold": 1.0})
     assert spills(effects) == {THIRD: 3}, "one has room, two wait"
