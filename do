@@ -5,7 +5,7 @@
                               its page in build/demo/, and open JupyterLab (with ARGS) on it,
                               with what the lectures beside it need
 ./do test [ARGS]              install, with Chromium for browser tests, and run pytest (with ARGS;
-                              without any all tests, in two halves side by side)
+                              without any all tests, side by side)
 ./do bench [ARGS]             install, and measure JupyterLab's panels in Chromium on a run of 100,000
                               tasks; --help tells of ARGS. What needs no browser: raynb microbenchmark
 ./do lint                     ruff, mypy, pyright, import-linter; tsc, eslint and prettier
@@ -28,12 +28,11 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("RAYNB_VENV", ROOT / ".venv")).absolute()
 PYTHON = VENV / "bin" / "python"
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 DEMO = ROOT / "build" / "demo"
-FIRST_HALF = ("runtime", "sim", "faults", "architecture", "util", "packaging")
-"""Folders of tests that take about as long as all others together, but for `OTHER_HALF`."""
-OTHER_HALF = "tests/sim/test_seeds_with_faults.py"
-"""A part of them that the others take over."""
+SIDE_BY_SIDE = ("-n", str(CPUS + 1), "--dist", "loadfile", "--no-loadscope-reorder")
+"""How all tests are run. One process more than there are CPUs, for tests wait for other processes now and then."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -145,27 +144,10 @@ def bench(*args: str) -> None:
 def test(*args: str) -> None:
     need_chromium()
     install("dev")
-    if args:
-        become(PYTHON, "-m", "pytest", *args, env=venv_env())
-    halves()
-
-
-def halves() -> None:
-    """Run all tests in two processes at once: most of them wait for other processes most of the time."""
-    folders = sorted(path for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py")))
-    second = [*(str(path.relative_to(ROOT)) for path in folders if path.name not in FIRST_HALF), OTHER_HALF]
-    first = [*(f"tests/{name}" for name in FIRST_HALF), f"--ignore={OTHER_HALF}"]
-    log = ROOT / "build" / "second-half-of-tests.log"
-    log.parent.mkdir(exist_ok=True)
-    pytest = [str(PYTHON), "-m", "pytest"]
-    print("+", *pytest, *second, f"> {log}", "&", flush=True)
-    with log.open("wb") as output:
-        beside = subprocess.Popen([*pytest, *second], cwd=ROOT, env=venv_env(), stdout=output, stderr=output)
-        print("+", *pytest, *first, flush=True)
-        failed = subprocess.run([*pytest, *first], cwd=ROOT, env=venv_env()).returncode
-        failed = beside.wait() or failed
-    print(log.read_text(errors="replace"), flush=True)
-    sys.exit(failed)
+    env = venv_env()
+    # Tests start a thousand processes, and each of them would compile all that it imports.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    become(PYTHON, "-m", "pytest", *(args or SIDE_BY_SIDE), env=env)
 
 
 def lint() -> None:

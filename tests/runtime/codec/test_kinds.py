@@ -50,7 +50,11 @@ def test_a_small_values_kind_is_read_off_its_bytes(value: Any, said: str) -> Non
     assert str(kind_of_packed(pack(value).inline())) == said
 
 
-@pytest.mark.parametrize("value", [len, json.loads, Counter, lambda: 1, np.datetime64("2020")], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [len, json.loads, Counter, lambda: 1, np.datetime64("2020")],
+    ids=lambda each: str(each).partition(" at ")[0],
+)
 def test_where_the_bytes_do_not_say_nothing_is_guessed(value: Any) -> None:
     assert kind_of_packed(pack(value).inline()) is None
 
