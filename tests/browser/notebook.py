@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,22 @@ class NotebookPage:
 
     def start(self, number: int) -> None:
         """Have a cell run, by its number from 0 on."""
+
+        def press() -> None:
+            self.cells.nth(number).locator(".jp-InputArea-editor").click()
+            self.page.keyboard.press("Shift+Enter")
+
+        self._until_begun(number, press)
+
+    def _until_begun(self, number: int, ask: Callable[[], None], again_ms: int = 1000) -> None:
+        """Ask for it again, if need be: what is asked before the notebook is ready, or has the focus, is ignored."""
         prompt = self.cells.nth(number).locator(".jp-InputPrompt").first
         before = prompt.inner_text()
 
         def has_begun() -> bool:
-            # Again, if need be: a key that comes before the session is ready is ignored.
-            self.cells.nth(number).locator(".jp-InputArea-editor").click()
-            self.page.keyboard.press("Shift+Enter")
+            ask()
             with contextlib.suppress(AssertionError):
-                expect(prompt).not_to_have_text(before, timeout=1000)
+                expect(prompt).not_to_have_text(before, timeout=again_ms)
                 return True
             return False
 
@@ -64,8 +72,12 @@ class NotebookPage:
 
     def run_all(self) -> None:
         """Have all cells run, from the menu."""
-        self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
-        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+
+        def choose() -> None:
+            self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+            self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+
+        self._until_begun(self._last, choose, 10_000)
 
     def stop(self) -> None:
         """Press the stop button, once the kernel is busy."""
