@@ -23,6 +23,8 @@ from raynb.runtime.adapters.redis_wire import UnixWire
 from raynb.runtime.adapters.sqlite_store import SqliteStateStore
 from raynb.runtime.ports.fake_state_store import FakeDisk, FakeStateStore
 from raynb.runtime.ports.state_store import StateStore
+from tests.support.leaks import GONE_S_MAX
+from tests.support.waiting import wait_until
 
 CLUSTER = "test"
 
@@ -45,10 +47,25 @@ def short_directory() -> Iterator[Path]:
 @contextlib.contextmanager
 def nothing_left() -> Iterator[None]:
     """What is inside must leave no descriptor, thread or child process."""
-    before = descriptors(), threading.active_count(), set(children())
+    before = has()
     yield
-    after = descriptors(), threading.active_count(), set(children())
-    assert after == before
+
+    def more() -> dict[str, set[object]]:
+        return {kind: left for kind, now in has().items() if (left := now - before[kind])}
+
+    try:
+        wait_until(lambda: not more(), GONE_S_MAX)
+    except AssertionError:
+        raise AssertionError(f"left behind: {more()}") from None
+
+
+def has() -> dict[str, set[object]]:
+    """What this process has."""
+    return {
+        "descriptors": set(descriptors().items()),
+        "threads": set(threading.enumerate()),
+        "processes": set(children()),
+    }
 
 
 def descriptors() -> dict[str, str]:

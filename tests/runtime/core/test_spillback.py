@@ -100,7 +100,7 @@ def test_a_node_is_asked_again_only_when_it_may_have_room_by_then(world: World) 
 
 def test_what_is_spread_goes_in_turn_however_it_is_stated(world: World) -> None:
     """A unit that stayed and was granted is decided: the next one that is asked for has a turn of its own."""
-    here, there = 0, dict.fromkeys((OTHER, THIRD), 0)
+    here, there = 0, {manager: 0 for manager in [OTHER, THIRD]}
     for _ in range(6):
         heeded = world.machine.spillback._number
         effects = demand(world, here + 1, strategy=Strategy(spread=True), heeded=heeded)
