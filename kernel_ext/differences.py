@@ -85,7 +85,6 @@ DIFFERENCES: Final = {
     "exceptions.RayTaskError": "`args` of an error that is an instance of its cause are the cause's own.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
-    "get_gpu_ids": "Gives none: GPUs are counted as resources, and not assigned one by one.",
     "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect.",
     "util.RayExecutor": "A `concurrent.futures.Executor`; Ray has none.",
     "util.multiprocessing.Pool": "`chunksize` below 1 is a ValueError. An initializer that is no function is refused "

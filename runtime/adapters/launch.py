@@ -184,10 +184,16 @@ def launch_cluster(
         There is no such interpreter.
     RuntimeError
         This is not Linux.
+    ValueError
+        It is to have more GPUs than this process may see.
     """
     require_linux()
     daemon = daemon or DaemonProcess(python)
     try:
+        if options.num_gpus:
+            from raynb.runtime.adapters.machine_limits import check_gpus
+
+            check_gpus(options.num_gpus)
         if not options.registry_dir:
             # Here, while the daemon loads, and not there: this process often has the module already.
             from raynb.runtime.adapters.registry import registry_directory

@@ -83,12 +83,30 @@ def memory_of_groups(leaders: Mapping[str, int]) -> dict[str, int]:
     return sizes
 
 
+def visible_gpus() -> list[str] | None:
+    """The names in ``CUDA_VISIBLE_DEVICES``; None: it is not set, and all are visible by their numbers."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return None
+    names = [name.strip() for name in visible.split(",")]
+    return [name for name in names if name and name != "-1"]
+
+
+def check_gpus(wanted: float) -> None:
+    """Raise `ValueError` where a node is to have more GPUs than this process may see."""
+    visible = visible_gpus()
+    if visible is not None and wanted > len(visible):
+        raise ValueError(
+            f"a node can't have {wanted:g} GPUs: CUDA_VISIBLE_DEVICES has {', '.join(visible) or 'none'}. "
+            "Ask for no more (num_gpus), or change that variable."
+        )
+
+
 def gpu_count() -> int:
     """NVIDIA devices: those in ``CUDA_VISIBLE_DEVICES`` where it is set, else those that the driver lists."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = visible_gpus()
     if visible is not None:
-        names = [name.strip() for name in visible.split(",")]
-        return len([name for name in names if name and name != "-1"])
+        return len(visible)
     try:
         return len(os.listdir("/proc/driver/nvidia/gpus"))
     except OSError:

@@ -90,8 +90,8 @@ class RuntimeContext:
         return self.get_accelerator_ids()
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
-        """The accelerators that the running task holds: none are assigned one by one yet."""
-        return {"GPU": []}
+        """The GPUs that the running task or actor holds, by the names that ``CUDA_VISIBLE_DEVICES`` has for them."""
+        return {"GPU": list(self._execution.gpus)}
 
     def get_session_name(self) -> str:
         return self._client.joined.session
@@ -200,6 +200,13 @@ def get_runtime_context() -> RuntimeContext:
     return RuntimeContext(connect())
 
 
-def get_gpu_ids() -> list[int]:
-    """The GPUs that the calling task holds: none are assigned one by one yet."""
-    return []
+def get_gpu_ids() -> list[int] | list[str]:
+    """The GPUs that the calling task or actor holds; none in a driver.
+
+    Returns
+    -------
+    list
+        Their numbers; their names, where ``CUDA_VISIBLE_DEVICES`` of the node has names.
+    """
+    names = get_runtime_context().get_accelerator_ids()["GPU"]
+    return [int(name) for name in names] if all(map(str.isdigit, names)) else names

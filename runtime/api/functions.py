@@ -129,7 +129,7 @@ class RemoteFunction(OlderForm):
             self._short_name(),
             blob,
             packed_exceptions(self._options.get("retry_exceptions", False)),
-            max_calls=self._options.get("max_calls") or 0,
+            max_calls=self._max_calls(),
             resources=place.resources,
             captures=place.captures,
             backpressure=max(self._options.get("_generator_backpressure_num_objects") or 0, 0),
@@ -153,6 +153,12 @@ class RemoteFunction(OlderForm):
         self._registered = client.functions.setdefault(key, registered)
         self._held = held
         self._client = client
+
+    def _max_calls(self) -> int:
+        """How many calls a process runs; 0: any number. What has a GPU leaves it free at its end, if nothing is said:
+        frameworks keep a GPU's memory for as long as their process lives."""
+        given: int | None = self._options.get("max_calls")
+        return given if given is not None else int(bool(self._options.get("num_gpus")))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RemoteFunction, (self._function, self._options)

@@ -163,6 +163,12 @@ def _fallbacks(name: str, value: Any) -> str:
     return ""
 
 
+def _gpus(name: str, value: Any) -> str:
+    if value is not None and value > 1 and value != int(value):
+        return f"GPU resource quantities >1 must be whole numbers. The specified quantity {value} is invalid."
+    return _amount(name, value)
+
+
 _AMOUNT = Option((float, int, NoneType), None, _amount)
 _TEXT = Option((str, NoneType))
 
@@ -170,7 +176,7 @@ COMMON: Final[dict[str, Option]] = {
     "memory": _AMOUNT,
     "name": _TEXT,
     "num_cpus": _AMOUNT,
-    "num_gpus": _AMOUNT,
+    "num_gpus": Option((float, int, NoneType), None, _gpus),
     "resources": Option((dict, NoneType), None, _amounts),
     "accelerator_type": _TEXT,
     "label_selector": Option((dict, NoneType), None, _selector),

@@ -18,6 +18,7 @@ class Execution(msgspec.Struct, gc=False):
     actor_id: bytes = b""
     function: str = ""
     resources: dict[str, float] = {}
+    gpus: list[str] = []
     cancelled: bool = False
     captures: bool = False
     """As in `FunctionDef`."""

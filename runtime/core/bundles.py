@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from raynb.runtime.core.bundle_names import BUNDLE, group_of, group_units
+from raynb.runtime.core.gpus import GPU
 from raynb.runtime.core.leases import Grant, Leases
 from raynb.runtime.core.placement import UNITS, Vector, add, describe, lacking, subtract, to_units
 from raynb.runtime.messages.placement import Bundle
@@ -65,6 +66,8 @@ class Bundles:
         for units in wanted.values():
             add(base, units)
         missing = lacking(base, self._leases.available)
+        if not missing and not self._leases.gpus.reserve(group, wanted):
+            missing = {GPU: base[GPU]}  # what is free is in pieces
         if not missing:
             for index, units in wanted.items():
                 own = group_units({**units, BUNDLE: PER_BUNDLE * UNITS}, group, index)
@@ -132,5 +135,6 @@ class Bundles:
         known = self._groups.get(group, {})
         for index in indexes:
             self._leases.unreserve(known.pop(index).base)
+            self._leases.gpus.unreserve(group, index)
         if not known:
             self._groups.pop(group, None)

@@ -50,6 +50,7 @@ class Job(Struct, frozen=True, gc=False):
     spec: TaskSpec
     function: FunctionDef
     context: ContextDef
+    gpus: list[str] = []
 
 
 class Work(Struct, frozen=True, gc=False):
@@ -162,8 +163,10 @@ class ExecutorMachine:
                 return [Send(sender, TasksReturned([spec.seq for spec in message.tasks], "blocked"))]
         if self.exiting:
             return [Send(sender, TasksReturned([spec.seq for spec in message.tasks], "exiting"))]
-        lease = message.lease
-        jobs = [Job(sender, lease, spec, functions[spec.function], contexts[spec.context]) for spec in message.tasks]
+        lease, gpus = message.lease, message.gpus
+        jobs = [
+            Job(sender, lease, spec, functions[spec.function], contexts[spec.context], gpus) for spec in message.tasks
+        ]
         refused: list[Result] = []
         if self.tombstones:
             refused = [refusal(job) for job in jobs if job.spec.task_id in self.tombstones]

@@ -24,10 +24,11 @@ It never knows workers' processes (`worker_pool` does), only their tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from raynb.runtime.core.gpus import GPU, Gpus, Taken
 from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, fits, lacking, subtract, why_infeasible
 from raynb.runtime.messages.node import LeaseDemand, StartActor
 from raynb.runtime.messages.strategy import Strategy
@@ -100,13 +101,14 @@ class Demand:
 class Grant:
     """A worker with resources, given to a client (or an actor) under a number that is never used again."""
 
-    __slots__ = ("at", "blocked", "demand", "held", "number", "reclaimed", "token")
+    __slots__ = ("at", "blocked", "demand", "gpus", "held", "number", "reclaimed", "token")
 
     def __init__(self, number: int, demand: Demand, token: str, now: float) -> None:
         self.number = number
         self.demand = demand
         self.token = token
         self.held: Vector = dict(demand.need)
+        self.gpus: Taken | None = None
         self.blocked = False
         self.reclaimed = False
         self.at = now
@@ -131,8 +133,9 @@ class Outcome:
 class Leases:
     """See the module's rules. ``total`` is what the node has."""
 
-    def __init__(self, total: Vector) -> None:
+    def __init__(self, total: Vector, gpu_names: Sequence[str] = ()) -> None:
         self.total = dict(total)
+        self.gpus = Gpus(total.get(GPU, 0), gpu_names)
         self.available = dict(total)
         self.demands: dict[tuple[str, int], Demand] = {}
         self.actors: dict[bytes, Demand] = {}
@@ -236,6 +239,7 @@ class Leases:
         subtract(self.available, self.total)
         add(self.available, total)
         self.total = dict(total)
+        self.gpus.set_total(total.get(GPU, 0))
         self.available = {name: value for name, value in self.available.items() if value or name in total}
         self._overdrawn = True
         known = [*self.demands.values(), *self.actors.values()]
@@ -279,7 +283,7 @@ class Leases:
         heapify(turns)
         while turns:
             count, place, demand = heappop(turns)
-            if not fits(demand.need, free):
+            if not fits(demand.need, free) or self.gpus.choose(demand.need) is None:
                 outcome.unmet.append((demand, demand.missing - pending.get(demand, 0)))
                 if now - demand.since >= RESERVE_AFTER_S and self._can_be_made_room_for(demand):
                     reserve(free, demand.need)
@@ -305,6 +309,7 @@ class Leases:
         self._granted += 1
         grant = Grant(self._granted, demand, token, now)
         subtract(self.available, grant.held)
+        grant.gpus = self.gpus.take(grant.held)
         demand.grants[grant.number] = self.by_number[grant.number] = self.by_token[token] = grant
         self._queue.pop(demand)
         demand.stays -= demand.stays > 0
@@ -399,6 +404,8 @@ class Leases:
     def release(self, grant: Grant, now: float) -> None:
         """A grant ends: its client returned it, or its worker is dead."""
         self._give_back(grant.held)
+        if grant.gpus is not None:
+            grant.gpus.give_back()
         demand = grant.demand
         del self.by_number[grant.number], self.by_token[grant.token], demand.grants[grant.number]
         if demand.start is None:
@@ -462,6 +469,7 @@ class Leases:
             assert grant.number == number and grant.demand.grants.get(number) is grant, grant
             assert self.by_token.get(grant.token) is grant, grant
             add(held, grant.held)
+        assert self.gpus.left == self.available.get(GPU, 0), self.gpus
         assert len(self.by_token) == len(self.by_number), "a worker has two grants"
         for name in {*self.total, *self.available, *held, *self._reserved}:
             there = self.available.get(name, 0) + held.get(name, 0) + self._reserved.get(name, 0)

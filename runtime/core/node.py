@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec import structs
+
 from raynb.runtime.core.are_alive import Liveness
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.leases import Demand, Grant, Leases
@@ -105,7 +107,7 @@ class NodeMachine:
         self._config = config
         self.store = store
         total = to_units(identity.resources)
-        self.leases = Leases(total)
+        self.leases = Leases(total, identity.gpu_names)
         self.pool = WorkerPool(config, workers_for(total, identity.cores), identity.node_id)
         self.drivers: dict[str, Driver] = {}
         self.reports = NodeReports(identity, config, self.pool, self.leases, store)
@@ -371,11 +373,12 @@ class NodeMachine:
         """Rule 2."""
         worker = self.pool.workers[grant.token]
         demand = grant.demand
+        gpus = grant.gpus.names if grant.gpus is not None else []
         if demand.start is not None:
-            return [Send(worker.address, demand.start)]
+            return [Send(worker.address, structs.replace(demand.start, gpus=gpus) if gpus else demand.start)]
         message = LeaseGranted(
             demand.key, grant.number, worker.address, worker.worker_id, worker.pid, demand.client,
-            to_amounts(demand.need), self.identity.node_id, demand.runtime_env,
+            to_amounts(demand.need), self.identity.node_id, demand.runtime_env, gpus,
         )  # fmt: skip
         return [Send(worker.address, message), Send(demand.client, message)]
 

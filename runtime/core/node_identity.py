@@ -15,6 +15,8 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     ----------
     started
         Wall-clock seconds at which ``now`` was ``started_at``; only for what people see.
+    gpu_names
+        What its GPUs are called in ``CUDA_VISIBLE_DEVICES``; empty: by their numbers.
     cores
         What the machine has, whatever ``resources`` say: idle workers beyond that are of no use. 0: not known.
     embedded
@@ -35,6 +37,7 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     raynb_version: str
     python_version: str
     resources: dict[str, float]
+    gpu_names: list[str] = []
     labels: dict[str, str] = {}
     cores: int = 0
     head: str = ""

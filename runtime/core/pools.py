@@ -15,7 +15,7 @@ from raynb.runtime.messages.values import Dependency
 class Connection:
     """What one worker (or actor) has been sent: pushes in flight, and the functions and contexts it knows."""
 
-    __slots__ = ("_contexts", "_functions", "inflight", "next_seq", "worker")
+    __slots__ = ("_contexts", "_functions", "gpus", "inflight", "next_seq", "worker")
 
     def __init__(self, worker: str) -> None:
         self.worker = worker
@@ -23,6 +23,7 @@ class Connection:
         self.inflight: dict[int, Task] = {}
         self._functions: set[int] = set()
         self._contexts: set[int] = set()
+        self.gpus: list[str] = []
 
     def push(self, lease: int, tasks: list[Task], dependencies: Callable[[Task], list[Dependency]]) -> PushTasks:
         """The message that pushes these tasks; they are in flight from now on."""
@@ -53,7 +54,7 @@ class Connection:
             )  # fmt: skip
             seq += 1
         self.next_seq = seq
-        return PushTasks(lease, specs, functions, contexts)
+        return PushTasks(lease, specs, functions, contexts, self.gpus)
 
 
 class Lease(Connection):
@@ -67,6 +68,7 @@ class Lease(Connection):
         """Who has granted it, under this number."""
         self.number = granted.lease
         self.worker_id = granted.worker_id
+        self.gpus = granted.gpus
         self.pid = granted.pid
         self.pool = pool
         self.work_s = 0.0

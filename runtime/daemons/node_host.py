@@ -148,6 +148,7 @@ class NodeHost:
             gcs=self._parts.gcs_address,
             session=self._parts.session.name,
             store_prefix=prefix,
+            gpu_names=machine_limits.visible_gpus() or [],
             spill_prefix=self._disk.prefix,
             pid=os.getpid(),
             hostname=socket.gethostname(),

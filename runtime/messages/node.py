@@ -130,6 +130,8 @@ class LeaseGranted(Struct, array_like=True, gc=False, tag=54):
     node_id: bytes = b""
     runtime_env: str = ""
     """As in `LeaseDemand`: a worker that never had another one gets it with its first lease."""
+    gpus: list[str] = []
+    """The names of those that it has, for ``CUDA_VISIBLE_DEVICES``."""
 
 
 class LeaseReturned(Struct, array_like=True, gc=False, tag=55):
@@ -250,6 +252,8 @@ class StartActor(Struct, array_like=True, gc=False, tag=63):
     """How many times this GCS has picked another node for this incarnation."""
     strategy: Strategy | None = None
     """As in `LeaseDemand`."""
+    gpus: list[str] = []
+    """Node manager -> worker: as in `LeaseGranted`."""
 
 
 class StopNode(Struct, array_like=True, gc=False, tag=64):

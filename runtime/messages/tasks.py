@@ -95,6 +95,8 @@ class PushTasks(Struct, array_like=True, gc=False, tag=10):
     tasks: list[TaskSpec]
     functions: list[FunctionDef] = []
     contexts: list[ContextDef] = []
+    gpus: list[str] = []
+    """Those of the lease."""
 
 
 class Result(Struct, array_like=True, gc=False):

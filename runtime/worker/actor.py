@@ -87,6 +87,7 @@ class ActorRunner:
         runner.enter_context(start.context)
         if start.runtime_env and (problem := runner.set_up(start.runtime_env)):
             return problem
+        runner.gpus.show(start.gpus)
         runner.client.actor_name = start.name
         runner.client.actor_restarts = start.incarnation
         context = runner.client.adopt_context(start.context)
@@ -94,7 +95,7 @@ class ActorRunner:
         # The actor's own threads work for it, too: there is nobody else in this process.
         runner.client.root = Execution(
             context, start.task_id, start.cls.name, start.actor_id, start.cls.name, start.resources,
-            captures=start.cls.captures, module=start.cls.module,
+            captures=start.cls.captures, module=start.cls.module, gpus=start.gpus,
         )  # fmt: skip
         execution = msgspec.structs.replace(runner.client.root, name=name, function=name)
         token = EXECUTION.set(execution)
@@ -184,7 +185,7 @@ class ActorRunner:
         start = self.start
         return Execution(
             context, job.spec.task_id, job.spec.name or name, start.actor_id, name, start.resources,
-            captures=start.cls.captures, module=start.cls.module,
+            captures=start.cls.captures, module=start.cls.module, gpus=start.gpus,
         )  # fmt: skip
 
     def _refused(self, job: Job) -> bool:

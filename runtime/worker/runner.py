@@ -46,6 +46,7 @@ from raynb.runtime.worker.consumption import Consumption
 from raynb.runtime.worker.environment import Environment
 from raynb.runtime.worker.exits import exit_process
 from raynb.runtime.worker.generators import runs_late
+from raynb.runtime.worker.gpus import VisibleGpus
 from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
@@ -96,6 +97,7 @@ class Runner:
         self._contexts_seen: set[tuple[bytes, str, int]] = set()
         self._modules = ProjectModules()
         self.environment = Environment()
+        self.gpus = VisibleGpus()
         self._interrupt = b""
         self._calls: dict[bytes, int] = {}
         """How often each function with a limit of calls has run here."""
@@ -296,6 +298,7 @@ class Runner:
             return
         name = spec.name or job.function.name
         context = self.client.adopt_context(job.context)
+        self.gpus.show(job.gpus)
         execution = execution_of(job, context, name)
         token = EXECUTION.set(execution)
         self.output.begin(execution)
@@ -463,5 +466,5 @@ def execution_of(job: Job, context: ContextDef, name: str) -> Execution:
     function = job.function
     return Execution(
         context, job.spec.task_id, name, function=function.name, resources=function.resources, attempt=job.spec.attempt,
-        captures=function.captures, module=function.module,
+        captures=function.captures, module=function.module, gpus=job.gpus,
     )  # fmt: skip

@@ -241,7 +241,15 @@ def test_a_dead_client_leaves_no_demand_and_its_leases_are_named() -> None:
     assert not node.leases.demands
 
 
-CLASSES: list[dict[str, float]] = [{"CPU": 1}, {"CPU": 2}, {"CPU": 0.5}, {"CPU": 1, "spot": 1}, {}]
+CLASSES: list[dict[str, float]] = [
+    {"CPU": 1},
+    {"CPU": 2},
+    {"CPU": 0.5},
+    {"CPU": 1, "spot": 1},
+    {},
+    {"GPU": 1},
+    {"GPU": 0.3},
+]
 
 
 class LeaseHistory(RuleBasedStateMachine):
@@ -249,7 +257,7 @@ class LeaseHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.leases = Leases(to_units({"CPU": 2, "spot": 1}))
+        self.leases = Leases(to_units({"CPU": 2, "spot": 1, "GPU": 2}))
         self.now = 0.0
         self.workers = 0
         self.idle: list[str] = []
