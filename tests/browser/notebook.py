@@ -85,9 +85,15 @@ class NotebookPage:
         self.page.locator("[data-command='notebook:interrupt-kernel']").first.click()
 
     def expect_done(self, number: int) -> None:
-        expect(self.cells.nth(number).locator(".jp-InputPrompt").first).to_have_text(
-            f"[{number + 1}]:", timeout=PATIENCE_MS
-        )
+        prompt = self.cells.nth(number).locator(".jp-InputPrompt").first
+        try:
+            expect(prompt).to_have_text(f"[{number + 1}]:", timeout=PATIENCE_MS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n\nWhat the cells say:\n{self._all_outputs()}") from None
+
+    def _all_outputs(self) -> str:
+        """Where a cell has failed, those after it are not run."""
+        return "\n".join(text for text in self.page.locator(".jp-Notebook .jp-OutputArea").all_inner_texts() if text)
 
     def output(self, number: int) -> Locator:
         return self.cells.nth(number).locator(".jp-OutputArea").first
