@@ -137,11 +137,13 @@ def _of_actor(handle: ActorHandle) -> Card:
     title = f"{handle._class_name} actor {amounts.short_actor(handle._actor_id.hex())}"
     methods = ", ".join(name for name in dir(handle))
     facts = [f"methods: {_short(methods)}"] if methods else []
-    if not refs.connected():
+    try:
+        client = refs.current()
+    except RuntimeError:
         return Card(title, NEUTRAL, "of a cluster that is gone")
     rows: list[dict[str, Any]] = []
     with suppress(RayError):
-        rows = query("actors", timeout_s=2.0, id=handle._actor_id.hex(), detail=True)["rows"]
+        rows = query("actors", client=client, timeout_s=2.0, id=handle._actor_id.hex(), detail=True)["rows"]
     if not rows:
         return Card(title, WAITING, "not known yet", facts, final=False)
     row = rows[0]

@@ -12,6 +12,7 @@ from raynb.runtime.api import local_mode
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
 from raynb.runtime.api.options import TASK_OPTIONS, check_namespace, check_option
 from raynb.runtime.api.session import connect
+from raynb.runtime.client.client import Client
 from raynb.runtime.codec.trace_lanes import arranged
 from raynb.runtime.messages.gcs import NamedActor, Query
 from raynb.runtime.messages.node import ScaleNode, StoreUsage
@@ -20,9 +21,14 @@ QUERY_TIMEOUT_S = 30.0
 TIMELINE_PAGE = 20_000
 
 
-def query(table: str, *, timeout_s: float = QUERY_TIMEOUT_S, **how: Any) -> dict[str, Any]:
-    """A page of one of the GCS's tables: ``{rows, total, dropped}`` (or what the table's kind gives)."""
-    client = connect()
+def query(
+    table: str, *, client: Client | None = None, timeout_s: float = QUERY_TIMEOUT_S, **how: Any
+) -> dict[str, Any]:
+    """A page of one of the GCS's tables: ``{rows, total, dropped}`` (or what the table's kind gives).
+
+    Without a client it is this process's, and starts a cluster where there is none: nothing for a thread of ours.
+    """
+    client = client or connect()
     data = client.request(client.gcs, Query(0, table, **how), timeout_s)
     found: dict[str, Any] = msgspec.msgpack.decode(data)
     return found
