@@ -31,8 +31,8 @@ PYTHON = VENV / "bin" / "python"
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
 DEMO = ROOT / "build" / "demo"
-SIDE_BY_SIDE = ("-n", str(CPUS + 1), "--dist", "loadgroup", "--no-loadscope-reorder")
-"""How all tests are run. One process more than there are CPUs, for tests wait for other processes now and then."""
+SIDE_BY_SIDE = ("-n", str(CPUS + 1), "--no-loadscope-reorder")
+"""How all tests are run (see tests/conftest.py): one process more than there are CPUs, for tests wait now and then."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 

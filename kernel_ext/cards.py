@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from raynb.magics import amounts
 from raynb.runtime.api.actors import ActorClass, ActorHandle
-from raynb.runtime.api.cluster import query
+from raynb.runtime.api.cluster import query_by
 from raynb.runtime.api.functions import RemoteFunction
 from raynb.runtime.client import refs
 from raynb.runtime.client.refs import ObjectRef
@@ -143,7 +143,7 @@ def _of_actor(handle: ActorHandle) -> Card:
         return Card(title, NEUTRAL, "of a cluster that is gone")
     rows: list[dict[str, Any]] = []
     with suppress(RayError):
-        rows = query("actors", client=client, timeout_s=2.0, id=handle._actor_id.hex(), detail=True)["rows"]
+        rows = query_by(client, "actors", 2.0, id=handle._actor_id.hex(), detail=True)["rows"]
     if not rows:
         return Card(title, WAITING, "not known yet", facts, final=False)
     row = rows[0]

@@ -21,14 +21,13 @@ QUERY_TIMEOUT_S = 30.0
 TIMELINE_PAGE = 20_000
 
 
-def query(
-    table: str, *, client: Client | None = None, timeout_s: float = QUERY_TIMEOUT_S, **how: Any
-) -> dict[str, Any]:
-    """A page of one of the GCS's tables: ``{rows, total, dropped}`` (or what the table's kind gives).
+def query(table: str, *, timeout_s: float = QUERY_TIMEOUT_S, **how: Any) -> dict[str, Any]:
+    """A page of one of the GCS's tables: ``{rows, total, dropped}`` (or what the table's kind gives)."""
+    return query_by(connect(), table, timeout_s, **how)
 
-    Without a client it is this process's, and starts a cluster where there is none: nothing for a thread of ours.
-    """
-    client = client or connect()
+
+def query_by(client: Client, table: str, timeout_s: float, **how: Any) -> dict[str, Any]:
+    """The same, for threads of ours: they must not start a cluster where the last one has just gone."""
     data = client.request(client.gcs, Query(0, table, **how), timeout_s)
     found: dict[str, Any] = msgspec.msgpack.decode(data)
     return found
