@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from raynb.runtime.adapters.registry import ClusterEntry
 from raynb.runtime.adapters.session_dir import is_held
 from raynb.runtime.adapters.transport import Transport
@@ -28,6 +30,7 @@ from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.codec.layout import Header
 from raynb.runtime.codec.peek import result_bytes
 from raynb.runtime.core.inbox import Retain
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.core.task import Function
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import RaySystemError
@@ -158,8 +161,16 @@ class Guest:
         return known
 
 
+def at_node(entry: ClusterEntry, manager: str) -> ClusterEntry | None:
+    """A cluster as one of its nodes has it, by the address of that node's manager; None: not on this machine."""
+    session = Path(session_of(manager).removeprefix("ipc://"))
+    if session.parent != Path(entry.session_dir).parent:
+        return None
+    return msgspec.structs.replace(entry, session_dir=str(session), address=manager)
+
+
 class Guests:
-    """The guests of a server, by cluster."""
+    """The guests of a server, by cluster (and node: what lies there is read there)."""
 
     def __init__(self) -> None:
         self._guests: dict[str, Guest] = {}

@@ -4,7 +4,8 @@ Rules
 -----
 * The first page has the newest lines; with its cursor one gets what was written since. A cursor says how far each file
   was read; a file that was cut meanwhile is read from its new beginning.
-* Only files of the session's own folder are read: none that a link leads to, none by a name from outside.
+* Only files of the sessions of the cluster's nodes on this machine are read: none that a link leads to, none by a name
+  from outside.
 * When a line was written is known as `log_times` says: of what workers write to a tenth of a second, of daemons' lines
   to the second. Where a window of time is asked for, lines of unknown time are left out, and counted.
 * Lines are text: what drives a terminal or turns the direction of reading is taken out, long ones are cut.
@@ -16,6 +17,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +29,7 @@ from raynb.runtime.messages.errors import RpcError
 from raynb.runtime.messages.ids import NODE_ID_BYTES
 from raynb.runtime.messages.screen import LogLine, LogPage
 from raynb.runtime.messages.text import clean
+from raynb.server_extension.guests import at_node
 
 LINES_MAX: Final = 1000
 LINE_CHARS_MAX: Final = 2000
@@ -37,6 +40,8 @@ READ_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of all files together."""
 CURSOR_CHARS_MAX: Final = 8192
 ANSWER_S_MAX: Final = 2.0
+SHORT: Final = 12
+"""So many digits of a node's id tell it from others, for people."""
 ALWAYS: Final = (0.0, math.inf)
 
 _FILE: Final = re.compile(r"([a-z][a-z0-9_-]{0,63})\.(log|out|err)")
@@ -45,6 +50,8 @@ _NUMBER: Final = slice(2 * (NODE_ID_BYTES - 8), 2 * NODE_ID_BYTES)
 """Of a worker's id, in hex: which one of its node's it is, as its log is called."""
 
 Row = dict[str, Any]
+Stem = tuple[str, str]
+"""Whose a file is: of which node, by its id in hex, and its name there."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Log:
     size: int
     source: str
     node: str
+    key: str
+    """Its name in a cursor."""
 
     @property
     def error(self) -> bool:
@@ -63,13 +72,13 @@ class Log:
 
 @dataclass
 class Wanted:
-    """What is asked for. ``stems``: only these processes' files; None: all. ``window``: since and until when, in
-    wall-clock seconds."""
+    """What is asked for. ``stems``: only these processes' files, by node and name; None: all. ``window``: since and
+    until when, in wall-clock seconds."""
 
     search: str = ""
     after: str = ""
     source: str = ""
-    stems: frozenset[str] | None = None
+    stems: frozenset[Stem] | None = None
     window: tuple[float, float] = ALWAYS
 
     @property
@@ -104,7 +113,8 @@ def log_page(
     with Requester(entry.session_dir) as asker:
         stems = _stems_of(asker, entry, task, actor) if task or actor else None
         workers = _workers(asker, entry)
-    logs = _logs(Path(entry.session_dir) / "logs", workers)
+        folders = _folders(asker, entry)
+    logs = _logs(entry, folders, workers)
     wanted = Wanted(search.lower(), after, source, stems, window)
     return _read(logs, wanted, marks)
 
@@ -125,7 +135,17 @@ def _marks(after: str) -> dict[str, int]:
 # -- whose file is whose
 
 
-def _workers(asker: Requester, entry: ClusterEntry) -> dict[str, Row]:
+def _folders(asker: Requester, entry: ClusterEntry) -> dict[str, str]:
+    """By id the folders of the nodes on this machine; the head's alone, where the cluster's control store is away."""
+    try:
+        rows = asker.query(entry.gcs_address, "nodes", limit=-1, detail=True, timeout_s=ANSWER_S_MAX)["rows"]
+    except RpcError:
+        return {"": entry.session_dir}
+    there = {row["node_id"]: at_node(entry, row["address"]) for row in rows if row["state"] == "ALIVE"}
+    return {node: found.session_dir for node, found in there.items() if found is not None}
+
+
+def _workers(asker: Requester, entry: ClusterEntry) -> dict[Stem, Row]:
     """By the name of their logs; without the cluster's control store, files keep their own names."""
     try:
         found = asker.query(entry.gcs_address, "workers", limit=-1, detail=True, timeout_s=ANSWER_S_MAX)
@@ -134,11 +154,11 @@ def _workers(asker: Requester, entry: ClusterEntry) -> dict[str, Row]:
     return {_stem(row): row for row in found["rows"] if row["worker_type"] == "WORKER"}
 
 
-def _stem(row: Mapping[str, Any]) -> str:
-    return f"worker-w{int(row['worker_id'][_NUMBER] or '0', 16)}"
+def _stem(row: Mapping[str, Any]) -> Stem:
+    return row["node_id"], f"worker-w{int(row['worker_id'][_NUMBER] or '0', 16)}"
 
 
-def _stems_of(asker: Requester, entry: ClusterEntry, task: str, actor: str) -> frozenset[str]:
+def _stems_of(asker: Requester, entry: ClusterEntry, task: str, actor: str) -> frozenset[Stem]:
     """Of the processes that a task, or an actor, had."""
     gcs = entry.gcs_address
     if task:
@@ -156,21 +176,30 @@ def _stems_of(asker: Requester, entry: ClusterEntry, task: str, actor: str) -> f
     return frozenset(map(_stem, rows))
 
 
-def _logs(folder: Path, workers: Mapping[str, Row]) -> list[Log]:
+def _logs(entry: ClusterEntry, folders: Mapping[str, str], workers: Mapping[Stem, Row]) -> list[Log]:
     """All there are, the last written first."""
     found: list[tuple[float, Log]] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = _FILE.fullmatch(entry.name)
-            if name is None or not entry.is_file(follow_symlinks=False):
-                continue
-            status = entry.stat(follow_symlinks=False)
-            worker = workers.get(name[1])
-            source = f"worker {worker['pid']}" if worker is not None else name[1].replace("_", " ").replace("-", " ")
-            node = worker["node_id"] if worker is not None else ""
-            found.append((status.st_mtime, Log(Path(entry.path), status.st_size, source, node)))
+    for node, folder in folders.items():
+        is_head = folder == entry.session_dir
+        with suppress(FileNotFoundError):  # the node has just ended
+            found += _logs_of(Path(folder), node, workers, is_head=is_head)
     found.sort(key=lambda log: -log[0])
     return [log for _, log in found]
+
+
+def _logs_of(folder: Path, node: str, workers: Mapping[Stem, Row], *, is_head: bool) -> Iterator[tuple[float, Log]]:
+    with os.scandir(folder / "logs") as files:
+        for file in files:
+            name = _FILE.fullmatch(file.name)
+            if name is None or not file.is_file(follow_symlinks=False):
+                continue
+            status = file.stat(follow_symlinks=False)
+            worker = workers.get((node, name[1]))
+            source = f"worker {worker['pid']}" if worker is not None else name[1].replace("_", " ").replace("-", " ")
+            if worker is None and not is_head:
+                source = f"{source} of node {node[:SHORT]}"
+            key = file.name if is_head else f"n{folder.name}.{file.name}"
+            yield status.st_mtime, Log(Path(file.path), status.st_size, source, node, key)
 
 
 # -- reading
@@ -185,7 +214,7 @@ def _read(logs: list[Log], wanted: Wanted, marks: Mapping[str, int]) -> LogPage:
     reached: dict[str, int] = {}
     for log in shown:
         when = WrittenWhen(log.path)
-        begin, end = _part(log, wanted, marks.get(log.path.name, 0), when)
+        begin, end = _part(log, wanted, marks.get(log.key, 0), when)
         begin = max(begin, end - budget)
         lines, end = _lines(log, begin, end, when)
         budget = max(0, budget - (end - begin))
@@ -197,7 +226,7 @@ def _read(logs: list[Log], wanted: Wanted, marks: Mapping[str, int]) -> LogPage:
             left_out += len(found) - LINES_MAX
             found = found[-LINES_MAX:]
         pages.append(found)
-        reached[log.path.name] = end
+        reached[log.key] = end
     lines_shown, dropped = _share(pages)
     cursor = ",".join(f"{name}:{end}" for name, end in reached.items())
     return LogPage(lines_shown, cursor, sources, left_out + dropped, untimed)
@@ -215,7 +244,7 @@ def _part(log: Log, wanted: Wanted, mark: int, when: WrittenWhen) -> tuple[int, 
 
 
 def _is_wanted(log: Log, wanted: Wanted) -> bool:
-    if wanted.stems is not None and log.path.stem not in wanted.stems:
+    if wanted.stems is not None and (log.node, log.path.stem) not in wanted.stems:
         return False
     return not wanted.source or log.source == wanted.source
 

@@ -7,6 +7,7 @@ Rules
 * What is read has to lie there throughout: the node manager is asked before and after, and an object that has moved
   meanwhile is looked for again. So nobody waits for an owner that computes, and nothing is shown that wasn't the
   object's.
+* What lies in the memory of another node of this machine is looked at there, in the same way; the owner says where.
 * A small value lives with its owner alone: if that is silent, the preview says so.
 """
 
@@ -34,7 +35,7 @@ from raynb.runtime.worker.previews import (
     preview_packed,
     preview_stored,
 )
-from raynb.server_extension.guests import Guest, Guests
+from raynb.server_extension.guests import Guest, Guests, at_node
 
 WORKER_S_MAX: Final = 10.0
 OWNER_S_MAX: Final = 2.0
@@ -42,6 +43,7 @@ ANSWER_S_MAX: Final = 5.0
 PICKLE_BYTES_MAX: Final = 64 * 1024 * 1024
 HEAD_BYTES_MAX: Final = 4096
 TRIES: Final = 3
+MOVED: Final = "It moved while it was looked at: try again."
 
 
 class NoSuchObject(LookupError):
@@ -60,17 +62,22 @@ def preview(guests: Guests, entry: ClusterEntry, oid: bytes, first: int, at: tup
     """
     paged = first, at
     with guests.of(entry) as guest, Requester(entry.session_dir) as asker:
-        for _ in range(TRIES):
-            place = _locate(asker, entry, oid)
-            if place is None:
-                return _small(guest, asker, entry, oid, paged)
-            try:
-                found = _stored(guest, oid, place, paged)
-            except (CorruptObjectError, FileNotFoundError, _Moved):
-                continue
-            if _locate(asker, entry, oid) == place:
-                return found
-    return nothing("It moved while it was looked at: try again.")
+        return _here(guest, asker, entry, oid, paged) or _small(guests, guest, asker, entry, oid, paged)
+
+
+def _here(guest: Guest, asker: Requester, entry: ClusterEntry, oid: bytes, paged: Paged) -> ObjectPreview | None:
+    """What lies in this node's memory; None: it doesn't."""
+    for _ in range(TRIES):
+        place = _locate(asker, entry, oid)
+        if place is None:
+            return None
+        try:
+            found = _stored(guest, oid, place, paged)
+        except (CorruptObjectError, FileNotFoundError, _Moved):
+            continue
+        if _locate(asker, entry, oid) == place:
+            return found
+    return nothing(MOVED)
 
 
 def warm_up() -> None:
@@ -145,7 +152,9 @@ def _by_worker(guest: Guest, work: Any, *args: Any) -> ObjectPreview:
 # -- with its owner
 
 
-def _small(guest: Guest, asker: Requester, entry: ClusterEntry, oid: bytes, paged: Paged) -> ObjectPreview:
+def _small(
+    guests: Guests, guest: Guest, asker: Requester, entry: ClusterEntry, oid: bytes, paged: Paged
+) -> ObjectPreview:
     found = asker.query(entry.gcs_address, "objects", id=oid.hex(), limit=1, detail=True, timeout_s=ANSWER_S_MAX)
     if not found["rows"]:
         if found["unanswered"]:
@@ -163,10 +172,19 @@ def _small(guest: Guest, asker: Requester, entry: ClusterEntry, oid: bytes, page
             if isinstance(value, Failed):
                 return nothing(f"There is no value: {value.message}"[:1000])
             if isinstance(value, Stored):
-                return nothing("It lies on another node.", kind, size)
+                return _elsewhere(guests, entry, value, paged)
             return _inline(guest, value, size, paged)
     except TimeoutError:
         return nothing("Its owner does not answer, and a small value lives there alone.", kind, size)
+
+
+def _elsewhere(guests: Guests, entry: ClusterEntry, value: Stored, paged: Paged) -> ObjectPreview:
+    """What lies in another node's memory, looked at there: nothing is copied for a look."""
+    there = at_node(entry, value.node)
+    if there is None:
+        return nothing("It lies on another machine.", str(value.kind or ""), value.size)
+    with guests.of(there) as guest, Requester(there.session_dir) as asker:
+        return _here(guest, asker, there, value.oid, paged) or nothing(MOVED)
 
 
 def _inline(guest: Guest, value: Inline, size: int, paged: Paged) -> ObjectPreview:
