@@ -18,6 +18,7 @@ from raynb.magics.table import Table, Tables, Text
 from raynb.magics.targets import resolve
 from raynb.runtime.api.cluster import query
 from raynb.runtime.client.client import Client
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.messages.ids import NODE_ID_BYTES, task_of
 
 TAIL_BYTES_MAX = 256 * 1024
@@ -53,14 +54,13 @@ class LogsOptions(Options):
 def logs(options: LogsOptions, session: Session) -> Table | Tables:
     """The list, or the ends of those that are meant."""
     client = need_cluster()
-    folder = Path(client.session_dir) / "logs"
     if options.what is None:
-        return _listing(folder)
-    stem, whose = _find(options.what, folder, client, session)
-    texts = [_text(path, whose, options.tail) for path in _files(folder, stem)]
+        return _listing()
+    log, whose = _find(options.what, client, session)
+    texts = [_text(path, whose, options.tail) for path in _files(log)]
     written = [text for text in texts if text.lines]
     if not written:
-        return Tables(Text(f"{stem}{whose and f', {whose}'}: nothing was written so far", "", [str(folder)]))
+        return Tables(Text(f"{log.name}{whose and f', {whose}'}: nothing was written so far", "", [str(log.parent)]))
     return Tables(*written)
 
 
@@ -70,9 +70,16 @@ def _text(path: Path, whose: str, lines: int) -> Text:
     return Text(f"{path.name}{whose and f', {whose}'}{much}", text, [str(path)])
 
 
-def _files(folder: Path, stem: str) -> list[Path]:
+def _files(log: Path) -> list[Path]:
     """The logs of one process: its output and its errors, or all in one."""
-    return [path for ending in _ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
+    return [path for ending in _ENDINGS if (path := log.with_name(f"{log.name}{ending}")).is_file()]
+
+
+def _folders() -> dict[str, Path]:
+    """Where the living nodes have their logs, by the nodes' ids."""
+    rows = query("nodes", limit=-1, detail=True)["rows"]
+    living = [row for row in rows if row["state"] == "ALIVE"]
+    return {row["node_id"]: Path(session_of(row["address"]).removeprefix("ipc://")) / "logs" for row in living}
 
 
 def tail(path: Path, lines: int) -> tuple[str, bool]:
@@ -99,26 +106,35 @@ def _all(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix in _ENDINGS]
 
 
-def _listing(folder: Path) -> Table:
-    workers = {_stem_of(row): row for row in query("workers", limit=-1, detail=True)["rows"] if _is_worker(row)}
-    files = sorted(((path, path.stat()) for path in _all(folder)), key=lambda file: -file[1].st_mtime)
+def _listing() -> Table:
+    folders = _folders()
+    found = query("workers", limit=-1, detail=True)["rows"]
+    workers = {
+        folders[row["node_id"]] / _stem_of(row): row for row in found if _is_worker(row) and row["node_id"] in folders
+    }
+    everything = [path for folder in folders.values() if folder.is_dir() for path in _all(folder)]
+    files = sorted(((path, path.stat()) for path in everything), key=lambda file: -file[1].st_mtime)
     rows = []
     for path, status in files[:FILES_MAX]:
-        worker = workers.get(path.stem)
+        worker = workers.get(path.with_suffix(""))
         last = tail(path, 1)[0] if status.st_size else ""
         written = ago(round(status.st_mtime * 1000)) if status.st_size else ""
         rows.append([path.name, _whose(worker) if worker else "", size(status.st_size), written, last])
-    notes = [str(folder), f"{len(files) - FILES_MAX} older ones are left out." if len(files) > FILES_MAX else ""]
+    notes = [
+        *map(str, folders.values()),
+        f"{len(files) - FILES_MAX} older ones are left out." if len(files) > FILES_MAX else "",
+    ]
     columns = ("log", "of", "size", "written", "last line")
     return Table(count(len(files), "log"), columns, rows, numbers=["size"], notes=notes)
 
 
-def _find(what: str, folder: Path, client: Client, session: Session) -> tuple[str, str]:
-    """The log's name without its ending, and whose it is."""
+def _find(what: str, client: Client, session: Session) -> tuple[Path, str]:
+    """The log without its ending, and whose it is."""
+    folder = Path(client.session_dir) / "logs"
     named = Path(what).stem if Path(what).suffix in _ENDINGS else what
     for stem in (named, f"worker-{named}"):
-        if "/" not in stem and _files(folder, stem):
-            return stem, ""
+        if "/" not in stem and _files(folder / stem):
+            return folder / stem, ""
     if what.isdecimal():
         return _of_worker([("pid", "=", what)], f"no worker of this cluster has the pid {what}")
     try:
@@ -138,14 +154,14 @@ def _find(what: str, folder: Path, client: Client, session: Session) -> tuple[st
     if not rows or not rows[-1]["worker_id"]:
         raise OptionError(f"`{what}` has no log: no worker has run it (yet). %raynb why {what} says more")
     row = rows[-1]
-    return _stem_of(row), f"the worker (pid {row['worker_pid']}) that ran {row['name']}, and other tasks"
+    return _log_of(row), f"the worker (pid {row['worker_pid']}) that ran {row['name']}, and other tasks"
 
 
-def _of_actor(actor_id: str, what: str) -> tuple[str, str]:
+def _of_actor(actor_id: str, what: str) -> tuple[Path, str]:
     return _of_worker([("actor_id", "=", actor_id)], f"the actor `{what}` has had no process (yet)")
 
 
-def _of_worker(filters: list[tuple[str, str, str]], none: str) -> tuple[str, str]:
+def _of_worker(filters: list[tuple[str, str, str]], none: str) -> tuple[Path, str]:
     deadline = time.monotonic() + LISTED_WITHIN_S
     rows: list[dict[str, Any]] = []
     while not rows:
@@ -155,15 +171,23 @@ def _of_worker(filters: list[tuple[str, str, str]], none: str) -> tuple[str, str
         if not rows:
             time.sleep(0.05)
     newest = max(rows, key=lambda row: row["start_time_ms"] or 0)
-    return _stem_of(newest), _whose(newest)
+    return _log_of(newest), _whose(newest)
 
 
 def _is_worker(row: dict[str, Any]) -> bool:
     return bool(row["worker_type"] == "WORKER")
 
 
+def _log_of(row: dict[str, Any]) -> Path:
+    """Of the worker that a row is of, or that it names: on which node it is, there its log is."""
+    folder = _folders().get(row["node_id"])
+    if folder is None:
+        raise OptionError(f"its node {row['node_id'][:12]} is gone, and its logs with it")
+    return folder / _stem_of(row)
+
+
 def _stem_of(row: dict[str, Any]) -> str:
-    return f"worker-w{int(row['worker_id'][_NUMBER], 16)}"
+    return f"worker-w{int(row['worker_id'][_NUMBER] or '0', 16)}"
 
 
 def _whose(row: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ class Client:
         self.machine = ClientMachine(
             config, self.address, node_manager, joined.gcs, wall_offset_s=time.time() - time.monotonic()
         )
-        self.machine.recorder.node_id = self.machine.actors.node_id = joined.node_id
+        self.machine.actors.node_id = joined.node_id
         self.machine.rows.kind_of = kind_of_packed
         self.host = ClientHost(
             transport,

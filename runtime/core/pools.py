@@ -60,7 +60,9 @@ class Connection:
 class Lease(Connection):
     """A worker that this process may push tasks to."""
 
-    __slots__ = ("idle_since", "manager", "number", "pid", "pool", "reclaimed", "stealing", "work_s", "worker_id")
+    __slots__ = (
+        "idle_since", "manager", "node_id", "number", "pid", "pool", "reclaimed", "stealing", "work_s", "worker_id"
+    )  # fmt: skip
 
     def __init__(self, granted: LeaseGranted, pool: Pool, manager: str, now: float) -> None:
         super().__init__(granted.worker)
@@ -68,6 +70,7 @@ class Lease(Connection):
         """Who has granted it, under this number."""
         self.number = granted.lease
         self.worker_id = granted.worker_id
+        self.node_id = granted.node_id
         self.gpus = granted.gpus
         self.pid = granted.pid
         self.pool = pool

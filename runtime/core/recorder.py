@@ -72,7 +72,6 @@ class Recorder:
         self.dropped = 0
         self.quiet = False
         """A guest's: what it has a cluster do for itself is no part of the run."""
-        self.node_id = b""
 
     @property
     def pending(self) -> bool:
@@ -184,7 +183,7 @@ class Recorder:
     def _worker_number(self, task: Task) -> int:
         lease = task.lease
         if lease is not None:
-            return self._number_of(lease.worker_id, self.node_id, lease.pid)
+            return self._number_of(lease.worker_id, lease.node_id, lease.pid)
         if task.actor is not None and task.pushed_at:
             return self._number_at(task.actor.process)
         return -1

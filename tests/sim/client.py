@@ -148,7 +148,7 @@ class SimClient:
             return
         self.joined = message
         self.machine = ClientMachine(self.config, self.address, self.node.address, message.gcs)
-        self.machine.recorder.node_id = self.machine.actors.node_id = message.node_id
+        self.machine.actors.node_id = message.node_id
         self.begin()
         self._sleep_until(self.world.now)
 

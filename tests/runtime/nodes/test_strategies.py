@@ -20,6 +20,7 @@ from raynb.util.scheduling_strategies import (
     NotIn,
     PlacementGroupSchedulingStrategy,
 )
+from raynb.util.state import list_tasks
 from tests.runtime.nodes.whereabouts import Counting, where, where_behind
 from tests.support.gate import Gate
 from tests.support.nodes import Nodes, several_nodes
@@ -89,6 +90,15 @@ def test_node_affinity_chooses_the_node(three: Three, soft: bool) -> None:
     for node in (nodes.head, near, far):
         strategy = NodeAffinitySchedulingStrategy(node.node_id, soft=soft)
         assert run(3, scheduling_strategy=strategy) == {node.node_id: 6}
+
+
+def test_the_state_of_a_task_says_where_it_ran(three: Three) -> None:
+    _, near, _ = three
+    strategy = NodeAffinitySchedulingStrategy(near.node_id, soft=False)
+    ref = where.options(scheduling_strategy=strategy).remote()
+    assert raynb.get(ref, timeout=30) == near.node_id
+    (row,) = [row for row in list_tasks(detail=True) if row.task_id == ref.task_id().hex()]
+    assert row.node_id == near.node_id
 
 
 def test_what_is_bound_to_a_node_waits_there_although_others_have_room(three: Three, gate: Gate) -> None:
