@@ -30,7 +30,7 @@ from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.codec.layout import Header
 from raynb.runtime.codec.peek import result_bytes
 from raynb.runtime.core.inbox import Retain
-from raynb.runtime.core.node_identity import session_of
+from raynb.runtime.core.node_identity import session_dir_of
 from raynb.runtime.core.task import Function
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import RaySystemError
@@ -163,10 +163,10 @@ class Guest:
 
 def at_node(entry: ClusterEntry, manager: str) -> ClusterEntry | None:
     """A cluster as one of its nodes has it, by the address of that node's manager; None: not on this machine."""
-    session = Path(session_of(manager).removeprefix("ipc://"))
-    if session.parent != Path(entry.session_dir).parent:
+    session = session_dir_of(manager)
+    if Path(session).parent != Path(entry.session_dir).parent:
         return None
-    return msgspec.structs.replace(entry, session_dir=str(session), address=manager)
+    return msgspec.structs.replace(entry, session_dir=session, address=manager)
 
 
 class Guests:

@@ -26,7 +26,7 @@ from raynb.runtime.adapters.log_times import WrittenWhen, stamped_at
 from raynb.runtime.adapters.registry import ClusterEntry
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.messages.errors import RpcError
-from raynb.runtime.messages.ids import NODE_ID_BYTES
+from raynb.runtime.messages.ids import worker_log
 from raynb.runtime.messages.screen import LogLine, LogPage
 from raynb.runtime.messages.text import clean
 from raynb.server_extension.guests import at_node
@@ -46,8 +46,6 @@ ALWAYS: Final = (0.0, math.inf)
 
 _FILE: Final = re.compile(r"([a-z][a-z0-9_-]{0,63})\.(log|out|err)")
 _MARK: Final = re.compile(r"([a-z][a-z0-9_.-]{0,67}):(\d{1,15})")
-_NUMBER: Final = slice(2 * (NODE_ID_BYTES - 8), 2 * NODE_ID_BYTES)
-"""Of a worker's id, in hex: which one of its node's it is, as its log is called."""
 
 Row = dict[str, Any]
 Stem = tuple[str, str]
@@ -155,7 +153,7 @@ def _workers(asker: Requester, entry: ClusterEntry) -> dict[Stem, Row]:
 
 
 def _stem(row: Mapping[str, Any]) -> Stem:
-    return row["node_id"], f"worker-w{int(row['worker_id'][_NUMBER] or '0', 16)}"
+    return row["node_id"], worker_log(row["worker_id"])
 
 
 def _stems_of(asker: Requester, entry: ClusterEntry, task: str, actor: str) -> frozenset[Stem]:

@@ -18,8 +18,8 @@ from raynb.magics.table import Table, Tables, Text
 from raynb.magics.targets import resolve
 from raynb.runtime.api.cluster import query
 from raynb.runtime.client.client import Client
-from raynb.runtime.core.node_identity import session_of
-from raynb.runtime.messages.ids import NODE_ID_BYTES, task_of
+from raynb.runtime.core.node_identity import session_dir_of
+from raynb.runtime.messages.ids import task_of, worker_log
 
 TAIL_BYTES_MAX = 256 * 1024
 LISTED_WITHIN_S = 1.0
@@ -27,8 +27,6 @@ LISTED_WITHIN_S = 1.0
 
 _ENDINGS = (".log", ".out", ".err")
 FILES_MAX = 100
-_NUMBER = slice(2 * (NODE_ID_BYTES - 8), 2 * NODE_ID_BYTES)
-"""Of a worker's id, in hex: which one of its node's it is, as its log is called."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def _folders() -> dict[str, Path]:
     """Where the living nodes have their logs, by the nodes' ids."""
     rows = query("nodes", limit=-1, detail=True)["rows"]
     living = [row for row in rows if row["state"] == "ALIVE"]
-    return {row["node_id"]: Path(session_of(row["address"]).removeprefix("ipc://")) / "logs" for row in living}
+    return {row["node_id"]: Path(session_dir_of(row["address"])) / "logs" for row in living}
 
 
 def tail(path: Path, lines: int) -> tuple[str, bool]:
@@ -109,9 +107,8 @@ def _all(folder: Path) -> list[Path]:
 def _listing() -> Table:
     folders = _folders()
     found = query("workers", limit=-1, detail=True)["rows"]
-    workers = {
-        folders[row["node_id"]] / _stem_of(row): row for row in found if _is_worker(row) and row["node_id"] in folders
-    }
+    here = [row for row in found if _is_worker(row) and row["node_id"] in folders]
+    workers = {folders[row["node_id"]] / worker_log(row["worker_id"]): row for row in here}
     everything = [path for folder in folders.values() if folder.is_dir() for path in _all(folder)]
     files = sorted(((path, path.stat()) for path in everything), key=lambda file: -file[1].st_mtime)
     rows = []
@@ -183,11 +180,7 @@ def _log_of(row: dict[str, Any]) -> Path:
     folder = _folders().get(row["node_id"])
     if folder is None:
         raise OptionError(f"its node {row['node_id'][:12]} is gone, and its logs with it")
-    return folder / _stem_of(row)
-
-
-def _stem_of(row: dict[str, Any]) -> str:
-    return f"worker-w{int(row['worker_id'][_NUMBER] or '0', 16)}"
+    return folder / worker_log(row["worker_id"])
 
 
 def _whose(row: dict[str, Any]) -> str:

@@ -89,6 +89,11 @@ def session_of(address: str) -> str:
     return address.rpartition("/p/")[0]
 
 
+def session_dir_of(address: str) -> str:
+    """The folder of a node's session, by the address of any of its processes."""
+    return session_of(address).removeprefix("ipc://")
+
+
 def minor(version: str) -> tuple[str, ...]:
     """``3.11.7`` -> ("3", "11")."""
     return tuple(version.split(".")[:2])

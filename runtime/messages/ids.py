@@ -63,10 +63,10 @@ def actor_id_of(creation_task_id: bytes) -> bytes:
     return creation_task_id[start : start + unique] + creation_task_id[-JOB_ID_BYTES:]
 
 
-def worker_log(worker_id: str, suffix: str) -> str:
+def worker_log(worker_id: str, suffix: str = "") -> str:
     """Name of a worker's log, by its id in hex, which ends with the worker's number on its node."""
     number = int.from_bytes(bytes.fromhex(worker_id)[20:], "big")
-    return f"worker-w{number}.{suffix}"
+    return f"worker-w{number}{suffix and f'.{suffix}'}"
 
 
 def task_id_source(origin: bytes, job: bytes) -> Callable[[], bytes]:
