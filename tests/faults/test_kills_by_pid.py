@@ -18,6 +18,7 @@ import raynb as ray
 from raynb.runtime.adapters.launch import ClusterInfo
 from raynb.runtime.api.session import session
 from tests.support.leaks import Before
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 MEGABYTE = 1 << 20
@@ -180,7 +181,7 @@ def test_a_stopped_worker_holds_up_nobody_else(cluster: ClusterInfo, tmp_path: P
     ref = hold.remote(str(here), str(gate))
     wait_until(lambda: pids_in(here), 10)
     (pid,) = pids_in(here)
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     try:
         assert ray.get([square.remote(n) for n in range(100)], timeout=10) == [n * n for n in range(100)]
     finally:

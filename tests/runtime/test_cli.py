@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import pytest
 
 from raynb.runtime.adapters.processes import is_alive
 from tests.support.leaks import processes_of, shared_memory_of
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 COMMAND = [sys.executable, "-c", "from raynb.runtime.cli import main; main()"]
@@ -291,7 +291,7 @@ def test_stop_waits_until_all_processes_are_gone() -> None:
 
         # One whose node manager does not react is killed.
         second = clusters["second"]
-        os.kill(second["pid"], signal.SIGSTOP)
+        stop_process(second["pid"])
         assert terminal.run("status", "second").returncode == 0
         out = terminal.ok("stop", "second", "--timeout", "1")
         assert "was killed" in out

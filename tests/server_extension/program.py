@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from tests.support.stopped import stop_process
+
 PATIENCE_S = 60.0
 LOOP = """
 import json, os, sys, traceback
@@ -71,7 +73,7 @@ class Program:
 
     def stop(self) -> None:
         """It stands still, as one that computes with the GIL held."""
-        os.kill(self.pid, signal.SIGSTOP)
+        stop_process(self.pid)
 
     def go_on(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

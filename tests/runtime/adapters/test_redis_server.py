@@ -6,7 +6,6 @@ import contextlib
 import os
 import resource
 import select
-import signal
 import socket
 import stat
 import subprocess
@@ -30,6 +29,7 @@ from raynb.runtime.adapters.redis_store import RedisStateStore
 from raynb.runtime.adapters.redis_wire import RefusedError, UnixWire
 from raynb.runtime.ports.state_store import Put, StateStoreError, StateStoreUnavailableError
 from tests.runtime.state_backends import CLUSTER, RedisBackend, nothing_left, short_directory, soon
+from tests.support.stopped import stop_process
 
 
 @pytest.fixture
@@ -334,6 +334,6 @@ def test_it_can_be_stopped_and_started_again_and_stopping_is_idempotent(backend:
 
 
 def test_a_stopped_process_does_not_hold_up_its_end(backend: RedisBackend) -> None:
-    os.kill(pid_of(backend), signal.SIGSTOP)
+    stop_process(pid_of(backend))
     backend.server.stop(timeout_s=0.05)
     assert backend.server.process is None

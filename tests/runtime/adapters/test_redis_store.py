@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -26,6 +25,7 @@ from raynb.runtime.ports.state_store import (
     StateStoreUnavailableError,
 )
 from tests.runtime.state_backends import CLUSTER, RedisBackend, nothing_left, short_directory, soon
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 
@@ -43,9 +43,7 @@ def pause(backend: RedisBackend) -> Callable[[], None]:
     """Hold the server in mid-air; returns what lets it go on."""
     assert backend.server.process is not None
     process = backend.server.process
-    process.signal(signal.SIGSTOP)
-    state = Path(f"/proc/{process.pid}/stat")
-    wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+    stop_process(process.pid)
     return lambda: void(process.signal(signal.SIGCONT))
 
 

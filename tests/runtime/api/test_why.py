@@ -16,6 +16,7 @@ from tests.support.cluster import cluster_of
 from tests.support.gate import Gate, passage
 from tests.support.leaks import processes_of
 from tests.support.module import Ray
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("raynb_only")
@@ -110,7 +111,7 @@ def test_actors_that_keep_their_cpus_for_life(ray: Ray) -> None:
 def test_a_worker_process_that_is_being_started(ray: Ray, gate: Gate) -> None:
     session = _session()
     (forkserver,) = [pid for pid, command in processes_of(session).items() if "forkserver" in command]
-    os.kill(forkserver, signal.SIGSTOP)
+    stop_process(forkserver)
     try:
         refs = [named("light", gate.through, ray, num_cpus=0).remote() for _ in range(12)]
         found = why(refs[-1], "worker", "light waits for a worker process to start")
@@ -456,7 +457,7 @@ def test_a_worker_that_can_not_answer_is_told_of_as_its_submitter_knows_it(ray: 
     ref = named("work", gate.through, ray).remote()
     gate.wait_for(1)
     pid = int(why(ref, "running").sentence.partition("(pid ")[2].partition(")")[0])
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     try:
         why(ref, "running", "work has been running", f"(pid {pid})")
     finally:

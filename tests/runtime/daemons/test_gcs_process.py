@@ -33,6 +33,7 @@ from raynb.runtime.messages.gcs import (
 from raynb.runtime.messages.node import AreAlive, KillWorker, ProcessDied, StartActor
 from raynb.runtime.messages.values import ValueKind
 from tests.runtime.daemons.gcs_stand_ins import JOB, NODE, PATIENCE_S, Cluster, actor_id, running
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 
@@ -255,7 +256,7 @@ def test_an_older_gcs_stops_when_a_newer_one_writes(sqlite_cluster: Cluster) -> 
     old, cluster.process = cluster.process, None
     assert old is not None
     try:
-        old.send_signal(signal.SIGSTOP)
+        stop_process(old.pid)
         cluster.start()
         cluster.wait_for_log("epoch 2")
         newcomer = cluster.peer()  # who connects now comes to the new one

@@ -35,6 +35,7 @@ from raynb.runtime.messages.node import (
 from raynb.runtime.messages.objects import AllocateExtent, ExtentGranted
 from tests.runtime.daemons.node_clients import Driver
 from tests.support.leaks import processes_of, shared_memory_of
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -382,7 +383,7 @@ def test_a_stopped_worker_gets_no_task_and_another_takes_its_place(launch: Launc
         (grant,) = driver.lease()
         driver.give_back(grant)
         worker = Process(grant.pid, is_child=False)
-        worker.signal(signal.SIGSTOP)
+        stop_process(worker.pid)
         try:
             # It is seen within a second; until then it may still be given away.
             def others() -> bool:
@@ -414,7 +415,7 @@ def test_a_stopped_forkserver_delays_new_workers_and_harms_nobody(launch: Launch
     forkserver = Process(info.pids["forkserver"], is_child=False)
     with Driver(info) as driver:
         one, two = driver.lease(2)
-        forkserver.signal(signal.SIGSTOP)
+        stop_process(forkserver.pid)
         try:
             os.kill(two.pid, signal.SIGKILL)
             driver.wait_for(ProcessDied)

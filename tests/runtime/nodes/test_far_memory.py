@@ -16,6 +16,7 @@ from raynb.exceptions import GetTimeoutError, ObjectStoreFullError
 from tests.runtime.nodes.stores import usage
 from tests.support.gate import Gate
 from tests.support.nodes import Nodes, several_nodes
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 MB = 2**20
@@ -116,7 +117,7 @@ def test_a_get_that_can_wait_no_longer_gives_up(small: Nodes) -> None:
     (there,) = [node for node in small.cluster.list_all_nodes() if node is not small.head]
     ref = make.options(**THERE).remote(20)
     raynb.wait([ref], fetch_local=False, timeout=20)
-    os.kill(there.info.pid, signal.SIGSTOP)
+    stop_process(there.info.pid)
     try:
         with pytest.raises(GetTimeoutError):
             raynb.get(ref, timeout=0.3)
@@ -131,7 +132,7 @@ def test_what_was_on_its_way_when_its_node_died_is_made_again(small: Nodes) -> N
     ref = make.options(**THERE).remote(20)
     raynb.wait([ref], fetch_local=False, timeout=20)
     small.add(num_cpus=1, resources={"there": 8}, object_store_memory=128 * MB)
-    os.kill(there.info.pid, signal.SIGSTOP)
+    stop_process(there.info.pid)
     got: list[float] = []
     reader = threading.Thread(target=lambda: got.append(float(raynb.get(ref, timeout=40)[0])))
     reader.start()
@@ -150,7 +151,7 @@ def test_a_task_that_waits_for_its_arguments_gives_its_cpu_to_others(small: Node
     ref = make.options(**THERE).remote(20)
     raynb.wait([ref], fetch_local=False, timeout=20)
     raynb.get(step.remote(), timeout=20)
-    os.kill(there.info.pid, signal.SIGSTOP)
+    stop_process(there.info.pid)
     try:
         waiting = step.remote(ref)
         assert raynb.wait([waiting], timeout=0.5) == ([], [waiting])
