@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
+import signal
 import sys
 import threading
 import time
@@ -465,7 +466,8 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             # Its node manager was killed, and could not clean up behind itself.
             sweep(str(Path(ended.info.session_dir).parent.parent))
         if ended.daemon is not None:
-            if not stays:
+            # Where an error has ended the I/O thread, the node manager has not been told.
+            if not stays and ended.daemon.wait(5.0) is None and ended.daemon.signal(signal.SIGTERM):
                 ended.daemon.wait(5.0)
             ended.daemon.close()
 

@@ -31,6 +31,7 @@ from raynb.runtime.codec.kinds import kind_of, kind_of_packed
 from raynb.runtime.codec.values import PICKLE, Packed, pack
 from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.inbox import Answer, Ask, CancelObject, LostValue, Outgoing, PutValue, StopWaiting, WaitFor
+from raynb.runtime.core.node_identity import session_dir_of
 from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
@@ -142,7 +143,7 @@ class Client:
         self.summoned = False
         """While the main thread waits, it is to call ``interlude`` in between."""
         self.interlude: Callable[[], None] = lambda: None
-        self._callbacks: concurrent.futures.ThreadPoolExecutor | None = None
+        self._futures = futures.Futures(self)
         self.functions: dict[tuple[bytes, bytes], Function] = {}
         self.gives_way = on_blocked is not None
         """Whether others may use this process's CPUs while it waits: so it is in a worker."""
@@ -383,9 +384,7 @@ class Client:
 
     def future(self, ref: ObjectRef[Any]) -> concurrent.futures.Future[Any]:
         """See `ObjectRef.future`."""
-        if self._callbacks is None:
-            self._callbacks = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="raynb-futures")
-        return futures.future_of(self, ref, self._callbacks)
+        return self._futures.of(ref)
 
     def async_future(self, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
         """See `ObjectRef.as_future`."""
@@ -443,7 +442,7 @@ class Client:
 
     @property
     def session_dir(self) -> str:
-        return os.path.dirname(os.path.dirname(self.address.removeprefix("ipc://")))
+        return session_dir_of(self.address)
 
     def flush_events(self) -> None:
         """Have what has happened so far told to the event hub; a query sent afterwards sees it."""
@@ -475,8 +474,6 @@ class Client:
 
     def stop(self, last_message: Message | None = None) -> None:
         """Leave the cluster: say so, and end the I/O thread. References become inert."""
-        if self._callbacks is not None:
-            self._callbacks.shutdown(wait=False, cancel_futures=True)
         if os.getpid() != self.pid:
             return
         self.plane.close()
@@ -489,6 +486,7 @@ class Client:
                 self.host.transport.send(self.node_manager, last_message)
 
         self.host.stop(last_words)
+        self._futures.close()
 
 
 _LOOKED_AT: dict[type, Callable[[Client, str, Any], None]] = {

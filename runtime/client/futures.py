@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.core.inbox import WaitFor
 from raynb.runtime.core.ownership import Waiter
-from raynb.runtime.messages.errors import RayError
+from raynb.runtime.messages.errors import RayError, RaySystemError
 from raynb.runtime.messages.values import Stored
 
 if TYPE_CHECKING:
@@ -17,21 +18,57 @@ if TYPE_CHECKING:
     from raynb.runtime.client.refs import ObjectRef
 
 
-def future_of(
-    client: Client, ref: ObjectRef[Any], pool: concurrent.futures.ThreadPoolExecutor
-) -> concurrent.futures.Future[Any]:
-    """A future of a value; values are unpacked, and callbacks run, in the pool's thread."""
-    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-    future.set_running_or_notify_cancel()
+class Futures:
+    """Futures of a client's references for threads; a thread of their own unpacks values and runs callbacks."""
 
-    def resolve() -> None:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._unsettled: set[concurrent.futures.Future[Any]] = set()
+
+    def of(self, ref: ObjectRef[Any]) -> concurrent.futures.Future[Any]:
+        """See `ObjectRef.future`."""
+        if self._pool is None:
+            self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="raynb-futures")
+        pool = self._pool
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+        self._unsettled.add(future)
+
+        def resolve() -> None:
+            try:
+                value = self._client.get([ref])[0]
+            except BaseException as error:
+                self._settle(future, error=error)
+            else:
+                self._settle(future, value)
+
+        def wake() -> None:
+            # The pool takes nothing more while the client stops or the interpreter ends: `close` settles it then.
+            with contextlib.suppress(RuntimeError):
+                pool.submit(resolve)
+
+        self._client.post(WaitFor(Waiter(1, wake), [ref._id], blocking=False))
+        return future
+
+    def _settle(
+        self, future: concurrent.futures.Future[Any], value: object = None, error: BaseException | None = None
+    ) -> None:
         try:
-            future.set_result(client.get([ref])[0])
-        except BaseException as error:
+            self._unsettled.remove(future)
+        except KeyError:
+            return  # the other thread was first
+        if error is None:
+            future.set_result(value)
+        else:
             future.set_exception(error)
 
-    client.post(WaitFor(Waiter(1, lambda: pool.submit(resolve)), [ref._id], blocking=False))
-    return future
+    def close(self) -> None:
+        """Have who still waits for a value know that it won't come. To be called when the client has stopped."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        for future in list(self._unsettled):
+            self._settle(future, error=RaySystemError("raynb was shut down before the value was there"))
 
 
 def async_future_of(client: Client, ref: ObjectRef[Any]) -> asyncio.Future[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from tests.support import module
 from tests.support.cluster import cluster_of
 from tests.support.module import Ray
+from tests.support.waiting import wait_until
 
 KEYS = ("node_ip_address", "redis_address", "object_store_address", "raylet_socket_name", "session_dir", "webui_url")
 
@@ -61,6 +63,34 @@ def test_a_cluster_can_be_started_again_after_a_shutdown(ray: Ray) -> None:
         with cluster_of(ray, num_cpus=1):
             assert ray.get(task.remote(number)) == number + 1
             assert ray.get(actor_class.remote().get.remote()) == "state"
+
+
+def test_a_future_fails_when_the_cluster_is_shut_down_before_its_value_is_there(ray: Ray, raynb_only: None) -> None:
+    for _ in range(5):  # what is on its way when the client stops must not stop it half-way
+        with cluster_of(ray, num_cpus=1):
+            quick = [ray.remote(lambda: 1).remote().future() for _ in range(100)]
+            never = ray.remote(lambda: time.sleep(60)).remote().future()
+        for future in quick:
+            assert future.exception(0) is None or isinstance(future.exception(0), ray.exceptions.RaySystemError)
+        with pytest.raises(ray.exceptions.RaySystemError, match="shut down"):
+            never.result(0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_cluster_ends_though_an_error_in_raynb_has_ended_the_connection(
+    ray: Ray, raynb_only: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    from raynb.runtime.api import session
+
+    with cluster_of(ray, num_cpus=1):
+
+        def fail() -> None:
+            raise AssertionError("an error in raynb")
+
+        host = session.connect().host
+        host.call(fail)
+        wait_until(lambda: not host.alive, what="the connection's end")
+    assert "an error in raynb" in caplog.text
 
 
 def test_shutdown_without_a_cluster_is_harmless(ray: Ray) -> None:
