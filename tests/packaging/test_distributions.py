@@ -22,6 +22,9 @@ import pytest
 import raynb
 from tests.architecture.source import PACKAGE_FOLDERS, ROOT
 
+# The first builds load the front end's packages, and compile them: beside other tests that takes minutes.
+pytestmark = pytest.mark.timeout(600)
+
 MADE = (
     "static",
     ".git",
