@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +42,15 @@ class NotebookPage:
 
     def start(self, number: int) -> None:
         """Have a cell run, by its number from 0 on."""
-
-        def press() -> None:
-            self.cells.nth(number).locator(".jp-InputArea-editor").click()
-            self.page.keyboard.press("Shift+Enter")
-
-        self._until_begun(number, press)
-
-    def _until_begun(self, number: int, ask: Callable[[], None], again_ms: int = 1000) -> None:
-        """Ask for it again, if need be: what is asked before the notebook is ready, or has the focus, is ignored."""
         prompt = self.cells.nth(number).locator(".jp-InputPrompt").first
         before = prompt.inner_text()
 
         def has_begun() -> bool:
-            ask()
+            # Again, if need be: a key that comes before the session is ready is ignored.
+            self.cells.nth(number).locator(".jp-InputArea-editor").click()
+            self.page.keyboard.press("Shift+Enter")
             with contextlib.suppress(AssertionError):
-                expect(prompt).not_to_have_text(before, timeout=again_ms)
+                expect(prompt).not_to_have_text(before, timeout=1000)
                 return True
             return False
 
@@ -72,12 +64,8 @@ class NotebookPage:
 
     def run_all(self) -> None:
         """Have all cells run, from the menu."""
-
-        def choose() -> None:
-            self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
-            self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-
-        self._until_begun(self._last, choose, 10_000)
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
 
     def stop(self) -> None:
         """Press the stop button, once the kernel is busy."""

@@ -23,8 +23,6 @@ from raynb.runtime.adapters.redis_wire import UnixWire
 from raynb.runtime.adapters.sqlite_store import SqliteStateStore
 from raynb.runtime.ports.fake_state_store import FakeDisk, FakeStateStore
 from raynb.runtime.ports.state_store import StateStore
-from tests.support.leaks import GONE_S_MAX
-from tests.support.waiting import wait_until
 
 CLUSTER = "test"
 
@@ -50,13 +48,8 @@ def nothing_left() -> Iterator[None]:
     before = has()
     yield
 
-    def more() -> dict[str, set[object]]:
-        return {kind: left for kind, now in has().items() if (left := now - before[kind])}
-
-    try:
-        wait_until(lambda: not more(), GONE_S_MAX)
-    except AssertionError:
-        raise AssertionError(f"left behind: {more()}") from None
+    left = {kind: more for kind, now in has().items() if (more := now - before[kind])}
+    assert not left, f"left behind: {left}"
 
 
 def has() -> dict[str, set[object]]:
