@@ -110,8 +110,7 @@ def log_page(
     marks = _marks(after)
     with Requester(entry.session_dir) as asker:
         stems = _stems_of(asker, entry, task, actor) if task or actor else None
-        workers = _workers(asker, entry)
-        folders = _folders(asker, entry)
+        folders, workers = _folders_and_workers(asker, entry)
     logs = _logs(entry, folders, workers)
     wanted = Wanted(search.lower(), after, source, stems, window)
     return _read(logs, wanted, marks)
@@ -133,23 +132,21 @@ def _marks(after: str) -> dict[str, int]:
 # -- whose file is whose
 
 
-def _folders(asker: Requester, entry: ClusterEntry) -> dict[str, str]:
-    """By id the folders of the nodes on this machine; the head's alone, where the cluster's control store is away."""
-    try:
-        rows = asker.query(entry.gcs_address, "nodes", limit=-1, detail=True, timeout_s=ANSWER_S_MAX)["rows"]
-    except RpcError:
-        return {"": entry.session_dir}
-    there = {row["node_id"]: at_node(entry, row["address"]) for row in rows if row["state"] == "ALIVE"}
-    return {node: found.session_dir for node, found in there.items() if found is not None}
+def _folders_and_workers(asker: Requester, entry: ClusterEntry) -> tuple[dict[str, str], dict[Stem, Row]]:
+    """The folders of the nodes on this machine, by their ids; and the workers, by whose logs are theirs.
 
-
-def _workers(asker: Requester, entry: ClusterEntry) -> dict[Stem, Row]:
-    """By the name of their logs; without the cluster's control store, files keep their own names."""
+    Without the cluster's control store it is the head's folder, and files keep their own names.
+    """
     try:
-        found = asker.query(entry.gcs_address, "workers", limit=-1, detail=True, timeout_s=ANSWER_S_MAX)
+        nodes, workers = (
+            asker.query(entry.gcs_address, table, limit=-1, detail=True, timeout_s=ANSWER_S_MAX)["rows"]
+            for table in ("nodes", "workers")
+        )
     except RpcError:
-        return {}
-    return {_stem(row): row for row in found["rows"] if row["worker_type"] == "WORKER"}
+        return {"": entry.session_dir}, {}
+    there = {row["node_id"]: at_node(entry, row["address"]) for row in nodes if row["state"] == "ALIVE"}
+    folders = {node: found.session_dir for node, found in there.items() if found is not None}
+    return folders, {_stem(row): row for row in workers if row["worker_type"] == "WORKER"}
 
 
 def _stem(row: Mapping[str, Any]) -> Stem:

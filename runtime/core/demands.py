@@ -38,8 +38,8 @@ class Demands:
         self._node_manager = node_manager
         self._limit = limit
 
-    def state(self, pool: Pool, effects: list[Any], *, at_tick: bool = False) -> None:
-        """Say what a pool could use, where that has changed."""
+    def state(self, pool: Pool, effects: list[Any], *, at_tick: bool = False, anew: bool = False) -> None:
+        """Say what a pool could use, where that has changed; ``anew``: or where others have less of it than before."""
         busy = waiting = 0
         for lease in pool.leases.values():
             if lease.inflight:
@@ -50,7 +50,7 @@ class Demands:
             waiting = len(pool.queue)
         count = min(busy + waiting, self._limit)
         # Rule 4.
-        if count > pool.demanded or (at_tick and count != pool.demanded):
+        if count > pool.demanded or (at_tick and count != pool.demanded) or anew:
             pool.demanded = count
             if pool.elsewhere:
                 self._lower(pool, waiting, effects)
@@ -64,10 +64,7 @@ class Demands:
             self._state_share(pool, manager, share, effects)
             if not share.count:
                 del pool.elsewhere[manager]
-        told = len(effects)
-        self.state(pool, effects, at_tick=True)
-        if share is not None and len(effects) == told:
-            self._state_home(pool, effects)  # the demand is the same, and so what the others have less of is its own
+        self.state(pool, effects, at_tick=True, anew=share is not None)
 
     def _lower(self, pool: Pool, waiting: int, effects: list[Any]) -> None:
         """Rule 2."""
