@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from raynb.runtime.api.cluster import query
-from raynb.runtime.api.session import connect
-from raynb.runtime.messages.ids import worker_log
+from raynb.runtime.client.node_logs import at_nodes, log_folders, log_of, named_log
+from raynb.util.state_source import ask, here_of
 
+ROWS_MAX: Final = 10_000
 FOLLOW_PAUSE_S: Final = 0.2
 _CATEGORIES: Final = {
     "worker_out": "worker-*.out",
@@ -25,8 +25,10 @@ _CATEGORIES: Final = {
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
-def _folder() -> Path:
-    return Path(connect().session_dir) / "logs"
+def _folders(address: str | None, node_ip: str | None, timeout: float) -> dict[str, Path]:
+    """Where the nodes (with that address) have their logs."""
+    rows = ask(address, "nodes", timeout, limit=ROWS_MAX, detail=True)["rows"]
+    return log_folders(row for row in rows if node_ip in (None, row["node_ip"]))
 
 
 def list_logs(
@@ -40,12 +42,17 @@ def list_logs(
 
     Parameters
     ----------
+    address
+        Of another cluster than this program's.
+    node_id, node_ip
+        Only those of that node; of all, if none is said.
     glob_filter
         Only names that match, as ``worker-*``.
     """
-    names = sorted(entry.name for entry in os.scandir(_folder()) if entry.is_file(follow_symlinks=False))
+    folders = at_nodes(_folders(address, node_ip, timeout), node_id or "").values()
+    names = {entry.name for folder in folders for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)}
     found: dict[str, list[str]] = {}
-    for name in names:
+    for name in sorted(names):
         if fnmatch.fnmatch(name, glob_filter or "*"):
             kind = next((kind for kind, pattern in _CATEGORIES.items() if fnmatch.fnmatch(name, pattern)), "internal")
             found.setdefault(kind, []).append(name)
@@ -75,6 +82,10 @@ def get_log(
 
     Parameters
     ----------
+    address
+        Of another cluster than this program's.
+    node_id, node_ip
+        On which node; needed only for a ``filename`` that several nodes have and this program's does not.
     filename, actor_id, task_id, pid
         Whose log; one of them. Of a task it is that of the process which ran it.
     follow
@@ -93,7 +104,7 @@ def get_log(
     ValueError
         No log is named, or several ways are.
     FileNotFoundError
-        There is no such log.
+        There is no such log, or no such node (any more).
     """
     named = {"filename": filename, "actor_id": actor_id, "task_id": task_id, "pid": pid}
     given = [name for name, value in named.items() if value is not None]
@@ -101,7 +112,17 @@ def get_log(
         raise ValueError(f"get_log() needs one of {', '.join(named)}, not {given or 'none'}")
     if suffix not in ("out", "err"):
         raise ValueError(f"suffix must be 'out' or 'err', not {suffix!r}")
-    path = _named(filename) if filename is not None else _of_process(actor_id, task_id, pid, attempt_number, suffix)
+    folders = _folders(address, node_ip, timeout)
+    if filename is not None:
+        path = named_log(filename, folders, node_id or "", here_of(address))
+    else:
+        row = _of_process(address, actor_id, task_id, pid, attempt_number, timeout)
+        if row is None:
+            what = f"actor {actor_id}" if actor_id else f"task {task_id}" if task_id else f"worker with pid {pid}"
+            raise FileNotFoundError(f"no process is known of {what} (yet): it has no log")
+        path = log_of(row, at_nodes(folders, node_id or ""), suffix)
+        if not path.is_file():
+            raise FileNotFoundError(f"the log {path.name} is not there (any more)")
     # Where to begin is looked for now, not when the first piece is asked for: what is written in between belongs to it.
     begin = 0 if tail < 0 else _begin_of_tail(path.read_bytes(), tail)
     return _pieces(path, follow, begin, encoding, errors or "strict", _interval or FOLLOW_PAUSE_S, filter_ansi_code)
@@ -111,36 +132,20 @@ def _begin_of_tail(data: bytes, lines: int) -> int:
     return len(data) - sum(map(len, data.splitlines(keepends=True)[-lines:])) if lines else len(data)
 
 
-def _named(filename: str) -> Path:
-    folder = _folder()
-    path = folder / filename
-    if path.parent != folder or not path.is_file():
-        raise FileNotFoundError(f"there is no log {filename!r}: list_logs() has those that there are")
-    return path
-
-
-def _of_process(actor_id: str | None, task_id: str | None, pid: int | None, attempt: int, suffix: str) -> Path:
-    connect().flush_events()
+def _of_process(
+    address: str | None, actor_id: str | None, task_id: str | None, pid: int | None, attempt: int, timeout: float
+) -> dict[str, Any] | None:
+    """The row of the worker, or of the task that says where it ran; None: no process is known."""
+    if task_id is not None:
+        rows = ask(address, "tasks", timeout, id=task_id, detail=True, limit=1000)["rows"]
+        return next((row for row in rows if row["attempt_number"] == attempt and row["worker_id"]), None)
     if actor_id is not None:
-        rows = query("actors", id=actor_id, detail=True, limit=1)["rows"]
-        worker = _worker_with_pid(rows[0]["pid"]) if rows else ""
-    elif task_id is not None:
-        rows = query("tasks", id=task_id, detail=True, limit=1000)["rows"]
-        worker = next((row["worker_id"] for row in rows if row["attempt_number"] == attempt), "")
-    else:
-        worker = _worker_with_pid(pid)
-    if not worker:
-        what = f"actor {actor_id}" if actor_id else f"task {task_id}" if task_id else f"worker with pid {pid}"
-        raise FileNotFoundError(f"no process is known of {what} (yet): it has no log")
-    path = _folder() / worker_log(worker, suffix)
-    if not path.is_file():
-        raise FileNotFoundError(f"the log {path.name} is not there (any more)")
-    return path
-
-
-def _worker_with_pid(pid: int | None) -> str:
-    rows = query("workers", filters=[("pid", "=", str(pid))], detail=True, limit=100)["rows"]
-    return next((row["worker_id"] for row in reversed(rows) if row["worker_type"] == "WORKER"), "")
+        actors = ask(address, "actors", timeout, id=actor_id, detail=True, limit=1)["rows"]
+        if not actors:
+            return None
+        pid = actors[0]["pid"]
+    workers = ask(address, "workers", timeout, filters=[("pid", "=", str(pid))], detail=True, limit=100)["rows"]
+    return next((row for row in reversed(workers) if row["worker_type"] == "WORKER"), None)
 
 
 def _pieces(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from raynb.runtime.api.cluster import query
-from raynb.runtime.api.session import connect
 from raynb.runtime.core.summary import actors_by_class, megabytes, objects_by_site
+from raynb.util.state_source import ask
 
 ROWS_MAX = 10_000
 
@@ -22,8 +21,7 @@ def summarize_tasks(
         ``{"cluster": {"summary": {name: {"func_or_class_name", "type", "state_counts"}}, "total_tasks", ...}}``, as
         Ray's.
     """
-    connect().flush_events()
-    found = query("task_summary", timeout_s=timeout, limit=ROWS_MAX)
+    found = ask(address, "task_summary", timeout, limit=ROWS_MAX)
     summary = {row["func_or_class_name"]: row for row in found.pop("rows")}
     return {"cluster": {"summary": summary, "summary_by": "func_name", **found}}
 
@@ -38,7 +36,7 @@ def summarize_actors(
     dict
         ``{"cluster": {"summary": {class: {"class_name", "state_counts"}}, "total_actors", "summary_by"}}``.
     """
-    rows = query("actors", timeout_s=timeout, limit=ROWS_MAX)["rows"]
+    rows = ask(address, "actors", timeout, limit=ROWS_MAX)["rows"]
     return {"cluster": {"summary": actors_by_class(rows), "summary_by": "class", "total_actors": len(rows)}}
 
 
@@ -53,6 +51,6 @@ def summarize_objects(
         ``{"cluster": {"summary": {call site: {"total_objects", "total_size_mb", "total_num_workers",
         "total_num_nodes", "task_state_counts", "ref_type_counts"}}, "total_objects", "total_size_mb", ...}}``.
     """
-    rows = query("objects", timeout_s=timeout, limit=ROWS_MAX, detail=True)["rows"]
+    rows = ask(address, "objects", timeout, whole=raise_on_missing_output, limit=ROWS_MAX, detail=True)["rows"]
     whole = {"total_objects": len(rows), "total_size_mb": megabytes(rows), "callsite_enabled": True}
     return {"cluster": {"summary": objects_by_site(rows), "summary_by": "callsite", **whole}}

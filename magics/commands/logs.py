@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,8 +19,8 @@ from raynb.magics.table import Table, Tables, Text
 from raynb.magics.targets import resolve
 from raynb.runtime.api.cluster import query
 from raynb.runtime.client.client import Client
-from raynb.runtime.core.node_identity import session_dir_of
-from raynb.runtime.messages.ids import task_of, worker_log
+from raynb.runtime.client.node_logs import at_nodes, log_folders, log_of
+from raynb.runtime.messages.ids import task_of
 
 TAIL_BYTES_MAX = 256 * 1024
 LISTED_WITHIN_S = 1.0
@@ -27,6 +28,7 @@ LISTED_WITHIN_S = 1.0
 
 _ENDINGS = (".log", ".out", ".err")
 FILES_MAX = 100
+ID_CHARS = 12
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class LogsOptions(Options):
         default=None,
         metadata=option("a reference, an actor, a pid, or a log's name", metavar="WHAT", of="argument", complete="log"),
     )
+    node: str = field(default="", metadata=option("only of the node whose id begins so", metavar="ID"))
     tail: int = field(
         default=40,
         metadata=option("so many lines of its end (40)", metavar="N", read=whole),
@@ -52,9 +55,10 @@ class LogsOptions(Options):
 def logs(options: LogsOptions, session: Session) -> Table | Tables:
     """The list, or the ends of those that are meant."""
     client = need_cluster()
+    folders = _folders(options.node)
     if options.what is None:
-        return _listing()
-    log, whose = _find(options.what, client, session)
+        return _listing(folders)
+    log, whose = _find(options.what, client, session, folders)
     texts = [_text(path, whose, options.tail) for path in _files(log)]
     written = [text for text in texts if text.lines]
     if not written:
@@ -73,11 +77,11 @@ def _files(log: Path) -> list[Path]:
     return [path for ending in _ENDINGS if (path := log.with_name(f"{log.name}{ending}")).is_file()]
 
 
-def _folders() -> dict[str, Path]:
-    """Where the living nodes have their logs, by the nodes' ids."""
-    rows = query("nodes", limit=-1, detail=True)["rows"]
-    living = [row for row in rows if row["state"] == "ALIVE"]
-    return {row["node_id"]: Path(session_dir_of(row["address"])) / "logs" for row in living}
+def _folders(node: str = "") -> Mapping[str, Path]:
+    try:
+        return at_nodes(log_folders(query("nodes", limit=-1, detail=True)["rows"]), node)
+    except FileNotFoundError as error:
+        raise OptionError(str(error)) from None
 
 
 def tail(path: Path, lines: int) -> tuple[str, bool]:
@@ -104,11 +108,11 @@ def _all(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix in _ENDINGS]
 
 
-def _listing() -> Table:
-    folders = _folders()
+def _listing(folders: Mapping[str, Path]) -> Table:
     found = query("workers", limit=-1, detail=True)["rows"]
     here = [row for row in found if _is_worker(row) and row["node_id"] in folders]
-    workers = {folders[row["node_id"]] / worker_log(row["worker_id"]): row for row in here}
+    nodes = {folder: node[:ID_CHARS] for node, folder in folders.items()}
+    workers = {log_of(row, folders): row for row in here}
     everything = [path for folder in folders.values() if folder.is_dir() for path in _all(folder)]
     files = sorted(((path, path.stat()) for path in everything), key=lambda file: -file[1].st_mtime)
     rows = []
@@ -116,22 +120,27 @@ def _listing() -> Table:
         worker = workers.get(path.with_suffix(""))
         last = tail(path, 1)[0] if status.st_size else ""
         written = ago(round(status.st_mtime * 1000)) if status.st_size else ""
-        rows.append([path.name, _whose(worker) if worker else "", size(status.st_size), written, last])
+        whose = _whose(worker) if worker else ""
+        rows.append([path.name, nodes[path.parent], whose, size(status.st_size), written, last])
     notes = [
         *map(str, folders.values()),
         f"{len(files) - FILES_MAX} older ones are left out." if len(files) > FILES_MAX else "",
     ]
-    columns = ("log", "of", "size", "written", "last line")
+    columns = ["log", "node", "of", "size", "written", "last line"]
+    if len(nodes) < 2:
+        for row in (columns, *rows):
+            del row[1]
     return Table(count(len(files), "log"), columns, rows, numbers=["size"], notes=notes)
 
 
-def _find(what: str, client: Client, session: Session) -> tuple[Path, str]:
+def _find(what: str, client: Client, session: Session, folders: Mapping[str, Path]) -> tuple[Path, str]:
     """The log without its ending, and whose it is."""
-    folder = Path(client.session_dir) / "logs"
+    here = Path(client.session_dir) / "logs"
     named = Path(what).stem if Path(what).suffix in _ENDINGS else what
     for stem in (named, f"worker-{named}"):
-        if "/" not in stem and _files(folder / stem):
-            return folder / stem, ""
+        found = [folder / stem for folder in folders.values() if "/" not in stem and _files(folder / stem)]
+        if found:
+            return next((path for path in found if path.parent == here), found[0]), ""
     if what.isdecimal():
         return _of_worker([("pid", "=", what)], f"no worker of this cluster has the pid {what}")
     try:
@@ -177,10 +186,10 @@ def _is_worker(row: dict[str, Any]) -> bool:
 
 def _log_of(row: dict[str, Any]) -> Path:
     """Of the worker that a row is of, or that it names: on which node it is, there its log is."""
-    folder = _folders().get(row["node_id"])
-    if folder is None:
-        raise OptionError(f"its node {row['node_id'][:12]} is gone, and its logs with it")
-    return folder / worker_log(row["worker_id"])
+    try:
+        return log_of(row, _folders())
+    except FileNotFoundError as error:
+        raise OptionError(str(error)) from None
 
 
 def _whose(row: dict[str, Any]) -> str:

@@ -215,6 +215,7 @@ def logs(
     actor: Annotated[str, typer.Option(help="The log of this actor's process.")] = "",
     task: Annotated[str, typer.Option(help="The log of the process that ran this task.")] = "",
     pid: Annotated[str, typer.Option(help="The log of this process.")] = "",
+    node: Annotated[str, typer.Option(help="Only of the node whose id begins so.")] = "",
     err: Annotated[bool, typer.Option("--err", help="Standard error instead of standard output.")] = False,
     tail: Annotated[int, typer.Option(min=0, help="Only so many last lines; 0: all.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
@@ -224,7 +225,7 @@ def logs(
     from raynb.runtime.cli import logs
 
     whose = {"actor": actor, "task": task, "pid": pid}
-    logs.show(address, name, whose, "err" if err else "out", tail, follow)
+    logs.show(address, name, whose, node, "err" if err else "out", tail, follow)
 
 
 @app.command()

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from raynb.runtime.api.cluster import query
-from raynb.runtime.api.session import connect
+from raynb.util.state_errors import BadQueryError as BadQueryError
+from raynb.util.state_errors import RayStateApiException as RayStateApiException
 from raynb.util.state_events import events
 from raynb.util.state_logs import get_log as get_log
 from raynb.util.state_logs import list_logs as list_logs
+from raynb.util.state_source import ask
 from raynb.util.state_summaries import summarize_actors as summarize_actors
 from raynb.util.state_summaries import summarize_objects as summarize_objects
 from raynb.util.state_summaries import summarize_tasks as summarize_tasks
@@ -93,6 +94,7 @@ class JobState(StateRow):
 
 
 def _rows(
+    address: str | None,
     table: str,
     kind: type[StateRow],
     filters: Sequence[Filter] | None,
@@ -100,19 +102,20 @@ def _rows(
     timeout: float,
     detail: bool,
     id: str = "",
+    whole: bool = False,
 ) -> list[Any]:
     if not isinstance(limit, int) or limit < 0:
-        raise ValueError(f"limit must be 0 or more, not {limit!r}")
+        raise BadQueryError(f"limit must be 0 or more, not {limit!r}")
     if limit > LIMIT_MAX:
-        raise ValueError(f"limit is at most {LIMIT_MAX}: narrow the listing with filters; got {limit}")
-    connect().flush_events()
-    how = {"filters": [_text_filter(f) for f in filters or ()], "limit": limit, "detail": detail, "id": id}
-    return [kind(row) for row in query(table, timeout_s=timeout, **how)["rows"]]
+        raise BadQueryError(f"limit is at most {LIMIT_MAX}: narrow the listing with filters; got {limit}")
+    how: dict[str, Any] = {"filters": [_text_filter(f) for f in filters or ()], "limit": limit, "detail": detail}
+    page = ask(address, table, timeout, id=id, whole=whole, **how)
+    return [kind(row) for row in page["rows"]]
 
 
 def _text_filter(given: Any) -> tuple[str, str, str]:
     if not isinstance(given, list | tuple) or len(given) != 3:
-        raise ValueError(f"a filter is (field, '=' or '!=', value), not {given!r}")
+        raise BadQueryError(f"a filter is (field, '=' or '!=', value), not {given!r}")
     field, operator, value = given
     return str(field), str(operator), str(value)
 
@@ -134,7 +137,7 @@ def list_tasks(
     detail
         All fields, not only the most used.
     """
-    return _rows("tasks", TaskState, filters, limit, timeout, detail)
+    return _rows(address, "tasks", TaskState, filters, limit, timeout, detail)
 
 
 def list_actors(
@@ -146,7 +149,7 @@ def list_actors(
     raise_on_missing_output: bool = True,
 ) -> list[ActorState]:
     """The actors that pass all filters, dead ones included."""
-    return _rows("actors", ActorState, filters, limit, timeout, detail)
+    return _rows(address, "actors", ActorState, filters, limit, timeout, detail)
 
 
 def list_objects(
@@ -157,8 +160,14 @@ def list_objects(
     detail: bool = False,
     raise_on_missing_output: bool = True,
 ) -> list[ObjectState]:
-    """The largest objects that pass all filters, asked of all living owners."""
-    return _rows("objects", ObjectState, filters, limit, timeout, detail)
+    """The largest objects that pass all filters, asked of all living owners.
+
+    Raises
+    ------
+    RayStateApiException
+        Owners did not answer in time, and ``raise_on_missing_output`` is true.
+    """
+    return _rows(address, "objects", ObjectState, filters, limit, timeout, detail, whole=raise_on_missing_output)
 
 
 def list_nodes(
@@ -170,7 +179,7 @@ def list_nodes(
     raise_on_missing_output: bool = True,
 ) -> list[NodeState]:
     """The nodes that pass all filters."""
-    return _rows("nodes", NodeState, filters, limit, timeout, detail)
+    return _rows(address, "nodes", NodeState, filters, limit, timeout, detail)
 
 
 def list_workers(
@@ -182,7 +191,7 @@ def list_workers(
     raise_on_missing_output: bool = True,
 ) -> list[WorkerState]:
     """The worker processes and drivers that pass all filters."""
-    return _rows("workers", WorkerState, filters, limit, timeout, detail)
+    return _rows(address, "workers", WorkerState, filters, limit, timeout, detail)
 
 
 def list_jobs(
@@ -194,7 +203,7 @@ def list_jobs(
     raise_on_missing_output: bool = True,
 ) -> list[JobState]:
     """The jobs that pass all filters."""
-    return _rows("jobs", JobState, filters, limit, timeout, detail)
+    return _rows(address, "jobs", JobState, filters, limit, timeout, detail)
 
 
 def list_placement_groups(
@@ -206,54 +215,54 @@ def list_placement_groups(
     raise_on_missing_output: bool = True,
 ) -> list[PlacementGroupState]:
     """The placement groups that pass all filters, removed ones included."""
-    return _rows("placement_groups", PlacementGroupState, filters, limit, timeout, detail)
+    return _rows(address, "placement_groups", PlacementGroupState, filters, limit, timeout, detail)
 
 
-def _one(table: str, kind: type[StateRow], id: str, timeout: float) -> Any:
-    rows = _rows(table, kind, None, LIMIT_MAX, timeout, True, id)
+def _one(address: str | None, table: str, kind: type[StateRow], id: str, timeout: float) -> Any:
+    rows = _rows(address, table, kind, None, LIMIT_MAX, timeout, True, id)
     return rows[-1] if rows else None
 
 
 def get_task(id: Any, address: str | None = None, timeout: float = 30) -> TaskState | None:
     """The latest attempt of a task, by its id in hex (or a reference to its result); None if it isn't known."""
     text = id if isinstance(id, str) else id.task_id().hex()
-    row: TaskState | None = _one("tasks", TaskState, text, timeout)
+    row: TaskState | None = _one(address, "tasks", TaskState, text, timeout)
     return row
 
 
 def get_actor(id: str, address: str | None = None, timeout: float = 30) -> ActorState | None:
     """An actor by its id in hex; None if it isn't known."""
-    row: ActorState | None = _one("actors", ActorState, id, timeout)
+    row: ActorState | None = _one(address, "actors", ActorState, id, timeout)
     return row
 
 
 def get_node(id: str, address: str | None = None, timeout: float = 30) -> NodeState | None:
     """A node by its id in hex; None if it isn't known."""
-    row: NodeState | None = _one("nodes", NodeState, id, timeout)
+    row: NodeState | None = _one(address, "nodes", NodeState, id, timeout)
     return row
 
 
 def get_worker(id: str, address: str | None = None, timeout: float = 30) -> WorkerState | None:
     """A worker by its id in hex; None if it isn't known."""
-    row: WorkerState | None = _one("workers", WorkerState, id, timeout)
+    row: WorkerState | None = _one(address, "workers", WorkerState, id, timeout)
     return row
 
 
 def get_job(id: str, address: str | None = None, timeout: float = 30) -> JobState | None:
     """A job by its id in hex; None if it isn't known."""
-    row: JobState | None = _one("jobs", JobState, id, timeout)
+    row: JobState | None = _one(address, "jobs", JobState, id, timeout)
     return row
 
 
 def get_placement_group(id: str, address: str | None = None, timeout: float = 30) -> PlacementGroupState | None:
     """A placement group by its id in hex; None if it isn't known."""
-    row: PlacementGroupState | None = _one("placement_groups", PlacementGroupState, id, timeout)
+    row: PlacementGroupState | None = _one(address, "placement_groups", PlacementGroupState, id, timeout)
     return row
 
 
 def get_objects(id: str, address: str | None = None, timeout: float = 30) -> list[ObjectState]:
     """What is known of an object, by its id in hex."""
-    return _rows("objects", ObjectState, None, LIMIT_MAX, timeout, True, id)
+    return _rows(address, "objects", ObjectState, None, LIMIT_MAX, timeout, True, id)
 
 
 def list_runtime_envs(
@@ -265,7 +274,7 @@ def list_runtime_envs(
     raise_on_missing_output: bool = True,
 ) -> list[RuntimeEnvState]:
     """The ``runtime_env`` of the actors that live, each with how many have it."""
-    actors = query("actors", timeout_s=timeout, limit=LIMIT_MAX, detail=True)["rows"]
+    actors = ask(address, "actors", timeout, limit=LIMIT_MAX, detail=True)["rows"]
     counts: dict[str, int] = {}
     for actor in actors:
         if actor["state"] != "DEAD" and actor["serialized_runtime_env"] not in ("", "{}"):
@@ -284,7 +293,7 @@ def list_cluster_events(
     raise_on_missing_output: bool = True,
 ) -> list[ClusterEventState]:
     """What has happened to nodes, drivers and workers, the oldest first; the newest, where there are more."""
-    found = _passing(events(timeout), filters)
+    found = _passing(events(address, timeout), filters)
     return [ClusterEventState(row) for row in found[-limit:]] if limit else []
 
 
@@ -296,7 +305,7 @@ def _passing(rows: list[dict[str, Any]], filters: Sequence[Filter] | None) -> li
 def _passes(row: Mapping[str, Any], filters: Sequence[tuple[str, str, str]]) -> bool:
     for name, operator, value in filters:
         if name not in row:
-            raise ValueError(f"there is no field {name!r}; there are: {', '.join(row)}")
+            raise BadQueryError(f"there is no field {name!r}; there are: {', '.join(row)}")
         if operator not in ("=", "!="):
             raise ValueError(f"a filter's operator is '=' or '!=', not {operator!r}")
         if (str(row[name]) == value) != (operator == "="):

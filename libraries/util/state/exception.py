@@ -1,0 +1,7 @@
+"""``raynb.util.state.exception``: what the state API raises, where Ray has it."""
+
+from __future__ import annotations
+
+from raynb.util.state_errors import RayStateApiException
+
+__all__ = ["RayStateApiException"]

@@ -1,0 +1,11 @@
+"""What the functions of ``raynb.util.state`` raise."""
+
+from __future__ import annotations
+
+
+class RayStateApiException(Exception):
+    """Something was asked that can't be answered, or not in full."""
+
+
+class BadQueryError(RayStateApiException, ValueError):
+    """Something was asked that makes no sense: an unknown field, a limit that is too large."""

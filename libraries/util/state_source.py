@@ -1,0 +1,67 @@
+"""Where the functions of ``raynb.util.state`` ask: the cluster of this program, or another one by its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from raynb.runtime.adapters.registry import ClusterEntry, find
+from raynb.runtime.adapters.request import Requester
+from raynb.runtime.api import session
+from raynb.runtime.api.cluster import query_by
+from raynb.runtime.client.refs import current
+from raynb.util.state_errors import BadQueryError, RayStateApiException
+
+
+def ask(address: str | None, table: str, timeout_s: float, *, whole: bool = False, **how: Any) -> dict[str, Any]:
+    """A page of one of a cluster's tables.
+
+    Parameters
+    ----------
+    address
+        None: the cluster of this program (that is started if there is none yet). Otherwise what `init` takes; to ask
+        another cluster than one's own needs no connection to it.
+    whole
+        Whether it is an error that processes do not answer.
+
+    Raises
+    ------
+    ConnectionError
+        There is no such cluster.
+    BadQueryError
+        The table has no such field, or the filter makes no sense.
+    RayStateApiException
+        Rows are missing.
+    """
+    other = _another(address)
+    try:
+        if other is None:
+            client = session.connect()
+            client.flush_events()
+            page = query_by(client, table, timeout_s, **how)
+        else:
+            with Requester(other.session_dir) as asker:
+                page = asker.query(other.gcs_address, table, timeout_s=timeout_s, **how)
+    except ValueError as error:
+        raise BadQueryError(str(error)) from error
+    silent = page.get("unanswered", 0)
+    if whole and silent:
+        raise RayStateApiException(
+            f"{silent} process(es) of the cluster did not answer in time (they compute, or stand still), and their "
+            f"{table} are missing: ask again, or take what there is with raise_on_missing_output=False"
+        )
+    return page
+
+
+def _another(address: str | None) -> ClusterEntry | None:
+    """The cluster of an address; None: it is the one that this program is connected to."""
+    if address is None:
+        return None
+    entry = find(address, notebook=session.notebook)
+    return None if session.is_initialized() and entry.gcs_address == current().gcs else entry
+
+
+def here_of(address: str | None) -> Path:
+    """The folder of logs of the node that is asked first: this program's, or the other cluster's head."""
+    other = _another(address)
+    return Path(session.connect().session_dir if other is None else other.session_dir) / "logs"
