@@ -20,7 +20,8 @@ from collections.abc import Iterable, Mapping
 
 from raynb.runtime.core.bundle_names import BUNDLE, group_of, group_units
 from raynb.runtime.core.gpus import GPU
-from raynb.runtime.core.leases import Grant, Leases
+from raynb.runtime.core.grants import Grant
+from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.placement import UNITS, Vector, add, describe, lacking, subtract, to_units
 from raynb.runtime.messages.placement import Bundle
 
@@ -56,15 +57,13 @@ class Bundles:
 
     def reserve(self, group: bytes, attempt: int, bundles: Iterable[Bundle]) -> str:
         """Rule 1. Gives what is missing; empty: it is reserved. What is committed already stays as it is."""
-        if attempt < self._first_attempt:
+        if self.is_outdated(attempt):
             return "outdated"
         known = self._groups.setdefault(group, {})
         self._release(group, [i for i, one in known.items() if not one.committed and one.attempt < attempt])
         known = self._groups.setdefault(group, {})
-        wanted = {index: to_units(amounts) for index, amounts in bundles if index not in known}
-        base: Vector = {}
-        for units in wanted.values():
-            add(base, units)
+        wanted = self._wanted(group, bundles)
+        base = _sum(wanted)
         missing = lacking(base, self._leases.available)
         if not missing and not self._leases.gpus.reserve(group, wanted):
             missing = {GPU: base[GPU]}  # what is free is in pieces
@@ -77,10 +76,22 @@ class Bundles:
             del self._groups[group]
         return describe(missing) if missing else ""
 
+    def is_outdated(self, attempt: int) -> bool:
+        """Whether an earlier GCS has said it."""
+        return attempt < self._first_attempt
+
+    def need(self, group: bytes, bundles: Iterable[Bundle]) -> Vector:
+        """What those take together that are not here yet."""
+        return _sum(self._wanted(group, bundles))
+
+    def _wanted(self, group: bytes, bundles: Iterable[Bundle]) -> dict[int, Vector]:
+        known = self._groups.get(group, {})
+        return {index: to_units(amounts) for index, amounts in bundles if index not in known}
+
     def commit(self, group: bytes, attempt: int, now: float) -> bool:
         """Rule 2. False if none of it is here (any more)."""
         known = self._groups.get(group)
-        if known is None or attempt < self._first_attempt:
+        if known is None or self.is_outdated(attempt):
             return False
         total = dict(self._leases.total)
         for one in known.values():
@@ -92,7 +103,7 @@ class Bundles:
 
     def give_back(self, group: bytes, attempt: int, now: float, *, removed: bool) -> list[Grant]:
         """Rule 4: all of it, or what one attempt has reserved. Gives the leases in it: their workers are to end."""
-        if attempt < self._first_attempt:
+        if self.is_outdated(attempt):
             return []
         known = self._groups.get(group, {})
         if not removed:
@@ -138,3 +149,10 @@ class Bundles:
             self._leases.gpus.unreserve(group, index)
         if not known:
             self._groups.pop(group, None)
+
+
+def _sum(bundles: Mapping[int, Vector]) -> Vector:
+    whole: Vector = {}
+    for units in bundles.values():
+        add(whole, units)
+    return whole

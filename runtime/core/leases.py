@@ -17,7 +17,9 @@ Rules
 6. A demand that the totals can't cover, or for which another node is meant, is infeasible: its client is told once,
    and it waits outside of the queue until that changes. Where the totals have shrunk below what is held, leases are
    asked back until that fits again.
-7. Resources are conserved: available plus all that is held is the total. One worker has one grant at most.
+7. A claim waits for resources alone, without a worker (a placement group's bundles do). It is looked after before all
+   demands, by rules 3 and 4, and takes what it needs itself, when that is there.
+8. Resources are conserved: available plus all that is held is the total. One worker has one grant at most.
 
 It never knows workers' processes (`worker_pool` does), only their tokens.
 """
@@ -28,106 +30,15 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from raynb.runtime.core.gpus import GPU, Gpus, Taken
+from raynb.runtime.core.gpus import GPU, Gpus
+from raynb.runtime.core.grants import Demand, Grant, Outcome
 from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, fits, lacking, subtract, why_infeasible
 from raynb.runtime.messages.node import LeaseDemand, StartActor
-from raynb.runtime.messages.strategy import Strategy
 
 RESERVE_AFTER_S = 0.3
 CPU_OF_GROUP = f"{CPU}_group_"
 """So begin the names of placement groups' CPUs (`bundles`)."""
 RECLAIM_AFTER_S = 0.2
-
-
-class Demand:
-    """What one client wants of one class, or an actor that is to be started (then ``start`` is set)."""
-
-    __slots__ = (
-        "client",
-        "count",
-        "grants",
-        "home",
-        "infeasible",
-        "key",
-        "name",
-        "need",
-        "retriable",
-        "runtime_env",
-        "sent_on",
-        "since",
-        "spills",
-        "start",
-        "stays",
-        "strategy",
-        "wait",
-    )
-
-    def __init__(self, client: str, key: int, need: Vector, now: float) -> None:
-        self.client = client
-        self.key = key
-        self.need = need
-        self.count = 0
-        self.home = ""
-        """The client's own manager, where that is another node's."""
-        self.sent_on = False
-        """It was sent here by another manager (`spillback`)."""
-        self.wait = True
-        """Whether it waits for what it doesn't get at once."""
-        self.strategy: Strategy | None = None
-        """Where it is to run; for `spillback` alone."""
-        self.stays = 0
-        """How many of those that are missing `spillback` has decided to have here."""
-        self.spills: list[tuple[int, int]] = []
-        """What was sent on, and is still in what the client says: the number of the spill, and how much."""
-        self.name = ""
-        self.runtime_env = ""
-        self.retriable = True
-        """Whether what it runs is tried again, or restarts, if its worker dies."""
-        self.start: StartActor | None = None
-        self.grants: dict[int, Grant] = {}
-        self.since = now
-        """Since when it waits for the next one."""
-        self.infeasible = ""
-
-    def __repr__(self) -> str:
-        what = f"actor {self.name}" if self.start is not None else f"{self.name or 'class'} #{self.key}"
-        return f"<Demand {what} of {self.client}: {len(self.grants)}/{self.count}>"
-
-    @property
-    def missing(self) -> int:
-        return self.count - len(self.grants)
-
-
-class Grant:
-    """A worker with resources, given to a client (or an actor) under a number that is never used again."""
-
-    __slots__ = ("at", "blocked", "demand", "gpus", "held", "number", "reclaimed", "token")
-
-    def __init__(self, number: int, demand: Demand, token: str, now: float) -> None:
-        self.number = number
-        self.demand = demand
-        self.token = token
-        self.held: Vector = dict(demand.need)
-        self.gpus: Taken | None = None
-        self.blocked = False
-        self.reclaimed = False
-        self.at = now
-
-    def __repr__(self) -> str:
-        return f"<Grant {self.number} of {self.token} to {self.demand!r}{' blocked' if self.blocked else ''}>"
-
-
-class Outcome:
-    """What `Leases.serve` found: new grants, units that lack only a worker, what lacks more, and leases to ask back."""
-
-    __slots__ = ("granted", "reclaim", "unmet", "workers_wanted")
-
-    def __init__(self) -> None:
-        self.granted: list[Grant] = []
-        self.workers_wanted = 0
-        self.reclaim: dict[str, list[int]] = {}
-        self.unmet: list[tuple[Demand, int]] = []
-        """Those that lack resources, and for how many workers."""
 
 
 class Leases:
@@ -143,6 +54,7 @@ class Leases:
         self.by_number: dict[int, Grant] = {}
         self.by_token: dict[str, Grant] = {}
         self._queue: dict[Demand, None] = {}
+        self.claims: dict[Demand, None] = {}
         self.infeasible: dict[Demand, None] = {}
         """Those that wait outside of the queue: rule 6."""
         self.comes_here: Callable[[Demand], bool] = lambda demand: True
@@ -278,14 +190,14 @@ class Leases:
         outcome = Outcome()
         free = dict(self.available)
         pending: dict[Demand, int] = {}
-        order = {demand: place for place, demand in enumerate(self._queue)}
-        turns = [(len(demand.grants), place, demand) for demand, place in order.items()]
+        claims = self._serve_claims(free, outcome, now)
+        turns = [(len(demand.grants), place, demand) for place, demand in enumerate(self._queue)]
         heapify(turns)
         while turns:
             count, place, demand = heappop(turns)
             if not fits(demand.need, free) or self.gpus.choose(demand.need) is None:
                 outcome.unmet.append((demand, demand.missing - pending.get(demand, 0)))
-                if now - demand.since >= RESERVE_AFTER_S and self._can_be_made_room_for(demand):
+                if now - demand.since >= RESERVE_AFTER_S and self.can_make_room(demand.need):
                     reserve(free, demand.need)
                 continue
             token = take_worker(demand) if not pending.get(demand) else None
@@ -302,8 +214,21 @@ class Leases:
         if self._overdrawn:
             self._reclaim_debt(outcome)
         # What does not wait is not waited for.
-        self._reclaim([demand for demand, _ in outcome.unmet if demand.wait], outcome, now)
+        self._reclaim([*claims, *(demand for demand, _ in outcome.unmet if demand.wait)], outcome, now)
         return outcome
+
+    def _serve_claims(self, free: Vector, outcome: Outcome, now: float) -> list[Demand]:
+        """Rule 7; gives those that lack something."""
+        unmet: list[Demand] = []
+        for claim in self.claims:
+            if fits(claim.need, free):
+                outcome.claims.append(claim)
+                subtract(free, claim.need)
+                continue
+            unmet.append(claim)
+            if now - claim.since >= RESERVE_AFTER_S and self.can_make_room(claim.need):
+                reserve(free, claim.need)
+        return unmet
 
     def _grant(self, demand: Demand, token: str, now: float) -> Grant:
         self._granted += 1
@@ -320,13 +245,13 @@ class Leases:
             self._queue[demand] = None
         return grant
 
-    def _can_be_made_room_for(self, demand: Demand) -> bool:
+    def can_make_room(self, need: Vector) -> bool:
         """Rule 3: whether running leases and what is available cover it."""
         room = dict(self.available)
         for grant in self.by_number.values():
             if not grant.blocked and grant.demand.start is None:
                 add(room, grant.held)
-        return fits(demand.need, room)
+        return fits(need, room)
 
     def _reclaim_debt(self, outcome: Outcome) -> None:
         """Rule 6, its end: the newest leases first."""
@@ -445,8 +370,8 @@ class Leases:
 
     @property
     def any_waiting(self) -> bool:
-        """Whether anybody is in the queue."""
-        return bool(self._queue)
+        """Whether anybody is in the queue, or claims something."""
+        return bool(self._queue or self.claims)
 
     def waiting(self) -> list[Demand]:
         """Those in the queue, the next first."""

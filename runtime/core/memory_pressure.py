@@ -21,7 +21,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from raynb.runtime.core.leases import Grant, Leases
+from raynb.runtime.core.grants import Grant
+from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import MemoryMeasured, Say
 from raynb.runtime.core.worker_pool import ACTOR, LEASED, Worker, WorkerPool
 from raynb.runtime.messages.config import Config

@@ -28,7 +28,8 @@ from msgspec import structs
 
 from raynb.runtime.core.are_alive import Liveness
 from raynb.runtime.core.effects import Received, Send, Tick
-from raynb.runtime.core.leases import Demand, Grant, Leases
+from raynb.runtime.core.grants import Demand, Grant
+from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.memory_pressure import MemoryPressure
 from raynb.runtime.core.node_actors import NodeActors
 from raynb.runtime.core.node_answers import NodeAnswers
@@ -343,6 +344,7 @@ class NodeMachine:
         """Give workers to those who wait."""
         effects = self.spillback.before(now)
         outcome = self.leases.serve(self._take_worker(now), self.pool.room, now)
+        effects += self.bundles.claimed(outcome.claims)
         for grant in outcome.granted:
             effects += self._tell_granted(grant)
         for client, numbers in outcome.reclaim.items():
@@ -431,7 +433,7 @@ class NodeMachine:
             return self._stop("no driver came back within the grace of the last one")
         effects = self.pool.tick(now)
         effects += self.store.handle(Tick(), now)
-        effects += self.tombstones.tick(now) + self.liveness.tick(now)
+        effects += self.tombstones.tick(now) + self.liveness.tick(now) + self.bundles.tick(now)
         effects += self.reports.tick(list(self.drivers), self._usage(), now)
         self._serve_again = True
         return effects

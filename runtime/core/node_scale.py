@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.leases import Demand, Leases
+from raynb.runtime.core.grants import Demand
+from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import Say
 from raynb.runtime.core.node_reports import NodeReports
 from raynb.runtime.core.placement import CPU, UNITS, Vector, to_units

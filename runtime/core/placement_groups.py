@@ -276,6 +276,7 @@ class PlacementGroups:
         if nodes is None:
             # What is free may have changed since it was told: the nodes know.
             hopes = True
+            group.why = group.why or "what its bundles need is in use"
             nodes = choose(vectors, group.spec.strategy, [NodeView(v.node_id, v.total, v.total) for v in views], kept)
         if nodes is None:
             group.why = why_not(vectors, group.spec.strategy, views)

@@ -20,7 +20,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.leases import Demand, Leases, Outcome
+from raynb.runtime.core.grants import Demand, Outcome
+from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_identity import NodeIdentity
 from raynb.runtime.core.peers import Peers
 from raynb.runtime.core.placement import NodeView, feasible_nodes, spread, subtract, utilisation, why_infeasible

@@ -7,7 +7,8 @@ from collections import Counter
 from msgspec import Struct
 
 from raynb.runtime.core.bundle_names import group_of
-from raynb.runtime.core.leases import Demand, Leases
+from raynb.runtime.core.grants import Demand
+from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.placement import CPU, Vector, describe, lacking
 from raynb.runtime.core.worker_pool import ACTOR, START_FAILURES_TOLD, WorkerPool
 

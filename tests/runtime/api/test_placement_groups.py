@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +94,38 @@ def test_one_group_after_the_other_takes_all_there_is(ray: Ray, make: Any, group
         group = make([{"CPU": CPUS}])
         assert group.wait(30)
         groups.remove_placement_group(group)
+
+
+def test_a_group_is_placed_though_there_are_always_more_tasks_than_cpus(
+    ray: Ray, groups: Any, tmp_path: Path, raynb_only: None
+) -> None:
+    """In Ray tasks that keep coming leave it none."""
+    stop = tmp_path / "stop"
+
+    @ray.remote
+    def small() -> None:
+        time.sleep(0.005)
+
+    @ray.remote(num_cpus=0)
+    def keep_busy() -> int:
+        refs: list[Any] = []
+        count = 0
+        while not stop.exists():
+            refs += [small.remote() for _ in range(100 - len(refs))]
+            done, refs = ray.wait(refs, num_returns=len(refs), timeout=0.05)
+            count += len(done)
+        ray.get(refs)
+        return count
+
+    busy = [keep_busy.remote() for _ in range(2)]
+    wait_until(lambda: ray.available_resources().get("CPU", 0) == 0, 20, "all CPUs are in use")
+    group = groups.placement_group([{"CPU": 1}] * CPUS)
+    try:
+        assert group.wait(20)
+    finally:
+        stop.touch()
+        groups.remove_placement_group(group)
+    assert all(count > 0 for count in ray.get(busy, timeout=30))
 
 
 def test_the_state_api_lists_groups(ray: Ray, make: Any, raynb_only: None) -> None:

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from raynb.runtime.core.leases import RECLAIM_AFTER_S, RESERVE_AFTER_S, Demand, Grant, Leases, Outcome
+from raynb.runtime.core.grants import Demand, Grant, Outcome
+from raynb.runtime.core.leases import RECLAIM_AFTER_S, RESERVE_AFTER_S, Leases
 from raynb.runtime.core.placement import to_units
 from raynb.runtime.messages.node import LeaseDemand, StartActor
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
@@ -147,6 +148,35 @@ def test_nothing_is_kept_for_a_demand_that_waits_for_what_a_blocked_task_holds()
     assert [grant.demand.client for grant in node.demand("w0", 1, CPU=1).granted] == ["w0"]
 
 
+def claim(node: Node, **need: float) -> Demand:
+    made = Demand("", 0, to_units(need), node.now)
+    node.leases.claims[made] = None
+    return made
+
+
+def test_a_claim_is_met_before_all_demands_though_they_never_end() -> None:
+    node = Node(CPU=2)
+    node.demand("busy", 100, CPU=1)
+    node.later(1.1 * RECLAIM_AFTER_S)
+    claimed = claim(node, CPU=2)
+    assert not node.serve().reclaim, "leases that are younger than it may end by themselves"
+    assert node.later(1.1 * RESERVE_AFTER_S).reclaim == {"busy": [1, 2]}
+    outcome = node.release(node.leases.by_number[1])
+    assert not outcome.granted and not outcome.claims, "the first CPU is kept for it"
+    assert node.release(node.leases.by_number[2]).claims == [claimed]
+    node.leases.reserve(claimed.need)
+    del node.leases.claims[claimed]
+    assert not node.serve().granted and not any(node.leases.available.values())
+
+
+def test_nothing_is_kept_for_a_claim_of_what_an_actor_holds() -> None:
+    node = Node(CPU=2)
+    node.actor(1, CPU=1)
+    claim(node, CPU=2)
+    node.later(1.1 * RESERVE_AFTER_S)
+    assert len(node.demand("small", 1, CPU=1).granted) == 1
+
+
 def test_a_blocked_worker_lends_its_cpu_only() -> None:
     node = Node(CPU=1, GPU=1)
     node.demand("driver", 2, CPU=1, GPU=1)
@@ -263,6 +293,7 @@ class LeaseHistory(RuleBasedStateMachine):
         self.idle: list[str] = []
         self.numbers: set[int] = set()
         self.asked_back: set[int] = set()
+        self.reserved: list[dict[str, int]] = []
 
     def take(self, demand: Demand) -> str | None:
         return self.idle.pop(0) if self.idle else None
@@ -282,6 +313,21 @@ class LeaseHistory(RuleBasedStateMachine):
         if start.actor_id not in self.leases.actors:
             self.leases.start_actor(start, to_units(start.resources), self.now)
 
+    @rule(which=st.integers(0, len(CLASSES) - 1))
+    def claim(self, which: int) -> None:
+        need = to_units(CLASSES[which])
+        self.leases.claims[Demand("", 0, {name: need[name] for name in need if name != "GPU"}, self.now)] = None
+
+    @precondition(lambda self: self.leases.claims)
+    @rule(data=st.data())
+    def claim_lapses(self, data: st.DataObject) -> None:
+        del self.leases.claims[data.draw(st.sampled_from(list(self.leases.claims)))]
+
+    @precondition(lambda self: self.reserved)
+    @rule()
+    def give_back(self) -> None:
+        self.leases.unreserve(self.reserved.pop())
+
     @rule(seconds=st.sampled_from([0.01, 0.25, 1.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -294,6 +340,10 @@ class LeaseHistory(RuleBasedStateMachine):
     @rule()
     def serve(self) -> None:
         outcome = self.leases.serve(self.take, 4, self.now)
+        for met in outcome.claims:
+            del self.leases.claims[met]
+            self.leases.reserve(met.need)
+            self.reserved.append(met.need)
         for grant in outcome.granted:
             assert grant.number not in self.numbers, "a lease's number was used twice"
             self.numbers.add(grant.number)
@@ -333,6 +383,9 @@ class LeaseHistory(RuleBasedStateMachine):
         """Once nobody asks for more and everybody ends, all that waits is served."""
         for grant in list(self.leases.by_number.values()):
             self.leases.release(grant, self.now)
+        for need in self.reserved:
+            self.leases.unreserve(need)
+        self.leases.claims.clear()
         self.idle = [f"end{number}" for number in range(100)]
         served: set[Demand] = set()
         waiting = set(self.leases.waiting())

@@ -13,13 +13,20 @@ from raynb.runtime.core.gcs_effects import Persist
 from raynb.runtime.core.gcs_journal import Journal
 from raynb.runtime.core.gcs_requests import Requests
 from raynb.runtime.core.leases import Leases
-from raynb.runtime.core.node_bundles import NodeBundles
+from raynb.runtime.core.node_bundles import CLAIM_S, NodeBundles
 from raynb.runtime.core.placement import NodeView, to_units
 from raynb.runtime.core.placement_groups import CREATED, PENDING, REMOVED, RESCHEDULING, PlacementGroups, choose
 from raynb.runtime.core.worker_pool import WorkerPool
 from raynb.runtime.messages import Config
 from raynb.runtime.messages.node import LeaseDemand, LeaseInfeasible
-from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
+from raynb.runtime.messages.placement import (
+    BundlesReserved,
+    CreateGroup,
+    KeepBundles,
+    RemoveGroup,
+    ReserveBundles,
+    ReturnBundles,
+)
 
 CPUS = {b"a": 4.0, b"b": 4.0, b"c": 2.0}
 
@@ -191,6 +198,73 @@ def test_whoever_has_run_in_a_bundle_is_told_that_the_group_is_created() -> None
     assert state == CREATED and len(set(places)) == 2 and set(nodes.held(group(1))) < set(places)
     nodes.settle()
     assert nodes.groups.groups[group(1)].seen == (CREATED, places)
+
+
+class BusyNode:
+    """A node of two CPUs whose clients never have enough."""
+
+    def __init__(self) -> None:
+        self.leases = Leases(to_units({"CPU": 2}))
+        self.bundles = NodeBundles(self.leases, WorkerPool(Config(), 2, b"node"))
+        self.now = 100.0
+        self.workers = 0
+        self.asked_back: list[int] = []
+        self.leases.state_demand("busy", LeaseDemand(1, {"CPU": 1}, 100, "f"), to_units({"CPU": 1}), self.now)
+        self.later(1.0)
+
+    def reserve(self, attempt: int = 1) -> list[Any]:
+        message = ReserveBundles(group(1), attempt, [(0, {"CPU": 1}), (1, {"CPU": 1})])
+        return self.bundles.handle("gcs", message, self.now) + self.later(0.0)
+
+    def later(self, seconds: float) -> list[Any]:
+        self.now += seconds
+        effects = self.bundles.tick(self.now)
+        outcome = self.leases.serve(self._worker, 0, self.now)
+        self.asked_back += [number for numbers in outcome.reclaim.values() for number in numbers]
+        self.leases.check()
+        return effects + self.bundles.claimed(outcome.claims)
+
+    def _worker(self, demand: Any) -> str:
+        self.workers += 1
+        return f"w{self.workers}"
+
+    def release(self, number: int) -> list[Any]:
+        self.leases.release(self.leases.by_number[number], self.now)
+        return self.later(0.0)
+
+
+def test_a_group_gets_its_room_from_tasks_that_never_end() -> None:
+    node = BusyNode()
+    assert node.reserve() == [] and node.later(0.5) == []
+    assert node.asked_back == [1, 2]
+    assert node.release(1) == [] and node.leases.available == to_units({"CPU": 1}), "it is kept"
+    assert node.release(2) == [Send("gcs", BundlesReserved(group(1), 1, ""))]
+    assert not node.leases.by_number and not node.leases.claims
+
+
+def test_a_group_whose_room_does_not_come_is_refused_and_leaves_nothing_kept() -> None:
+    node = BusyNode()
+    assert node.reserve() == [] and node.reserve() == [], "asked twice, it waits as before"
+    node.release(1)
+    assert node.later(CLAIM_S) == [Send("gcs", BundlesReserved(group(1), 1, "2 CPU"))]
+    node.later(0.0)
+    assert len(node.leases.by_number) == 2 and not node.leases.claims
+
+
+@pytest.mark.parametrize("end", [ReturnBundles(group(1), 1, False), KeepBundles(2 << 20, [], [])])
+def test_a_claim_ends_with_its_attempt(end: Any) -> None:
+    node = BusyNode()
+    node.reserve()
+    node.bundles.handle("gcs", end, node.now)
+    assert not node.leases.claims and node.later(CLAIM_S) == []
+
+
+def test_what_actors_hold_is_not_waited_for() -> None:
+    leases = Leases(to_units({"CPU": 1}))
+    bundles = NodeBundles(leases, WorkerPool(Config(), 2, b"node"))
+    leases.reserve(to_units({"CPU": 1}))
+    message = ReserveBundles(group(1), 1, [(0, {"CPU": 1})])
+    assert bundles.handle("gcs", message, 0.0) == [Send("gcs", BundlesReserved(group(1), 1, "1 CPU"))]
 
 
 def test_a_group_that_loses_a_node_keeps_what_it_has_and_moves_the_rest() -> None:
