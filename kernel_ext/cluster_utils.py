@@ -6,6 +6,7 @@ All its nodes are on this machine, each with its own processes, its own store an
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from raynb.runtime.adapters.daemon_process import DaemonProcess
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.request import Requester
@@ -25,7 +27,7 @@ NODE_DEFAULTS: Final = {"num_cpus": 1, "object_store_memory": 150 * 2**20}
 """As Ray's: a test's node is small."""
 
 WITHOUT_EFFECT: Final = frozenset(
-    {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "env_vars", "include_dashboard",
+    {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "include_dashboard",
      "metrics_export_port", "node_ip_address", "node_name", "num_redis_shards", "redis_max_memory"}
 )  # fmt: skip
 STOP_PATIENCE_S: Final = 10.0
@@ -154,8 +156,8 @@ class Cluster:
         wait
             Without effect: it is there when this returns.
         **node_args
-            ``num_cpus`` (1), ``num_gpus``, ``resources``, ``labels``, ``object_store_memory`` (150 MiB), and of the
-            head ``_system_config``, which holds for all.
+            ``num_cpus`` (1), ``num_gpus``, ``resources``, ``labels``, ``object_store_memory`` (150 MiB), ``env_vars``
+            (of its processes, beside those of this one), and of the head ``_system_config``, which holds for all.
 
         Raises
         ------
@@ -167,7 +169,7 @@ class Cluster:
         resources, labels = given.pop("resources", None) or {}, given.pop("labels", None)
         if (memory := given.pop("memory", None)) is not None:
             resources = {**resources, "memory": memory}
-        changes = given.pop("_system_config", None)
+        changes, env_vars = given.pop("_system_config", None), given.pop("env_vars", None) or {}
         if unknown := sorted(name for name in given if name not in WITHOUT_EFFECT):
             raise ValueError(f"add_node() does not know {', '.join(unknown)} in raynb")
         head = self.head_node
@@ -184,7 +186,8 @@ class Cluster:
             join=head.info if head is not None else None,
             temp_dir=str(Path(head.info.session_dir).parent.parent) if head is not None else "",
         )
-        node = ClusterNode(launch_cluster(options), head=head is None)
+        daemon = DaemonProcess(env={**os.environ, **{name: str(value) for name, value in env_vars.items()}})
+        node = ClusterNode(launch_cluster(options, daemon=daemon), head=head is None)
         if head is not None:
             self.worker_nodes.add(node)
             return node

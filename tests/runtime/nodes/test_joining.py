@@ -25,6 +25,17 @@ def test_a_node_that_joins_is_listed_with_what_it_has(nodes: Nodes) -> None:
     nodes.cluster.wait_for_nodes()
 
 
+def test_processes_of_a_node_have_its_variables(nodes: Nodes) -> None:
+    nodes.add(resources={"far": 1}, env_vars={"OF_THE_NODE": 7})
+
+    @raynb.remote(num_cpus=0)
+    def variable() -> str | None:
+        return os.environ.get("OF_THE_NODE")
+
+    assert raynb.get(variable.options(resources={"far": 1}).remote()) == "7"
+    assert raynb.get(variable.remote()) is None
+
+
 def test_it_is_no_cluster_of_its_own(nodes: Nodes) -> None:
     second = nodes.add()
     assert [entry.cluster_id for entry in clusters()] == [nodes.head.info.session]
