@@ -9,14 +9,17 @@ from typing import Any, Final
 from raynb.runtime.api import objects
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.functions import RemoteFunction
-from raynb.runtime.api.options import SMALLEST
+from raynb.runtime.api.options import SMALLEST, TASK_OPTIONS, check_option
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.strategies import PlacementGroupSchedulingStrategy
+from raynb.runtime.api.where import label_rules
 from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.ids import PlacementGroupID
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.bundle_names import group_of
+from raynb.runtime.core.strategies import NODE_ID_LABEL
 from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
+from raynb.runtime.messages.strategy import LabelRule
 
 EXAMPLE: Final = (
     'Bundles must be a non-empty list of resource dictionaries. For example: `[{"CPU": 1.0}, {"GPU": 1.0}]`.'
@@ -91,8 +94,8 @@ def placement_group(
     name: str = "",
     lifetime: str | None = None,
     _soft_target_node_id: str | None = None,
-    bundle_label_selector: Any = None,
-    topology_strategy: Any = None,
+    bundle_label_selector: Sequence[Mapping[str, str]] | None = None,
+    topology_strategy: Mapping[str, str] | None = None,
 ) -> PlacementGroup:
     """Ask for a placement group; does not wait until it is placed.
 
@@ -106,33 +109,85 @@ def placement_group(
         Under which `get_placement_group` finds it.
     lifetime
         ``"detached"``: it outlives this job.
+    _soft_target_node_id
+        With STRICT_PACK: the node, in hex, that is the first choice.
+    bundle_label_selector
+        For each bundle what its node's labels have to be, as a task's ``label_selector``.
+    topology_strategy
+        Instead of ``strategy``: ``{"ray.io/node-id": strategy, label: "STRICT_PACK"}``, where all its nodes are to have
+        the same value of the label. Each part may be left out.
 
     Raises
     ------
     ValueError
-        Something that makes no sense, or that raynb does not have; or the name is taken.
+        Something that makes no sense, or the name is taken.
     """
-    for option, value in {
-        "_soft_target_node_id": _soft_target_node_id,
-        "bundle_label_selector": bundle_label_selector,
-        "topology_strategy": topology_strategy,
-    }.items():
-        if value:
-            raise ValueError(f"raynb does not support placement_group({option}=...)")
-    strategy = strategy or "PACK"
+    strategy, together = _strategy(strategy, topology_strategy)
     if strategy not in STRATEGIES:
         raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
     if lifetime not in (None, "detached"):
         raise ValueError(f"Placement group `lifetime` argument must be either `None` or 'detached'. Got {lifetime}.")
     specs = _checked(bundles)
+    labels = _labels(bundle_label_selector, len(specs))
+    target = _target(_soft_target_node_id, strategy)
     client = connect()
     execution = client.execution()
     job = execution.context.job
     group = PlacementGroupID(secrets.token_bytes(PlacementGroupID.SIZE - len(job)) + job)
     detached = lifetime == "detached"
-    message = CreateGroup(0, group.binary(), specs, strategy, name, execution.context.namespace, detached, job)
+    message = CreateGroup(
+        0, group.binary(), specs, strategy, name, execution.context.namespace, detached, job, labels, together, target
+    )
     client.request(client.gcs, message)
     return PlacementGroup(group, specs)
+
+
+def _strategy(strategy: str | None, topology: Mapping[str, str] | None) -> tuple[str, str]:
+    """How bundles are spread over nodes, and the label of which these have the same value."""
+    if topology is None:
+        return strategy or "PACK", ""
+    if strategy is not None:
+        raise ValueError("placement_group() takes a strategy or a topology_strategy, not both")
+    if not isinstance(topology, Mapping) or not all(
+        isinstance(each, str) for pair in topology.items() for each in pair
+    ):
+        raise ValueError(f"topology_strategy has strategies by name of a label, not {topology!r}")
+    together = [label for label in topology if label != NODE_ID_LABEL]
+    if len(together) > 1:
+        raise ValueError(f"topology_strategy takes one label beside {NODE_ID_LABEL}, not {', '.join(together)}")
+    for label in together:
+        if topology[label] != "STRICT_PACK":
+            raise ValueError(f"the topology_strategy of {label!r} can be 'STRICT_PACK' only, not {topology[label]!r}")
+    return topology.get(NODE_ID_LABEL, "PACK"), "".join(together)
+
+
+def _labels(given: Any, bundles: int) -> list[tuple[LabelRule, ...]]:
+    if not given:
+        return []
+    if not isinstance(given, list) or not all(isinstance(selector, Mapping) for selector in given):
+        raise ValueError(
+            "Bundle label selector must be a list of string dictionary label selectors, for example "
+            f'[{{"market": "spot"}}, {{}}], not {given!r}'
+        )
+    if len(given) != bundles:
+        raise ValueError(
+            f"Invalid bundle label selector {given}. The length of `bundle_label_selector` should equal the length of "
+            f"`bundles`: {len(given)} for {bundles} bundles."
+        )
+    for selector in given:
+        check_option("label_selector", selector, TASK_OPTIONS["label_selector"])
+    return list(map(label_rules, given))
+
+
+def _target(node_id: str | None, strategy: str) -> bytes:
+    if not node_id:
+        return b""
+    if strategy != "STRICT_PACK":
+        raise ValueError(f"_soft_target_node_id currently only works with STRICT_PACK but got {strategy}")
+    try:
+        return bytes.fromhex(node_id)
+    except ValueError:
+        raise ValueError(f"Invalid hex ID of _soft_target_node_id, got {node_id}") from None
 
 
 def _checked(bundles: Any) -> list[dict[str, float]]:

@@ -101,13 +101,13 @@ def where(options: Mapping[str, Any], resources: dict[str, float]) -> Where:
 
 def _strategy(options: Mapping[str, Any]) -> Strategy | None:
     """As it travels; None: the default one."""
-    labels = _selectors(options.get("label_selector"))
+    labels = label_rules(options.get("label_selector"))
     strategy = _with_labels(options.get("scheduling_strategy"), labels)
     others = options.get("fallback_strategy")
     if strategy is None or not labels or not others:
         return strategy
     rest = strategy.hard[len(labels) :]
-    choices = (_selectors(other["label_selector"]) for other in others)
+    choices = (label_rules(other["label_selector"]) for other in others)
     return msgspec.structs.replace(strategy, fallbacks=tuple((*choice, *rest) for choice in choices))
 
 
@@ -127,7 +127,8 @@ def _with_labels(given: Any, labels: tuple[LabelRule, ...]) -> Strategy | None:
     return Strategy(hard=labels) if labels else None
 
 
-def _selectors(given: Mapping[str, str] | None) -> tuple[LabelRule, ...]:
+def label_rules(given: Mapping[str, str] | None) -> tuple[LabelRule, ...]:
+    """A ``label_selector`` as it travels."""
     return tuple(_selected(key, wanted) for key, wanted in (given or {}).items())
 
 

@@ -159,7 +159,8 @@ class Queries:
                 rows = list(named_rows(tables.actors.index))
                 return rows, NAMED_FIELDS, NAMED_FIELDS, "actor_id"
             case "placement_groups":
-                rows = [group_row(group) for group in tables.groups.groups.values()]
+                views = tables.members.views()
+                rows = [group_row(group, views) for group in tables.groups.groups.values()]
                 return rows, GROUP_FIELDS, GROUP_FIELDS, "placement_group_id"
             case "jobs":
                 rows = [job_row(job) for job in tables.jobs.jobs.values()]

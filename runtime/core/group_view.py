@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from raynb.runtime.core.group_layout import common_value
+from raynb.runtime.core.placement import NodeView
 from raynb.runtime.core.placement_groups import CREATED, Group
 
 GROUP_FIELDS = (
@@ -21,7 +24,7 @@ GROUP_FIELDS = (
 )
 
 
-def group_row(group: Group) -> dict[str, Any]:
+def group_row(group: Group, views: Sequence[NodeView]) -> dict[str, Any]:
     """Ray's fields; ``stats`` says why a group is not placed."""
     spec = group.spec
     hexed = spec.group.hex()
@@ -37,8 +40,8 @@ def group_row(group: Group) -> dict[str, Any]:
         ],
         "is_detached": spec.detached,
         "stats": {"scheduling_attempt": group.attempt & 0xFFFFF, "why": "" if state == CREATED else group.why},
-        "topology_strategy": None,
-        "topology_assignments": None,
+        "topology_strategy": {spec.together: "STRICT_PACK"} if spec.together else None,
+        "topology_assignments": {spec.together: common_value(spec.together, views, nodes)} if spec.together else None,
         "strategy": spec.strategy,
         "ray_namespace": spec.namespace,
     }

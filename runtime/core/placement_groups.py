@@ -10,14 +10,14 @@ Rules
 3. A node that dies takes its bundles with it: the group is RESCHEDULING, which is PENDING under another name, and what
    is left of it on other nodes stays.
 4. Removed, it is gone for good: nodes end what runs in it, and what waits for it fails, wherever that is.
-5. Which nodes: STRICT_PACK has all bundles on one, STRICT_SPREAD each on another, PACK and SPREAD try to.
+5. Which nodes: see `group_layout`.
 
 A GCS that comes back has the nodes reserve again what they have, which costs nothing there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -27,7 +27,8 @@ from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.core.gcs_journal import Effects, Journal
 from raynb.runtime.core.gcs_requests import Requests, refusal
-from raynb.runtime.core.placement import NodeView, Vector, add, describe, fits, subtract, to_units, utilisation
+from raynb.runtime.core.group_layout import choose, why_not
+from raynb.runtime.core.placement import NodeView
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.placement import (
     BundlesCommitted,
@@ -268,18 +269,17 @@ class PlacementGroups:
         group.due = now + AGAIN_S
         views = self._views()
         hopes = False
-        vectors = [to_units(bundle) for bundle in group.spec.bundles]
         if any(node and not self._manager_of(node) for node in group.nodes) and not self._settled():
             return []  # they may come back
         kept = {i: node for i, node in enumerate(group.nodes) if self._manager_of(node)}
-        nodes = choose(vectors, group.spec.strategy, views, kept)
+        nodes = choose(group.spec, views, kept)
         if nodes is None:
             # What is free may have changed since it was told: the nodes know.
             hopes = True
             group.why = group.why or "what its bundles need is in use"
-            nodes = choose(vectors, group.spec.strategy, [NodeView(v.node_id, v.total, v.total) for v in views], kept)
+            nodes = choose(group.spec, [NodeView(v.node_id, v.total, v.total, labels=v.labels) for v in views], kept)
         if nodes is None:
-            group.why = why_not(vectors, group.spec.strategy, views)
+            group.why = why_not(group.spec, views)
             return []
         group.step("try")
         # One that only hopes must not hold up, at each of its tries, another that would fit.
@@ -429,52 +429,3 @@ class PlacementGroups:
                     assert len(set(group.nodes)) == 1, group
                 if group.spec.strategy == "STRICT_SPREAD":
                     assert len(set(group.nodes)) == len(group.nodes), group
-
-
-def choose(
-    bundles: Sequence[Vector], strategy: str, nodes: Sequence[NodeView], kept: Mapping[int, bytes]
-) -> list[bytes] | None:
-    """A node for each bundle, by rule 5; None where they don't fit. Those that are ``kept`` are there already."""
-    free = {node.node_id: dict(node.available) for node in nodes}
-    chosen = dict(kept)
-    if strategy in ("STRICT_PACK", "PACK"):
-        whole: Vector = {}
-        for index, bundle in enumerate(bundles):
-            if index not in kept:
-                add(whole, bundle)
-        alone = set(kept.values())
-        for node in sorted(nodes, key=lambda node: utilisation(node)):
-            if fits(whole, free[node.node_id]) and alone <= {node.node_id}:
-                return [node.node_id] * len(bundles)
-        if strategy == "STRICT_PACK":
-            return None
-    for index, bundle in sorted(enumerate(bundles), key=lambda pair: -sum(pair[1].values())):
-        if index in chosen:
-            continue
-        used = list(chosen.values())
-        found = [node for node in nodes if fits(bundle, free[node.node_id])]
-        if strategy == "STRICT_SPREAD":
-            found = [node for node in found if node.node_id not in used]
-        if not found:
-            return None
-        if strategy == "PACK":
-            best = max(found, key=lambda node: used.count(node.node_id))
-        else:
-            best = min(found, key=lambda node: used.count(node.node_id))
-        chosen[index] = best.node_id
-        subtract(free[best.node_id], bundle)
-    return [chosen[index] for index in range(len(bundles))]
-
-
-def why_not(bundles: Sequence[Vector], strategy: str, nodes: Sequence[NodeView]) -> str:
-    """Why a group can't be placed on these nodes, even if all were idle."""
-    if strategy == "STRICT_SPREAD" and len(bundles) > len(nodes):
-        return f"STRICT_SPREAD wants {len(bundles)} nodes for its bundles, and the cluster has {len(nodes)}"
-    for index, bundle in enumerate(bundles):
-        if not any(fits(bundle, node.total) for node in nodes):
-            return f"no node has the {describe(bundle)} of its bundle {index}"
-    whole: Vector = {}
-    for bundle in bundles:
-        add(whole, bundle)
-    where = "no single node has" if strategy == "STRICT_PACK" else "the cluster does not have"
-    return f"{where} the {describe(whole)} of its bundles together"

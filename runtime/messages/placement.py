@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from raynb.runtime.messages.strategy import LabelRule
+
 Bundle = tuple[int, dict[str, float]]
 """Its number in the group, and its resources."""
 
@@ -27,6 +29,12 @@ class CreateGroup(Struct, array_like=True, gc=False, tag=140):
     namespace: str
     detached: bool
     job: bytes
+    labels: list[tuple[LabelRule, ...]] = []
+    """For each bundle what is asked of its node; empty: nothing is."""
+    together: str = ""
+    """A label of which all its nodes have the same value; empty: none."""
+    target: bytes = b""
+    """The node that is the first choice; empty: none is."""
 
 
 class RemoveGroup(Struct, array_like=True, gc=False, tag=141):

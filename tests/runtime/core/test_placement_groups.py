@@ -12,10 +12,11 @@ from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_effects import Persist
 from raynb.runtime.core.gcs_journal import Journal
 from raynb.runtime.core.gcs_requests import Requests
+from raynb.runtime.core.group_layout import choose, why_not
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_bundles import CLAIM_S, NodeBundles
 from raynb.runtime.core.placement import NodeView, to_units
-from raynb.runtime.core.placement_groups import CREATED, PENDING, REMOVED, RESCHEDULING, PlacementGroups, choose
+from raynb.runtime.core.placement_groups import CREATED, PENDING, REMOVED, RESCHEDULING, PlacementGroups
 from raynb.runtime.core.worker_pool import WorkerPool
 from raynb.runtime.messages import Config
 from raynb.runtime.messages.node import LeaseDemand, LeaseInfeasible
@@ -27,6 +28,7 @@ from raynb.runtime.messages.placement import (
     ReserveBundles,
     ReturnBundles,
 )
+from raynb.runtime.messages.strategy import LabelRule
 
 CPUS = {b"a": 4.0, b"b": 4.0, b"c": 2.0}
 
@@ -200,6 +202,54 @@ def test_whoever_has_run_in_a_bundle_is_told_that_the_group_is_created() -> None
     assert nodes.groups.groups[group(1)].seen == (CREATED, places)
 
 
+def wish(bundles: int, strategy: str = "PACK", **more: Any) -> CreateGroup:
+    return CreateGroup(0, group(1), [{"CPU": 1.0}] * bundles, strategy, "", "spec", False, b"job1", **more)
+
+
+def views(*zones: str, cpus: float = 2) -> list[NodeView]:
+    """Nodes a, b, c..., each in its zone."""
+    units = to_units({"CPU": cpus})
+    return [
+        NodeView(bytes([97 + i]), units, units, labels={"zone": zone} if zone else {}) for i, zone in enumerate(zones)
+    ]
+
+
+def in_zone(*names: str) -> tuple[LabelRule, ...]:
+    return (LabelRule("zone", names),)
+
+
+def test_bundles_go_where_their_labels_are() -> None:
+    nodes = views("x", "y", "")
+    assert choose(wish(2, labels=[in_zone("y"), ()]), nodes, {}) == [b"b", b"b"], "both fit there"
+    assert choose(wish(2, labels=[in_zone("y"), in_zone("x")]), nodes, {}) == [b"b", b"a"]
+    assert choose(wish(2, "SPREAD", labels=[(), in_zone("x")]), nodes, {}) == [b"b", b"a"]
+    assert choose(wish(2, "STRICT_PACK", labels=[in_zone("x"), in_zone("y")]), nodes, {}) is None
+    assert choose(wish(3, labels=[in_zone("x")] * 3), nodes, {}) is None, "there is no room for three"
+    assert choose(wish(3, "STRICT_SPREAD", labels=[(), (), in_zone("x")]), nodes, {}) == [b"b", b"c", b"a"]
+    nowhere = wish(1, labels=[in_zone("z")])
+    assert choose(nowhere, nodes, {}) is None
+    assert why_not(nowhere, nodes) == "no node is where its bundle 0 is to be: zone=z"
+
+
+def test_all_bundles_are_where_a_label_is_the_same() -> None:
+    nodes = views("x", "y", "y", "")
+    assert choose(wish(3, together="zone"), nodes, {}) == [b"b", b"b", b"c"]
+    assert choose(wish(2, "STRICT_SPREAD", together="zone"), nodes, {}) == [b"b", b"c"]
+    assert choose(wish(3, "STRICT_SPREAD", together="zone"), nodes, {}) is None
+    assert choose(wish(2, "SPREAD", together="zone"), nodes, {0: b"a"}) == [b"a", b"a"], "where the first one is"
+    assert choose(wish(1, together="rack"), nodes, {}) is None
+    assert why_not(wish(5, together="zone"), nodes) == "no nodes with the same zone have the 5 CPU of its bundles"
+
+
+def test_the_node_that_is_wished_for_comes_first_if_it_has_room() -> None:
+    nodes = views("", "", "")
+    for target in (b"a", b"b", b"c"):
+        assert choose(wish(2, "STRICT_PACK", target=target), nodes, {}) == [target] * 2
+    full = [NodeView(node.node_id, node.total, {} if node.node_id == b"b" else node.total) for node in nodes]
+    assert choose(wish(2, "STRICT_PACK", target=b"b"), full, {}) == [b"a"] * 2
+    assert choose(wish(2, "STRICT_PACK", target=b"gone"), nodes, {}) == [b"a"] * 2
+
+
 class BusyNode:
     """A node of two CPUs whose clients never have enough."""
 
@@ -357,8 +407,7 @@ def _play(seed: int) -> None:
         assert held == (wanted if one.state == CREATED else 0) or one.state == RESCHEDULING, (seed, one)
         if one.state == PENDING:
             free = [NodeView(v.node_id, v.total, v.available) for v in nodes.views()]
-            vectors = [to_units(bundle) for bundle in one.spec.bundles]
-            assert choose(vectors, one.spec.strategy, free, {}) is None, (seed, "it fits, and waits")
+            assert choose(one.spec, free, {}) is None, (seed, "it fits, and waits")
     for key in list(nodes.groups.groups):
         nodes.remove(key)
     nodes.settle(5.0)

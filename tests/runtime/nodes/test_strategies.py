@@ -20,6 +20,7 @@ from raynb.util.scheduling_strategies import (
     NotIn,
     PlacementGroupSchedulingStrategy,
 )
+from raynb.util.state import get_placement_group as get_placement_group_state
 from raynb.util.state import list_tasks
 from tests.runtime.nodes.whereabouts import Counting, where, where_behind
 from tests.support.gate import Gate
@@ -198,6 +199,67 @@ def test_placement_groups_have_their_bundles_on_nodes(
         inside = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=int(index))
         assert set(run(num_cpus=1, scheduling_strategy=inside)) == {node_id}
     remove_placement_group(group)
+
+
+def test_bundles_go_to_nodes_with_the_labels_that_they_ask_for(three: Three) -> None:
+    nodes, near, far = three
+    wishes = [{"zone": "in(a, b)", "fast": "yes"}, {"zone": "!b"}, {"ray.io/node-id": nodes.head.node_id}]
+    group = placement_group([{"CPU": 1}] * 3, strategy="STRICT_SPREAD", bundle_label_selector=wishes)
+    assert group.wait(20)
+    places = placement_group_table(group)["bundles_to_node_id"]
+    assert places == {0: far.node_id, 1: near.node_id, 2: nodes.head.node_id}
+    inside = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
+    assert set(run(num_cpus=1, scheduling_strategy=inside)) == {far.node_id}
+    remove_placement_group(group)
+    nowhere = placement_group([{"CPU": 1}], bundle_label_selector=[{"zone": "c"}])
+    assert not nowhere.wait(0.5)
+    assert "zone=c" in placement_group_table(nowhere)["stats"]["why"]
+    remove_placement_group(nowhere)
+
+
+def test_a_group_is_kept_together_where_a_label_is_the_same(three: Three) -> None:
+    _, near, far = three
+    topology = {"ray.io/node-id": "SPREAD", "zone": "STRICT_PACK"}
+    group = placement_group([{"CPU": 2}] * 2, topology_strategy=topology)
+    assert group.wait(20)
+    (node_id,) = set(placement_group_table(group)["bundles_to_node_id"].values())
+    zone = {near.node_id: "a", far.node_id: "b"}[node_id]
+    row = get_placement_group_state(group.id.hex())
+    assert row is not None and row.topology_strategy == {"zone": "STRICT_PACK"}
+    assert row.topology_assignments == {"zone": zone}
+    remove_placement_group(group)
+
+
+def test_a_strict_pack_begins_with_the_node_that_is_wished_for(three: Three) -> None:
+    for node in three[1:]:
+        target: Any = {"strategy": "STRICT_PACK", "_soft_target_node_id": node.node_id}
+        group = placement_group([{"CPU": 2}] * 2, **target)
+        assert group.wait(20)
+        assert set(placement_group_table(group)["bundles_to_node_id"].values()) == {node.node_id}
+        other = placement_group([{"CPU": 2}], **target)
+        assert other.wait(20), "it is a wish only, and there is no room"
+        for made in (group, other):
+            remove_placement_group(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"bundle_label_selector": [{"zone": "a"}]}, "length of `bundle_label_selector`"),
+        ({"bundle_label_selector": {"zone": "a"}}, "list of string dictionary"),
+        ({"bundle_label_selector": [{"zone": 1}, {}]}, "texts by name"),
+        ({"_soft_target_node_id": "ab"}, "only works with STRICT_PACK"),
+        ({"_soft_target_node_id": "node", "strategy": "STRICT_PACK"}, "Invalid hex ID"),
+        ({"topology_strategy": {"zone": "STRICT_PACK"}, "strategy": "PACK"}, "not both"),
+        ({"topology_strategy": {"zone": "SPREAD"}}, "'STRICT_PACK' only"),
+        ({"topology_strategy": {"zone": "STRICT_PACK", "rack": "STRICT_PACK"}}, "one label"),
+        ({"topology_strategy": {"ray.io/node-id": "ROUND"}}, "ROUND"),
+        ({"topology_strategy": "PACK"}, "by name of a label"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(three: Three, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        placement_group([{"CPU": 1}] * 2, **options)
 
 
 def test_tasks_in_any_bundle_run_in_all_of_them(three: Three, gate: Gate) -> None:
