@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from raynb.runtime.core.bundle_names import group_name, group_of
@@ -32,6 +32,10 @@ class Taken:
     @property
     def names(self) -> list[str]:
         return list(self.units)
+
+    def is_of(self, pool: Vector) -> bool:
+        """Whether it goes back there."""
+        return self._pool is pool
 
     def give_back(self) -> None:
         add(self._pool, self.units)
@@ -74,12 +78,22 @@ class Gpus:
         """How much of the node's own is free, in all."""
         return sum(self._free[GPU].values())
 
-    def choose(self, need: Mapping[str, int]) -> Vector | None:
-        """What a need would get, by name of the GPU; empty: it needs none; None: what is free is in pieces."""
+    def choose(self, need: Mapping[str, int], coming: Iterable[Taken] = ()) -> Vector | None:
+        """What a need would get, by name of the GPU; empty: it needs none; None: what is free is in pieces.
+
+        Parameters
+        ----------
+        coming
+            What counts as given back already.
+        """
         pool, units = _pool(need)
         if not units:
             return {}
         free = self._free.get(pool, {})
+        if back := [taken.units for taken in coming if taken.is_of(free)]:
+            free = dict(free)
+            for each in back:
+                add(free, each)
         for name in need:
             if name in self._bundles:
                 free = {gpu: free[gpu] for gpu in self._bundles[name]}

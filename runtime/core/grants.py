@@ -82,6 +82,11 @@ class Grant:
         self.reclaimed = False
         self.at = now
 
+    @property
+    def all_gpus(self) -> list[Taken]:
+        """What it has of GPUs: nothing, or one."""
+        return [] if self.gpus is None else [self.gpus]
+
     def __repr__(self) -> str:
         return f"<Grant {self.number} of {self.token} to {self.demand!r}{' blocked' if self.blocked else ''}>"
 

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from raynb.runtime.core.gpus import GPU, Gpus
+from raynb.runtime.core.gpus import GPU, Gpus, Taken
 from raynb.runtime.core.grants import Demand, Grant, Outcome
 from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, fits, lacking, subtract, why_infeasible
 from raynb.runtime.messages.node import LeaseDemand, StartActor
@@ -248,10 +248,12 @@ class Leases:
     def can_make_room(self, need: Vector) -> bool:
         """Rule 3: whether running leases and what is available cover it."""
         room = dict(self.available)
+        gpus: list[Taken] = []
         for grant in self.by_number.values():
             if not grant.blocked and grant.demand.start is None:
                 add(room, grant.held)
-        return fits(need, room)
+                gpus += grant.all_gpus
+        return fits(need, room) and self.gpus.choose(need, gpus) is not None
 
     def _reclaim_debt(self, outcome: Outcome) -> None:
         """Rule 6, its end: the newest leases first."""
@@ -271,34 +273,46 @@ class Leases:
     def _reclaim(self, unmet: Iterable[Demand], outcome: Outcome, now: float) -> None:
         """Rule 4."""
         expected = dict(self.available)
+        gpus: list[Taken] = []
         candidates: list[Grant] = []
         for grant in self.by_number.values():
             if grant.demand.start is not None or grant.blocked:
                 continue
             if grant.reclaimed:
                 add(expected, grant.held)
+                gpus += grant.all_gpus
             else:
                 candidates.append(grant)
         for demand in unmet:
-            missing = lacking(demand.need, expected)
+            missing = self._missing(demand.need, expected, gpus)
             chosen: list[Grant] = []
+            back: list[Taken] = []
             if missing:
                 for _, grant in self._victims(demand, candidates, now):
                     if any(name in missing for name in grant.held):
                         chosen.append(grant)
                         add(expected, grant.held)
-                        missing = lacking(demand.need, expected)
+                        back += grant.all_gpus
+                        missing = self._missing(demand.need, expected, [*gpus, *back])
                         if not missing:
                             break
             if missing:
                 for grant in chosen:
                     subtract(expected, grant.held)
                 continue
+            gpus += back
             for grant in chosen:
                 grant.reclaimed = True
                 candidates.remove(grant)
                 outcome.reclaim.setdefault(grant.demand.client, []).append(grant.number)
             subtract(expected, demand.need)
+
+    def _missing(self, need: Vector, expected: Vector, coming: Iterable[Taken]) -> Vector:
+        """What is not there; where what is there of GPUs is in pieces, these."""
+        missing = lacking(need, expected)
+        if not missing and self.gpus.choose(need, coming) is None:
+            return {name: units for name, units in need.items() if name.startswith(GPU)}
+        return missing
 
     @staticmethod
     def _victims(demand: Demand, candidates: list[Grant], now: float) -> list[tuple[int, Grant]]:

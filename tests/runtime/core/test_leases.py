@@ -148,6 +148,33 @@ def test_nothing_is_kept_for_a_demand_that_waits_for_what_a_blocked_task_holds()
     assert [grant.demand.client for grant in node.demand("w0", 1, CPU=1).granted] == ["w0"]
 
 
+def test_nothing_is_kept_for_a_demand_whose_gpu_is_in_pieces_that_blocked_tasks_hold() -> None:
+    node = Node(CPU=2, GPU=2)
+    for client in ("one", "two"):
+        node.demand(client, 1, CPU=1, GPU=0.6)
+    for token in ("w0", "w1"):
+        node.leases.block(token, True)
+    node.demand("whole", 1, CPU=2, GPU=0.8)
+    node.later(1.1 * RESERVE_AFTER_S)
+    assert [grant.demand.client for grant in node.demand("w0", 1, CPU=1).granted] == ["w0"], (
+        "there is 0.8, in two parts"
+    )
+
+
+def test_leases_that_hold_parts_of_gpus_are_asked_back_for_a_whole_one() -> None:
+    node = Node(CPU=4, GPU=2)
+    node.demand("parts", 4, CPU=1, GPU=0.5)
+    node.release(node.leases.by_number[2])
+    node.demand("parts", 0, CPU=1, GPU=0.5)
+    node.later(1.1 * RECLAIM_AFTER_S)
+    node.demand("parts", 3, CPU=1, GPU=0.5)
+    asked = node.demand("whole", 1, CPU=1, GPU=1).reclaim
+    asked = asked or node.later(1.1 * RESERVE_AFTER_S).reclaim
+    for number in asked["parts"]:
+        outcome = node.release(node.leases.by_number[number])
+    assert [grant.demand.client for grant in outcome.granted] == ["whole"]
+
+
 def claim(node: Node, **need: float) -> Demand:
     made = Demand("", 0, to_units(need), node.now)
     node.leases.claims[made] = None
