@@ -104,6 +104,9 @@ class ClusterContext(Mapping[str, Any]):
 _session: Session | None = None
 _lock = threading.RLock()
 
+_silent = threading.Event()
+"""What tasks print is not shown here: the last `init` said so."""
+
 #: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
 output_sink: Callable[[list[OutputLine], int], None] | None = None
 
@@ -141,6 +144,7 @@ def init(
     job_config: JobConfig | None = None,
     redis: str = "",
     name: str = "",
+    log_to_driver: bool | None = None,
     _system_config: dict[str, Any] | None = None,
     _temp_dir: str = "",
     _memory: float | None = None,
@@ -172,6 +176,8 @@ def init(
         URL of a Redis to keep the cluster's state in, instead of a private one.
     name
         Of the new cluster, for people.
+    log_to_driver
+        False: what tasks and actors print is not shown here. It is in their logs in any case.
     _system_config
         Fields of `raynb.runtime.messages.config.Config` to change, or Ray's names for them (`system_config`).
 
@@ -193,6 +199,7 @@ def init(
         refuse_unknown(kwargs)
         check_namespace(namespace)
         job = job_config or JobConfig()
+        (_silent.set if log_to_driver is False else _silent.clear)()
         context = _init(address, new, namespace or job.ray_namespace, runtime_env or job.runtime_env, _temp_dir)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context
@@ -388,7 +395,8 @@ def _script() -> str:
 
 def _on_foreign(sender: str, message: Message) -> None:
     if isinstance(message, TaskOutput):
-        (output_sink or print_output)(message.lines, message.dropped)
+        if not _silent.is_set():
+            (output_sink or print_output)(message.lines, message.dropped)
     elif isinstance(message, TaskStopped):
         breakpoints.note(message)
 
@@ -398,8 +406,7 @@ def print_output(lines: list[OutputLine], dropped: int) -> None:
     for line in lines:
         stream = sys.stderr if line.stream == "stderr" else sys.stdout
         for text in (_as_text(line) if line.stream == DISPLAY else line.text).splitlines():
-            if text:
-                print(f"({line.name} pid={line.pid}) {text}", file=stream)
+            print(f"({line.actor or line.name} pid={line.pid}) {text}", file=stream)
     if dropped:
         print(f"(raynb) {dropped} more lines are in the workers' logs", file=sys.stderr)
 

@@ -72,10 +72,11 @@ class Futures:
 
 
 def async_future_of(client: Client, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
-    """A future of a value in the running event loop."""
+    """A future of a value in the running event loop, or the thread's own if none runs."""
     import asyncio  # here: a script that awaits nothing does without
 
-    loop = asyncio.get_running_loop()
+    # Without a running loop it is of the one that the program is about to run.
+    loop = asyncio.get_event_loop()
     future: asyncio.Future[Any] = loop.create_future()
 
     def resolve() -> None:

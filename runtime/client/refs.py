@@ -213,8 +213,12 @@ class ObjectRef(Generic[T]):
         return current().future(self)
 
     def as_future(self, _internal: bool = False) -> asyncio.Future[T]:
-        """A future of the value in the running event loop."""
+        """A future of the value in the running event loop, or the one that is about to run."""
         return current().async_future(self)
+
+    def _on_completed(self, py_callback: Callable[[Any], object]) -> None:
+        """Have a function called, in a thread of ours, with the value, or with the exception in its place."""
+        self.future().add_done_callback(lambda future: py_callback(future.exception() or future.result()))
 
 
 def uncounted(oid: bytes) -> None:

@@ -180,6 +180,7 @@ class OutputLine(Struct, array_like=True, frozen=True, gc=False):
     """Text that a task wrote, or something that it displayed.
 
     ``cell`` as in `ContextDef`; ``stream`` is stdout, stderr or `DISPLAY`. Text ends anywhere, also within a line.
+    ``actor`` is what the actor of that process is called (its ``repr``, or its class), if it has one.
     """
 
     cell: str
@@ -188,6 +189,7 @@ class OutputLine(Struct, array_like=True, frozen=True, gc=False):
     pid: int
     stream: str
     text: str
+    actor: str = ""
 
 
 class TaskOutput(Struct, array_like=True, gc=False, tag=18):

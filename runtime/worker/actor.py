@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from raynb.runtime.client import refs
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.plane import Guard
@@ -38,6 +39,10 @@ ASYNC_CALLS_MAX = 10_000
 
 class ActorExit(BaseException):
     """Raised by ``exit_actor``: the actor wants to end."""
+
+
+_asked_to_end = threading.Event()
+"""`exit_actor` was called, in whatever thread of this process."""
 
 
 class ActorRunner:
@@ -74,6 +79,7 @@ class ActorRunner:
         client.post(Outgoing(client.gcs, started, guarded=True))
         if failure is not None:
             return
+        runner.output.actor = started.repr_name or start.cls.name
         runner._become = None
         if runs_async:
             asyncio.run(self._serve_async(at_once))
@@ -88,6 +94,7 @@ class ActorRunner:
         if start.runtime_env and (problem := runner.set_up(start.runtime_env)):
             return problem
         runner.gpus.show(start.gpus)
+        runner.output.actor = start.cls.name
         runner.client.actor_name = start.name
         runner.client.actor_restarts = start.incarnation
         context = runner.client.adopt_context(start.context)
@@ -208,14 +215,17 @@ class ActorRunner:
 
     def _of_error(self, job: Job, error: BaseException) -> tuple[list[Value], bool]:
         if isinstance(error, ActorExit | SystemExit):
-            self._end()
-            message = f"the actor {self.start.cls.name} has ended itself: exit_actor() is called."
-            return [Failed("ActorDiedError", message, actor=self.start.actor_id)], False
+            return self._exited(), False
         name = f"{self.start.cls.name}.{job.function.name}"
         if isinstance(error, MissingDependency):
             error = RuntimeError("an input of this call is missing")
         origin = {"actor_repr": self._repr() or object.__repr__(self.instance), "actor_id": self.start.actor_id.hex()}
         return self.runner.outcome.of_error(job, error, name, **origin)
+
+    def _exited(self) -> list[Value]:
+        self._end()
+        message = f"the actor {self.start.cls.name} has ended itself: exit_actor() is called."
+        return [Failed("ActorDiedError", message, actor=self.start.actor_id)]
 
     def _conclude(
         self, job: Job, guard: Guard | None, values: list[Value], retryable: bool, started: float, begin: float
@@ -225,6 +235,8 @@ class ActorRunner:
             runner.breakpoints.task_ended(job.spec.task_id)
         if guard is not None:
             guard.release(runner.client.host.inbox)
+        if _asked_to_end.is_set() and not self._ended:
+            values, retryable = self._exited(), False
         result = Result(job.spec.seq, started, time.perf_counter() - begin, values, retryable)
         runner.note(job.sender, result)
         if self._ended:
@@ -343,12 +355,14 @@ class ActorRunner:
 def exit_actor() -> None:
     """End the calling actor: its process exits after this call, and it is not restarted.
 
+    In a thread or a task of the actor's own it ends that; the actor ends with the next of its calls that does.
+
     Raises
     ------
     TypeError
         Not inside an actor.
     """
-    execution = EXECUTION.get()
-    if execution is None or not execution.actor_id:
-        raise TypeError("exit_actor must be called inside an actor")
+    if not refs.connected() or not refs.current().execution().actor_id:
+        raise TypeError("exit_actor must be called inside an actor: exit_actor API is called on a non-actor worker")
+    _asked_to_end.set()
     raise ActorExit

@@ -1,13 +1,27 @@
-"""The end of a worker that its own task has asked for."""
+"""The orderly end of a worker: what its tasks have registered with `atexit` runs, as in any program."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+import threading
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from raynb.runtime.worker.runner import Runner
+
+
+EXIT_FUNCTIONS_S_MAX: Final = 5.0
+
+
+def run_exit_functions() -> None:
+    """Run them, for so long at most: a process that does not end would keep what it holds."""
+    watch = threading.Timer(EXIT_FUNCTIONS_S_MAX, os._exit, (1,))
+    watch.daemon = True
+    watch.start()
+    atexit._run_exitfuncs()
+    watch.cancel()
 
 
 def exit_process(runner: Runner, error: SystemExit) -> NoReturn:
@@ -17,6 +31,7 @@ def exit_process(runner: Runner, error: SystemExit) -> NoReturn:
         print(code, file=sys.stderr)
         code = 1
     runner.flush()
+    run_exit_functions()
     runner.client.stop()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -25,6 +25,7 @@ from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, WorkerSettings
 from raynb.runtime.messages.tasks import ContextDef
 from raynb.runtime.worker import displays
+from raynb.runtime.worker.exits import run_exit_functions
 from raynb.runtime.worker.output import OutputRouter, take_over
 from raynb.runtime.worker.runner import Runner
 
@@ -69,6 +70,7 @@ def run(settings: WorkerSettings) -> NoReturn:
     try:
         runner.serve()
     finally:
+        run_exit_functions()
         output.collect()
         client.stop(LeaveNode())
         page.close()

@@ -103,6 +103,8 @@ class OutputRouter:
         self.lock = threading.RLock()  # a finalizer that prints may run in the middle of a print
         self.current: Execution | None = None
         """The task that runs, or ran last."""
+        self.actor = ""
+        """What the actor of this process is called; empty: it runs tasks."""
         self.streams: list[TaskStream] = []
         self._pieces: dict[str, list[_Piece]] = {}
         self._characters = 0
@@ -176,7 +178,7 @@ class OutputRouter:
             self._sent_at = time.monotonic()
             self.pending = False
         for driver, of_driver in pieces.items():
-            lines = [piece.line(self._pid) for piece in of_driver]
+            lines = [piece.line(self._pid, self.actor) for piece in of_driver]
             self._send(driver, TaskOutput(lines, dropped.get(driver, 0)))
 
 
@@ -199,10 +201,10 @@ class _Piece:
         self._size += len(text)
         return True
 
-    def line(self, pid: int) -> OutputLine:
+    def line(self, pid: int, actor: str) -> OutputLine:
         execution = self._execution
         text = "".join(self._parts)
-        return OutputLine(execution.context.cell, execution.task_id, execution.name, pid, self._stream, text)
+        return OutputLine(execution.context.cell, execution.task_id, execution.name, pid, self._stream, text, actor)
 
 
 class TaskStream(io.TextIOBase):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import importlib
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.module import Ray
+from tests.support.module import NAME, Ray
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -305,3 +310,56 @@ def test_more_actors_than_cpus_can_live_together(ray: Ray, counter_class: Any) -
     assert ray.get([counter.read.remote() for counter in counters], timeout=60) == list(range(6))
     for counter in counters:
         ray.kill(counter)
+
+
+class AtExit:
+    """Registers what is to be done when its process ends."""
+
+    def __init__(self, path: Path, words: str) -> None:
+        atexit.register(path.write_text, words)
+
+    def ready(self) -> None: ...
+
+    def exit(self) -> None:
+        importlib.import_module(f"{NAME}.actor").exit_actor()
+
+    def exit_in_a_thread(self) -> int:
+        thread = threading.Thread(target=self._exit_quietly)
+        thread.start()
+        thread.join()
+        return 1
+
+    def _exit_quietly(self) -> None:
+        with contextlib.suppress(BaseException):
+            importlib.import_module(f"{NAME}.actor").exit_actor()
+
+    async def exit_in_the_background(self) -> int:
+        await asyncio.wait([asyncio.create_task(asyncio.to_thread(self._exit_quietly))])
+        return 1
+
+
+@pytest.mark.parametrize("way", ["exit", "exit_in_a_thread", "exit_in_the_background", "__ray_terminate__"])
+def test_an_actor_that_ends_itself_does_what_it_has_registered(ray: Ray, tmp_path: Path, way: str) -> None:
+    path = tmp_path / "written"
+    kind: Any = AtExit if "background" in way else type("Sync", (AtExit,), {"exit_in_the_background": None})
+    actor = ray.remote(kind).options(max_restarts=1).remote(path, way)
+    ray.get(actor.ready.remote())
+    with pytest.raises(ray.exceptions.ActorDiedError, match="exit_actor"):
+        ray.get(getattr(actor, way).remote(), timeout=20)
+    wait_until(path.exists, 20)
+    assert path.read_text() == way
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(actor.ready.remote(), timeout=20)
+
+
+def test_an_actor_that_nobody_refers_to_does_what_it_has_registered_and_one_that_is_killed_does_not(
+    ray: Ray, tmp_path: Path
+) -> None:
+    killed, forgotten = (ray.remote(AtExit).remote(tmp_path / name, name) for name in ("killed", "forgotten"))
+    ray.get([killed.ready.remote(), forgotten.ready.remote()])
+    ray.kill(killed)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(killed.ready.remote(), timeout=20)
+    del forgotten
+    wait_until((tmp_path / "forgotten").exists, 20)
+    assert not (tmp_path / "killed").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,35 @@ def test_a_script_that_fails_ends_with_its_own_error(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 1
     assert "enough" in done.stderr
+
+
+PRINTS = """\
+import raynb as ray
+ray.init(num_cpus=1)
+@ray.remote
+def blank(): print()
+class Speaker:
+    def __init__(self): print("begins")
+    def speak(self): print("speaks")
+class Described(Speaker):
+    def __repr__(self): return "Described(7)"
+ray.get(blank.remote())
+for each in Speaker, Described:
+    ray.get(ray.remote(each).remote().speak.remote())
+ray.shutdown()
+"""
+
+
+def test_what_is_printed_says_which_task_or_actor_it_is_of(tmp_path: Path) -> None:
+    words = [re.sub(r" pid=\d+", "", line) for line in run(tmp_path, PRINTS).splitlines()]
+    assert words == [
+        "(blank) ",
+        "(Speaker) begins",
+        "(Speaker) speaks",
+        "(Described) begins",
+        "(Described(7)) speaks",
+    ]
+
+
+def test_what_is_printed_is_not_shown_where_that_is_not_wanted(tmp_path: Path) -> None:
+    assert run(tmp_path, PRINTS.replace("num_cpus=1", "num_cpus=1, log_to_driver=False")) == ""

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import gc
 import pickle
+import queue
 from typing import Any
 
 import pytest
@@ -164,6 +165,26 @@ def test_a_ref_can_be_awaited(ray: Ray) -> None:
         return [first, *await asyncio.gather(*[square.remote(n) for n in range(4)])]
 
     assert asyncio.run(main()) == [9, 0, 1, 4, 9]
+
+
+def test_a_future_may_be_made_before_its_loop_runs(ray: Ray) -> None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        futures = [ray.remote(lambda x: x + 1).remote(n).as_future() for n in range(3)]
+        assert loop.run_until_complete(asyncio.wait_for(futures[0], 20)) == 1
+        assert [loop.run_until_complete(future) for future in futures] == [1, 2, 3]
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def test_a_function_is_called_with_what_has_come(ray: Ray) -> None:
+    found: queue.Queue[Any] = queue.Queue()
+    ray.remote(lambda: 7).remote()._on_completed(found.put)
+    assert found.get(timeout=20) == 7
+    ray.remote(lambda: 1 / 0).remote()._on_completed(found.put)
+    assert isinstance(found.get(timeout=20), ZeroDivisionError)
 
 
 def test_a_program_can_do_other_things_while_it_awaits(ray: Ray, gate: Gate) -> None:
