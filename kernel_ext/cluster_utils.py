@@ -27,8 +27,8 @@ NODE_DEFAULTS: Final = {"num_cpus": 1, "object_store_memory": 150 * 2**20}
 """As Ray's: a test's node is small."""
 
 WITHOUT_EFFECT: Final = frozenset(
-    {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "include_dashboard",
-     "metrics_export_port", "node_ip_address", "node_name", "num_redis_shards", "redis_max_memory"}
+    {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "enable_object_reconstruction",
+     "include_dashboard", "metrics_export_port", "node_ip_address", "node_name", "num_redis_shards", "redis_max_memory"}
 )  # fmt: skip
 STOP_PATIENCE_S: Final = 10.0
 
@@ -166,6 +166,8 @@ class Cluster:
         """
         given = {**NODE_DEFAULTS, **node_args}
         known = {name: given.pop(name, None) for name in ("num_cpus", "num_gpus", "object_store_memory")}
+        if known["object_store_memory"] is not None:
+            known["object_store_memory"] = int(known["object_store_memory"])
         resources, labels = given.pop("resources", None) or {}, given.pop("labels", None)
         if (memory := given.pop("memory", None)) is not None:
             resources = {**resources, "memory": memory}

@@ -19,8 +19,8 @@ def ask(address: str | None, table: str, timeout_s: float, *, whole: bool = Fals
     Parameters
     ----------
     address
-        None: the cluster of this program (that is started if there is none yet). Otherwise what `init` takes; to ask
-        another cluster than one's own needs no connection to it.
+        None: the cluster of this program, else the only one that runs. Otherwise what `init` takes; to ask another
+        cluster than one's own needs no connection to it.
     whole
         Whether it is an error that processes do not answer.
 
@@ -55,9 +55,9 @@ def ask(address: str | None, table: str, timeout_s: float, *, whole: bool = Fals
 
 def _another(address: str | None) -> ClusterEntry | None:
     """The cluster of an address; None: it is the one that this program is connected to."""
-    if address is None:
+    if address is None and session.is_initialized():
         return None
-    entry = find(address, notebook=session.notebook)
+    entry = find(address or "auto", notebook=session.notebook)
     return None if session.is_initialized() and entry.gcs_address == current().gcs else entry
 
 

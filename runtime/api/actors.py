@@ -196,8 +196,8 @@ class ActorClass(OlderForm):
         actor_id = actor_id_of(task_id)
         name, detached = options.get("name") or "", options.get("lifetime") == "detached"
         namespace = options.get("namespace") or execution.context.namespace
-        # Ray's rule: by default an actor needs one CPU to be placed, and none to live on.
-        place = where(options, resources_of(options, 0))
+        # Ray's rule: in a bundle without a CPU an actor that asks for none has to say so.
+        place = where(options, resources_of(options, 0), 1 if options.get("num_cpus") is None else 0)
         resources = place.resources
         definition = msgspec.structs.replace(self._definition, captures=place.captures)
         creation = gcs.CreateActor(

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from raynb.runtime.api.cluster import query
-from raynb.runtime.api.session import connect
+from raynb.runtime.api.session import connect, is_initialized
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.messages.copies import LocateObjects, Location
@@ -34,7 +34,14 @@ def get_object_locations(
     dict
         For each reference ``node_ids`` (in hex; empty: it is not there), ``object_size`` in bytes (None: not known)
         and ``did_spill``: whether it lies on disk now. A small object is where its owner is.
+
+    Raises
+    ------
+    RuntimeError
+        This process is not connected to a cluster.
     """
+    if not is_initialized():
+        raise RuntimeError("Ray hasn't been initialized: call init() first")
     client = connect()
     # What was put just now counts: the machine has not looked, perhaps.
     new = [ref._id for ref in obj_refs if ref._owner == client.address and not client.is_ready(ref)]

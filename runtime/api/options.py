@@ -272,8 +272,8 @@ def checked(
 def check_option(name: str, value: Any, option: Option) -> None:
     """Refuse what can't be meant."""
     if not isinstance(value, option.types) or (isinstance(value, bool) and bool not in option.types):
-        wanted = " or ".join(kind.__name__ for kind in option.types)
-        raise TypeError(f"The type of keyword {name!r} must be {wanted}, but received type {type(value).__name__}")
+        wanted = option.types[0] if len(option.types) == 1 else option.types
+        raise TypeError(f"The type of keyword {name!r} must be {wanted}, but received type {type(value)}")
     problem = option.check(name, value)
     if problem:
         raise ValueError(problem)

@@ -16,7 +16,7 @@ from raynb.runtime.api.where import label_rules
 from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.ids import PlacementGroupID
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.core.bundle_names import group_of
+from raynb.runtime.core.bundle_names import BUNDLE, group_of
 from raynb.runtime.core.strategies import NODE_ID_LABEL
 from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
 from raynb.runtime.messages.strategy import LabelRule
@@ -80,8 +80,18 @@ class PlacementGroup:
         return ref
 
     def wait(self, timeout_seconds: float = 30) -> bool:
-        """Stand still until it is placed. False if it is not within so many seconds."""
-        return bool(objects.wait([self.ready()], timeout=max(timeout_seconds, 0))[0])
+        """Stand still until it is placed. False if it is not within so many seconds.
+
+        Raises
+        ------
+        TaskPlacementGroupRemoved
+            It was removed.
+        """
+        ready = self.ready()
+        if not objects.wait([ready], timeout=max(timeout_seconds, 0))[0]:
+            return False
+        objects.get(ready)
+        return True
 
 
 def _itself(group: PlacementGroup) -> PlacementGroup:
@@ -120,7 +130,9 @@ def placement_group(
     Raises
     ------
     ValueError
-        Something that makes no sense, or the name is taken.
+        Something that makes no sense.
+    RaySystemError
+        The name is taken.
     """
     strategy, together = _strategy(strategy, topology_strategy)
     if strategy not in STRATEGIES:
@@ -203,6 +215,8 @@ def _checked(bundles: Any) -> list[dict[str, float]]:
             raise ValueError(
                 f"Bundles cannot be an empty dictionary or resources with only 0 values. Bundles: {bundles}"
             )
+        if BUNDLE in bundle:
+            raise ValueError(f"{EXAMPLE} {BUNDLE!r} can't be asked for, since each bundle has it: {bundle!r}")
         for resource, amount in bundle.items():
             if isinstance(amount, bool) or not isinstance(amount, int | float):
                 raise ValueError(f"{EXAMPLE} The amount of {resource!r} in a bundle must be a number, not {amount!r}")
@@ -213,13 +227,7 @@ def _checked(bundles: Any) -> list[dict[str, float]]:
 
 
 def remove_placement_group(placement_group: PlacementGroup) -> None:
-    """Give its resources back. What runs in it is ended, and what waits for it fails.
-
-    Raises
-    ------
-    ValueError
-        There has never been such a group.
-    """
+    """Give its resources back. What runs in it is ended, and what waits for it fails. No error if it is gone."""
     if not isinstance(placement_group, PlacementGroup):
         raise TypeError(f"remove_placement_group() takes a placement group, not {type(placement_group).__name__}")
     client = connect()

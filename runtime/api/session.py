@@ -136,7 +136,7 @@ def init(
     num_gpus: float | None = None,
     resources: dict[str, float] | None = None,
     labels: dict[str, str] | None = None,
-    object_store_memory: int | None = None,
+    object_store_memory: float | None = None,
     local_mode: bool = False,
     ignore_reinit_error: bool = False,
     namespace: str | None = None,
@@ -227,7 +227,8 @@ def _options(new: Mapping[str, Any], namespace: str | None, temp_dir: str) -> Cl
     memory = {} if new["_memory"] is None else {"memory": float(new["_memory"])}
     return ClusterOptions(
         num_cpus=new["num_cpus"], num_gpus=new["num_gpus"], resources={**(new["resources"] or {}), **memory},
-        labels=dict(new["labels"] or {}), object_store_memory=new["object_store_memory"], namespace=namespace or "",
+        labels=dict(new["labels"] or {}), namespace=namespace or "",
+        object_store_memory=None if new["object_store_memory"] is None else int(new["object_store_memory"]),
         redis=new["redis"], name=new["name"] or "", notebook=notebook, driver_pid=os.getpid(),
         config=config_of(new["_system_config"]), temp_dir=temp_dir,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from raynb.runtime.api.ray_config_names import OTHERS
 from raynb.runtime.messages import Config
 
 
@@ -44,13 +45,14 @@ CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "memory_monitor_refresh_ms": ("memory_monitor_s", _seconds),
     "object_manager_default_chunk_size": ("transfer_chunk_bytes", int),
     "object_spilling_config": ("spill_directory", _spill_directory),
+    "object_spilling_directory": ("spill_directory", str),
     "task_events_report_interval_ms": ("event_flush_s", _seconds),
     "task_events_max_num_task_in_gcs": ("hub_tasks_max", int),
     "worker_register_timeout_seconds": ("worker_start_timeout_s", float),
 }
 """By Ray's name: raynb's, and how one becomes the other."""
 
-WITHOUT_EFFECT: Final = {
+WITHOUT_EFFECT: Final = OTHERS | {
     "actor_scheduling_queue_max_reorder_wait_seconds": "calls of one caller arrive in order",
     "core_worker_internal_heartbeat_ms": "nothing is polled",
     "core_worker_rpc_server_reconnect_timeout_base_s": "a process's death is seen, not waited for",

@@ -50,6 +50,8 @@ def group_strategy(options: Mapping[str, Any]) -> PlacementGroupSchedulingStrate
         return strategy
     group = options.get("placement_group", "default")
     if group in ("default", None):
+        if options.get("placement_group_bundle_index", -1) != -1:
+            raise ValueError("If placement group is not set, the value of bundle index must be -1.")
         return None
     if strategy is not None:
         raise ValueError(
@@ -80,8 +82,13 @@ def in_group(group: bytes) -> PlacementGroupSchedulingStrategy:
     return PlacementGroupSchedulingStrategy(Captured(PlacementGroupID(group)), placement_group_capture_child_tasks=True)
 
 
-def where(options: Mapping[str, Any], resources: dict[str, float]) -> Where:
+def where(options: Mapping[str, Any], resources: dict[str, float], placing_cpus: float = 0) -> Where:
     """The place of a task or an actor with these options and needs.
+
+    Parameters
+    ----------
+    placing_cpus
+        What else a bundle must have where no CPUs are asked for.
 
     Raises
     ------
@@ -96,7 +103,10 @@ def where(options: Mapping[str, Any], resources: dict[str, float]) -> Where:
     if grouped is None or grouped.placement_group is None or grouped.placement_group.is_empty:
         return Where(asked, _strategy(options))
     captures = bool(grouped.placement_group_capture_child_tasks)
-    return Where(_in_group(grouped, asked), _strategy(options), captures)
+    group, index = grouped.placement_group, grouped.placement_group_bundle_index
+    if group.bundle_specs is not None:
+        _check_bundle(group, index, {"CPU": placing_cpus, **asked} if placing_cpus else asked)
+    return Where(_in_group(group.id.binary(), index, asked), _strategy(options), captures)
 
 
 def _strategy(options: Mapping[str, Any]) -> Strategy | None:
@@ -148,11 +158,7 @@ def _selected(key: str, wanted: str) -> LabelRule:
     return LabelRule(key, found, wanted.startswith("!"))
 
 
-def _in_group(strategy: PlacementGroupSchedulingStrategy, asked: dict[str, float]) -> dict[str, float]:
-    group, index = strategy.placement_group, strategy.placement_group_bundle_index
-    if group.bundle_specs is not None:
-        _check_bundle(group, index, asked)
-    group_id = group.id.binary()
+def _in_group(group_id: bytes, index: int, asked: dict[str, float]) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, amount in {BUNDLE: TRACE, **asked}.items():
         found[group_name(name, group_id)] = amount

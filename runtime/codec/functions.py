@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from raynb.runtime.codec import pickling
 from raynb.runtime.codec.captures import LARGE_BYTES, warn_of_function
@@ -19,6 +19,9 @@ from raynb.runtime.messages.ids import FUNCTION_ID_BYTES
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
+
+BYTES_MAX: Final = 95 * 1024 * 1024
+"""No function may be larger: Ray's limit."""
 
 _told: set[bytes] = set()
 """Ids of large functions that were warned of."""
@@ -44,6 +47,8 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
     ------
     SerializationError
         The message names the closure or global variable that can't be pickled.
+    ValueError
+        It is larger than `BYTES_MAX`.
 
     Warns
     -----
@@ -58,6 +63,12 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
     assert not buffers
     if held is not None:
         held.extend(found.holders)
+    if len(blob) > BYTES_MAX:
+        what = "actor" if isinstance(obj, type) else "remote function"
+        raise ValueError(
+            f"The {what} {getattr(obj, '__qualname__', obj)} is too large: {len(blob) / 2**20:.0f} MiB, and at most "
+            f"{BYTES_MAX // 2**20} MiB are allowed. It captures something large: put() that, and pass the reference."
+        )
     function_id = hashlib.sha256(blob).digest()[:FUNCTION_ID_BYTES]
     if len(blob) >= LARGE_BYTES and function_id not in _told:
         _told.add(function_id)

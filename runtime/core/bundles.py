@@ -19,10 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from raynb.runtime.core.bundle_names import BUNDLE, group_of, group_units
-from raynb.runtime.core.gpus import GPU
 from raynb.runtime.core.grants import Grant
 from raynb.runtime.core.leases import Leases
-from raynb.runtime.core.placement import UNITS, Vector, add, describe, lacking, subtract, to_units
+from raynb.runtime.core.placement import GPU, UNITS, Vector, add, describe, lacking, subtract, to_units
 from raynb.runtime.messages.placement import Bundle
 
 PER_BUNDLE = 1000

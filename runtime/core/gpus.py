@@ -11,12 +11,9 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 from raynb.runtime.core.bundle_names import group_name, group_of
-from raynb.runtime.core.placement import UNITS, Vector, add, subtract
-
-GPU: Final = "GPU"
+from raynb.runtime.core.placement import GPU, UNITS, Vector, add, subtract
 
 
 class Taken:

@@ -7,7 +7,7 @@ from typing import Any
 
 from raynb.runtime.core.group_layout import common_value
 from raynb.runtime.core.placement import NodeView
-from raynb.runtime.core.placement_groups import CREATED, Group
+from raynb.runtime.core.placement_groups import CREATED, REMOVED, Group
 
 GROUP_FIELDS = (
     "placement_group_id",
@@ -22,6 +22,9 @@ GROUP_FIELDS = (
     "strategy",
     "ray_namespace",
 )
+
+
+_SCHEDULING = {CREATED: "FINISHED", REMOVED: "REMOVED"}
 
 
 def group_row(group: Group, views: Sequence[NodeView]) -> dict[str, Any]:
@@ -39,7 +42,11 @@ def group_row(group: Group, views: Sequence[NodeView]) -> dict[str, Any]:
             for index, (bundle, node) in enumerate(zip(spec.bundles, nodes, strict=True))
         ],
         "is_detached": spec.detached,
-        "stats": {"scheduling_attempt": group.attempt & 0xFFFFF, "why": "" if state == CREATED else group.why},
+        "stats": {
+            "scheduling_attempt": group.attempt & 0xFFFFF,
+            "scheduling_state": _SCHEDULING.get(state) or ("NO_RESOURCES" if group.attempt & 0xFFFFF else "INFEASIBLE"),
+            "why": "" if state == CREATED else group.why,
+        },
         "topology_strategy": {spec.together: "STRICT_PACK"} if spec.together else None,
         "topology_assignments": {spec.together: common_value(spec.together, views, nodes)} if spec.together else None,
         "strategy": spec.strategy,

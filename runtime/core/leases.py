@@ -30,9 +30,20 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from raynb.runtime.core.gpus import GPU, Gpus, Taken
+from raynb.runtime.core.gpus import Gpus, Taken
 from raynb.runtime.core.grants import Demand, Grant, Outcome
-from raynb.runtime.core.placement import CPU, NodeView, Vector, add, describe, fits, lacking, subtract, why_infeasible
+from raynb.runtime.core.placement import (
+    CPU,
+    GPU,
+    NodeView,
+    Vector,
+    add,
+    describe,
+    fits,
+    lacking,
+    subtract,
+    why_infeasible,
+)
 from raynb.runtime.messages.node import LeaseDemand, StartActor
 
 RESERVE_AFTER_S = 0.3

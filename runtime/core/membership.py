@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.core.node_identity import session_of
-from raynb.runtime.core.placement import UNITS, NodeView, Vector, to_units
+from raynb.runtime.core.placement import GPU, UNITS, NodeView, Vector, to_units
 from raynb.runtime.messages.gcs import RegisterNode
 from raynb.runtime.messages.node import NodeStatus, ProcessDied, WorkerListing, WorkerTable
 
@@ -375,9 +375,10 @@ class Membership:
         among
             Only these nodes come into question.
 
-        Of several the one with the most CPUs free, then the one that registered first.
+        Of several one without GPUs, if none are asked for; then the one with the most CPUs free (for each of its
+        actors, where this is for one that holds no CPU); then the one that registered first.
         """
-        best: tuple[bool, float] | None = None
+        best: tuple[bool, bool, float] | None = None
         found = b""
         for node in self.nodes.values():
             if not node.alive or not _fits(resources, node.registration.resources):
@@ -385,7 +386,11 @@ class Membership:
             if among is not None and node.id not in among:
                 continue
             available = node.expected(self._awake_s)
-            rank = (_fits(resources, available), available.get("CPU", 0.0))
+            cpus = available.get("CPU", 0.0)
+            if not resources.get("CPU"):
+                cpus /= 1 + sum(bool(worker.actor_id) for worker in node.workers.values()) + len(node.promised)
+            spares_gpus = bool(resources.get(GPU)) or not node.registration.resources.get(GPU)
+            rank = (_fits(resources, available), spares_gpus, cpus)
             if best is None or rank > best:
                 best, found = rank, node.id
         if found and self.several:
@@ -396,8 +401,16 @@ class Membership:
         return found
 
     def place_in_group(self, resources: dict[str, float], among: list[bytes]) -> bytes:
-        """Of the nodes of a placement group one that has this free, as far as they have told; empty: there are none."""
-        for node_id in among:
+        """Of the nodes of a placement group one that has this free, as far as they have told; empty: there are none.
+
+        Those without GPUs come first, if none are asked for.
+        """
+        asks = any(name.startswith(f"{GPU}_group_") for name in resources)
+
+        def has_gpus(node_id: bytes) -> bool:
+            return bool(self.nodes[node_id].registration.resources.get(GPU))
+
+        for node_id in among if asks else sorted(among, key=has_gpus):
             node = self.nodes[node_id]
             groups = node.status.groups if node.status is not None else {}
             free = node.less_promised({name: amounts[1] for name, amounts in groups.items()}, self._awake_s)

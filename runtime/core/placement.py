@@ -23,6 +23,7 @@ from msgspec import Struct
 
 UNITS = 10_000
 CPU = "CPU"
+GPU = "GPU"
 
 Vector = dict[str, int]
 """Resource name -> units of 1/10,000."""
@@ -129,9 +130,10 @@ def pack(need: Mapping[str, int], nodes: Sequence[NodeView], threshold: float = 
 
 
 def spread(need: Mapping[str, int], nodes: Sequence[NodeView]) -> NodeView | None:
-    """The emptiest node; None where it fits nowhere."""
+    """The emptiest node, of those without GPUs first if none are asked for; None where it fits nowhere."""
     candidates = [node for node in nodes if fits(need, node.available)]
-    return min(candidates, key=utilisation, default=None)
+    asks = bool(need.get(GPU))
+    return min(candidates, key=lambda node: (not asks and bool(node.total.get(GPU)), utilisation(node)), default=None)
 
 
 def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]) -> str:
@@ -156,7 +158,7 @@ def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]
         )
     most = max((node.total.get(name, 0) for node in nodes), default=0)
     asked = describe({name: need[name]})
-    if name == CPU or name == "GPU":
+    if name in (CPU, GPU):
         option = f"num_{name.lower()}s"
         less, more = f".options({option}=...)", f"init({option}={need[name] / UNITS:g})"
     elif name == "memory":

@@ -186,7 +186,7 @@ class PlacementGroups:
             taken = self.named(message.name, message.namespace)
             if taken is not None:
                 text = f"a placement group of the name {message.name!r} is there already: {taken.spec.group.hex()}"
-                return [self._requests.answer(sender, refusal(message.request, "ValueError", text), keep=True)]
+                return [self._requests.answer(sender, refusal(message.request, "RaySystemError", text), keep=True)]
 
         def answer() -> Effects:
             return [self._requests.answer(sender, Reply(message.request), keep=True), *self._try(group, now)]
@@ -213,8 +213,7 @@ class PlacementGroups:
 
         group = self.groups.get(message.group)
         if group is None:
-            text = f"there is no placement group {message.group.hex()}"
-            return [self._requests.answer(sender, refusal(message.request, "ValueError", text), keep=True)]
+            return told()
         if group.state == REMOVED:
             return self._journal.when_durable(TABLE, message.group, told, told)
         return self._end(group, now, told)

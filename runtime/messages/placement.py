@@ -38,7 +38,7 @@ class CreateGroup(Struct, array_like=True, gc=False, tag=140):
 
 
 class RemoveGroup(Struct, array_like=True, gc=False, tag=141):
-    """Client -> GCS: what runs in it is ended. Answered by a `Reply` once durable; removing it again is no error."""
+    """Client -> GCS: what runs in it is ended. Answered by a `Reply` once durable; it is no error if it is gone."""
 
     request: int
     group: bytes

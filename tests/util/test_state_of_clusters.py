@@ -110,6 +110,17 @@ def test_another_cluster_is_asked_by_its_address_without_a_connection(nodes: Nod
         state.list_nodes(address="nowhere")
 
 
+def test_to_look_starts_no_cluster(nodes: Nodes) -> None:
+    """In another process, which is connected to none."""
+    look = "from raynb.util import state; import raynb; print(len(state.list_nodes()), raynb.is_initialized())"
+    command = [sys.executable, "-c", look]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{len(state.list_nodes())} False\n", "the only one that runs is meant"
+    nowhere = {**os.environ, "JUPYTER_RUNTIME_DIR": "/nonexistent"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=nowhere)
+    assert "ClusterNotFoundError" in done.stderr
+
+
 @contextmanager
 def another_cluster() -> Iterator[Cluster]:
     cluster = Cluster()

@@ -100,7 +100,7 @@ def test_shutdown_without_a_cluster_is_harmless(ray: Ray) -> None:
 
 
 def test_the_cluster_has_what_init_says(ray: Ray) -> None:
-    with cluster_of(ray, num_cpus=3, resources={"disk": 5}, object_store_memory=200_000_000):
+    with cluster_of(ray, num_cpus=3, resources={"disk": 5}, object_store_memory=2e8):
         total = ray.cluster_resources()
         assert (total["CPU"], total["disk"]) == (3, 5)
         assert total["object_store_memory"] == pytest.approx(200_000_000, rel=0.1)

@@ -154,6 +154,41 @@ def test_a_group_has_a_name(ray: Ray, groups: Any, make: Any) -> None:
         groups.get_placement_group("named group")
 
 
+def test_a_group_that_was_removed_can_not_be_waited_for_and_may_be_removed_again(
+    ray: Ray, groups: Any, errors: Any
+) -> None:
+    group = groups.placement_group([{"CPU": 1}])
+    assert group.wait(30)
+    for _ in range(2):
+        groups.remove_placement_group(group)
+    with pytest.raises(errors.TaskPlacementGroupRemoved):
+        group.wait(30)
+
+
+def test_a_name_that_is_taken_is_refused(ray: Ray, groups: Any, make: Any, errors: Any) -> None:
+    make([{"CPU": 1}], name="taken")
+    with pytest.raises(errors.RaySystemError, match="taken"):
+        groups.placement_group([{"CPU": 1}], name="taken")
+
+
+def test_a_bundle_is_named_only_in_a_group(ray: Ray) -> None:
+    with pytest.raises(ValueError, match="must be -1"):
+        ray.remote(lambda: 1).options(placement_group_bundle_index=0).remote()
+
+
+def test_an_actor_in_a_bundle_without_cpus_has_to_ask_for_none(ray: Ray, make: Any, strategies: Any) -> None:
+    class Actor:
+        def ready(self) -> bool:
+            return True
+
+    inside = strategies.PlacementGroupSchedulingStrategy(make([{"special": 1}]))
+    with pytest.raises(ValueError, match="cannot fit into any bundle"):
+        ray.remote(Actor).options(scheduling_strategy=inside).remote()
+    assert ray.get(
+        ray.remote(Actor).options(num_cpus=0, scheduling_strategy=inside).remote().ready.remote(), timeout=30
+    )
+
+
 @pytest.mark.parametrize(
     ("bundles", "options"),
     [
@@ -164,6 +199,7 @@ def test_a_group_has_a_name(ray: Ray, groups: Any, make: Any) -> None:
         ("CPU", {}),
         ([{"CPU": 1}], {"strategy": "ROUND"}),
         ([{"CPU": 1}], {"lifetime": "for ever"}),
+        ([{"bundle": 1}], {}),
     ],
 )
 def test_a_group_that_makes_no_sense_is_refused(ray: Ray, groups: Any, bundles: Any, options: dict[str, Any]) -> None:

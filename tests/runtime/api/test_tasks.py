@@ -238,3 +238,9 @@ def test_a_wrong_number_of_results_is_an_error_of_each_ref(ray: Ray) -> None:
     for ref in one.remote():
         with pytest.raises(ValueError):
             ray.get(ref)
+
+
+def test_a_function_that_captures_too_much_is_refused(ray: Ray) -> None:
+    large = bytes(100 * 2**20)
+    with pytest.raises(ValueError, match="too large"):
+        ray.remote(lambda: len(large)).remote()

@@ -170,9 +170,8 @@ def test_leases_that_hold_parts_of_gpus_are_asked_back_for_a_whole_one() -> None
     node.demand("parts", 3, CPU=1, GPU=0.5)
     asked = node.demand("whole", 1, CPU=1, GPU=1).reclaim
     asked = asked or node.later(1.1 * RESERVE_AFTER_S).reclaim
-    for number in asked["parts"]:
-        outcome = node.release(node.leases.by_number[number])
-    assert [grant.demand.client for grant in outcome.granted] == ["whole"]
+    granted = [each for n in asked["parts"] for each in node.release(node.leases.by_number[n]).granted]
+    assert "whole" in [grant.demand.client for grant in granted]
 
 
 def claim(node: Node, **need: float) -> Demand:

@@ -10,8 +10,8 @@ from raynb.runtime.messages.node import NodeStatus, WorkerListing, WorkerTable
 from tests.runtime.core.gcs_harness import node_id
 
 
-def registration(name: str, cpus: float = 2.0, host: str = "there", head: bool = False) -> RegisterNode:
-    return RegisterNode(node_id(name), name, 1, host, "ip", head, {"CPU": cpus}, {}, 1.0, [], [])
+def registration(name: str, cpus: float = 2.0, host: str = "there", head: bool = False, **more: float) -> RegisterNode:
+    return RegisterNode(node_id(name), name, 1, host, "ip", head, {"CPU": cpus, **more}, {}, 1.0, [], [])
 
 
 def members(*nodes: RegisterNode) -> Membership:
@@ -107,6 +107,21 @@ def test_an_actor_goes_where_there_is_room_or_where_there_ever_could_be(
     for name, cpus in free.items():
         membership.status(name, NodeStatus(node_id(name), {"CPU": cpus}, 0, 0, 0, 0, {}))
     assert membership.place(need) == node_id(chosen)
+
+
+def test_actors_that_hold_nothing_are_shared_out() -> None:
+    names = ("head", "second", "third")
+    membership = members(*(registration(name, 1.0, head=name == "head") for name in names))
+    placed = [membership.place({}) for _ in range(9)]
+    assert {node: placed.count(node) for node in placed} == {node_id(name): 3 for name in names}
+
+
+def test_gpus_are_spared_for_what_asks_for_them() -> None:
+    membership = members(registration("head", 1.0, head=True), registration("gpus", 8.0, GPU=2.0))
+    assert membership.place({}) == node_id("head")
+    assert membership.place({"CPU": 1.0}) == node_id("head")
+    assert membership.place({"CPU": 1.0}) == node_id("gpus"), "the other one is taken"
+    assert membership.place({"GPU": 1.0}) == node_id("gpus")
 
 
 def test_of_a_node_that_nobody_knows_nothing_is_said_until_it_should_have_registered() -> None:
