@@ -148,8 +148,9 @@ class RemoteFunction(OlderForm):
             job=client.root.context.job,
         )
         # Functions that arrive again and again in arguments are registered once.
-        options = sorted((item for item in self._options.items() if item[0] != "runtime_env"), key=str)
-        key = (function_id, pickle.dumps((options, environment)) if options or environment else b"")
+        packed = {"runtime_env": environment, "retry_exceptions": definition.retry_exceptions}
+        options = sorted({**self._options, **packed}.items(), key=str) if self._options or environment else None
+        key = (function_id, pickle.dumps(options) if options else b"")
         self._registered = client.functions.setdefault(key, registered)
         self._held = held
         self._client = client

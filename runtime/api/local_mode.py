@@ -18,6 +18,7 @@ from raynb.runtime.client.dynamic import DynamicObjectRefGenerator
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import from_exception
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.codec.actor_class import method_of
 from raynb.runtime.codec.calls import pack_call, unpack_call
 from raynb.runtime.core.inbox import PutValue
 from raynb.runtime.core.task import DYNAMIC, STREAMING
@@ -116,7 +117,7 @@ class LocalMode:
             "__ray_call__": lambda function, *more, **named: function(actor.instance, *more, **named),
             "__ray_terminate__": lambda: self.end(actor_id, "The actor is dead: exit_actor() is called."),
         }
-        function = special.get(method) or getattr(actor.instance, method)
+        function = special.get(method) or method_of(actor.instance, method)
         return self.call(function, args, kwargs, num_returns, f"{actor.class_name}.{method}", actor_id)
 
     def create(self, actor_id: bytes, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> None:

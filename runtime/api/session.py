@@ -158,26 +158,23 @@ def init(
     address
         ``"auto"``: a running cluster on this machine; or a cluster's name or address; ``"local"``: a new one; None:
         what the environment variable RAY_ADDRESS says, else a new one.
-    num_cpus, num_gpus, resources, labels
-        What the new cluster offers; by default the machine's (or container's) own CPUs.
-    object_store_memory
-        Bytes of shared memory for objects; by default 30 % of the memory.
+    num_cpus, num_gpus, resources, labels, object_store_memory
+        What the new cluster offers; by default the machine's (or container's) own CPUs, and 30 % of its memory (in
+        bytes) for objects.
     local_mode
         Tasks and actors run in this process, each when it is called.
     ignore_reinit_error
-        Return the present connection instead of raising.
+        Return the present connection, instead of raising.
     namespace
         Where named actors are looked for; by default one of this process's own.
     runtime_env
         What the processes of this job find (`raynb.runtime_env.RuntimeEnv`); its tasks and actors may add to it.
     job_config
         Says the last two where they are not given.
-    redis
-        URL of a Redis to keep the cluster's state in, instead of a private one.
-    name
-        Of the new cluster, for people.
+    redis, name
+        URL of a Redis to keep the new cluster's state in, instead of a private one; its name, for people.
     log_to_driver
-        False: what tasks and actors print is not shown here. It is in their logs in any case.
+        False: what tasks print is not shown here; their logs have it in any case.
     _system_config
         Fields of `raynb.runtime.messages.config.Config` to change, or Ray's names for them (`system_config`).
 
@@ -197,20 +194,21 @@ def init(
         if _session is not None and ignore_reinit_error:
             return ClusterContext(_session.info, _session.client.joined.node_id)
         refuse_unknown(kwargs)
-        check_namespace(namespace)
-        job = job_config or JobConfig()
         (_silent.set if log_to_driver is False else _silent.clear)()
-        context = _init(address, new, namespace or job.ray_namespace, runtime_env or job.runtime_env, _temp_dir)
+        context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context
 
 
 def _init(
-    address: str | None, new: Mapping[str, Any], namespace: str | None, env: Mapping[str, Any], temp_dir: str
-) -> ClusterContext:
+    address: str | None, new: Mapping[str, Any], namespace: str | None, env: Mapping[str, Any] | None, job: JobConfig,
+    temp_dir: str,
+) -> ClusterContext:  # fmt: skip
     global _session
     if _session is not None:
         raise RuntimeError(TWICE)
+    check_namespace(namespace)
+    namespace, env = namespace or job.ray_namespace, env or job.runtime_env
     check_fields(env)
     address = chosen_address(address, new)
     options = _options(new, namespace, temp_dir)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
 import secrets
 import threading
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raynb.runtime.adapters.shared_memory import SegmentMap
-from raynb.runtime.client import futures, ready
+from raynb.runtime.client import ready
 from raynb.runtime.client.arguments import LargeArguments
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import timed_out, to_exception
 from raynb.runtime.client.fetching import Fetching, ValuesLostError
+from raynb.runtime.client.futures import Futures
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.project import ProjectWatch
@@ -53,8 +53,6 @@ from raynb.runtime.messages.transfers import EvictCopies, ObjectsFetched
 from raynb.runtime.messages.values import Failed, Inline, Stored, Value, ValueKind
 
 if TYPE_CHECKING:
-    import asyncio
-
     from raynb.runtime.adapters.transport import Transport
 
 ID_OF = attrgetter("_id")
@@ -102,7 +100,7 @@ class Client:
         self.root = root
         self.pid = os.getpid()
         self.worker_id = joined.worker_id or secrets.token_bytes(WORKER_ID_BYTES)
-        self.next_task_id = task_id_source(secrets.token_bytes(ORIGIN_BYTES), root.context.job)
+        self.work_for(root.context.job)
         self.machine = ClientMachine(
             config, self.address, node_manager, joined.gcs, wall_offset_s=time.time() - time.monotonic()
         )
@@ -143,7 +141,7 @@ class Client:
         self.summoned = False
         """While the main thread waits, it is to call ``interlude`` in between."""
         self.interlude: Callable[[], None] = lambda: None
-        self._futures = futures.Futures(self)
+        self.futures = Futures(self)
         self.functions: dict[tuple[bytes, bytes], Function] = {}
         self.gives_way = on_blocked is not None
         """Whether others may use this process's CPUs while it waits: so it is in a worker."""
@@ -155,6 +153,10 @@ class Client:
         return f"<Client {self.address}{'' if self.host.alive else ' stopped'}>"
 
     # -- on whose behalf
+
+    def work_for(self, job: bytes) -> None:
+        """Give ids of this job from now on."""
+        self.next_task_id = task_id_source(secrets.token_bytes(ORIGIN_BYTES), job)
 
     def execution(self) -> Execution:
         """What the calling thread works for."""
@@ -285,6 +287,9 @@ class Client:
         found = list(map(known, map(ID_OF, refs)))
         missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry is None or entry.value is None]
         while missing:
+            for entry in found:
+                if entry is not None and type(entry.value) is Failed:
+                    self.load(entry.value)  # raises: the others are not waited for
             self._wait_all(refs, missing, timeout_s)
             found = list(map(known, map(ID_OF, refs)))
             # Rarely, again: a reference may have been let go and come back in between, and its value with it.
@@ -319,16 +324,19 @@ class Client:
     def _wait_all(self, refs: Sequence[ObjectRef[Any]], missing: list[bytes], timeout_s: float | None) -> None:
         __tracebackhide__ = True
         with self.waits.of(refs, timeout_s):
-            settled = self.wait_for(missing, len(missing), timeout_s)
+            settled = self.wait_for(missing, len(missing), timeout_s, fails_fast=True)
         if not settled and (late := [ref for ref in refs if not self.is_ready(ref)]):
             raise timed_out(late, timeout_s)
 
-    def wait_for(self, oids: list[bytes], needed: int, timeout_s: float | None) -> bool:
-        """Block until ``needed`` of these objects have settled. False if the time is over before."""
+    def wait_for(self, oids: list[bytes], needed: int, timeout_s: float | None, *, fails_fast: bool = False) -> bool:
+        """Block until ``needed`` of these objects have settled, or one has failed, where that is enough.
+
+        False if the time is over before.
+        """
         __tracebackhide__ = True
         lock = allocate_lock()
         lock.acquire()
-        waiter = Waiter(needed, lock.release)
+        waiter = Waiter(needed, lock.release, fails_fast=fails_fast)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self.host.inbox.append(WaitFor(waiter, oids, self.gives_way))
         try:
@@ -355,7 +363,7 @@ class Client:
                     # What was said before this call must count: the machine has not looked yet.
                     deadline = time.monotonic() + LOOK_S
         finally:
-            if self.gives_way or waiter.needed > 0 or needed < len(oids):
+            if self.gives_way or waiter.needed > 0 or needed < len(oids) or waiter.early:
                 self.post(StopWaiting(waiter, oids))
 
     def _settled(self, oids: list[bytes]) -> int:
@@ -379,16 +387,6 @@ class Client:
         entry = self._entries.get(oid)
         function = None if entry is None else entry.function
         return function.call_site if function is not None else getattr(entry, "note", "")
-
-    # -- futures
-
-    def future(self, ref: ObjectRef[Any]) -> concurrent.futures.Future[Any]:
-        """See `ObjectRef.future`."""
-        return self._futures.of(ref)
-
-    def async_future(self, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
-        """See `ObjectRef.as_future`."""
-        return futures.async_future_of(self, ref)
 
     # -- requests
 
@@ -486,7 +484,7 @@ class Client:
                 self.host.transport.send(self.node_manager, last_message)
 
         self.host.stop(last_words)
-        self._futures.close()
+        self.futures.close()
 
 
 _LOOKED_AT: dict[type, Callable[[Client, str, Any], None]] = {

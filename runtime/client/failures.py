@@ -33,6 +33,9 @@ def to_exception(failed: Failed) -> Exception:
     made = make_error(failed.kind, failed.message)
     if failed.actor and isinstance(made, RayActorError):
         made.say_whose(failed.actor.hex(), failed.constructor)
+    if failed.through:
+        text = f"At least one of the input arguments for this task could not be computed:\n{made}"
+        return RayTaskError(failed.through, text, made).as_instanceof_cause()
     return made
 
 

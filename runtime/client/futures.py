@@ -70,38 +70,37 @@ class Futures:
         for future in list(self._unsettled):
             self._settle(future, error=RaySystemError("raynb was shut down before the value was there"))
 
+    def in_loop(self, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
+        """A future of a value in the running event loop, or the thread's own if none runs."""
+        import asyncio  # here: a script that awaits nothing does without
 
-def async_future_of(client: Client, ref: ObjectRef[Any]) -> asyncio.Future[Any]:
-    """A future of a value in the running event loop, or the thread's own if none runs."""
-    import asyncio  # here: a script that awaits nothing does without
+        # Without a running loop it is of the one that the program is about to run.
+        client, loop = self._client, asyncio.get_event_loop()
+        future: asyncio.Future[Any] = loop.create_future()
 
-    # Without a running loop it is of the one that the program is about to run.
-    loop = asyncio.get_event_loop()
-    future: asyncio.Future[Any] = loop.create_future()
+        def resolve() -> None:
+            if future.done():
+                return
+            try:
+                future.set_result(client.get([ref])[0])
+            except StopIteration as error:
+                # asyncio refuses to carry it.
+                future.set_exception(RayError(f"the task raised StopIteration: {error}"))
+            except BaseException as error:
+                future.set_exception(error)
 
-    def resolve() -> None:
-        if future.done():
-            return
-        try:
-            future.set_result(client.get([ref])[0])
-        except StopIteration as error:
-            # asyncio refuses to carry it.
-            future.set_exception(RayError(f"the task raised StopIteration: {error}"))
-        except BaseException as error:
-            future.set_exception(error)
+        def here(values: object = None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(resolve)
 
-    def here(values: object = None) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(resolve)
+        def wake() -> None:
+            entry = client.machine.objects.entries.get(ref._id)
+            value = None if entry is None else entry.value
+            if isinstance(value, Stored) and client.fetching.is_far(value):
+                # To wait for it in the loop would hold up everything else there.
+                client.fetching.begin([value], here)
+            else:
+                here()
 
-    def wake() -> None:
-        entry = client.machine.objects.entries.get(ref._id)
-        value = None if entry is None else entry.value
-        if isinstance(value, Stored) and client.fetching.is_far(value):
-            # To wait for it in the loop would hold up everything else there.
-            client.fetching.begin([value], here)
-        else:
-            here()
-
-    client.post(WaitFor(Waiter(1, wake), [ref._id], blocking=False))
-    return future
+        client.post(WaitFor(Waiter(1, wake), [ref._id], blocking=False))
+        return future

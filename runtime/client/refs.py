@@ -210,11 +210,11 @@ class ObjectRef(Generic[T]):
 
     def future(self) -> concurrent.futures.Future[T]:
         """A future of the value, for callbacks and ``concurrent.futures.wait``."""
-        return current().future(self)
+        return current().futures.of(self)
 
     def as_future(self, _internal: bool = False) -> asyncio.Future[T]:
         """A future of the value in the running event loop, or the one that is about to run."""
-        return current().async_future(self)
+        return current().futures.in_loop(self)
 
     def _on_completed(self, py_callback: Callable[[Any], object]) -> None:
         """Have a function called, in a thread of ours, with the value, or with the exception in its place."""

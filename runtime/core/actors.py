@@ -144,7 +144,7 @@ class Actors:
             value = entries[oid].value
             if type(value) is Failed:
                 actor.queue.remove(task)
-                self._fail(task, value)
+                self._fail(task, value.as_input_of(task.name or task.function.name))
                 self._changed[actor.actor_id] = actor
                 return
         self._story.step(task, "ready")

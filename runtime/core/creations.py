@@ -184,9 +184,8 @@ class Creations:
 
 def _of_input(failed: Failed, actor_id: bytes) -> Failed:
     """Why an actor is dead one of whose inputs has failed: as if its constructor had raised it."""
-    if failed.kind != "RayTaskError":
-        return failed
     text = (
-        f"The actor died because of an error raised in its creation task: an input of it has failed.\n{failed.message}"
+        "The actor died because of an error raised in its creation task: one of its input arguments could not be "
+        f"computed.\n{failed.message}"
     )
     return Failed("ActorDiedError", text, actor=actor_id, constructor=True)

@@ -16,6 +16,11 @@ from raynb.runtime.core.bundle_names import group_name, group_of
 from raynb.runtime.core.placement import GPU, UNITS, Vector, add, subtract
 
 
+def asks_for_gpus(need: Mapping[str, int]) -> bool:
+    """Whether this is to have any, of the node's own or of a group's."""
+    return bool(_pool(need)[1])
+
+
 class Taken:
     """What a lease has of which GPUs."""
 

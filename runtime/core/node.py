@@ -28,6 +28,7 @@ from msgspec import structs
 
 from raynb.runtime.core.are_alive import Liveness
 from raynb.runtime.core.effects import Received, Send, Tick
+from raynb.runtime.core.gpus import asks_for_gpus
 from raynb.runtime.core.grants import Demand, Grant
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.memory_pressure import MemoryPressure
@@ -359,14 +360,16 @@ class NodeMachine:
 
     def _take_worker(self, now: float) -> Callable[[Demand], str | None]:
         def take(demand: Demand) -> str | None:
-            worker = self.pool.take_idle(demand.runtime_env)
+            # What uses a GPU keeps to processes of its own: frameworks look once which ones there are.
+            kind = f"{demand.runtime_env} GPU" if asks_for_gpus(demand.need) else demand.runtime_env
+            worker = self.pool.take_idle(kind)
             if worker is None:
                 return None
             if demand.start is not None:
                 start = demand.start
-                self.pool.become_actor(worker, start.actor_id, start.incarnation, demand.runtime_env, now)
+                self.pool.become_actor(worker, start.actor_id, start.incarnation, kind, now)
             else:
-                self.pool.lease(worker, demand.runtime_env, now)
+                self.pool.lease(worker, kind, now)
             return worker.token
 
         return take

@@ -63,4 +63,5 @@ class NodeActors:
             return [Send(sender, ActorStartFailed(message.actor_id, message.incarnation, failure, message.placing))]
         demand = self._leases.start_actor(message, need, now)
         why = self._spillback.why_infeasible(demand) if demand.infeasible else ""
-        return [Send(message.owner, LeaseInfeasible(0, why))] if why else []
+        # One that is detached has nobody who is to be told.
+        return [Send(message.owner, LeaseInfeasible(0, why))] if why and message.owner else []

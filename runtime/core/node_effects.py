@@ -15,7 +15,6 @@ class SpawnWorker(Struct, frozen=True, gc=False):
     """Have a worker forked. Answered by `WorkerForked` or `WorkerExited`; later it joins with its token."""
 
     token: str
-    num_cpus: int
 
 
 class EndProcess(Struct, frozen=True, gc=False):

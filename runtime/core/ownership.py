@@ -56,10 +56,14 @@ class Waiter:
     ``needed`` counts down; at 0 the machine emits `Wake` once. ``wake`` belongs to the host.
     """
 
-    __slots__ = ("needed", "seen", "wake")
+    __slots__ = ("early", "fails_fast", "needed", "seen", "wake")
 
-    def __init__(self, needed: int, wake: Any) -> None:
+    def __init__(self, needed: int, wake: Any, *, fails_fast: bool = False) -> None:
         self.needed = needed
+        self.fails_fast = fails_fast
+        """Whether one that has failed is enough."""
+        self.early = False
+        """Whether that has happened: others are not there yet."""
         self.seen = False
         """Whether the machine has looked, and with it all that was said before."""
         self.wake = wake
@@ -237,6 +241,8 @@ class Ownership:
         if entry.waiters is not None:
             for waiter in entry.waiters:
                 waiter.needed -= 1
+                if waiter.needed > 0 and waiter.fails_fast and type(value) is Failed:
+                    waiter.needed, waiter.early = 0, True
                 if waiter.needed == 0:
                     self._effects.append(Wake(waiter))
             entry.waiters = None
@@ -296,6 +302,9 @@ class Ownership:
             entry = self.entries.get(oid)
             if entry is None or entry.value is not None:
                 waiter.needed -= 1
+                if waiter.fails_fast and entry is not None and type(entry.value) is Failed:
+                    waiter.needed, waiter.early = 0, True
+                    break
                 continue
             if entry.waiters is None:
                 entry.waiters = []

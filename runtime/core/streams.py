@@ -91,13 +91,12 @@ class Streams:
         stream = self.streams.get(task_id)
         if stream is None or stream.total is not None:
             return []
-        if failure is not None:
-            self.on_items(task_id, stream.received, [failure])
+        effects = self.on_items(task_id, stream.received, [failure]) if failure is not None else []
         stream.total = stream.received
         self._free_strays(stream)
         if stream.closed:
             del self.streams[task_id]
-        return self._wake(stream)
+        return effects + self._wake(stream)
 
     def wait(self, waiter: Waiter, task_id: bytes, index: int) -> list[Any]:
         stream = self.streams.get(task_id)

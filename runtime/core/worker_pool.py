@@ -181,7 +181,7 @@ class WorkerPool:
         worker = Worker(f"w{number}", worker_id, now, deadline)
         self.workers[worker.token] = self.changed[worker.token] = worker
         self._starting += 1
-        return SpawnWorker(worker.token, 1)
+        return SpawnWorker(worker.token)
 
     def forked(self, token: str, pid: int) -> None:
         """An ordered worker is a process."""

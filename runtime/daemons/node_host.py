@@ -223,7 +223,7 @@ class NodeHost:
 
     def _look_around(self) -> None:
         """What nobody tells: load, stopped workers, orphans."""
-        used, total = machine_limits.memory_used_bytes(), self._memory_total()
+        used, total = machine_limits.memory_used_bytes(), machine_limits.memory_total_bytes()
         self._parts.post(Measured(self._meter.percent(), used, total))
         self._parts.post(WorkersStopped(self._parts.workers.stopped()))
         reap_orphans(self._parts.pids())
@@ -234,15 +234,11 @@ class NodeHost:
         if not config.memory_monitor_s or now < self._look_at_memory:
             return
         self._look_at_memory = now + config.memory_monitor_s
-        used, total = machine_limits.memory_used_bytes(), self._memory_total()
+        used, total = machine_limits.memory_used_bytes(), machine_limits.memory_total_bytes()
         workers: dict[str, int] = {}
         if config.memory_limit_bytes or used > NEAR_LIMIT * config.memory_usage_threshold * total:
             workers = machine_limits.memory_of_groups(self._parts.workers.pids_by_token())
         self._parts.post(MemoryMeasured(used, total, workers))
-
-    def _memory_total(self) -> int:
-        resources = self._identity.resources
-        return int(resources["memory"] + resources["object_store_memory"])
 
     # -- effects
 
@@ -250,7 +246,7 @@ class NodeHost:
         if isinstance(effect, Send):
             self._transport.send(effect.to, effect.message)
         elif isinstance(effect, SpawnWorker):
-            self._parts.workers.order(effect.token, effect.num_cpus)
+            self._parts.workers.order(effect.token)
         elif isinstance(effect, EndProcess):
             self._parts.workers.end(effect.token, effect.force)
         elif isinstance(effect, GrowStore | DropSegment | WalkExtent):

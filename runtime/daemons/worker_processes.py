@@ -169,7 +169,7 @@ class WorkerProcesses:
 
     # -- orders
 
-    def order(self, token: str, num_cpus: int) -> None:
+    def order(self, token: str) -> None:
         """Have a worker forked, now or when there is a forkserver that takes the order."""
         settings = WorkerSettings(
             token=token,
@@ -178,7 +178,6 @@ class WorkerProcesses:
             address=f"ipc://{self._session_dir}/p/{secrets.token_hex(8)}",
             page_path=str(self._pages / token),
             log_path=str(self._session_dir / "logs" / f"worker-{token}"),
-            num_cpus=num_cpus,
             config=self._config,
         )
         self._workers[token] = WorkerProcess(settings)

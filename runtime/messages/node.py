@@ -34,8 +34,6 @@ class WorkerSettings(Struct, array_like=True, frozen=True, gc=False):
     """Its page (`raynb.runtime.adapters.worker_page`)."""
     log_path: str
     """Where its output goes, without the ending: see `logs`."""
-    num_cpus: int = 1
-    """For BLAS and the like."""
     config: bytes = b""
     """msgpack of the cluster's `Config`."""
 

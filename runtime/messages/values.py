@@ -6,6 +6,7 @@ must have registered with its owner (`AddBorrower`) before whoever sent it lets 
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 
@@ -94,6 +95,8 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
         Pickle of the user's own exception (for ``RayTaskError``), else empty.
     actor, constructor
         Of an actor's death: which one's, and whether its constructor raised.
+    through
+        What this was an input of, and so did not run; empty: nothing, or it is the user's own error.
     """
 
     kind: str
@@ -101,6 +104,13 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
     cause: bytes = b""
     actor: bytes = b""
     constructor: bool = False
+    through: str = ""
+
+    def as_input_of(self, name: str) -> Failed:
+        """The outcome of what it was an input of. The user's own errors go through as they are."""
+        if self.through or self.kind == "RayTaskError":
+            return self
+        return msgspec.structs.replace(self, through=name)
 
 
 class Local(Struct, array_like=True, frozen=True, gc=False, tag=3):

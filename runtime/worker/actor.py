@@ -15,7 +15,7 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.plane import Guard
-from raynb.runtime.codec.actor_class import is_async
+from raynb.runtime.codec.actor_class import is_async, method_of
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.core.executor import Job, refusal
 from raynb.runtime.core.inbox import Outgoing
@@ -25,8 +25,10 @@ from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Value
 from raynb.runtime.worker.arguments import MissingDependency
+from raynb.runtime.worker.exits import exit_process
 from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.groups import ThreadGroups
+from raynb.runtime.worker.numeric_threads import threads
 from raynb.runtime.worker.runner import Run, Runner
 
 ASYNC_CONCURRENCY = 1000
@@ -52,6 +54,8 @@ class ActorRunner:
         self.runner = runner
         self.start = start
         self.instance: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Of an async actor; its constructor may use it already."""
         self._ended = False
         self._end_lock = threading.Lock()
 
@@ -64,8 +68,7 @@ class ActorRunner:
         failure = self._construct()
         took_s = time.perf_counter() - begin
         client = runner.client
-        runs_async = failure is None and is_async(type(self.instance))
-        at_once = start.max_concurrency or (ASYNC_CONCURRENCY if runs_async else 1)
+        at_once = start.max_concurrency or (ASYNC_CONCURRENCY if self._loop is not None else 1)
         started = ActorStarted(
             start.actor_id,
             start.incarnation,
@@ -81,8 +84,10 @@ class ActorRunner:
             return
         runner.output.actor = started.repr_name or start.cls.name
         runner._become = None
-        if runs_async:
-            asyncio.run(self._serve_async(at_once))
+        if self._loop is not None:
+            loop = self._loop
+            with asyncio.Runner(loop_factory=lambda: loop) as runs:
+                runs.run(self._serve_async(at_once))
         elif start.groups:
             ThreadGroups(runner, at_once, start.groups, self.call).serve()
         else:
@@ -94,6 +99,7 @@ class ActorRunner:
         if start.runtime_env and (problem := runner.set_up(start.runtime_env)):
             return problem
         runner.gpus.show(start.gpus)
+        threads.follow(start.resources.get("CPU", 0), runner.environment.variables)
         runner.output.actor = start.cls.name
         runner.client.actor_name = start.name
         runner.client.actor_restarts = start.incarnation
@@ -109,7 +115,10 @@ class ActorRunner:
         runner.output.begin(execution)
         guard = Guard()
         try:
-            cls = runner.function(start.cls)
+            cls: Any = runner.function(start.cls)
+            if is_async(cls):
+                self._loop = asyncio.new_event_loop()
+                asyncio.set_event_loop(self._loop)
             # They may have been freed since the order was given: its creator may have died, or ended it.
             values = [runner.arguments.ask_owner(dep) for dep in start.deps or ()]
             args, kwargs = unpack_call(start.args, start.buffers, values)
@@ -211,20 +220,22 @@ class ActorRunner:
             return lambda: True
         if name == "__ray_call__":
             return lambda function, *args, **kwargs: function(self.instance, *args, **kwargs)
-        return getattr(self.instance, name)
+        return method_of(self.instance, name)
 
     def _of_error(self, job: Job, error: BaseException) -> tuple[list[Value], bool]:
+        if isinstance(error, SystemExit) and error.code != 0:
+            exit_process(self.runner, error)  # a death, as any other
         if isinstance(error, ActorExit | SystemExit):
-            return self._exited(), False
+            return self._exited("exit_actor() is called" if isinstance(error, ActorExit) else "exit(0)"), False
         name = f"{self.start.cls.name}.{job.function.name}"
         if isinstance(error, MissingDependency):
             error = RuntimeError("an input of this call is missing")
         origin = {"actor_repr": self._repr() or object.__repr__(self.instance), "actor_id": self.start.actor_id.hex()}
         return self.runner.outcome.of_error(job, error, name, **origin)
 
-    def _exited(self) -> list[Value]:
+    def _exited(self, how: str = "exit_actor() is called") -> list[Value]:
         self._end()
-        message = f"the actor {self.start.cls.name} has ended itself: exit_actor() is called."
+        message = f"the actor {self.start.cls.name} has ended itself: {how}."
         return [Failed("ActorDiedError", message, actor=self.start.actor_id)]
 
     def _conclude(

@@ -38,6 +38,8 @@ class Environment:
         """Where tasks run; empty: where their driver does."""
         self.being_set_up = ""
         """What is done right now, for those who ask why a task does not run."""
+        self.variables: frozenset[str] = frozenset()
+        """Names of those that it sets."""
         self._path: list[str] = []
 
     def enter(self, text: str) -> None:
@@ -83,6 +85,7 @@ class Environment:
         before = dict(os.environ)
         for name, value in env.get("env_vars", {}).items():
             os.environ[name] = _expanded(value, before)
+        self.variables = frozenset(env.get("env_vars", ()))
         hook = env.get("worker_process_setup_hook")
         if hook is not None:
             self.being_set_up = "the worker_process_setup_hook"

@@ -27,7 +27,9 @@ def run_exit_functions() -> None:
 def exit_process(runner: Runner, error: SystemExit) -> NoReturn:
     """A task that exits takes its process with it, as anywhere; results of earlier tasks are not lost."""
     code = error.code
-    if code is not None and not isinstance(code, int):
+    if code is None:
+        code = int(runner.machine.is_actor)  # Ray's rule: only an actor that says 0 means to end
+    elif not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
     runner.flush()
@@ -35,4 +37,4 @@ def exit_process(runner: Runner, error: SystemExit) -> NoReturn:
     runner.client.stop()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code or 0)
+    os._exit(code)

@@ -36,14 +36,8 @@ from typing import Any, Final
 from raynb.runtime.adapters.processes import Process, die_with_parent, set_title
 from raynb.runtime.adapters.spawn_channel import Forked, OrderSource
 from raynb.runtime.messages.node import WorkerSettings
+from raynb.runtime.worker.numeric_threads import threads
 
-BLAS_VARIABLES: Final = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 OOM_SCORE: Final = 500
 IDLE_S: Final = 0.5
 """Without an order for so long, the template has leisure."""
@@ -57,14 +51,11 @@ def main() -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # no holes in the heap: what is freed now would be written to in every worker
-    chosen = {name: os.environ[name] for name in BLAS_VARIABLES if name in os.environ}
-    os.environ.update(dict.fromkeys(BLAS_VARIABLES, "1"))
+    threads.follow(1)  # what the template has loaded, workers have
     worker_main = load(main_name)
     gc.freeze()
     settings = serve(OrderSource(socket.socket(fileno=0)), manager=parent)
     if settings is not None:
-        # What a task imports later finds the worker's number of CPUs, unless the user has chosen another.
-        os.environ.update({name: chosen.get(name, str(settings.num_cpus)) for name in BLAS_VARIABLES})
         run_worker(worker_main, settings)
 
 

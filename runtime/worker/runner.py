@@ -48,6 +48,7 @@ from raynb.runtime.worker.exits import exit_process
 from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.gpus import VisibleGpus
 from raynb.runtime.worker.modules import ProjectModules
+from raynb.runtime.worker.numeric_threads import threads
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
 from raynb.runtime.worker.what_runs import what_runs
@@ -299,7 +300,9 @@ class Runner:
         name = spec.name or job.function.name
         context = self.client.adopt_context(job.context)
         self.gpus.show(job.gpus)
+        threads.follow(job.function.resources.get("CPU", 0), self.environment.variables)
         execution = execution_of(job, context, name)
+        self.client.root = execution  # threads that the task starts work for it, too
         token = EXECUTION.set(execution)
         self.output.begin(execution)
         guard = Guard() if spec.deps else None
@@ -432,6 +435,8 @@ class Runner:
     def enter_context(self, context: ContextDef) -> None:
         """Work for this context from now on: in the driver's folder, and with its modules, as they are now if this is
         new here."""
+        if self._context is None or context.job != self._context.job:
+            self.client.work_for(context.job)
         self._context = context
         if context.cwd != self._cwd and not self.environment.folder:
             self._enter_folder(context.cwd)

@@ -363,3 +363,43 @@ def test_an_actor_that_nobody_refers_to_does_what_it_has_registered_and_one_that
     del forgotten
     wait_until((tmp_path / "forgotten").exists, 20)
     assert not (tmp_path / "killed").exists()
+
+
+def test_an_async_actors_constructor_may_use_its_loop(ray: Ray) -> None:
+    class Ticking:
+        def __init__(self) -> None:
+            self.loop = asyncio.get_event_loop()
+            self.ticks = 0
+            self.ticking = self.loop.create_task(self.tick())
+
+        async def tick(self) -> None:
+            while True:
+                self.ticks += 1
+                await asyncio.sleep(0.001)
+
+        async def some(self) -> bool:
+            while self.ticks < 3:
+                await asyncio.sleep(0.001)
+            return asyncio.get_running_loop() is self.loop
+
+    assert ray.get(ray.remote(Ticking).remote().some.remote(), timeout=20)
+
+
+def test_a_method_is_called_though_an_attribute_has_its_name(ray: Ray) -> None:
+    class Both:
+        def __init__(self) -> None:
+            self.__dict__ |= {"value": 5, "static": 6, "of_class": 7}
+
+        def value(self) -> int:
+            return int(self.__dict__["value"])
+
+        @staticmethod
+        def static() -> str:
+            return "static"
+
+        @classmethod
+        def of_class(cls) -> str:
+            return cls.__name__
+
+    actor = ray.remote(Both).remote()
+    assert ray.get([actor.value.remote(), actor.static.remote(), actor.of_class.remote()]) == [5, "static", "Both"]

@@ -138,3 +138,16 @@ def test_after_its_last_call_a_process_ends(ray: Ray) -> None:
 
     one = ray.get(pid.remote(), timeout=30)
     wait_until(lambda: not Path(f"/proc/{one}").exists())
+
+
+def test_exceptions_to_try_again_may_be_local_classes(ray: Ray, tmp_path: Path) -> None:
+    class OwnError(Exception): ...
+
+    @ray.remote(retry_exceptions=[OwnError], max_retries=2)
+    def fail_once() -> str:
+        if (tmp_path / "tried").exists():
+            return "done"
+        (tmp_path / "tried").touch()
+        raise OwnError
+
+    assert ray.get(fail_once.remote()) == "done"

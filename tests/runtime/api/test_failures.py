@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,70 @@ def test_a_task_that_exits_takes_its_worker_with_it(ray: Ray, code: Any) -> None
     with pytest.raises(ray.exceptions.WorkerCrashedError):
         ray.get(ray.remote(max_retries=0)(leave).remote(), timeout=60)
     assert ray.get(ray.remote(lambda: "the others stay").remote(), timeout=60) == "the others stay"
+
+
+@pytest.mark.parametrize(("code", "again"), [("1", True), ("None", True), ("0", False)])
+def test_an_actor_that_exits_is_restarted_unless_it_says_that_all_is_well(ray: Ray, code: str, again: bool) -> None:
+    @ray.remote(max_restarts=1)
+    class Exits:
+        def exit(self, code: str) -> None:
+            sys.exit(None if code == "None" else int(code))
+
+        def ready(self) -> bool:
+            return True
+
+    actor = Exits.remote()
+    with pytest.raises(ray.exceptions.RayActorError):
+        ray.get(actor.exit.remote(code), timeout=20)
+
+    def answers() -> bool:
+        try:
+            return bool(ray.get(actor.ready.remote(), timeout=20))
+        except ray.exceptions.ActorUnavailableError:
+            return False
+
+    if again:
+        wait_until(answers, 20)
+    else:
+        with pytest.raises(ray.exceptions.ActorDiedError):
+            ray.get(actor.ready.remote(), timeout=20)
+
+
+def test_get_raises_as_soon_as_one_has_failed(ray: Ray, gate: Gate) -> None:
+    waits = ray.remote(gate.through).remote(1)
+    with pytest.raises(ZeroDivisionError):
+        ray.get([waits, ray.remote(lambda: 1 / 0).remote()], timeout=20)
+    failed = ray.remote(lambda: 1 / 0).remote()
+    ray.wait([failed])
+    with pytest.raises(ZeroDivisionError):
+        ray.get([waits, failed], timeout=20)
+    gate.open()
+    assert ray.get(waits, timeout=20) == 1
+
+
+def test_what_an_input_failed_of_is_told_with_the_reason(ray: Ray) -> None:
+    def crash() -> None:
+        os._exit(1)
+
+    class Taker:
+        def take(self, given: object) -> object:
+            return given
+
+    def use(given: object) -> object:
+        return given
+
+    crashed = ray.remote(crash).options(max_retries=0).remote()
+    first = ray.remote(use).remote(crashed)
+    for ref in (first, ray.remote(use).remote(first), ray.remote(Taker).remote().take.remote(crashed)):
+        with pytest.raises(ray.exceptions.WorkerCrashedError, match="input arguments for this task") as caught:
+            ray.get(ref, timeout=20)
+        assert isinstance(caught.value, ray.exceptions.RayTaskError)
+
+
+def test_a_detached_actor_that_fits_nowhere_waits_and_harms_nobody(ray: Ray) -> None:
+    class Huge:
+        def ready(self) -> None: ...
+
+    ray.remote(Huge).options(name="huge", lifetime="detached", resources={"nowhere": 1}).remote()
+    assert ray.get(ray.remote(lambda: 1).remote(), timeout=20) == 1
+    ray.kill(ray.get_actor("huge"))

@@ -113,6 +113,11 @@ def test_more_than_one_is_a_whole_number(ray: Ray, look: Any) -> None:
         ray.remote(num_gpus=1.5)(look).remote()
 
 
+def test_what_uses_a_gpu_has_processes_of_its_own(ray: Ray) -> None:
+    pids = [ray.get(ray.remote(os.getpid).options(num_cpus=0).remote()) for _ in range(3)]
+    assert ray.get(ray.remote(os.getpid).options(num_gpus=1).remote()) not in pids
+
+
 def test_a_node_cant_have_more_than_it_sees(bare_ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,5")
     if bare_ray.is_initialized():

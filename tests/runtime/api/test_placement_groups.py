@@ -171,6 +171,17 @@ def test_a_name_that_is_taken_is_refused(ray: Ray, groups: Any, make: Any, error
         groups.placement_group([{"CPU": 1}], name="taken")
 
 
+def test_a_task_makes_a_group_by_the_module_of_groups(ray: Ray, groups: Any) -> None:
+    @ray.remote(num_cpus=0)
+    def make() -> bool:
+        group = groups.placement_group([{"special": 1}])
+        assert group.wait(30)
+        groups.remove_placement_group(group)
+        return True
+
+    assert ray.get(make.remote(), timeout=40)
+
+
 def test_a_bundle_is_named_only_in_a_group(ray: Ray) -> None:
     with pytest.raises(ValueError, match="must be -1"):
         ray.remote(lambda: 1).options(placement_group_bundle_index=0).remote()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -160,3 +162,32 @@ def test_a_task_knows_what_it_was_given(ray: Ray) -> None:
         return ray.get_runtime_context().get_assigned_resources(), ray.get_gpu_ids()
 
     assert ray.get(given.remote()) == ({"CPU": 2.0, "special": 1.0}, [])
+
+
+def threads_chosen() -> str:
+    return os.environ["OMP_NUM_THREADS"]
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(2, "2"), (0.25, "1"), (1, "1"), (0, "1")])
+def test_numeric_libraries_start_as_many_threads_as_a_task_has_cpus(ray: Ray, cpus: float, threads: str) -> None:
+    assert ray.get(ray.remote(threads_chosen).options(num_cpus=cpus).remote()) == threads
+
+    class Actor:
+        threads = staticmethod(threads_chosen)
+
+    assert ray.get(ray.remote(Actor).options(num_cpus=cpus).remote().threads.remote()) == threads
+
+
+def test_a_number_of_threads_that_was_chosen_stays(ray: Ray) -> None:
+    chosen = {"env_vars": {"OMP_NUM_THREADS": "1"}}
+    assert ray.get(ray.remote(threads_chosen).options(num_cpus=2, runtime_env=chosen).remote()) == "1"
+
+
+def test_a_thread_of_a_task_works_for_its_job(ray: Ray) -> None:
+    @ray.remote
+    def in_a_thread() -> list[str]:
+        with ThreadPoolExecutor(1) as pool:
+            ref = pool.submit(ray.remote(lambda: 1).remote).result()
+            return [ref.job_id().hex(), ray.get_runtime_context().get_job_id()]
+
+    assert set(ray.get(in_a_thread.remote())) == {ray.get_runtime_context().get_job_id()}

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.ownership import Ownership
+from raynb.runtime.core.ownership import Ownership, Waiter, Wake
 from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import PUSHED, STREAMING, Function, Task
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, StreamAck
-from raynb.runtime.messages.values import NOTHING, Inline
+from raynb.runtime.messages.values import NOTHING, Failed, Inline
 
 TASK_ID = b"t" * 24
 
@@ -52,6 +52,13 @@ def test_an_attempt_that_makes_items_again_is_told_that_they_are_taken(streams: 
     streams.on_items(TASK_ID, 0, items(0, 1))
     streams.take(TASK_ID, 0)
     assert told(streams.on_items(TASK_ID, 0, items(0))) == [StreamAck(7, 1)]
+
+
+def test_who_waits_for_the_first_item_is_woken_by_a_failure_before_it(streams: Streams) -> None:
+    waiter = Waiter(1, lambda: None)
+    assert streams.wait(waiter, TASK_ID, 0) == []
+    effects = streams.ended(TASK_ID, Failed("ValueError", "no"))
+    assert [effect.waiter for effect in effects if isinstance(effect, Wake)] == [waiter]
 
 
 def test_a_generator_that_was_let_go_need_not_wait(streams: Streams) -> None:
