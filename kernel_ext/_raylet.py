@@ -17,6 +17,7 @@ from raynb.runtime.client.ids import (
     WorkerID,
 )
 from raynb.runtime.client.refs import ObjectID, ObjectRef
+from raynb.runtime.messages.errors import ObjectRefStreamEndOfStreamError
 
 StreamingObjectRefGenerator = ObjectRefGenerator
 
@@ -31,6 +32,7 @@ __all__ = [
     "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",
+    "ObjectRefStreamEndOfStreamError",
     "PlacementGroupID",
     "StreamingObjectRefGenerator",
     "TaskID",

@@ -28,8 +28,11 @@ NODE_DEFAULTS: Final = {"num_cpus": 1, "object_store_memory": 150 * 2**20}
 
 WITHOUT_EFFECT: Final = frozenset(
     {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "enable_object_reconstruction",
-     "include_dashboard", "metrics_export_port", "node_ip_address", "node_name", "num_redis_shards", "redis_max_memory"}
+     "gcs_server_port", "include_dashboard", "metrics_export_port", "node_ip_address", "node_manager_port",
+     "node_name", "num_redis_shards", "object_manager_port", "redis_max_memory"}
 )  # fmt: skip
+cluster_not_supported: Final = False
+"""Whether this machine can't have such clusters; where raynb runs, it can."""
 STOP_PATIENCE_S: Final = 10.0
 
 

@@ -12,10 +12,12 @@ from raynb.differences import refusal
 
 _MODULES = (
     "async_compat",
+    "client_mode_hook",
     "internal_api",
     "ray_constants",
     "services",
     "state",
+    "state_api_test_utils",
     "test_utils",
     "utils",
     "worker",

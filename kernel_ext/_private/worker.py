@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 from raynb.runtime.api.cluster import get_actor
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
@@ -15,6 +15,8 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.messages.errors import ObjectLostError, error_class
+from raynb.runtime.messages.values import Failed
 from raynb.util.node_address import get_node_ip_address
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 RayContext = ClusterContext
+EXISTS_S_MAX: Final = 1.0
+"""How long an owner elsewhere may take to say whether it has an object."""
 
 
 class CoreWorker:
@@ -56,14 +60,21 @@ class CoreWorker:
         def count() -> None:
             self._client.host.read_inbox(0.0)
             for oid, entry in self._client.machine.objects.entries.items():
+                if entry.is_actor:
+                    continue  # it stands for the actor, not for a value
                 counts[oid.hex().encode()] = {"local": entry.local, "submitted": entry.pins}
 
         self._client.host.run(count, 10.0)
         return {oid: held for oid, held in counts.items() if held["local"] or held["submitted"]}
 
     def object_exists(self, object_ref: ObjectRef[Any]) -> bool:
-        """Whether its value is there."""
-        return self._client.is_ready(object_ref)
+        """Whether its value is there, or what it failed of. Its owner is asked, where that is another process."""
+        client = self._client
+        ready, _ = client.wait([object_ref], 1, EXISTS_S_MAX, fetch_local=False)
+        entry = client.machine.objects.entries.get(object_ref._id)
+        value = None if entry is None else entry.value
+        lost = isinstance(value, Failed) and issubclass(error_class(value.kind), ObjectLostError)
+        return bool(ready) and value is not None and not lost
 
     def get_current_task_id(self) -> TaskID:
         return TaskID(self._client.execution().task_id)

@@ -6,12 +6,12 @@ import importlib
 from typing import Any
 
 from raynb.differences import refusal
-from raynb.runtime.api.locations import get_object_locations
+from raynb.runtime.api.locations import get_local_object_locations, get_object_locations
 
-__all__ = ["get_object_locations"]
+__all__ = ["get_local_object_locations", "get_object_locations"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "internal_kv":
-        return importlib.import_module("raynb.experimental.internal_kv")
+    if name in ("internal_kv", "locations", "state"):
+        return importlib.import_module(f"raynb.experimental.{name}")
     raise AttributeError(refusal(f"experimental.{name}") or f"module 'raynb.experimental' has no attribute {name!r}")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from raynb.runtime.api.locations import get_object_locations
+from raynb.runtime.api.locations import get_local_object_locations, get_object_locations
 
-__all__ = ["get_object_locations"]
+__all__ = ["get_local_object_locations", "get_object_locations"]

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from raynb.util.state_client import ListApiOptions as ListApiOptions
+from raynb.util.state_client import StateApiClient as StateApiClient
+from raynb.util.state_client import StateResource as StateResource
 from raynb.util.state_errors import BadQueryError as BadQueryError
 from raynb.util.state_errors import RayStateApiException as RayStateApiException
 from raynb.util.state_events import events

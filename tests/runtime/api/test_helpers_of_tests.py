@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import subprocess
 import time
 from typing import Any
@@ -12,14 +13,16 @@ import pytest
 
 import raynb
 from raynb._common import test_utils
-from raynb._private import internal_api, state
+from raynb._private import client_mode_hook, internal_api, state
+from raynb._private.state_api_test_utils import verify_failed_task, wait_for_task_states
 from raynb._private.worker import global_worker
-from raynb.experimental import internal_kv
+from raynb.experimental import get_local_object_locations, get_object_locations, internal_kv
 from raynb.job_config import JobConfig
 from raynb.runtime.api.system_config import CALLED_OTHERWISE, WITHOUT_EFFECT, config_of
 from raynb.util import state as state_api
 from tests.support.cluster import cluster_of
 from tests.support.module import Ray
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("raynb_only")
 
@@ -170,6 +173,73 @@ def test_the_state_of_a_task_has_its_environment(ray: Ray) -> None:
     found = {row.name: row.runtime_env_info for row in state_api.list_tasks(detail=True)}
     assert found["plain"] == {"serialized_runtime_env": "{}"}
     assert found["other"] == {"serialized_runtime_env": '{"env_vars":{"WHAT":"that"}}'}
+
+
+# -- names that programs for earlier versions of Ray use
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("experimental.state.api", ["list_tasks", "StateApiClient"]),
+        ("experimental.state.common", ["ListApiOptions", "StateResource"]),
+        ("util.state.exception", ["RayStateApiException"]),
+        ("util.accelerators", ["NVIDIA_TESLA_V100"]),
+        ("_private.client_mode_hook", ["client_mode_should_convert", "client_mode_hook"]),
+        ("_raylet", ["ObjectRefStreamEndOfStreamError"]),
+        ("cluster_utils", ["cluster_not_supported"]),
+    ],
+)
+def test_a_name_is_where_programs_look_for_it(module: str, names: list[str]) -> None:
+    found = importlib.import_module(f"raynb.{module}")
+    assert [name for name in names if not hasattr(found, name)] == []
+
+
+def test_there_is_no_client_mode() -> None:
+    assert not client_mode_hook.is_client_mode_enabled and not client_mode_hook.client_mode_should_convert()
+    assert client_mode_hook.client_mode_hook(len) is len and client_mode_hook.client_mode_wrap(len) is len
+    with client_mode_hook.disable_client_hook():
+        pass
+    with pytest.raises(RuntimeError, match="no client mode"), client_mode_hook.enable_client_mode():
+        pass
+
+
+def test_any_table_is_listed_by_its_name(ray: Ray) -> None:
+    lister = state_api.StateApiClient()
+    options = state_api.ListApiOptions(filters=[("state", "=", "ALIVE")], detail=True)
+    assert lister.list(state_api.StateResource.NODES, options) == state_api.list_nodes(
+        filters=options.filters, detail=True
+    )
+    with pytest.raises(state_api.RayStateApiException, match="no table 'nodes'"):
+        lister.list("nodes", options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_a_failed_task_is_verified_by_its_words(ray: Ray) -> None:
+    @ray.remote(max_retries=0)
+    def fails_with_words() -> None:
+        raise ValueError("these words")
+
+    with pytest.raises(ValueError, match="these words"):
+        ray.get(fails_with_words.remote())
+    wait_for_task_states({"fails_with_words": "FAILED"})
+    assert verify_failed_task("fails_with_words", "TASK_EXECUTION_EXCEPTION", ["these", "words"])
+    with pytest.raises(AssertionError):
+        verify_failed_task("fails_with_words", "WORKER_DIED")
+
+
+def test_an_object_exists_while_somebody_has_it(ray: Ray) -> None:
+    exists = global_worker.core_worker.object_exists
+    inner = ray.put("inner")
+    outer, name = ray.put([inner]), inner.binary()
+    del inner
+    assert exists(ray.ObjectRef(name))
+    del outer
+    wait_until(lambda: not exists(ray.ObjectRef(name)), 20)
+
+
+def test_where_objects_are_is_told_without_asking_anybody(ray: Ray) -> None:
+    large = ray.put(bytes(10**6))
+    assert get_local_object_locations([large]) == get_object_locations([large])
 
 
 # -- what a cluster is told
