@@ -119,7 +119,7 @@ def _waiting(actor_id: bytes, runs: WorkerRuns | None, client: Client) -> int:
 def _cause(row: dict[str, Any]) -> str:
     context = (row["death_cause"] or {}).get("actor_died_error_context", {})
     message = str(context.get("error_message") or "")
-    return (message.partition(" is dead: ")[2] or message).strip().partition("\n")[0]
+    return (message.partition(" is dead because ")[2] or message).strip().partition("\n")[0]
 
 
 def _handles(session: Session, client: Client) -> dict[bytes, list[str]]:

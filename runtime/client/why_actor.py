@@ -55,7 +55,7 @@ def _alive(sources: Sources, subject: str, row: dict[str, Any]) -> Step:
 def _dead(subject: str, row: dict[str, Any]) -> Step:
     context = (row["death_cause"] or {}).get("actor_died_error_context", {})
     message = str(context.get("error_message") or "no reason is known")
-    reason = message.partition(" is dead: ")[2] or message
+    reason = message.partition(" is dead because ")[2] or message
     fix = "Create it again; max_restarts lets it come back by itself."
     return Step("actor dead", subject, f"is dead: {reason.strip().splitlines()[0].rstrip('.:')}", fix)
 

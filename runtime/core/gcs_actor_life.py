@@ -148,7 +148,7 @@ class Actor:
     def died(self, why: str) -> Failed:
         """The error of calls to it."""
         name = f" {self.spec.name!r}" if self.spec.name else ""
-        text = f"Actor {self.spec.class_name}{name} ({self.id.hex()}) is dead: {why}"
+        text = f"Actor {self.spec.class_name}{name} ({self.id.hex()}): The actor is dead because {why}"
         return Failed("ActorDiedError", text, actor=self.id)
 
     def announcement(self) -> ActorState:

@@ -51,6 +51,7 @@ RESTART_PAUSE_MAX_S: Final = 10.0
 STARTING: Final = (PENDING_CREATION, RESTARTING)
 
 KILLED: Final = "killed"
+BY_RAY_KILL: Final = "killed by `ray.kill`"
 OUT_OF_SCOPE: Final = "out of scope"
 EXITED: Final = "exited"
 CONSTRUCTOR_FAILED: Final = "constructor failed"
@@ -78,7 +79,7 @@ class World(Protocol):
         """Whether there is no such placement group (any more)."""
         ...
 
-    def never(self, strategy: Strategy | None) -> str:
+    def never(self, resources: dict[str, float], strategy: Strategy | None) -> str:
         """Why there never will be one; empty if there may be."""
         ...
 
@@ -164,7 +165,8 @@ class ActorSteps:
         if group is not None and self._world.is_removed(group):
             failure = Failed("ActorPlacementGroupRemoved", "its placement group was removed before it was created.")
             return self.end(actor, failure, "placement group removed", now, KILLED)
-        never = "" if actor.node_id else self._world.never(actor.spec.creation.strategy)
+        creation = actor.spec.creation
+        never = "" if actor.node_id else self._world.never(creation.resources, creation.strategy)
         if never:
             name = actor.spec.name or actor.spec.class_name
             failure = Failed("ActorUnschedulableError", f"the actor {name} can't be placed: {never}")
@@ -262,7 +264,7 @@ class ActorSteps:
         self._index.leave(actor)
         news, watchers = actor.announcement(), list(actor.watchers)
         self._index.unwatch(actor)
-        ending = self._end_process(actor, worker, process, now) if process and had_process else []
+        ending = self._end_process(actor, worker, process, why, now) if process and had_process else []
         followed = False
 
         def follow(reason: str = "") -> Effects:
@@ -287,13 +289,13 @@ class ActorSteps:
         write = self._journal.write(writes, now, durable, late, lasting=True)
         return [write, *self._forget_oldest(now)]
 
-    def _end_process(self, actor: Actor, worker: str, process: str, now: float) -> Effects:
+    def _end_process(self, actor: Actor, worker: str, process: str, why: str, now: float) -> Effects:
         if worker and process in (OUT_OF_SCOPE, EXITED):
             self._index.by_worker[worker] = actor  # until its death is reported
             self._timer(now + self._kill_patience_s, "reap", actor)
             # One that exits knows how; one that nobody refers to is asked to, when it is idle.
             return [Send(worker, ExitWorker())] if process == OUT_OF_SCOPE else []
-        return self.kill_process(actor, process)
+        return self.kill_process(actor, BY_RAY_KILL if why == KILLED else why)
 
     def kill_process(self, actor: Actor, reason: str) -> Effects:
         """End the process that it has, or is about to get."""

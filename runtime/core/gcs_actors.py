@@ -492,5 +492,5 @@ class ActorTable:
 
 
 def _never_registered(actor_id: bytes, why: str) -> ActorState:
-    text = f"Actor {actor_id.hex()} is dead: {why}, so it was never started."
+    text = f"Actor {actor_id.hex()}: The actor is dead because {why}, so it was never started."
     return ActorState(actor_id, DEAD, 0, failure=Failed("ActorDiedError", text, actor=actor_id))

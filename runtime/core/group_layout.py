@@ -93,7 +93,7 @@ def why_not(spec: CreateGroup, nodes: Sequence[NodeView]) -> str:
         return f"STRICT_SPREAD wants {len(bundles)} nodes for its bundles, and the cluster has {len(nodes)}"
     for index, bundle in enumerate(bundles):
         takers = [node for node in nodes if _takes(spec, index, node)]
-        if not takers:
+        if spec.labels and not takers:
             rules = " and ".join(map(str, spec.labels[index]))
             return f"no node is where its bundle {index} is to be: {rules}"
         if not any(fits(bundle, node.total) for node in takers):

@@ -245,7 +245,7 @@ class NodeMachine:
     def _on_leave(self, sender: str, message: LeaveNode, now: float) -> list[Any]:
         worker = self.pool.by_address.get(sender)
         if worker is not None:
-            self.pool.leaves(worker, now)
+            self.pool.leaves(worker, message.why, now)
             self._serve_again = True
             return []
         driver = self.drivers.get(sender)

@@ -12,7 +12,8 @@ Rules
 4. What is known of other nodes is late, and others spill too: so what is spilled counts as taken there for
    `PROMISE_S`, and whoever is declined is not sent to the same node again before that.
 5. What no node can ever meet is told to the client, and looked at again when the nodes have changed. Only a node that
-   is gone never comes back: what had to run there fails, once it is sure that the node is not just about to be known.
+   is gone never comes back, and one that is too small stays so: what had to run there fails, once it is sure that the
+   node is not just about to be known.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from raynb.runtime.core.grants import Demand, Outcome
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_identity import NodeIdentity
 from raynb.runtime.core.peers import Peers
-from raynb.runtime.core.placement import NodeView, feasible_nodes, spread, subtract, utilisation, why_infeasible
+from raynb.runtime.core.placement import (
+    NodeView,
+    describe,
+    feasible_nodes,
+    fits,
+    spread,
+    subtract,
+    utilisation,
+    why_infeasible,
+)
 from raynb.runtime.core.strategies import may, share_out, wanted, why_nowhere
 from raynb.runtime.messages.node import NO_ROOM, ActorStartFailed, LeaseInfeasible, StartActor
 from raynb.runtime.messages.nodes import LeaseDeclined, LeaseSpill
@@ -158,7 +168,7 @@ class Spillback:
         if demand.start is not None:
             return self._decline_actor(demand.start) if others else []
         effects = self._fill(demand, demand.missing, others, now)
-        if self._node_is_gone(demand, now):
+        if self._node_is_gone(demand, now) or self._node_is_too_small(demand, now):
             return [*effects, self._fail(demand, now)] if demand.missing > 0 else effects
         return effects + self._fill(demand, demand.missing, others, now, wait=True)
 
@@ -169,12 +179,23 @@ class Spillback:
         known = {self._identity.node_id, *(node.node_id for node in self._peers.views.values())}
         return strategy.node_id not in known
 
+    def _node_is_too_small(self, demand: Demand, now: float) -> bool:
+        """Whether the one node that is meant could never run it."""
+        strategy = demand.strategy
+        if strategy is None or strategy.soft or not strategy.node_id or now - demand.since < UNKNOWN_S:
+            return False
+        nodes = {node.node_id: node for node in (self._me(), *self._peers.views.values())}
+        node = nodes.get(strategy.node_id)
+        return node is not None and not fits(demand.need, node.total)
+
     def _fail(self, demand: Demand, now: float) -> Send:
         strategy = demand.strategy or DEFAULT
         what = demand.name or "a task"
         text = f"{what} is to run on node {strategy.node_id.hex()}, which is not there (any more)"
         if strategy.fails and not self._node_is_gone(demand, now):
             text = f"{what} is to run on node {strategy.node_id.hex()}, which has no room for it now"
+        elif self._node_is_too_small(demand, now):
+            text = f"{what} is to run on node {strategy.node_id.hex()}, which does not have {describe(demand.need)}"
         self._leases.set_count(demand, len(demand.grants), now)
         return Send(demand.client, LeaseInfeasible(demand.key, text, "TaskUnschedulableError"))
 

@@ -272,8 +272,23 @@ def _worker_row(listing: WorkerListing, node: Node) -> Row:
     }
 
 
+_INTENDED: Final = (
+    "killed by `ray.kill`",
+    "its placement group was removed",
+    "placement group removed",
+    "job ended",
+    "owner died",
+)
+
+
 def _exit_type(reason: str) -> str:
     """Ray's word for the kind of end."""
+    if "exit_actor()" in reason or reason.startswith("it exits with"):
+        return "INTENDED_USER_EXIT"
+    if "constructor failed" in reason:
+        return "USER_ERROR"
+    if reason.startswith(_INTENDED):
+        return "INTENDED_SYSTEM_EXIT"
     if "signal" in reason or "SIG" in reason:
         return "SYSTEM_ERROR"
     if "exit code" in reason and "exit code 0" not in reason:

@@ -264,9 +264,9 @@ class WorkerPool:
         worker.asked_to_leave = now
         return [Send(worker.address, ExitWorker())]
 
-    def leaves(self, worker: Worker, now: float) -> None:
+    def leaves(self, worker: Worker, why: str, now: float) -> None:
         """It says goodbye; its process ends by itself."""
-        self._end(worker, "it left", now, intended=True)
+        self._end(worker, why or "it left", now, intended=True)
         worker.deadline = now + self._config.interrupt_patience_s
 
     def kill(self, worker: Worker, reason: str, now: float, *, intended: bool) -> list[Any]:

@@ -86,9 +86,11 @@ class LeaveNode(Struct, array_like=True, gc=False, tag=52):
     """Client -> node manager: an orderly goodbye.
 
     ``returns``: another process will soon take its place (its kernel restarts), so that a cluster of its own waits.
+    ``why``: for people, where somebody has asked for it.
     """
 
     returns: bool = False
+    why: str = ""
 
 
 class LeaseDemand(Struct, array_like=True, gc=False, tag=53):

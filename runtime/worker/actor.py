@@ -39,6 +39,9 @@ ASYNC_CALLS_MAX = 10_000
 """Calls that it has begun or keeps for their group's turn; the rest stays in the queue."""
 
 
+EXIT_0 = "it exits with an exit code 0"
+
+
 class ActorExit(BaseException):
     """Raised by ``exit_actor``: the actor wants to end."""
 
@@ -226,7 +229,7 @@ class ActorRunner:
         if isinstance(error, SystemExit) and error.code != 0:
             exit_process(self.runner, error)  # a death, as any other
         if isinstance(error, ActorExit | SystemExit):
-            return self._exited("exit_actor() is called" if isinstance(error, ActorExit) else "exit(0)"), False
+            return self._exited("exit_actor() is called" if isinstance(error, ActorExit) else EXIT_0), False
         name = f"{self.start.cls.name}.{job.function.name}"
         if isinstance(error, MissingDependency):
             error = RuntimeError("an input of this call is missing")
@@ -235,6 +238,7 @@ class ActorRunner:
 
     def _exited(self, how: str = "exit_actor() is called") -> list[Value]:
         self._end()
+        self.runner.parting = how
         message = f"the actor {self.start.cls.name} has ended itself: {how}."
         return [Failed("ActorDiedError", message, actor=self.start.actor_id)]
 

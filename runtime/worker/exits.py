@@ -1,4 +1,5 @@
-"""The orderly end of a worker: what its tasks have registered with `atexit` runs, as in any program."""
+"""The orderly end of a worker: what its tasks have started is waited for, and what they have registered with `atexit`
+runs, as in any program. Neither for ever: the process would keep what it holds."""
 
 from __future__ import annotations
 
@@ -6,17 +7,23 @@ import atexit
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from raynb.runtime.worker.runner import Runner
 
 
+STARTED_S_MAX: Final = 3.0
 EXIT_FUNCTIONS_S_MAX: Final = 5.0
 
 
-def run_exit_functions() -> None:
-    """Run them, for so long at most: a process that does not end would keep what it holds."""
+def settle(runner: Runner) -> None:
+    """What is left to do before it goes."""
+    client = runner.client
+    # Whose submitter is gone does not run: what was just called would be lost.
+    if client.host.inbox or client.machine.unfinished:
+        client.host.drive(lambda: not client.machine.unfinished, time.monotonic() + STARTED_S_MAX, insist=True)
     watch = threading.Timer(EXIT_FUNCTIONS_S_MAX, os._exit, (1,))
     watch.daemon = True
     watch.start()
@@ -33,7 +40,7 @@ def exit_process(runner: Runner, error: SystemExit) -> NoReturn:
         print(code, file=sys.stderr)
         code = 1
     runner.flush()
-    run_exit_functions()
+    settle(runner)
     runner.client.stop()
     sys.stdout.flush()
     sys.stderr.flush()

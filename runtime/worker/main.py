@@ -25,7 +25,7 @@ from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, WorkerSettings
 from raynb.runtime.messages.tasks import ContextDef
 from raynb.runtime.worker import displays
-from raynb.runtime.worker.exits import run_exit_functions
+from raynb.runtime.worker.exits import settle
 from raynb.runtime.worker.output import OutputRouter, take_over
 from raynb.runtime.worker.runner import Runner
 
@@ -70,9 +70,9 @@ def run(settings: WorkerSettings) -> NoReturn:
     try:
         runner.serve()
     finally:
-        run_exit_functions()
+        settle(runner)
         output.collect()
-        client.stop(LeaveNode())
+        client.stop(LeaveNode(why=runner.parting))
         page.close()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -82,6 +82,8 @@ class Runner:
         self.arguments: Arguments
         self.breakpoints: Breakpoints
         self.leaving = False
+        self.parting = ""
+        """What the user's code has ended it by; empty: nothing."""
         self.alone = True
         """Whether one thread alone runs tasks here."""
         self._waiting = threading.Condition(threading.Lock())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -322,3 +325,36 @@ def test_calls_without_task_events_are_not_listed(ray: Ray, raynb_only: None) ->
     assert ray.get(refs, timeout=30) == [3, 4, 1, 2, 1, 1]
     wait_until(lambda: len([row for row in module.state_api().list_tasks() if row.name.startswith("seen ")]) == 3)
     assert [row.name for row in module.state_api().list_tasks() if row.name.startswith("unseen")] == []
+
+
+def test_how_a_worker_ended_is_told_in_rays_words(ray: Ray, raynb_only: None) -> None:
+    class Ends:
+        def pid(self) -> int:
+            return os.getpid()
+
+        def exit(self, code: int | None) -> None:
+            if code is None:
+                importlib.import_module(f"{module.NAME}.actor").exit_actor()
+            sys.exit(code)
+
+    def ended(end: Callable[[Any], object]) -> Any:
+        actor = ray.remote(Ends).remote()
+        pid = ray.get(actor.pid.remote())
+        with contextlib.suppress(ray.exceptions.RayActorError):
+            end(actor)
+        del actor
+        (row,) = wait_until(
+            lambda: module.state_api().list_workers(filters=[("pid", "=", pid), ("is_alive", "=", False)], detail=True),
+            20,
+        )
+        return row.exit_type, row.exit_detail
+
+    for end, kind, words in (
+        (ray.kill, "INTENDED_SYSTEM_EXIT", "`ray.kill`"),
+        (lambda actor: ray.get(actor.exit.remote(None)), "INTENDED_USER_EXIT", "exit_actor()"),
+        (lambda actor: ray.get(actor.exit.remote(0)), "INTENDED_USER_EXIT", "exit code 0"),
+        (lambda actor: ray.get(actor.exit.remote(4)), "SYSTEM_ERROR", "exit code 4"),
+        (lambda actor: None, "INTENDED_SYSTEM_EXIT", "exit code 0"),
+    ):
+        exit_type, detail = ended(end)
+        assert exit_type == kind and words in detail, (kind, exit_type, detail)

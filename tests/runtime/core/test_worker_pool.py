@@ -160,7 +160,7 @@ def test_a_worker_that_said_goodbye_and_stays_is_killed() -> None:
     pool = Pool(cpus=1, interrupt_patience_s=5)
     pool.order()
     worker = pool.workers[pool.up()]
-    pool.leaves(worker, 0.0)
+    pool.leaves(worker, "", 0.0)
     assert not pool.tick(4.0)
     assert pool.tick(5.0) == [EndProcess("w1", force=True)]
     assert pool.tick(5.0 + TERM_PATIENCE_S) == [EndProcess("w1", force=True)], "until it is gone"

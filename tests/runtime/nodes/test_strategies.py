@@ -179,6 +179,16 @@ def test_what_no_label_allows_waits_for_such_a_node(three: Three) -> None:
     nodes.kill(added)
 
 
+def test_what_has_to_run_on_a_node_that_could_never_run_it_fails(three: Three) -> None:
+    _, near, _ = three
+    there = NodeAffinitySchedulingStrategy(near.node_id, soft=False)
+    wishes: dict[str, Any] = {"scheduling_strategy": there, "resources": {"nowhere": 1}}
+    with pytest.raises(raynb.exceptions.TaskUnschedulableError, match="does not have .*1 nowhere"):
+        raynb.get(where.options(**wishes).remote(), timeout=20)
+    with pytest.raises(raynb.exceptions.ActorUnschedulableError, match="does not have 1 nowhere"):
+        raynb.get(Actor.options(**wishes).remote().where.remote(), timeout=20)
+
+
 @pytest.mark.parametrize(
     ("strategy", "bundles", "counts"),
     [
