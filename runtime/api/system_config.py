@@ -87,7 +87,7 @@ WITHOUT_EFFECT: Final = OTHERS | {
     "raylet_death_check_interval_milliseconds": "a process's death is seen, not guessed from silence",
     "raylet_heartbeat_period_milliseconds": "a process's death is seen, not guessed from silence",
     "raylet_report_resources_period_milliseconds": "resources are told when they change",
-    "scheduler_avoid_gpu_nodes": "GPUs are resources like others",
+    "scheduler_avoid_gpu_nodes": "nodes with GPUs are spared for what asks for them",
     "task_retry_delay_ms": "a task is tried again at once",
     "timeout_ms_task_wait_for_death_info": "the reason of a death comes with it",
     "worker_lease_timeout_milliseconds": "leases are asked for all at once",

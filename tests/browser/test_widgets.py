@@ -23,7 +23,8 @@ def held(number, gate):
     return number
 
 @ray.remote(max_retries=0)
-def broken(number):
+def broken(number, gate=''):
+    if gate: pass_gate(gate)
     raise ValueError(f'row {number} is <b>broken</b>')
 """
 FRONT_ENDS = ("lab", "notebook")
@@ -66,11 +67,11 @@ def gates(tmp_path: Path, *names: str) -> tuple[dict[str, Path], str]:
 def test_progress_appears_over_a_slow_get_moves_while_the_kernel_is_busy_and_stays(
     opened: Open, tmp_path: Path, front_end: str
 ) -> None:
-    gate, names = gates(tmp_path, "first", "second")
+    gate, names = gates(tmp_path, "first", "second", "last")
     notebook = opened(
-        f"{names}\nbad = [broken.remote(n) for n in range(4)]\n"
-        "refs = [held.remote(n, first) for n in range(3)] + [held.remote(n, second) for n in range(5)]",
-        "try: ray.get(bad + refs)\nexcept ValueError: print('caught')",
+        f"{names}\nrefs = [held.remote(n, first) for n in range(3)] + [held.remote(n, second) for n in range(5)]\n"
+        "bad = broken.remote(0, last)",
+        "try: ray.get([*refs, bad])\nexcept ValueError: print('caught')",
         front_end=front_end,
     )
     notebook.run(2)
@@ -80,9 +81,36 @@ def test_progress_appears_over_a_slow_get_moves_while_the_kernel_is_busy_and_sta
     expect(bar).to_have_attribute("aria-valuetext", re.compile("0 of 8, 2 running"), timeout=PATIENCE_MS)
     gate["first"].touch()
     expect(bar).to_have_attribute("aria-valuenow", "3")  # the kernel waits in `get` all the time
-    expect(output.get_by_role("progressbar", name="broken")).to_have_attribute("aria-valuetext", "0 of 4, 4 failed")
     notebook.shot(output, f"progress_running_{front_end}")
+    gate["second"].touch()
+    expect(bar).to_have_attribute("aria-valuenow", "8")
+    gate["last"].touch()
+    notebook.expect_done(3)
+    expect(output.locator(".raynb-head")).to_contain_text("Done, with failures")
+    expect(output.locator(".jupyter-widgets")).to_have_count(0)  # a picture, which needs no kernel
+    output.locator("details summary").click()
+    expect(output.locator("details[open] pre")).to_contain_text("in broken\n")
+    expect(notebook.page.locator("#raynb-announcer")).to_contain_text("Done, with failures: 9 of 9")
+    notebook.shot(output, f"progress_done_{front_end}")
+    saved = notebook.save()[3][0]["data"]
+    assert "widget-view" not in "".join(saved)
+    assert "8 of 8" in "".join(saved["text/html"])
+    assert "".join(saved["text/plain"]).startswith("Done, with failures: 9 of 9 in ")
 
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_failures_are_shown_while_the_kernel_waits_for_the_others(opened: Open, tmp_path: Path, front_end: str) -> None:
+    gate, names = gates(tmp_path, "gate")
+    notebook = opened(
+        f"{names}\nrefs = [broken.remote(n) for n in range(4)] + [held.remote(n, gate) for n in range(3)]",
+        "display(ray.widgets.progress(refs))\nready, _ = ray.wait(refs, num_returns=7)",
+        front_end=front_end,
+    )
+    notebook.run(2)
+    notebook.start(3)
+    output = notebook.output(3)
+    bar = output.get_by_role("progressbar", name="broken")
+    expect(bar).to_have_attribute("aria-valuetext", "0 of 4, 4 failed", timeout=PATIENCE_MS)
     failure = output.get_by_role("button", name="ValueError: row 0 is <b>broken</b>")
     expect(failure).to_have_attribute("aria-expanded", "false")
     failure.focus()
@@ -93,19 +121,10 @@ def test_progress_appears_over_a_slow_get_moves_while_the_kernel_is_busy_and_sta
     expect(traceback).to_contain_text("in broken\n")
     assert traceback.locator("b").count() == 0
     notebook.shot(output, f"progress_failure_{front_end}")
-
-    gate["second"].touch()
+    gate["gate"].touch()
     notebook.expect_done(3)
     expect(output.locator(".raynb-head")).to_contain_text("Done, with failures")
-    expect(output.locator(".jupyter-widgets")).to_have_count(0)  # a picture, which needs no kernel
-    expect(output.locator("details[open] pre")).to_contain_text("in broken\n")  # what was open, is
-    expect(output.locator("details summary")).to_be_focused()
-    expect(notebook.page.locator("#raynb-announcer")).to_contain_text("Done, with failures: 12 of 12")
-    notebook.shot(output, f"progress_done_{front_end}")
-    saved = notebook.save()[3][0]["data"]
-    assert "widget-view" not in "".join(saved)
-    assert "8 of 8" in "".join(saved["text/html"])
-    assert "".join(saved["text/plain"]).startswith("Done, with failures: 12 of 12 in ")
+    expect(output.locator(".raynb-failure pre")).to_be_visible()  # what was open, is
 
 
 def test_a_page_in_a_name_stays_text(opened: Open, tmp_path: Path) -> None:

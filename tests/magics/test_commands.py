@@ -413,6 +413,7 @@ def test_logs_that_there_are_not_are_named(notebook: Notebook, gate: Gate, line:
     notebook.must("waiting = through.options(num_gpus=4).remote()\nseveral = [load.remote(1), load.remote(2)]")
     assert words in refused(notebook, f"%raynb {line}")
     notebook.must("ray.cancel(waiting)")
+    notebook.must("ray.get(several)")
 
 
 # -- cancel

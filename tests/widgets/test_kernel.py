@@ -20,7 +20,8 @@ def held(number, gate):
     return number
 
 @ray.remote(max_retries=0)
-def broken(number):
+def broken(number, gate):
+    while not os.path.exists(gate): time.sleep(0.005)
     raise ValueError(f"row {number}")
 """
 
@@ -82,17 +83,20 @@ def model_of(bundle: dict[str, Any]) -> str:
 
 
 def test_a_get_that_lasts_shows_how_far_it_is_while_the_kernel_is_busy(kernel: WidgetKernel, gate: Path) -> None:
-    kernel.run("refs = [broken.remote(1)] + [held.remote(n, gate) for n in range(3)]")
+    last = str(gate.with_name("last"))
+    kernel.run(f"refs = [held.remote(n, gate) for n in range(3)] + [broken.remote(1, {last!r})]")
     waits = kernel.send("try: ray.get(refs)\nexcept ValueError: pass")
     kernel.wait_until(lambda: kernel.bundles(waits))
     [shown] = kernel.bundles(waits)
-    assert shown["text/plain"].startswith("Running: 1 of 4 in 1.")
+    assert shown["text/plain"].startswith("Running: 0 of 4 in 1.")
     model = model_of(shown)
     kernel.wait_until(
         lambda: len({state["state"]["elapsed_s"] for state in kernel.states(model) if "state" in state}) > 3
     )
-    assert not kernel.is_done(waits)
     gate.touch()
+    kernel.wait_until(lambda: any(state["state"]["total"]["done"] == 3 for state in kernel.states(model)[1:]))
+    assert not kernel.is_done(waits)
+    Path(last).touch()
     kernel.wait_until(lambda: kernel.is_done(waits))
     # Before the cell was idle: who executes notebooks without a front end reads no further.
     [_, end] = kernel.bundles(waits)

@@ -183,7 +183,7 @@ def test_what_has_to_run_on_a_node_that_could_never_run_it_fails(three: Three) -
     _, near, _ = three
     there = NodeAffinitySchedulingStrategy(near.node_id, soft=False)
     wishes: dict[str, Any] = {"scheduling_strategy": there, "resources": {"nowhere": 1}}
-    with pytest.raises(raynb.exceptions.TaskUnschedulableError, match="does not have .*1 nowhere"):
+    with pytest.raises(raynb.exceptions.TaskUnschedulableError, match=r"does not have .*1 nowhere"):
         raynb.get(where.options(**wishes).remote(), timeout=20)
     with pytest.raises(raynb.exceptions.ActorUnschedulableError, match="does not have 1 nowhere"):
         raynb.get(Actor.options(**wishes).remote().where.remote(), timeout=20)
