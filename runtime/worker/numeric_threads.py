@@ -25,6 +25,7 @@ class NumericThreads:
     def __init__(self) -> None:
         self._chosen = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         self._cpus = 0
+        self._told = -1.0
 
     def __repr__(self) -> str:
         return f"<NumericThreads {self._cpus}>"
@@ -39,6 +40,9 @@ class NumericThreads:
         chosen
             Variables that are somebody else's, beside those that were set before all tasks.
         """
+        if cpus == self._told:
+            return
+        self._told = cpus
         whole = max(1, int(cpus))
         if whole == self._cpus:
             return
