@@ -36,7 +36,7 @@ from typing import Any, Final
 from raynb.runtime.adapters.processes import Process, die_with_parent, set_title
 from raynb.runtime.adapters.spawn_channel import Forked, OrderSource
 from raynb.runtime.messages.node import WorkerSettings
-from raynb.runtime.worker.numeric_threads import threads
+from raynb.runtime.worker.numeric_threads import VARIABLES
 
 OOM_SCORE: Final = 500
 IDLE_S: Final = 0.5
@@ -51,7 +51,7 @@ def main() -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # no holes in the heap: what is freed now would be written to in every worker
-    threads.follow(1)  # what the template has loaded, workers have
+    os.environ.update(dict.fromkeys(VARIABLES, "1"))  # the template must not have threads: what it loads starts none
     worker_main = load(main_name)
     gc.freeze()
     settings = serve(OrderSource(socket.socket(fileno=0)), manager=parent)

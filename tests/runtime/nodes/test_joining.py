@@ -26,14 +26,14 @@ def test_a_node_that_joins_is_listed_with_what_it_has(nodes: Nodes) -> None:
 
 
 def test_processes_of_a_node_have_its_variables(nodes: Nodes) -> None:
-    nodes.add(resources={"far": 1}, env_vars={"OF_THE_NODE": 7})
+    nodes.add(resources={"far": 1}, env_vars={"OF_THE_NODE": 7, "OMP_NUM_THREADS": 3})
 
     @raynb.remote(num_cpus=0)
-    def variable() -> str | None:
-        return os.environ.get("OF_THE_NODE")
+    def variables() -> tuple[str | None, str | None]:
+        return os.environ.get("OF_THE_NODE"), os.environ.get("OMP_NUM_THREADS")
 
-    assert raynb.get(variable.options(resources={"far": 1}).remote()) == "7"
-    assert raynb.get(variable.remote()) is None
+    assert raynb.get(variables.options(resources={"far": 1}).remote()) == ("7", "3")
+    assert raynb.get(variables.remote()) == (None, "1")
 
 
 def test_it_is_no_cluster_of_its_own(nodes: Nodes) -> None:
