@@ -120,6 +120,9 @@ class ActorClass(OlderForm):
     def __repr__(self) -> str:
         return f"ActorClass({self._cls.__name__})"
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for name in self._methods if not name.startswith("__"))})
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = self._cls.__name__
         raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")

@@ -365,6 +365,12 @@ def test_an_actor_that_nobody_refers_to_does_what_it_has_registered_and_one_that
     assert not (tmp_path / "killed").exists()
 
 
+def test_methods_are_completed_by_class_and_by_handle(ray: Ray, counter_class: Any) -> None:
+    shown = [name for name in dir(counter_class) if not name.startswith("_")]
+    assert set(shown) == {"bind", "fail", "increment", "options", "read", "remote"}
+    assert [name for name in dir(counter_class.remote()) if not name.startswith("_")] == ["fail", "increment", "read"]
+
+
 def test_an_async_actors_constructor_may_use_its_loop(ray: Ray) -> None:
     class Ticking:
         def __init__(self) -> None:
