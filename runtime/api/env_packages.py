@@ -5,7 +5,6 @@ A copy, so that what is edited while tasks run does not reach half of them. The 
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import os
 import secrets
@@ -18,6 +17,8 @@ from typing import Final
 
 NEVER: Final = ("__pycache__", ".git", ".venv", "node_modules")
 """Folders that are left out always, as nobody means them."""
+IGNORE_GITIGNORE: Final = "RAY_RUNTIME_ENV_IGNORE_GITIGNORE"
+"""Set to 1 in the environment: what Git ignores is copied as well."""
 BYTES_MAX: Final = 512 * 2**20
 """Of one folder: Ray's limit."""
 
@@ -75,26 +76,36 @@ def _of_module(module: ModuleType) -> Path:
 
 def _files(source: Path, excludes: Sequence[str]) -> Iterator[tuple[Path, Path]]:
     """Each file, and where it is in the folder, in a fixed order."""
+    from pathspec import GitIgnoreSpec  # here: programs that copy no folder do without
+
+    asked = GitIgnoreSpec.from_lines(excludes)
+    rules: dict[Path, list[tuple[Path, GitIgnoreSpec]]] = {}
+
+    def excluded(path: Path, slash: str = "") -> bool:
+        # What is nearest decides, and above all what is asked for.
+        verdict = False
+        for base, spec in [*rules[path.parent], (Path(), asked)]:
+            found = spec.check_file(path.relative_to(base).as_posix() + slash).include
+            verdict = verdict if found is None else found
+        return verdict
+
     for folder, names, files in os.walk(source):
         here = Path(folder).relative_to(source)
-        names[:] = sorted(n for n in names if n not in NEVER and not _excluded(here / n, excludes))
+        own = [(here, GitIgnoreSpec.from_lines(lines)) for lines in _ignored_by(Path(folder))]
+        rules[here] = [*rules.get(here.parent, []), *own]
+        names[:] = sorted(name for name in names if name not in NEVER and not excluded(here / name, "/"))
         for name in sorted(files):
             path = Path(folder) / name
-            if path.is_file() and not _excluded(here / name, excludes):
+            if path.is_file() and not excluded(here / name):
                 yield path, here / name
 
 
-def _excluded(path: Path, patterns: Sequence[str]) -> bool:
-    """As .gitignore says, for the common kinds of patterns: the last that matches decides, ``!`` takes back."""
-    excluded = False
-    for pattern in patterns:
-        wanted = not pattern.startswith("!")
-        plain = pattern.lstrip("!").rstrip("/")
-        text = path.as_posix()
-        name = text if "/" in plain else path.name
-        if fnmatch.fnmatch(name, plain.lstrip("/")):
-            excluded = wanted
-    return excluded
+def _ignored_by(folder: Path) -> Iterator[list[str]]:
+    """The lines of a folder's files that say what is left out."""
+    names = [".rayignore"] if os.environ.get(IGNORE_GITIGNORE) == "1" else [".gitignore", ".rayignore"]
+    for name in names:
+        if (folder / name).is_file():
+            yield (folder / name).read_text(errors="replace").splitlines()
 
 
 def _copied(files: Sequence[tuple[Path, Path]], inside: str, store: Path) -> Path:

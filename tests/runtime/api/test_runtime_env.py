@@ -137,6 +137,40 @@ def test_tasks_run_in_a_copy_of_the_working_directory(ray: Ray, folder: Path) ->
     assert files[:2] == ["data.txt", "in_the_project.py"] and "secret.txt" not in files
 
 
+def test_what_git_ignores_is_not_copied(ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        ".gitignore": "*.log\n/build/\n!kept.log\n",
+        ".rayignore": "large\n",
+        "main.py": "",
+        "run.log": "",
+        "kept.log": "",
+        "large": "",
+        "build/made": "",
+        "deep/build/source": "",
+        "deep/.gitignore": "!deep.log\n*.tmp\n",
+        "deep/deep.log": "",
+        "deep/x.tmp": "",
+        "x.tmp": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def listed() -> set[str]:
+        return {os.path.relpath(os.path.join(at, name)) for at, _, names in os.walk(".") for name in names}
+
+    def copied(**more: Any) -> set[str]:
+        env = {"working_dir": str(tmp_path), **more}
+        found: set[str] = ray.get(ray.remote(listed).options(runtime_env=env).remote())
+        return {name for name in found if not os.path.basename(name).startswith(".") and "__pycache__" not in name}
+
+    kept = {"main.py", "kept.log", "deep/build/source", "deep/deep.log", "x.tmp"}
+    assert copied() == kept
+    assert copied(excludes=["x.tmp", "!run.log"]) == kept - {"x.tmp"} | {"run.log"}
+    monkeypatch.setenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
+    assert copied() == {name for name in files if not os.path.basename(name).startswith(".")} - {"large"}
+
+
 def test_a_class_of_the_working_directory_is_an_actor(ray: Ray) -> None:
     class Reader:
         def read(self) -> str:
