@@ -478,9 +478,3 @@ def make_error(kind: str, message: str) -> Exception:
     """The exception that a `Failed` stands for."""
     found = error_class(kind)
     return found.told(message) if issubclass(found, RayError) else found(message)
-
-
-for _error in [*globals().values()]:
-    if isinstance(_error, type) and issubclass(_error, RayError) and not _error.__name__.startswith("_"):
-        # For people, in tracebacks, they are what programs know them as.
-        _error.__module__ = "raynb.exceptions"

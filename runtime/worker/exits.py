@@ -21,8 +21,13 @@ EXIT_FUNCTIONS_S_MAX: Final = 5.0
 def settle(runner: Runner) -> None:
     """What is left to do before it goes."""
     client = runner.client
+
+    def busy() -> bool:
+        client.host.read_inbox(time.monotonic())  # what was called just now counts
+        return bool(client.machine.unfinished)
+
     # Whose submitter is gone does not run: what was just called would be lost.
-    if client.host.inbox or client.machine.unfinished:
+    if client.host.run(busy, STARTED_S_MAX):
         client.host.drive(lambda: not client.machine.unfinished, time.monotonic() + STARTED_S_MAX, insist=True)
     watch = threading.Timer(EXIT_FUNCTIONS_S_MAX, os._exit, (1,))
     watch.daemon = True
