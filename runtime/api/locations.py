@@ -40,9 +40,7 @@ def get_object_locations(
     RuntimeError
         This process is not connected to a cluster.
     """
-    if not is_initialized():
-        raise RuntimeError("Ray hasn't been initialized: call init() first")
-    client = connect()
+    client = _connected()
     # What was put just now counts: the machine has not looked, perhaps.
     new = [ref._id for ref in obj_refs if ref._owner == client.address and not client.is_ready(ref)]
     if new:
@@ -50,7 +48,7 @@ def get_object_locations(
     found: dict[ObjectRef[Any], Location] = {}
     for owner, refs in _by_owner(obj_refs).items():
         found |= zip(refs, _ask(client, owner, refs, PATIENCE_S if timeout_ms < 0 else timeout_ms / 1000), strict=True)
-    ids = {row["address"]: row["node_id"] for row in query("nodes", limit=10_000, detail=True)["rows"]}
+    ids = _node_ids()
     return {ref: _told(found[ref], ids) for ref in obj_refs}
 
 
@@ -62,12 +60,22 @@ def get_local_object_locations(obj_refs: Sequence[ObjectRef[Any]]) -> dict[Objec
     RuntimeError
         This process is not connected to a cluster.
     """
-    if not is_initialized():
-        raise RuntimeError("Ray hasn't been initialized: call init() first")
-    client = connect()
-    ids = {row["address"]: row["node_id"] for row in query("nodes", limit=10_000, detail=True)["rows"]}
+    client = _connected()
+    ids = _node_ids()
     known = client.machine.objects.entries
     return {ref: _told(client.machine.objects.directory.locate(ref._id), ids) for ref in obj_refs if ref._id in known}
+
+
+def _connected() -> Client:
+    """The connection; to look starts no cluster."""
+    if not is_initialized():
+        raise RuntimeError("Ray hasn't been initialized: call init() first")
+    return connect()
+
+
+def _node_ids() -> dict[str, str]:
+    """In hex, by the address of the node's manager."""
+    return {row["address"]: row["node_id"] for row in query("nodes", limit=10_000, detail=True)["rows"]}
 
 
 def _by_owner(refs: Sequence[ObjectRef[Any]]) -> dict[str, list[ObjectRef[Any]]]:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from raynb.runtime.core.bundle_names import BUNDLE, group_of, group_units
 from raynb.runtime.core.grants import Grant
 from raynb.runtime.core.leases import Leases
-from raynb.runtime.core.placement import GPU, UNITS, Vector, add, describe, lacking, subtract, to_units
+from raynb.runtime.core.placement import GPU, UNITS, Vector, add, describe, lacking, subtract, to_units, total_of
 from raynb.runtime.messages.placement import Bundle
 
 PER_BUNDLE = 1000
@@ -62,7 +62,7 @@ class Bundles:
         self._release(group, [i for i, one in known.items() if not one.committed and one.attempt < attempt])
         known = self._groups.setdefault(group, {})
         wanted = self._wanted(group, bundles)
-        base = _sum(wanted)
+        base = total_of(wanted.values())
         missing = lacking(base, self._leases.available)
         if not missing and not self._leases.gpus.reserve(group, wanted):
             missing = {GPU: base[GPU]}  # what is free is in pieces
@@ -81,7 +81,7 @@ class Bundles:
 
     def need(self, group: bytes, bundles: Iterable[Bundle]) -> Vector:
         """What those take together that are not here yet."""
-        return _sum(self._wanted(group, bundles))
+        return total_of(self._wanted(group, bundles).values())
 
     def _wanted(self, group: bytes, bundles: Iterable[Bundle]) -> dict[int, Vector]:
         known = self._groups.get(group, {})
@@ -148,10 +148,3 @@ class Bundles:
             self._leases.gpus.unreserve(group, index)
         if not known:
             self._groups.pop(group, None)
-
-
-def _sum(bundles: Mapping[int, Vector]) -> Vector:
-    whole: Vector = {}
-    for units in bundles.values():
-        add(whole, units)
-    return whole

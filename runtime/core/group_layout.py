@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from raynb.runtime.core.placement import NodeView, Vector, add, describe, fits, subtract, to_units, utilisation
+from raynb.runtime.core.placement import NodeView, describe, fits, subtract, to_units, total_of, utilisation
 from raynb.runtime.core.strategies import labels_of, meets
 from raynb.runtime.messages.placement import CreateGroup
 
@@ -32,7 +32,7 @@ def _choose(spec: CreateGroup, nodes: Sequence[NodeView], kept: Mapping[int, byt
     bundles = [to_units(bundle) for bundle in spec.bundles]
     new = [index for index in range(len(bundles)) if index not in kept]
     if spec.strategy in ("STRICT_PACK", "PACK"):
-        whole = _sum(bundles[index] for index in new)
+        whole = total_of(bundles[index] for index in new)
         alone = set(kept.values())
         for node in sorted(nodes, key=lambda node: (node.node_id != spec.target, utilisation(node))):
             if fits(whole, node.available) and alone <= {node.node_id} and all(_takes(spec, i, node) for i in new):
@@ -101,13 +101,6 @@ def why_not(spec: CreateGroup, nodes: Sequence[NodeView]) -> str:
                 f"no node{' with the labels' if spec.labels else ''} has the {describe(bundle)} of its bundle {index}"
             )
     if spec.together:
-        return f"no nodes with the same {spec.together} have the {describe(_sum(bundles))} of its bundles"
+        return f"no nodes with the same {spec.together} have the {describe(total_of(bundles))} of its bundles"
     where = "no single node has" if spec.strategy == "STRICT_PACK" else "the cluster does not have"
-    return f"{where} the {describe(_sum(bundles))} of its bundles together"
-
-
-def _sum(bundles: Iterable[Vector]) -> Vector:
-    whole: Vector = {}
-    for bundle in bundles:
-        add(whole, bundle)
-    return whole
+    return f"{where} the {describe(total_of(bundles))} of its bundles together"

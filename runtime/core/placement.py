@@ -72,6 +72,14 @@ def add(to: Vector, what: Mapping[str, int]) -> None:
         to[name] = to.get(name, 0) + value
 
 
+def total_of(vectors: Iterable[Mapping[str, int]]) -> Vector:
+    """Their sum."""
+    whole: Vector = {}
+    for vector in vectors:
+        add(whole, vector)
+    return whole
+
+
 def subtract(from_: Vector, what: Mapping[str, int]) -> None:
     """Subtract in place; the result may be negative."""
     for name, value in what.items():
