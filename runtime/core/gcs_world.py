@@ -5,9 +5,9 @@ from __future__ import annotations
 from raynb.runtime.core.bundle_names import BUNDLE
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.membership import Membership
-from raynb.runtime.core.placement import NodeView, describe, fits, to_units
+from raynb.runtime.core.placement import NodeView, fits, to_units
 from raynb.runtime.core.placement_groups import PlacementGroups
-from raynb.runtime.core.strategies import says, share_out, wanted
+from raynb.runtime.core.strategies import says, share_out, wanted, why_never, why_not_now
 from raynb.runtime.messages.strategy import Strategy
 
 
@@ -45,14 +45,10 @@ class GcsWorld:
 
     def never(self, resources: dict[str, float], strategy: Strategy | None) -> str:
         """Why there never will be a node for this strategy; empty if there may be."""
-        if strategy is None or strategy.soft or not strategy.node_id:
+        if strategy is None:
             return ""
-        if not self._members.manager_of(strategy.node_id):
-            return f"it is to run on node {strategy.node_id.hex()}, which is not there (any more)"
-        need = to_units(resources)
-        if not any(node.node_id == strategy.node_id and fits(need, node.total) for node in self._members.views()):
-            return f"it is to run on node {strategy.node_id.hex()}, which does not have {describe(need)}"
-        return f"it is to run on node {strategy.node_id.hex()}, which has no room for it now" if strategy.fails else ""
+        never = why_never("it", strategy, to_units(resources), self._members.views())
+        return never or (why_not_now("it", strategy) if strategy.fails else "")
 
     def is_removed(self, group: bytes) -> bool:
         return self.groups.is_removed(group)

@@ -27,15 +27,13 @@ from raynb.runtime.core.node_identity import NodeIdentity
 from raynb.runtime.core.peers import Peers
 from raynb.runtime.core.placement import (
     NodeView,
-    describe,
     feasible_nodes,
-    fits,
     spread,
     subtract,
     utilisation,
     why_infeasible,
 )
-from raynb.runtime.core.strategies import may, share_out, wanted, why_nowhere
+from raynb.runtime.core.strategies import may, share_out, wanted, why_never, why_not_now, why_nowhere
 from raynb.runtime.messages.node import NO_ROOM, ActorStartFailed, LeaseInfeasible, StartActor
 from raynb.runtime.messages.nodes import LeaseDeclined, LeaseSpill
 from raynb.runtime.messages.strategy import DEFAULT
@@ -116,8 +114,10 @@ class Spillback:
                 effects.append(self._decline(demand, demand.count - missing, now))
         for demand, _ in outcome.unmet:
             # Only the node that is meant knows for sure that it has no room.
-            if demand.strategy is not None and demand.strategy.fails and demand.start is None:
-                effects.append(self._fail(demand, now))
+            strategy = demand.strategy or DEFAULT
+            if strategy.fails and demand.start is None:
+                why = self._why_never(demand, now) or why_not_now(demand.name or "a task", strategy)
+                effects.append(self._fail(demand, why, now))
         for demand in list(self._leases.infeasible):
             effects += self._elsewhere(demand, now)
         return effects
@@ -168,36 +168,20 @@ class Spillback:
         if demand.start is not None:
             return self._decline_actor(demand.start) if others else []
         effects = self._fill(demand, demand.missing, others, now)
-        if self._node_is_gone(demand, now) or self._node_is_too_small(demand, now):
-            return [*effects, self._fail(demand, now)] if demand.missing > 0 else effects
+        if why := self._why_never(demand, now):
+            return [*effects, self._fail(demand, why, now)] if demand.missing > 0 else effects
         return effects + self._fill(demand, demand.missing, others, now, wait=True)
 
-    def _node_is_gone(self, demand: Demand, now: float) -> bool:
-        strategy = demand.strategy
-        if strategy is None or strategy.soft or not strategy.node_id or now - demand.since < UNKNOWN_S:
-            return False
-        known = {self._identity.node_id, *(node.node_id for node in self._peers.views.values())}
-        return strategy.node_id not in known
+    def _why_never(self, demand: Demand, now: float) -> str:
+        """Rule 5, its end: why the one node that is meant will never run it."""
+        if demand.strategy is None or now - demand.since < UNKNOWN_S:
+            return ""
+        nodes = (self._me(), *self._peers.views.values())
+        return why_never(demand.name or "a task", demand.strategy, demand.need, nodes)
 
-    def _node_is_too_small(self, demand: Demand, now: float) -> bool:
-        """Whether the one node that is meant could never run it."""
-        strategy = demand.strategy
-        if strategy is None or strategy.soft or not strategy.node_id or now - demand.since < UNKNOWN_S:
-            return False
-        nodes = {node.node_id: node for node in (self._me(), *self._peers.views.values())}
-        node = nodes.get(strategy.node_id)
-        return node is not None and not fits(demand.need, node.total)
-
-    def _fail(self, demand: Demand, now: float) -> Send:
-        strategy = demand.strategy or DEFAULT
-        what = demand.name or "a task"
-        text = f"{what} is to run on node {strategy.node_id.hex()}, which is not there (any more)"
-        if strategy.fails and not self._node_is_gone(demand, now):
-            text = f"{what} is to run on node {strategy.node_id.hex()}, which has no room for it now"
-        elif self._node_is_too_small(demand, now):
-            text = f"{what} is to run on node {strategy.node_id.hex()}, which does not have {describe(demand.need)}"
+    def _fail(self, demand: Demand, why: str, now: float) -> Send:
         self._leases.set_count(demand, len(demand.grants), now)
-        return Send(demand.client, LeaseInfeasible(demand.key, text, "TaskUnschedulableError"))
+        return Send(demand.client, LeaseInfeasible(demand.key, why, "TaskUnschedulableError"))
 
     def why_infeasible(self, demand: Demand) -> str:
         """Why no node can ever meet a demand that this one can't; empty if another can."""

@@ -106,6 +106,23 @@ def says(strategy: Strategy) -> str:
     return " and ".join(words)
 
 
+def why_never(what: str, strategy: Strategy, need: Mapping[str, int], nodes: Iterable[NodeView]) -> str:
+    """Why the one node that is meant will never run it; empty if it may, or if none is meant."""
+    if strategy.soft or not strategy.node_id:
+        return ""
+    node = next((node for node in nodes if node.node_id == strategy.node_id), None)
+    if node is None:
+        return f"{what} is to run on node {strategy.node_id.hex()}, which is not there (any more)"
+    if not fits(need, node.total):
+        return f"{what} is to run on node {strategy.node_id.hex()}, which does not have {describe(need)}"
+    return ""
+
+
+def why_not_now(what: str, strategy: Strategy) -> str:
+    """The same of a node that has no room, for what does not wait for it."""
+    return f"{what} is to run on node {strategy.node_id.hex()}, which has no room for it now"
+
+
 def why_nowhere(what: str, strategy: Strategy, need: Mapping[str, int], nodes: Sequence[NodeView]) -> str:
     """Why no node comes into question, though there are some with what it needs; empty if one does."""
     if wanted(strategy, need, nodes):
