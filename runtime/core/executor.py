@@ -127,11 +127,15 @@ class ExecutorMachine:
         if isinstance(message, StartActor):
             return self._on_start(message)
         if isinstance(message, ExitWorker):
-            self.exiting = True
-            return [*self._give_back("exiting"), Exit(message.force)]
+            return [*self.retire(), Exit(message.force)]
         assert isinstance(message, LeaseGranted), f"an executor has no use for {type(message).__name__}"
         self.lease = max(self.lease, message.lease)
         return []
+
+    def retire(self) -> list[Any]:
+        """Take nothing more, and give back what has not begun."""
+        self.exiting = True
+        return self._give_back("exiting")
 
     def _on_start(self, message: StartActor) -> list[Any]:
         if self.is_actor:

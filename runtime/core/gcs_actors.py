@@ -70,7 +70,7 @@ Ended = Callable[[str, bytes], Effects]
 class ActorTable:
     """All actors. See the module's rules."""
 
-    def __init__(self, journal: Journal, requests: Requests, world: World, kill_patience_s: float = 5.0) -> None:
+    def __init__(self, journal: Journal, requests: Requests, world: World, kill_patience_s: float = 30.0) -> None:
         self._journal = journal
         self._requests = requests
         self._world = world

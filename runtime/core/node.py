@@ -85,6 +85,7 @@ from raynb.runtime.messages.node import (
     StoreUsage,
     WhyWaiting,
     WorkerBlocked,
+    WorkerRetires,
     WorkerUnblocked,
 )
 from raynb.runtime.messages.nodes import ClusterView
@@ -149,6 +150,7 @@ class NodeMachine:
             LeaseReturned: self._on_returned,
             WorkerBlocked: lambda sender, _, now: self._on_blocked(sender, True),
             WorkerUnblocked: lambda sender, _, now: self._on_blocked(sender, False),
+            WorkerRetires: self._on_retires,
             KillWorker: self._served(actors.kill),
             StartActor: self._served(actors.start),
             NodeRegistered: self._on_registered,
@@ -339,6 +341,13 @@ class NodeMachine:
         if worker is not None and self.pool.block(worker, blocked):
             self._serve_again = True
             self.leases.block(worker.token, blocked)
+        return []
+
+    def _on_retires(self, sender: str, message: WorkerRetires, now: float) -> list[Any]:
+        worker = self.pool.by_address.get(sender)
+        if worker is not None:
+            self.pool.retire(worker, now)
+            self._serve_again = True
         return []
 
     def _serve(self, now: float) -> list[Any]:

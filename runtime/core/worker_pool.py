@@ -10,9 +10,12 @@ Rules
 4. Idle workers beyond the node's CPUs are asked to leave after ``worker_idle_s``, the longest idle first; at once where
    the node has fewer CPUs than before. The worker itself decides: one that owns live objects stays. It says
    `LeaveNode` when it goes.
-5. Every state but IDLE, LEASED and ACTOR has a deadline: one that doesn't join in time, or doesn't end when it was
-   told to, is killed. One that is stopped (SIGSTOP) is killed after `STOPPED_PATIENCE_S`. Silence alone never kills.
-6. When workers die before they join, or soon after it without having begun a task, the next are ordered after a pause
+5. Every state but IDLE, LEASED, ACTOR and RETIRED has a deadline: one that doesn't join in time, or doesn't end when
+   it was told to, is killed. One that is stopped (SIGSTOP) is killed after `STOPPED_PATIENCE_S`. Silence alone never
+   kills.
+6. A worker that has said that it retires is given to nobody once its lease is back; it ends by itself when the tasks
+   that it has submitted are over and nobody needs what it owns.
+7. When workers die before they join, or soon after it without having begun a task, the next are ordered after a pause
    that grows.
 
 It never knows resources or clients (`leases` does), sockets or pids' meaning.
@@ -28,22 +31,27 @@ from raynb.runtime.core.node_effects import EndProcess, Say, SpawnWorker
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.node import ExitWorker, WorkerListing
 
-STARTING, IDLE, LEASED, ACTOR, DYING, DEAD = "starting", "idle", "leased", "actor", "dying", "dead"
+STARTING, IDLE, LEASED, ACTOR, RETIRED = "starting", "idle", "leased", "actor", "retired"
+DYING, DEAD = "dying", "dead"
 
 TRANSITIONS: dict[tuple[str, str], str] = {
     (STARTING, "join"): IDLE,
     (IDLE, "lease"): LEASED,
     (IDLE, "become actor"): ACTOR,
     (LEASED, "return"): IDLE,
+    (LEASED, "retire"): RETIRED,
+    (IDLE, "retire"): RETIRED,
     (STARTING, "end"): DYING,
     (IDLE, "end"): DYING,
     (LEASED, "end"): DYING,
     (ACTOR, "end"): DYING,
+    (RETIRED, "end"): DYING,
     (DYING, "end"): DYING,
     (STARTING, "exit"): DEAD,
     (IDLE, "exit"): DEAD,
     (LEASED, "exit"): DEAD,
     (ACTOR, "exit"): DEAD,
+    (RETIRED, "exit"): DEAD,
     (DYING, "exit"): DEAD,
 }
 
@@ -61,8 +69,8 @@ class Worker:
 
     __slots__ = (
         "actor_id", "address", "asked_to_leave", "blocked", "deadline", "ended_because", "incarnation", "intended",
-        "joined", "never_returned", "ordered", "out_of_memory", "pid", "runtime_env", "since", "state", "stopped_since",
-        "story", "token", "worker_id",
+        "joined", "never_returned", "ordered", "out_of_memory", "pid", "retires", "runtime_env", "since", "state",
+        "stopped_since", "story", "token", "worker_id",
     )  # fmt: skip
 
     def __init__(self, token: str, worker_id: bytes, now: float, deadline: float) -> None:
@@ -81,6 +89,7 @@ class Worker:
         self.incarnation = 0
         self.asked_to_leave: float | None = None
         self.stopped_since: float | None = None
+        self.retires = False
         self.intended = False
         self.out_of_memory = False
         """It was ended because memory ran out."""
@@ -247,7 +256,9 @@ class WorkerPool:
         """Its client has let it go."""
         worker.blocked = worker.never_returned = False
         self._workers_work()
-        if worker.state == LEASED:
+        if worker.state == LEASED and worker.retires:
+            self._retired(worker, now)
+        elif worker.state == LEASED:
             self._become_idle(worker, "return", now)
 
     def block(self, worker: Worker, blocked: bool) -> bool:
@@ -263,6 +274,17 @@ class WorkerPool:
     def _ask_to_leave(self, worker: Worker, now: float) -> list[Any]:
         worker.asked_to_leave = now
         return [Send(worker.address, ExitWorker())]
+
+    def retire(self, worker: Worker, now: float) -> None:
+        """It takes no more tasks (rule 6)."""
+        worker.retires = True
+        if worker.state == IDLE:
+            del self._idle[worker.token]
+            self._retired(worker, now)
+
+    def _retired(self, worker: Worker, now: float) -> None:
+        worker.move("retire", now)
+        self.changed[worker.token] = worker
 
     def leaves(self, worker: Worker, why: str, now: float) -> None:
         """It says goodbye; its process ends by itself."""
@@ -404,7 +426,7 @@ class WorkerPool:
 
     def statistics(self) -> dict[str, int]:
         """Workers by state."""
-        counts: dict[str, int] = dict.fromkeys((STARTING, IDLE, LEASED, ACTOR, DYING), 0)
+        counts: dict[str, int] = dict.fromkeys((STARTING, IDLE, LEASED, ACTOR, RETIRED, DYING), 0)
         for worker in self.workers.values():
             counts[worker.state] += 1
         counts["blocked"] = sum(1 for worker in self.workers.values() if worker.blocked)
@@ -421,6 +443,6 @@ class WorkerPool:
             assert self.workers.get(worker.token) is worker, worker
         for worker in self.workers.values():
             assert worker.state != DEAD, worker
-            assert worker.state in (IDLE, LEASED, ACTOR) or worker.deadline is not None, worker
+            assert worker.state in (IDLE, LEASED, ACTOR, RETIRED) or worker.deadline is not None, worker
             assert (worker.state == ACTOR) <= bool(worker.actor_id), worker
-            assert not (worker.blocked and worker.state in (IDLE, STARTING)), worker
+            assert not (worker.blocked and worker.state in (IDLE, STARTING, RETIRED)), worker

@@ -77,6 +77,7 @@ Message = (
     | node.LeaseInfeasible
     | node.WorkerBlocked
     | node.WorkerUnblocked
+    | node.WorkerRetires
     | node.ProcessDied
     | node.ExitWorker
     | node.KillWorker

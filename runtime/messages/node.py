@@ -167,6 +167,10 @@ class WorkerUnblocked(Struct, array_like=True, gc=False, tag=59):
     """Worker -> node manager: it goes on."""
 
 
+class WorkerRetires(Struct, array_like=True, gc=False, tag=252):
+    """Worker -> node manager: it is to be given to nobody any more; it leaves when what it started has ended."""
+
+
 class ProcessDied(Struct, array_like=True, gc=False, tag=60):
     """Node manager -> its clients and the GCS (which passes it on to other nodes).
 

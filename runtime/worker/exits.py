@@ -1,34 +1,50 @@
-"""The orderly end of a worker: what its tasks have started is waited for, and what they have registered with `atexit`
-runs, as in any program. Neither for ever: the process would keep what it holds."""
+"""The orderly end of a worker: what its tasks have submitted is waited for, and what they have registered with `atexit`
+runs, as in any program."""
 
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from raynb.runtime.messages.node import WorkerBlocked
+
 if TYPE_CHECKING:
     from raynb.runtime.worker.runner import Runner
 
 
-STARTED_S_MAX: Final = 3.0
+FAILED_S_MAX: Final = 60.0
+"""For so long a process waits that ends by ``sys.exit``: those who wait for its task learn of the end only then."""
+LOOK_PATIENCE_S: Final = 10.0
 EXIT_FUNCTIONS_S_MAX: Final = 5.0
 
 
-def settle(runner: Runner) -> None:
-    """What is left to do before it goes."""
-    client = runner.client
+def settle(runner: Runner, timeout_s: float = math.inf) -> None:
+    """Wait for the end of the tasks that it has submitted: they would end with it.
 
-    def busy() -> bool:
-        client.host.read_inbox(time.monotonic())  # what was called just now counts
-        return bool(client.machine.unfinished)
+    Where it was asked to go, and did not end itself, those who still hold what it owns are waited for, too. Meanwhile
+    its CPUs are free, or what it waits for might never get any. Ray's rule, see CoreWorker::Exit.
+    """
+    machine, host, manager = runner.client.machine, runner.client.host, runner.client.node_manager
+    asked = runner.machine.exiting
 
-    # Whose submitter is gone does not run: what was just called would be lost.
-    if client.host.run(busy, STARTED_S_MAX):
-        client.host.drive(lambda: not client.machine.unfinished, time.monotonic() + STARTED_S_MAX, insist=True)
+    def needed() -> bool:
+        return machine.needed if asked else bool(machine.unfinished)
+
+    def look() -> bool:
+        host.read_inbox(time.monotonic())  # what was called just now counts
+        if busy := needed():
+            host.transport.send(manager, WorkerBlocked())
+        return busy
+
+    deadline = time.monotonic() + timeout_s
+    if host.run(look, LOOK_PATIENCE_S):
+        while needed() and host.alive and time.monotonic() < deadline:
+            host.drive(lambda: not needed(), min(deadline, time.monotonic() + 60), insist=True)
     watch = threading.Timer(EXIT_FUNCTIONS_S_MAX, os._exit, (1,))
     watch.daemon = True
     watch.start()
@@ -45,7 +61,7 @@ def exit_process(runner: Runner, error: SystemExit) -> NoReturn:
         print(code, file=sys.stderr)
         code = 1
     runner.flush()
-    settle(runner)
+    settle(runner, FAILED_S_MAX)
     runner.client.stop()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -36,7 +36,7 @@ from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.acts import TombstonesSeen
 from raynb.runtime.messages.errors import RuntimeEnvSetupError
-from raynb.runtime.messages.node import ExitWorker, StartActor, WorkerBlocked, WorkerUnblocked
+from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerRetires, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, Result, StreamAck, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Failed, Inline, Value
 from raynb.runtime.messages.why import WhatRuns
@@ -56,7 +56,6 @@ from raynb.runtime.worker.what_runs import what_runs
 FUNCTIONS_MAX = 1000
 CANCELLED_MAX = 1000
 CONTEXTS_MAX = 10_000
-LOOK_PATIENCE_S = 1.0
 
 
 class Run(NamedTuple):
@@ -179,8 +178,8 @@ class Runner:
                 self._waiting.notify(max(len(self.machine.queue), 1))
 
     def _on_exit(self, force: bool) -> None:
-        if not force and self.client.machine.objects.owns_any:
-            # Others may still want what it owns: it stays.
+        if not force and not self.machine.is_actor and self.client.machine.needed:
+            # Others want what it owns, or to be waited for: it stays.
             self.machine.exiting = False
             return
         self.leaving = True
@@ -347,24 +346,16 @@ class Runner:
             self._count_call(job)
 
     def _count_call(self, job: Job) -> None:
-        """A process runs a function ``max_calls`` times, and ends; what it owns is waited for, though."""
+        """A process runs a function ``max_calls`` times, and ends."""
         definition = job.function
         count = self._calls[definition.function_id] = self._calls.get(definition.function_id, 0) + 1
-        if count < definition.max_calls or self._owns_any():
+        if count < definition.max_calls or self.leaving:
             return
-        effects = self.machine.handle(Received(job.sender, ExitWorker()), time.monotonic())
+        self.client.post(Outgoing(self.client.node_manager, WorkerRetires(), guarded=True))
         # Also where nothing is given back: so that nothing more is sent here.
-        self._perform([Send(job.sender, TasksReturned([], "exiting")), *effects])
-
-    def _owns_any(self) -> bool:
-        """Whether an object lives here and nowhere else; one that was put just now counts."""
-        host, objects = self.client.host, self.client.machine.objects
-
-        def look() -> bool:
-            host.read_inbox(time.monotonic())
-            return objects.owns_any
-
-        return host.run(look, LOOK_PATIENCE_S) is not False
+        self._perform([Send(job.sender, TasksReturned([], "exiting")), *self.machine.retire()])
+        self.leaving = True
+        self.wake()
 
     def begin(self, thread: int, run: Run) -> None:
         """A thread is about to run a task's code.

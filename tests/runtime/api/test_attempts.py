@@ -122,13 +122,18 @@ def test_a_process_runs_a_function_no_more_often_than_it_says(ray: Ray) -> None:
     assert max(pids.count(one) for one in pids) <= 2
 
 
-def test_a_process_stays_for_what_it_owns_however_often_it_was_called(ray: Ray, raynb_only: None) -> None:
+def test_a_process_stays_for_what_it_owns_but_runs_nothing_more(ray: Ray, raynb_only: None) -> None:
     @ray.remote(max_calls=1, max_retries=0)
-    def inner() -> list[Any]:
-        return [ray.put("kept")]
+    def inner() -> tuple[Any, int]:
+        return ray.put("kept"), os.getpid()
 
-    refs = [ray.get(inner.remote(), timeout=30)[0] for _ in range(3)]
+    results = [ray.get(inner.remote(), timeout=30) for _ in range(3)]
+    refs, pids = [ref for ref, _ in results], {pid for _, pid in results}
     assert ray.get(refs, timeout=30) == ["kept"] * 3
+    assert len(pids) == 3
+    results.clear()
+    refs.clear()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 def test_after_its_last_call_a_process_ends(ray: Ray) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.module import NAME, Ray
+from tests.support.module import Ray
 from tests.support.waiting import wait_until
 
 
@@ -373,28 +372,3 @@ def test_a_detached_actor_that_fits_nowhere_waits_and_harms_nobody(ray: Ray) -> 
     ray.remote(Huge).options(name="huge", lifetime="detached", resources={"nowhere": 1}).remote()
     assert ray.get(ray.remote(lambda: 1).remote(), timeout=20) == 1
     ray.kill(ray.get_actor("huge"))
-
-
-@pytest.mark.parametrize("end", ["exit_actor", "max_calls", "exit"])
-def test_what_was_called_just_before_a_process_ends_runs(ray: Ray, end: str, tmp_path: Path) -> None:
-    class Keeper:
-        def touch(self, path: Path) -> None:
-            path.touch()
-
-    keeper = ray.remote(Keeper).remote()
-
-    class Ends:
-        def end(self) -> None:
-            keeper.touch.remote(tmp_path / "called")
-            ray.remote(Path.touch).remote(tmp_path / "started")
-            if end == "exit":
-                sys.exit(1)
-            if end == "exit_actor":
-                importlib.import_module(f"{NAME}.actor").exit_actor()
-
-    if end == "max_calls":
-        ray.get(ray.remote(max_calls=1)(Ends.end).remote(None))
-    else:
-        with pytest.raises(ray.exceptions.RayActorError):
-            ray.get(ray.remote(Ends).remote().end.remote())
-    wait_until(lambda: {path.name for path in tmp_path.iterdir()} == {"called", "started"}, 20)

@@ -101,6 +101,26 @@ def test_a_token_is_good_for_one_process() -> None:
     assert pool.join(token, "ipc://another", 10, 0.0) is None
 
 
+def test_a_worker_that_retires_is_given_to_nobody_and_another_takes_its_place() -> None:
+    pool = Pool(cpus=2)
+    pool.order()
+    leased, idle = (pool.workers[pool.up()] for _ in range(2))
+    pool.lease(leased, "", 0.0)
+    pool.retire(idle, 1.0)
+    pool.retire(leased, 1.0)
+    assert pool.take_idle("") is None
+    assert leased.state == "leased", "its task may still run"
+    pool.returned(leased, 2.0)
+    pool.check()
+    assert pool.take_idle("") is None
+    assert pool.order(now=2.0) == 2
+    assert pool.tick(1000.0) is not None, "it may stay as long as it is needed"
+    assert {leased.state, idle.state} == {"retired"}
+    pool.leaves(idle, "", 1001.0)
+    assert pool.exited(leased.token, 9, "exit code 0", 1001.0) is leased
+    pool.check()
+
+
 def test_the_worker_that_ran_last_is_taken_first() -> None:
     pool = Pool(cpus=2)
     pool.order()
