@@ -4,6 +4,7 @@ submitted."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, Final, NamedTuple
 
 from raynb.runtime.api.runtime_env import check_fields
@@ -52,7 +53,7 @@ def _amounts(name: str, value: Any) -> str:
             return "Use the 'num_cpus' and 'num_gpus' keyword instead of 'CPU' and 'GPU' in 'resources' keyword"
         if key == "memory":
             return "Use the 'memory' keyword instead of 'memory' in 'resources' keyword"
-        if isinstance(amount, bool) or not isinstance(amount, int | float):
+        if isinstance(amount, bool) or not isinstance(amount, Real):
             return f"the amount of {key!r} must be a number, not {amount!r}"
         if problem := _amount(key, amount):
             return problem

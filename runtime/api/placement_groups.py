@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Final
 
 from raynb.runtime.api import objects
@@ -218,9 +219,9 @@ def _checked(bundles: Any) -> list[dict[str, float]]:
         if BUNDLE in bundle:
             raise ValueError(f"{EXAMPLE} {BUNDLE!r} can't be asked for, since each bundle has it: {bundle!r}")
         for resource, amount in bundle.items():
-            if isinstance(amount, bool) or not isinstance(amount, int | float):
+            if isinstance(amount, bool) or not isinstance(amount, Real):
                 raise ValueError(f"{EXAMPLE} The amount of {resource!r} in a bundle must be a number, not {amount!r}")
-            if amount < 0 or 0 < amount < SMALLEST:
+            if float(amount) < 0 or 0 < float(amount) < SMALLEST:
                 raise ValueError(f"The amount of {resource!r} in a bundle must be 0, or {SMALLEST} at least: {amount}")
         found.append({resource: float(amount) for resource, amount in bundle.items() if amount})
     return found

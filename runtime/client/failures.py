@@ -50,8 +50,10 @@ def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutErro
 def from_exception(
     error: BaseException, function_name: str, pid: int, actor_repr: str | None = None, actor_id: str | None = None
 ) -> Failed:
-    """The outcome of a task that raised."""
+    """The outcome of a task that raised; an error of another task that it let through is told as its own."""
     text = format_remote(error)
+    if isinstance(error, RayTaskError) and error.cause is not None:
+        error = error.cause
     whose: dict[str, Any] = {"pid": pid, "actor_repr": actor_repr, "actor_id": actor_id}
     carried = RayTaskError(function_name, text, error, **whose)
     try:

@@ -7,6 +7,7 @@ That is cloudpickle's work, and costs; so whoever packs decides by exact types w
 from __future__ import annotations
 
 import copyreg
+import importlib
 import io
 import pickle
 import sys
@@ -18,6 +19,7 @@ from typing import Any, cast
 import cloudpickle
 
 from raynb.runtime.codec.arrays import assemble, dismantle, is_plain, loaded_array_type, loaded_scalar_types
+from raynb.runtime.messages.task_error import PUBLIC_MODULE
 
 PROTOCOL = 5
 
@@ -84,6 +86,8 @@ def is_importable(obj: Any) -> bool:
     module = getattr(obj, "__module__", None)
     if module == "__main__" or type(module) is not str:
         return False
+    if module == PUBLIC_MODULE:
+        importlib.import_module(module)  # what makes an error need not have asked for it by its public name
     found = getattr(sys.modules.get(module), getattr(obj, "__qualname__", ""), None)
     return found is obj and not cloudpickle.list_registry_pickle_by_value()
 

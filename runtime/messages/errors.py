@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from raynb.runtime.messages.task_error import PUBLIC_MODULE
 from raynb.runtime.messages.task_error import RayError as RayError
 from raynb.runtime.messages.task_error import RayTaskError as RayTaskError
 
@@ -478,3 +479,9 @@ def make_error(kind: str, message: str) -> Exception:
     """The exception that a `Failed` stands for."""
     found = error_class(kind)
     return found.told(message) if issubclass(found, RayError) else found(message)
+
+
+for _error in [*globals().values()]:
+    if isinstance(_error, type) and issubclass(_error, RayError) and not _error.__name__.startswith("_"):
+        # In tracebacks they are what programs know them as.
+        _error.__module__ = PUBLIC_MODULE

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import lru_cache
 from types import BuiltinFunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any, Self
+from typing import Any, Final, Self
+
+PUBLIC_MODULE: Final = "raynb.exceptions"
+"""Where programs find the errors."""
 
 
 class RayError(Exception):
@@ -73,7 +77,12 @@ class RayTaskError(RayError):
         where = f"pid={self.pid}, ip={self.ip}"
         if self.actor_id:
             where += f", actor_id={self.actor_id}, repr={self.actor_repr}"
-        return f"ray::{self.function_name}() ({where})\n{self.traceback_str}".rstrip()
+        header = f"{self.proctitle or f'ray::{self.function_name}'}() ({where})"
+        # In the place of the lines that say no more than that frames follow, those of its causes as well: Ray's form.
+        text, replaced = re.subn(
+            r"^Traceback \(most recent call last\):$", lambda _: header, self.traceback_str, flags=re.M
+        )
+        return (text if replaced else f"{header}\n{text}").strip("\n")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_task_error, (_origin(self),)
@@ -121,7 +130,7 @@ def _both(cause_type: type[Any]) -> type[RayTaskError] | None:
             f"RayTaskError({cause_type.__name__})",
             (RayTaskError, cause_type),
             {
-                "__module__": RayTaskError.__module__,
+                "__module__": PUBLIC_MODULE,
                 "__init__": lambda self, *args: None,
                 "__new__": _new_exception,
                 "__str__": RayTaskError.__str__,

@@ -20,6 +20,7 @@ from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.core.executor import Job, refusal
 from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.core.task import STREAMING
+from raynb.runtime.messages.errors import RayTaskError
 from raynb.runtime.messages.gcs import ActorProcess, ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
@@ -27,16 +28,12 @@ from raynb.runtime.messages.values import Failed, Value
 from raynb.runtime.worker.arguments import MissingDependency
 from raynb.runtime.worker.exits import exit_process
 from raynb.runtime.worker.generators import runs_late
-from raynb.runtime.worker.groups import ThreadGroups
+from raynb.runtime.worker.groups import LoopGroups, ThreadGroups
 from raynb.runtime.worker.numeric_threads import threads
 from raynb.runtime.worker.runner import Run, Runner
 
 ASYNC_CONCURRENCY = 1000
 """Calls that an async actor runs at once, unless it says otherwise (Ray's default)."""
-
-
-ASYNC_CALLS_MAX = 10_000
-"""Calls that it has begun or keeps for their group's turn; the rest stays in the queue."""
 
 
 EXIT_0 = "it exits with an exit code 0"
@@ -88,9 +85,7 @@ class ActorRunner:
         runner.output.actor = started.repr_name or start.cls.name
         runner._become = None
         if self._loop is not None:
-            loop = self._loop
-            with asyncio.Runner(loop_factory=lambda: loop) as runs:
-                runs.run(self._serve_async(at_once))
+            LoopGroups(runner, at_once, start.groups, self._call_async).serve(self._loop)
         elif start.groups:
             ThreadGroups(runner, at_once, start.groups, self.call).serve()
         else:
@@ -128,8 +123,8 @@ class ActorRunner:
             self.instance = cls(*args, **kwargs)
             return None
         except BaseException as error:
-            text = format_remote(error)
-            said = f"The actor died because of an error raised in its creation task, its constructor {name}:\n{text}"
+            raised = RayTaskError(name, format_remote(error), None, pid=os.getpid(), **self._origin())
+            said = f"The actor died because of an error raised in its creation task, {raised}"
             return Failed("ActorDiedError", said, actor=start.actor_id, constructor=True)
         finally:
             args = kwargs = values = None  # type: ignore[assignment]
@@ -140,7 +135,7 @@ class ActorRunner:
 
     def _repr(self) -> str:
         described: Any = type(self.instance).__repr__
-        if described is object.__repr__:
+        if self.instance is None or described is object.__repr__:
             return ""
         try:
             return repr(self.instance)[:200]
@@ -233,8 +228,12 @@ class ActorRunner:
         name = f"{self.start.cls.name}.{job.function.name}"
         if isinstance(error, MissingDependency):
             error = RuntimeError("an input of this call is missing")
-        origin = {"actor_repr": self._repr() or object.__repr__(self.instance), "actor_id": self.start.actor_id.hex()}
-        return self.runner.outcome.of_error(job, error, name, **origin)
+        return self.runner.outcome.of_error(job, error, name, **self._origin())
+
+    def _origin(self) -> dict[str, str]:
+        cls, instance = self.start.cls, self.instance
+        anonymous = object.__repr__(instance) if instance is not None else f"<{cls.module}.{cls.name} object>"
+        return {"actor_repr": self._repr() or anonymous, "actor_id": self.start.actor_id.hex()}
 
     def _exited(self, how: str = "exit_actor() is called") -> list[Value]:
         self._end()
@@ -270,55 +269,6 @@ class ActorRunner:
         self.runner.leaving = True
 
     # -- calls in an event loop
-
-    async def _serve_async(self, concurrency: int) -> None:
-        loop = asyncio.get_running_loop()
-        limits = {group: asyncio.Semaphore(size) for group, size in {"": concurrency, **self.start.groups}.items()}
-        arrived = asyncio.Event()
-
-        def notify() -> None:
-            loop.call_soon_threadsafe(arrived.set)
-
-        self.runner.alone = False
-        self.runner.notify = notify
-        queue = self.runner.machine.queue
-        calls: set[asyncio.Task[None]] = set()
-        while not self.runner.leaving:
-            arrived.clear()
-            while queue and not self.runner.leaving:
-                while len(calls) >= ASYNC_CALLS_MAX:
-                    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-                job = queue.popleft()
-                call = loop.create_task(self._in_turn(job, limits.get(job.spec.group, limits[""])))
-                calls.add(call)
-                call.add_done_callback(calls.discard)
-            await arrived.wait()
-        if calls:
-            await asyncio.wait(calls, timeout=1.0)
-
-    async def _in_turn(self, job: Job, limit: asyncio.Semaphore) -> None:
-        """Run a call when others of its group leave it room; one that is cancelled before does not wait for that."""
-        runner, task_id = self.runner, job.spec.task_id
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(task.cancel)
-
-        runner.interrupts[task_id] = stop
-        try:
-            if task_id in runner.cancelled:
-                raise asyncio.CancelledError
-            await limit.acquire()
-        except asyncio.CancelledError:
-            runner.interrupts.pop(task_id, None)
-            runner.note(job.sender, refusal(job))
-            return
-        try:
-            await self._call_async(job)
-        finally:
-            runner.interrupts.pop(task_id, None)
-            limit.release()
 
     async def _call_async(self, job: Job) -> None:
         runner, spec = self.runner, job.spec

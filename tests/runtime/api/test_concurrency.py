@@ -91,6 +91,72 @@ def test_groups_of_an_async_actor_do_not_wait_for_each_other(ray: Ray) -> None:
     assert sorted(ray.get(reads, timeout=30))[-1] == 5
 
 
+def looping(ray: Ray, through: Any) -> Any:
+    class Server:
+        def __init__(self) -> None:
+            self.loop = asyncio.get_event_loop()
+
+        @ray.method(concurrency_group="io")
+        async def read(self) -> int:
+            return id(asyncio.get_running_loop())
+
+        @ray.method(concurrency_group="io")
+        def block(self) -> int:
+            through()
+            return id(asyncio.get_event_loop())
+
+        @ray.method(concurrency_group="io")
+        async def end(self) -> None:
+            ray.actor.exit_actor()
+
+        @ray.method(concurrency_group="compute")
+        async def compute(self) -> int:
+            return id(asyncio.get_running_loop())
+
+        @ray.method(concurrency_group="compute")
+        async def wait_for_ever(self) -> None:
+            await asyncio.Event().wait()
+
+        async def other(self) -> tuple[int, int]:
+            return id(asyncio.get_running_loop()), id(self.loop)
+
+    return ray.remote(concurrency_groups={"io": 2, "compute": 4})(Server).remote()
+
+
+def test_each_group_of_an_async_actor_has_an_event_loop_of_its_own(ray: Ray, gate: Gate) -> None:
+    server = looping(ray, gate.through)
+    gate.open()
+    read, compute = ray.get([server.read.remote(), server.compute.remote()], timeout=30)
+    default, constructors = ray.get(server.other.remote(), timeout=30)
+    assert default == constructors
+    assert len({read, compute, default}) == 3
+    assert ray.get(server.block.remote(), timeout=30) == read
+    assert ray.get(server.read.options(concurrency_group="compute").remote(), timeout=30) == compute
+
+
+def test_what_blocks_the_loop_of_one_group_holds_up_no_other(ray: Ray, gate: Gate) -> None:
+    server = looping(ray, gate.through)
+    blocked = server.block.remote()
+    gate.wait_for(1)
+    assert ray.get([server.compute.remote(), server.other.remote()], timeout=30)
+    gate.open()
+    ray.get(blocked, timeout=30)
+
+
+def test_a_call_in_the_loop_of_a_group_is_cancelled_and_may_end_the_actor(ray: Ray, gate: Gate) -> None:
+    server = looping(ray, gate.through)
+    endless = [server.wait_for_ever.remote() for _ in range(5)]
+    for ref in reversed(endless):
+        ray.cancel(ref)
+        with pytest.raises(ray.exceptions.TaskCancelledError):
+            ray.get(ref, timeout=30)
+    running = server.wait_for_ever.remote()
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(server.end.remote(), timeout=30)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(running, timeout=30)
+
+
 def test_an_unknown_group_is_named_at_the_call(ray: Ray, gate: Gate, raynb_only: None) -> None:
     server = grouped(ray, gate.through).remote()
     with pytest.raises(ValueError, match=r"no concurrency group 'disk'.*io, compute"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from typing import Any
 
@@ -246,3 +247,55 @@ def test_an_actor_whose_input_has_failed_is_dead_as_if_its_constructor_had_raise
         ray.get(actor.read.remote(), timeout=30)
     assert raised.value.actor_init_failed
     assert raised.value.actor_id == actor._actor_id.hex()
+
+
+def _frames(text: str) -> str:
+    """Without what differs from run to run and from Python to Python."""
+    text = re.sub(r"\x1b\[\d+m", "", text)
+    text = re.sub(r'File ".*", line \d+', "File", re.sub(r"\n\s*[~^]+$", "", text, flags=re.M))
+    text = re.sub(r"pid=\d+, ip=[\d.]+", "HERE", re.sub(r"actor_id=\w+, repr=.*\)", "WHO)", text))
+    return text.replace("raynb.exceptions", "ray.exceptions")
+
+
+def test_the_text_of_an_error_has_one_header_for_each_task_and_its_frames(ray: Ray) -> None:
+    @ray.remote
+    def inner() -> float:
+        return 1 / 0
+
+    @ray.remote
+    def outer() -> float:
+        return ray.get(inner.remote())
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        ray.get(outer.remote(), timeout=30)
+    assert _frames(str(caught.value)) == (
+        "ray::outer() (HERE)\n"
+        "  File, in outer\n"
+        "    return ray.get(inner.remote())\n"
+        "ray.exceptions.RayTaskError(ZeroDivisionError): ray::inner() (HERE)\n"
+        "  File, in inner\n"
+        "    return 1 / 0\n"
+        "ZeroDivisionError: division by zero"
+    )
+
+
+def test_the_text_of_an_actors_error_says_which_actor_and_where(ray: Ray) -> None:
+    class Fails:
+        def __init__(self, how: str) -> None:
+            if how == "at once":
+                raise ValueError(how)
+
+        def call(self) -> None:
+            raise ValueError("called")
+
+    with pytest.raises(ValueError) as caught:
+        ray.get(ray.remote(Fails).remote("").call.remote(), timeout=30)
+    assert _frames(str(caught.value)) == (
+        'ray::Fails.call() (HERE, WHO)\n  File, in call\n    raise ValueError("called")\nValueError: called'
+    )
+    with pytest.raises(ray.exceptions.ActorDiedError) as died:
+        ray.get(ray.remote(Fails).remote("at once").call.remote(), timeout=30)
+    assert _frames(str(died.value)) == (
+        "The actor died because of an error raised in its creation task, ray::Fails.__init__() (HERE, WHO)\n"
+        "  File, in __init__\n    raise ValueError(how)\nValueError: at once"
+    )

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.cluster import CPUS
@@ -82,6 +83,14 @@ def test_a_fraction_of_a_custom_resource_can_be_asked_for(ray: Ray, gate: Gate) 
     wait_until(lambda: available(ray, "special") == 0.5)
     gate.open()
     ray.get(refs)
+
+
+def test_an_amount_may_be_any_real_number(ray: Ray) -> None:
+    task = ray.remote(resources={"special": np.int64(1)}, num_cpus=0)(lambda: "ran")
+    assert ray.get(task.options(resources={"special": np.float32(0.5)}).remote(), timeout=30) == "ran"
+    assert ray.get(task.remote(), timeout=30) == "ran"
+    with pytest.raises((ValueError, TypeError)):
+        task.options(resources={"special": "1"}).remote()
 
 
 def test_a_long_queue_of_small_tasks_lets_a_large_one_in_between(ray: Ray) -> None:
