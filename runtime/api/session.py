@@ -26,6 +26,7 @@ from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields, resolved
 from raynb.runtime.api.system_config import config_of
+from raynb.runtime.api.terminal import Terminal
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
@@ -36,7 +37,7 @@ from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, StopNode
-from raynb.runtime.messages.tasks import DISPLAY, ContextDef, OutputLine, TaskOutput, TaskStopped
+from raynb.runtime.messages.tasks import ContextDef, OutputLine, TaskOutput, TaskStopped
 
 if TYPE_CHECKING:
     from raynb.runtime.adapters.transport import Transport
@@ -104,6 +105,7 @@ class ClusterContext(Mapping[str, Any]):
 _session: Session | None = None
 _lock = threading.RLock()
 
+_terminal = Terminal({})
 _silent = threading.Event()
 """What tasks print is not shown here: the last `init` said so."""
 
@@ -185,6 +187,7 @@ def init(
     ValueError
         An argument that makes no sense, or is not supported; the message names it.
     """
+    global _terminal
     new = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "labels": labels, "redis": redis,
         "object_store_memory": object_store_memory, "_memory": _memory, "_system_config": _system_config,
@@ -194,6 +197,7 @@ def init(
         if _session is not None and ignore_reinit_error:
             return ClusterContext(_session.info, _session.client.joined.node_id)
         refuse_unknown(kwargs)
+        _terminal = Terminal()
         (_silent.set if log_to_driver is False else _silent.clear)()
         context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir)
         here.running = here.LocalMode(connect()) if local_mode else None
@@ -401,18 +405,8 @@ def _on_foreign(sender: str, message: Message) -> None:
 
 
 def print_output(lines: list[OutputLine], dropped: int) -> None:
-    """What tasks print, in a script: to the same stream, with the task's name and process in front of each line."""
-    for line in lines:
-        stream = sys.stderr if line.stream == "stderr" else sys.stdout
-        for text in (_as_text(line) if line.stream == DISPLAY else line.text).splitlines():
-            print(f"({line.actor or line.name} pid={line.pid}) {text}", file=stream)
-    if dropped:
-        print(f"(raynb) {dropped} more lines are in the workers' logs", file=sys.stderr)
-
-
-def _as_text(line: OutputLine) -> str:
-    """What a terminal shows of a display."""
-    return str(msgspec.json.decode(line.text)["data"].get("text/plain", ""))
+    """Show what tasks write in a terminal."""
+    _terminal.take(lines, dropped)
 
 
 def connect() -> Client:
@@ -471,6 +465,7 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         if client.machine.lost:
             # Its node manager was killed, and could not clean up behind itself.
             sweep(str(Path(ended.info.session_dir).parent.parent))
+        _terminal.settle()
         if ended.daemon is not None:
             # Where an error has ended the I/O thread, the node manager has not been told.
             if not stays and ended.daemon.wait(5.0) is None and ended.daemon.signal(signal.SIGTERM):
