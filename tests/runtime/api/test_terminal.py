@@ -111,9 +111,7 @@ def test_a_variable_without_sense_is_named(name: str, value: str) -> None:
         Terminal({name: value})
 
 
-def test_a_script_shows_what_its_workers_repeat_once_and_how_often_before_it_ends(
-    python: str, tmp_path: Path
-) -> None:
+def test_a_script_shows_what_its_workers_repeat_once_and_how_often_before_it_ends(python: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import os, raynb as ray\n"
