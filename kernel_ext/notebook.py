@@ -22,7 +22,7 @@ from raynb._version import __version__
 from raynb.magics.frames import cell_number, remote_text
 from raynb.output import CellOutputs
 from raynb.reprs import LiveCards, install, uninstall
-from raynb.runtime.api import failures, session
+from raynb.runtime.api import failures, outputs, session
 from raynb.runtime.client import read_only, refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.core.inbox import CancelCell, HeldBy
@@ -165,7 +165,7 @@ class CellLink:
     def output(self, lines: list[OutputLine], dropped: int) -> None:
         """Send what tasks wrote to their cells; called in the client's I/O thread."""
         if self.kernel is None:
-            session.print_output(lines, dropped)
+            outputs.print_output(lines, dropped)
         else:
             self.outputs.take(lines, dropped)
 
@@ -281,7 +281,7 @@ def load(shell: InteractiveShell) -> None:
     custom: Any = shell
     custom.set_custom_exc(SHOWN_HERE, show_error)
     install(link.shell.display_formatter, link.cards if link.kernel is not None else None)
-    session.output_sink = link.output
+    outputs.sink = link.output
     session.on_connect = link.connected
     link.stops.open()
     failures.keep()
@@ -308,7 +308,7 @@ def unload(shell: InteractiveShell) -> None:
     custom.set_custom_exc((), None)
     session.notebook = ""
     session.source_name = str
-    session.output_sink = None
+    outputs.sink = None
     session.on_connect = None
     link.close()
     failures.keep(False)

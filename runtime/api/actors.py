@@ -36,8 +36,8 @@ from raynb.runtime.codec.actor_class import is_async
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.core.inbox import Answer
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import Function, Task
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import gcs
 from raynb.runtime.messages.errors import ActorAlreadyExistsError
 from raynb.runtime.messages.events import TASK_KINDS

@@ -18,8 +18,8 @@ from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.codec.functions import unpack_function
 from raynb.runtime.core.failed_tasks import KeepFailures, Recalled, RecallFailure
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import STREAMING
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.errors import RaySystemError
 from raynb.runtime.messages.sizes import size_text
 from raynb.runtime.messages.values import Failed, Value

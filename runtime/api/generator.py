@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from raynb.runtime.client.client import RECHECK_S, Client
 from raynb.runtime.client.refs import ObjectRef, current
 from raynb.runtime.core.inbox import CloseStream, StopWaiting, TakeItem, WaitForItem
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import FIRST_ITEM_INDEX, Stream
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.errors import RaySystemError
 from raynb.runtime.messages.ids import TASK_ID_BYTES, object_id
 

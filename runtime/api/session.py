@@ -19,14 +19,13 @@ import msgspec
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster, read_cluster_info
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api import breakpoints
+from raynb.runtime.api import breakpoints, outputs
 from raynb.runtime.api import local_mode as here
 from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields, resolved
 from raynb.runtime.api.system_config import config_of
-from raynb.runtime.api.terminal import Terminal
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
@@ -37,7 +36,7 @@ from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, StopNode
-from raynb.runtime.messages.tasks import ContextDef, OutputLine, TaskOutput, TaskStopped
+from raynb.runtime.messages.tasks import ContextDef, TaskOutput, TaskStopped
 
 if TYPE_CHECKING:
     from raynb.runtime.adapters.transport import Transport
@@ -104,13 +103,6 @@ class ClusterContext(Mapping[str, Any]):
 
 _session: Session | None = None
 _lock = threading.RLock()
-
-_terminal = Terminal({})
-_silent = threading.Event()
-"""What tasks print is not shown here: the last `init` said so."""
-
-#: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
-output_sink: Callable[[list[OutputLine], int], None] | None = None
 
 #: Set by the kernel extension: told of each new connection.
 on_connect: Callable[[Client], None] | None = None
@@ -187,7 +179,6 @@ def init(
     ValueError
         An argument that makes no sense, or is not supported; the message names it.
     """
-    global _terminal
     new = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "labels": labels, "redis": redis,
         "object_store_memory": object_store_memory, "_memory": _memory, "_system_config": _system_config,
@@ -197,8 +188,7 @@ def init(
         if _session is not None and ignore_reinit_error:
             return ClusterContext(_session.info, _session.client.joined.node_id)
         refuse_unknown(kwargs)
-        _terminal = Terminal()
-        (_silent.set if log_to_driver is False else _silent.clear)()
+        outputs.begin(log_to_driver)
         context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context
@@ -329,6 +319,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
         Execution(context, bytes(TASK_ID_BYTES), "driver"),
         on_foreign=_on_foreign,
     )
+    client.host.on_unhandled = lambda found: outputs.show_unhandled(found) if _session is not None else None
     daemon = _watch_node_manager(transport, client, info)
     client.project = ProjectWatch(lambda: _project_reloaded(client))
     refs.set_current(client)
@@ -398,15 +389,9 @@ def _script() -> str:
 
 def _on_foreign(sender: str, message: Message) -> None:
     if isinstance(message, TaskOutput):
-        if not _silent.is_set():
-            (output_sink or print_output)(message.lines, message.dropped)
+        outputs.show(message.lines, message.dropped)
     elif isinstance(message, TaskStopped):
         breakpoints.note(message)
-
-
-def print_output(lines: list[OutputLine], dropped: int) -> None:
-    """Show what tasks write in a terminal."""
-    _terminal.take(lines, dropped)
 
 
 def connect() -> Client:
@@ -465,7 +450,7 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         if client.machine.lost:
             # Its node manager was killed, and could not clean up behind itself.
             sweep(str(Path(ended.info.session_dir).parent.parent))
-        _terminal.settle()
+        outputs.settle()
         if ended.daemon is not None:
             # Where an error has ended the I/O thread, the node manager has not been told.
             if not stays and ended.daemon.wait(5.0) is None and ended.daemon.signal(signal.SIGTERM):

@@ -11,7 +11,7 @@ from raynb.runtime.client.client import LOOK_S, RECHECK_S, Client
 from raynb.runtime.client.ready import Arrivals
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.inbox import StopWaiting, WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.errors import RaySystemError
 
 Waitable = ObjectRef[object] | ObjectRefGenerator

@@ -32,9 +32,9 @@ from raynb.runtime.codec.values import PICKLE, Packed, pack
 from raynb.runtime.core.client import ClientMachine
 from raynb.runtime.core.inbox import Answer, Ask, CancelObject, LostValue, Outgoing, PutValue, StopWaiting, WaitFor
 from raynb.runtime.core.node_identity import session_dir_of
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import GetTimeoutError, RaySystemError
@@ -318,6 +318,7 @@ class Client:
         if value is None:
             raise RaySystemError("a value was expected that has not arrived")
         if isinstance(value, Failed):
+            self.machine.objects.unhandled.saw(value)
             raise to_exception(value)
         return self.plane.read(value, guard)
 

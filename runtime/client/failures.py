@@ -13,6 +13,9 @@ from raynb.runtime.codec.pickling import ByValuePickler, dump
 from raynb.runtime.messages.errors import GetTimeoutError, RayActorError, RayTaskError, make_error
 from raynb.runtime.messages.values import Failed
 
+UNHANDLED = "Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): "
+"""Before an error that nobody has asked for."""
+
 _MACHINERY = f"{Path(__file__).parents[1]}{os.sep}"
 """Where the code of `raynb.runtime` lies."""
 

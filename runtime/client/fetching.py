@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.core.far_places import FarPlaces, outcome
 from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.errors import GetTimeoutError, ObjectLostError, RaySystemError
 from raynb.runtime.messages.gcs import Reply

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.core.inbox import WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.errors import RayError, RaySystemError
 from raynb.runtime.messages.values import Stored
 

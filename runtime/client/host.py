@@ -25,10 +25,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raynb.runtime.core.client import ClientMachine
-from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice
+from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, Unhandled
 from raynb.runtime.core.effects import Send, Tick
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied
-from raynb.runtime.core.ownership import Wake
+from raynb.runtime.core.waiters import Wake
 from raynb.runtime.messages import Message
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class ClientHost:
         """Called after each turn, in the seat."""
         self.on_received: Callable[[list[tuple[str, Message]]], None] = lambda received: None
         """Called in the seat before messages are handled; what it posts is handled before them."""
+        self.on_unhandled: Callable[[Unhandled], None] = lambda failure: None
+        """Called in the seat with what nobody has looked at."""
         self.on_crash: Callable[[], None] = lambda: None
         """Called when an error in raynb has ended it."""
         self._on_foreign = on_foreign
@@ -337,5 +339,7 @@ class ClientHost:
                 self._on_process_died(effect.address)
             elif kind is Notice:
                 self._on_notice(effect.text)
+            elif kind is Unhandled:
+                self.on_unhandled(effect)
             else:
                 raise AssertionError(f"no host for the effect {effect!r}")

@@ -20,7 +20,7 @@ from raynb.runtime.client.why import Step, Why, said, span
 from raynb.runtime.client.why_actor import of_actor
 from raynb.runtime.client.why_ended import of_gone, of_settled
 from raynb.runtime.core.inbox import Answer, Ask, AskWhy, StopAsking
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.core.why_waiting import Reason, Shortage, shortage_words
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.gcs import Query, Reply

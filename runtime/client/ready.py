@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from raynb.runtime.client.refs import ids_of
 from raynb.runtime.core.inbox import LostValue, StopWaiting, WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.transfers import LOST
 from raynb.runtime.messages.values import Failed, Stored, Value
 
@@ -46,6 +46,8 @@ def _settled(client: Client, refs: Sequence[ObjectRef[Any]], most: int) -> list[
         entry = entries.get(ref._id)
         if entry is not None and entry.value is not None:
             ready.append(i)
+            if type(entry.value) is Failed:
+                client.machine.objects.unhandled.saw(entry.value)
             if len(ready) == most:
                 break
     return ready

@@ -143,6 +143,7 @@ class Actors:
         for oid in task.deps or ():
             value = entries[oid].value
             if type(value) is Failed:
+                self._objects.unhandled.saw(value)
                 actor.queue.remove(task)
                 self._fail(task, value.as_input_of(task.name or task.function.name))
                 self._changed[actor.actor_id] = actor

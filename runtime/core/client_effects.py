@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from raynb.runtime.messages import Message
+from raynb.runtime.messages.values import Failed
 
 
 class Frames(Struct, frozen=True, gc=False):
@@ -23,6 +24,14 @@ class Notice(Struct, frozen=True, gc=False):
     """Effect: tell the person something once (an infeasible demand, say)."""
 
     text: str
+
+
+class Unhandled(Struct, frozen=True, gc=False):
+    """Effect: a task failed, and nobody has looked at that, or can any more. ``cell`` as in `ContextDef`."""
+
+    failure: Failed
+    cell: str
+    name: str
 
 
 class Foreign(Struct, frozen=True, gc=False):

@@ -84,6 +84,8 @@ def conclude(
     if failure is not None and result is not None:
         client.failed.add(task, failure)
     objects = client.objects
+    if failure is not None and type(values[0]) is Failed and task.num_returns >= 0 and not task.cancelled:
+        objects.unhandled.failed(task, values[0])
     settle = objects.settle
     made = client_streams.objects_of(client, task) if objects.lineage.active else None
     if task.num_returns == 1:

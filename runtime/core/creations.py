@@ -16,9 +16,10 @@ import msgspec
 
 from raynb.runtime.core.actors import ALIVE, DEAD, Actors
 from raynb.runtime.core.inbox import Ask, KillByHandle
-from raynb.runtime.core.ownership import Ownership, Wake
+from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.task import DONE, PUSHED, QUEUED, WAITING, Story, Task
+from raynb.runtime.core.waiters import Wake
 from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply
 from raynb.runtime.messages.values import Failed
 

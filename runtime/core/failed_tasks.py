@@ -22,8 +22,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from raynb.runtime.core.ownership import Entry, Ownership, Waiter
+from raynb.runtime.core.ownership import Entry, Ownership
 from raynb.runtime.core.task import Task
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.ids import task_of
 from raynb.runtime.messages.values import Failed, RefInfo, size_of
 

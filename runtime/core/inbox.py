@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import Task
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.values import RefInfo, Stored, Value
 

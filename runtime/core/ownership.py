@@ -32,6 +32,8 @@ from raynb.runtime.core.effects import Send
 from raynb.runtime.core.freed import Freed
 from raynb.runtime.core.lineage import Lineage
 from raynb.runtime.core.object_failures import gone, owner_died
+from raynb.runtime.core.unhandled import UnhandledFailures
+from raynb.runtime.core.waiters import Waiter, Wake
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.ids import task_of
 from raynb.runtime.messages.objects import (
@@ -48,31 +50,6 @@ from raynb.runtime.messages.values import Failed, Inline, Stored, Value
 
 if TYPE_CHECKING:
     from raynb.runtime.core.task import Function, Task
-
-
-class Waiter:
-    """A thread (or a future) that waits for some of several objects.
-
-    ``needed`` counts down; at 0 the machine emits `Wake` once. ``wake`` belongs to the host.
-    """
-
-    __slots__ = ("early", "fails_fast", "needed", "seen", "wake")
-
-    def __init__(self, needed: int, wake: Any, *, fails_fast: bool = False) -> None:
-        self.needed = needed
-        self.fails_fast = fails_fast
-        """Whether one that has failed is enough."""
-        self.early = False
-        """Whether that has happened: others are not there yet."""
-        self.seen = False
-        """Whether the machine has looked, and with it all that was said before."""
-        self.wake = wake
-
-
-class Wake(Struct, frozen=True, gc=False):
-    """Effect: what this waiter waits for is there."""
-
-    waiter: Waiter
 
 
 class Entry(Struct, gc=False):
@@ -132,6 +109,7 @@ class Ownership:
         self.freed = Freed(self)
         self.directory = Directory(self)
         self.lineage = Lineage(self, lineage_bytes_max)
+        self.unhandled = UnhandledFailures(self)
 
     # -- references of this process
 
@@ -197,7 +175,11 @@ class Ownership:
                 self.free_at(value.node, oid)
             elif entry.stray:
                 self.free_at(entry.stray, oid)
-            contained = value.refs if value is not None and not isinstance(value, Failed) else None
+            contained = None
+            if isinstance(value, Failed):
+                self.unhandled.dropped(value)
+            elif value is not None:
+                contained = value.refs
             if self.directory.used:
                 contained = [*(contained or ()), *self.directory.dropped(oid)]
             for ref in contained or ():
@@ -290,6 +272,10 @@ class Ownership:
         """Send something that lets nobody let go of anything."""
         self._effects.append(Send(to, message))
 
+    def tell(self, effect: object) -> None:
+        """Have the host carry this out."""
+        self._effects.append(effect)
+
     def lost(self, failure: Failed) -> None:
         """The node is gone: what has no value will never have one."""
         for oid, entry in list(self.entries.items()):
@@ -302,9 +288,11 @@ class Ownership:
             entry = self.entries.get(oid)
             if entry is None or entry.value is not None:
                 waiter.needed -= 1
-                if waiter.fails_fast and entry is not None and type(entry.value) is Failed:
-                    waiter.needed, waiter.early = 0, True
-                    break
+                if entry is not None and type(entry.value) is Failed:
+                    self.unhandled.saw(entry.value)
+                    if waiter.fails_fast:
+                        waiter.needed, waiter.early = 0, True
+                        break
                 continue
             if entry.waiters is None:
                 entry.waiters = []
@@ -386,6 +374,7 @@ class Ownership:
             elif entry.value is not None:
                 oids.append(oid)
                 values.append(entry.value)
+                self.unhandled.saw(entry.value)
             else:
                 if entry.subscribers is None:
                     entry.subscribers = []

@@ -10,7 +10,7 @@ from typing import Any
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.inbox import Answer, Ask
-from raynb.runtime.core.ownership import Wake
+from raynb.runtime.core.waiters import Wake
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.values import Failed
 

@@ -118,6 +118,7 @@ class Scheduler:
             for oid in task.deps:
                 value = entries[oid].value
                 if type(value) is Failed:
+                    self._objects.unhandled.saw(value)
                     self._fail(task, value.as_input_of(task.name or task.function.name))
                     return
                 elsewhere |= type(value) is Stored and value.node != here

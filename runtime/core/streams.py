@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.ownership import Ownership, Waiter, Wake
+from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.task import Task
+from raynb.runtime.core.waiters import Waiter, Wake
 from raynb.runtime.messages.ids import index_of, object_id, task_of
 from raynb.runtime.messages.tasks import StreamAck
 from raynb.runtime.messages.values import Failed, Value

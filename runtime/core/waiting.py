@@ -6,8 +6,9 @@ from typing import Any
 
 from raynb.runtime.core.client_effects import Blocked
 from raynb.runtime.core.inbox import StopWaiting, WaitFor, WaitForItem
-from raynb.runtime.core.ownership import Ownership, Waiter
+from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.streams import Streams
+from raynb.runtime.core.waiters import Waiter
 
 
 class Waiting:

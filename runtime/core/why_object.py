@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from raynb.runtime.core.inbox import AskWhy
-from raynb.runtime.core.ownership import Ownership, Wake
+from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.task import DONE, QUEUED, WAITING, Task
+from raynb.runtime.core.waiters import Wake
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.values import Failed, RefInfo, Stored
 from raynb.runtime.messages.why import (

@@ -32,7 +32,7 @@ from typing import Any
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.core.inbox import StopWaiting, WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.tasks import TaskStopped
 
 LINE_BYTES_MAX = 10_000_000

@@ -66,6 +66,7 @@ def run(settings: WorkerSettings) -> NoReturn:
     runner.attach(client, output)
     for sender, message in early:
         runner.on_message(sender, message)
+    client.host.on_unhandled = runner.on_unhandled
     client.host.start()
     try:
         runner.serve()

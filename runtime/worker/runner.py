@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION, Execution
+from raynb.runtime.client.failures import UNHANDLED, to_exception
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.functions import unpack_function
+from raynb.runtime.core.client_effects import Unhandled
 from raynb.runtime.core.effects import Received, Send
 from raynb.runtime.core.executor import (
     BecomeActor,
@@ -149,6 +151,11 @@ class Runner:
     def on_process_died(self, address: str) -> None:
         self.machine.forget(address)
         self.consumption.forget(address)
+
+    def on_unhandled(self, found: Unhandled) -> None:
+        """A task that a task has started failed, and nobody has looked at that."""
+        if os.environ.get("RAY_IGNORE_UNHANDLED_ERRORS") != "1":
+            print(f"{UNHANDLED}{to_exception(found.failure)}", file=sys.stderr)
 
     def _perform(self, effects: list[Any]) -> None:
         for effect in effects:

@@ -91,6 +91,18 @@ def test_a_traceback_names_the_cell_and_its_line_and_not_the_machinery(kernel: K
     assert "runner.py" not in text and "client.py" not in text
 
 
+def test_an_error_that_nobody_asked_for_appears_in_the_cell_that_submitted_the_task(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    kernel.run(f"@ray.remote\ndef late(path):\n    {GATE}\n    raise ValueError('too late')")
+    first = kernel.run(f"late.remote({str(gate)!r}); None")
+    second = kernel.run(f"import pathlib; pathlib.Path({str(gate)!r}).touch()")
+    kernel.wait_until(lambda: "ValueError: too late" in kernel.printed(first))
+    assert "Unhandled error" in kernel.printed(first)
+    assert not kernel.printed(second)
+
+
 def test_a_reference_can_be_awaited_in_a_cell(kernel: Kernel) -> None:
     kernel.run("@ray.remote\ndef twice(x):\n    return 2 * x")
     request = kernel.run("print(await twice.remote(21))")

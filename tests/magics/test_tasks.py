@@ -10,7 +10,7 @@ import pytest
 from raynb.magics.errors import CaptureError, OptionError, UndefinedNameError
 from raynb.magics.references import RefList
 from raynb.magics.remote import LostChangeWarning
-from raynb.runtime.api import session
+from raynb.runtime.api import outputs
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.captures import LargeCaptureWarning
 from raynb.runtime.messages.errors import RayTaskError, TaskCancelledError
@@ -266,7 +266,7 @@ def test_a_map_shows_some_and_counts_all(notebook: Notebook) -> None:
 
 def test_what_a_quiet_cell_prints_goes_nowhere(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[str] = []
-    monkeypatch.setattr(session, "output_sink", lambda lines, _: texts.extend(line.text for line in lines))
+    monkeypatch.setattr(outputs, "sink", lambda lines, _: texts.extend(line.text for line in lines))
     notebook.must("%%remote --no-stream --block\nprint('hidden')")
     notebook.must("%%remote --block\nprint('seen')")
     wait_until(lambda: "seen" in "".join(texts))

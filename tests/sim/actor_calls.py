@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from raynb.runtime.core.inbox import Answer, KillByHandle
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.task import Function, Task
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import gcs
 from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
 from raynb.runtime.messages.node import StartActor

@@ -17,9 +17,9 @@ from raynb.runtime.core.inbox import (
     StopWaiting,
     WaitFor,
 )
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import STREAMING, Function, Task
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message, gcs
 from raynb.runtime.messages.ids import PUT_INDEX_BASE
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raynb.runtime.core.client import ClientMachine
-from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice
+from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, Unhandled
 from raynb.runtime.core.client_store import ClientStore
 from raynb.runtime.core.effects import Send, Tick
 from raynb.runtime.core.evictions import CopiesAsked
 from raynb.runtime.core.freed import LetViewGo
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied, Outgoing, Retain
-from raynb.runtime.core.ownership import Wake
 from raynb.runtime.core.task import Function
+from raynb.runtime.core.unhandled import TOLD
+from raynb.runtime.core.waiters import Wake
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import PROTOCOL_VERSION
 from raynb.runtime.messages.ids import ORIGIN_BYTES, task_id_source
@@ -306,6 +307,9 @@ class SimClient:
                 self.on_process_died(effect.address)
             elif kind is Notice:
                 self.world.note(self.address, "notice", effect.text)
+            elif kind is Unhandled:
+                assert effect.failure.kind in TOLD, effect
+                self.world.note(self.address, "unhandled", effect.name)
             else:
                 raise AssertionError(f"no host for the effect {effect!r}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from raynb.runtime.client.fetching import PATIENCE_S, RECHECK_S
 from raynb.runtime.core.far_places import FarPlaces, outcome
 from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.transfers import FetchObjects, ObjectsFetched, StopFetching
 from raynb.runtime.messages.values import Failed, Stored, Value

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from raynb.runtime.core.inbox import CloseStream, StopWaiting, TakeItem, WaitForItem
-from raynb.runtime.core.ownership import Waiter
 from raynb.runtime.core.streams import FIRST_ITEM_INDEX
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.ids import object_id
 from tests.sim.calls import RECHECK_S
 from tests.sim.client import SimClient

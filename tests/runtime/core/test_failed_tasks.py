@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from raynb.runtime.core.failed_tasks import FailedTasks, KeepFailures, Recalled, RecallFailure
-from raynb.runtime.core.ownership import Ownership, Waiter, Wake
+from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.task import Function, Task
+from raynb.runtime.core.waiters import Waiter, Wake
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import Failed, Inline, Stored

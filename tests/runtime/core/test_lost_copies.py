@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raynb.runtime.core.inbox import WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.copies import CopiesKept, CopyAdded, CopyDropped, KeepCopies, ValuesLost
 from raynb.runtime.messages.objects import AddBorrowers, ObjectValues, PullObjects
 from raynb.runtime.messages.tasks import TasksReturned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raynb.runtime.core.inbox import CancelObject, LostValue, WaitFor
-from raynb.runtime.core.ownership import Waiter
+from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.copies import ValuesLost
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.tasks import Result, TasksDone, TasksReturned

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.ownership import Ownership, Waiter, Wake
+from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import PUSHED, STREAMING, Function, Task
+from raynb.runtime.core.waiters import Waiter, Wake
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, StreamAck
 from raynb.runtime.messages.values import NOTHING, Failed, Inline
 

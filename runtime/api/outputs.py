@@ -1,0 +1,73 @@
+"""Where what tasks write goes in a driver: to its notebook or its terminal; and errors that nobody asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+from raynb.runtime.api.terminal import Terminal
+from raynb.runtime.client.failures import UNHANDLED, to_exception
+from raynb.runtime.core.client_effects import Unhandled
+from raynb.runtime.messages.ids import TASK_ID_BYTES
+from raynb.runtime.messages.tasks import OutputLine
+
+#: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
+sink: Callable[[list[OutputLine], int], None] | None = None
+
+#: Gets the errors that nobody has asked for, instead of the person.
+on_unhandled: Callable[[Exception], None] | None = None
+
+_terminal = Terminal({})
+_silent = threading.Event()
+"""What tasks print is not shown here: the last `init` said so."""
+
+
+def begin(log_to_driver: bool | None) -> None:
+    """A connection is about to be made.
+
+    Raises
+    ------
+    ValueError
+        A variable says nothing that makes sense (`Terminal`).
+    """
+    global _terminal
+    _terminal = Terminal()
+    (_silent.set if log_to_driver is False else _silent.clear)()
+
+
+def show(lines: list[OutputLine], dropped: int) -> None:
+    """Show what a worker has sent."""
+    if not _silent.is_set():
+        (sink or print_output)(lines, dropped)
+
+
+def print_output(lines: list[OutputLine], dropped: int) -> None:
+    """Show it in a terminal."""
+    _terminal.take(lines, dropped)
+
+
+def show_unhandled(found: Unhandled) -> None:
+    """Show the error of a task that nobody has looked at, where it was submitted."""
+    if os.environ.get("RAY_IGNORE_UNHANDLED_ERRORS") == "1":
+        return
+    error = to_exception(found.failure)
+    if on_unhandled is not None:
+        on_unhandled(error)
+    else:
+        say_unhandled(error, found.cell, found.name)
+
+
+def say_unhandled(error: Exception, cell: str = "", name: str = "") -> None:
+    """Show such an error to the person."""
+    text = f"{UNHANDLED}{error}"
+    if sink is not None:
+        sink([OutputLine(cell, bytes(TASK_ID_BYTES), name, os.getpid(), "stderr", f"{text}\n")], 0)
+    else:
+        print(text, file=sys.stderr)
+
+
+def settle() -> None:
+    """The connection has ended: show what is held back."""
+    _terminal.settle()

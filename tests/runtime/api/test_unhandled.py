@@ -1,0 +1,151 @@
+"""The error of a task that nobody has asked for is told; others are not."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.module import NAME, Ray
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def told(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exception]]:
+    """The errors that were told so far."""
+    found: list[Exception] = []
+    worker = importlib.import_module(f"{NAME}._private.worker")
+    monkeypatch.setattr(worker, "_unhandled_error_handler", found.append)
+    yield found
+
+
+@pytest.fixture
+def fail(ray: Ray) -> Any:
+    def fail(what: str) -> None:
+        raise ValueError(what)
+
+    return ray.remote(fail)
+
+
+@pytest.fixture
+def actor(ray: Ray) -> Any:
+    class Fails:
+        def fail(self, what: str) -> None:
+            raise ValueError(what)
+
+        def nothing(self) -> None: ...
+
+    return ray.remote(Fails).remote()
+
+
+def marker(ray: Ray, told: list[Exception], fail: Any) -> None:
+    """Wait until all that happened before has been told."""
+    count = len(told)
+    fail.remote("marker")
+    wait_until(lambda: len(told) > count)
+    assert "marker" in str(told.pop())
+
+
+def test_an_error_whose_reference_is_gone_is_told(ray: Ray, told: list[Exception], fail: Any, actor: Any) -> None:
+    fail.remote("at once")
+    wait_until(lambda: len(told) == 1)
+    actor.fail.remote("of an actor")
+    wait_until(lambda: len(told) == 2)
+    kept = fail.remote("kept for a while")
+    marker(ray, told, fail)
+    assert len(told) == 2, "somebody may still ask"
+    del kept
+    wait_until(lambda: len(told) == 3)
+    assert all(isinstance(error, ValueError) and isinstance(error, ray.exceptions.RayTaskError) for error in told)
+
+
+def test_one_failure_with_several_results_is_told_once(ray: Ray, told: list[Exception], fail: Any) -> None:
+    first, second = fail.options(num_returns=2).remote("twice")
+    marker(ray, told, fail)
+    del first
+    marker(ray, told, fail)
+    assert told == []
+    del second
+    wait_until(lambda: len(told) == 1)
+
+
+def test_what_somebody_has_looked_at_is_not_told(ray: Ray, told: list[Exception], fail: Any, actor: Any) -> None:
+    refs = [fail.remote("got"), actor.fail.remote("got")]
+    for ref in refs:
+        with pytest.raises(ValueError):
+            ray.get(ref, timeout=30)
+    waited = fail.remote("waited for")
+    ray.wait([waited], timeout=30)
+    future = fail.remote("a future's").future()
+    assert isinstance(future.exception(30), ValueError)
+    given = fail.remote("an input's")
+    with pytest.raises(ValueError):
+        ray.get(fail.remote(given), timeout=30)
+    lent = fail.remote("lent")
+    with pytest.raises(ValueError):
+        ray.get(ray.remote(lambda refs: ray.get(refs[0])).remote([lent]), timeout=30)
+    del refs, ref, waited, future, given, lent
+    marker(ray, told, fail)
+    assert told == []
+
+
+def test_cancelled_tasks_are_not_told(ray: Ray, told: list[Exception], fail: Any) -> None:
+    blocked = ray.remote(resources={"nowhere": 1})(lambda: None).remote()
+    ray.cancel(blocked)
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(blocked, timeout=30)
+    cancelled = ray.remote(resources={"nowhere": 1})(lambda: None).remote()
+    ray.cancel(cancelled)
+    del blocked, cancelled
+    marker(ray, told, fail)
+    assert told == []
+
+
+def test_it_can_be_switched_off(
+    ray: Ray, told: list[Exception], fail: Any, actor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    actor.fail.remote("ignored")
+    ray.get(actor.nothing.remote(), timeout=30)
+    monkeypatch.delenv("RAY_IGNORE_UNHANDLED_ERRORS")
+    marker(ray, told, fail)
+    assert told == []
+
+
+def test_a_script_and_its_workers_say_it(python: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time, raynb as ray\n"
+        "ray.init(num_cpus=2)\n"
+        "@ray.remote\n"
+        "def fail(what):\n"
+        "    raise ValueError(what)\n"
+        "@ray.remote\n"
+        "def parent():\n"
+        "    fail.remote('of a child')\n"
+        "    ray.wait([fail.remote('looked at')])\n"
+        "    return ray.get_runtime_context().get_worker_id()\n"
+        "fail.remote('of the driver')\n"
+        "kept = fail.remote('until the end')\n"
+        "ray.get(parent.remote())\n"
+        "input()\n"
+    )
+    process = subprocess.Popen(
+        [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stderr is not None
+    said = ""
+    while not ("ValueError: of the driver" in said and "ValueError: of a child" in said):
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    _, rest = process.communicate("\n", timeout=60)
+    said += rest
+    assert process.returncode == 0
+    assert said.count("Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): ray::fail()") == 2
+    assert "looked at" not in said
+    assert "until the end" not in said
