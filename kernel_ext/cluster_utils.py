@@ -29,7 +29,7 @@ NODE_DEFAULTS: Final = {"num_cpus": 1, "object_store_memory": 150 * 2**20}
 WITHOUT_EFFECT: Final = frozenset(
     {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "enable_object_reconstruction",
      "gcs_server_port", "include_dashboard", "metrics_export_port", "node_ip_address", "node_manager_port",
-     "node_name", "num_redis_shards", "object_manager_port", "redis_max_memory"}
+     "num_redis_shards", "object_manager_port", "redis_max_memory"}
 )  # fmt: skip
 cluster_not_supported: Final = False
 """Whether this machine can't have such clusters; where raynb runs, it can."""
@@ -159,8 +159,9 @@ class Cluster:
         wait
             Without effect: it is there when this returns.
         **node_args
-            ``num_cpus`` (1), ``num_gpus``, ``resources``, ``labels``, ``object_store_memory`` (150 MiB), ``env_vars``
-            (of its processes, beside those of this one), and of the head ``_system_config``, which holds for all.
+            ``num_cpus`` (1), ``num_gpus``, ``resources``, ``labels``, ``object_store_memory`` (150 MiB), ``node_name``,
+            ``env_vars`` (of its processes, beside those of this one), and of the head ``_system_config``, which holds
+            for all.
 
         Raises
         ------
@@ -171,6 +172,7 @@ class Cluster:
         known = {name: given.pop(name, None) for name in ("num_cpus", "num_gpus", "object_store_memory")}
         if known["object_store_memory"] is not None:
             known["object_store_memory"] = int(known["object_store_memory"])
+        known["node_name"] = given.pop("node_name", None) or ""
         resources, labels = given.pop("resources", None) or {}, given.pop("labels", None)
         if (memory := given.pop("memory", None)) is not None:
             resources = {**resources, "memory": memory}

@@ -92,9 +92,18 @@ class ActorGroup:
         self.start()
 
     def start(self) -> None:
-        """Start as many actors as were asked for, if none run."""
-        if not self.actors:
-            self.add_actors(self._size)
+        """Start as many actors as were asked for, after a `shutdown`.
+
+        Raises
+        ------
+        RuntimeError
+            There are some.
+        """
+        if self.actors:
+            raise RuntimeError(
+                "The actors have already been started. Please call `shutdown` first if you want to restart them."
+            )
+        self.add_actors(self._size)
 
     def add_actors(self, num_actors: int) -> None:
         """Start some more."""

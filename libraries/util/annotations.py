@@ -34,6 +34,7 @@ def Deprecated(*args: Any, message: str = "", warning: bool = False) -> Any:
     """Mark as deprecated; with ``warning`` each call warns with the message."""
 
     def decorate(thing: Any) -> Any:
+        thing.__doc__ = f"{thing.__doc__ or ''}\n\nDEPRECATED: {message or 'it will be removed.'}".lstrip()
         if not warning:
             return _mark(thing, "Deprecated")
         text = f"{thing.__name__} is deprecated. {message}".rstrip()

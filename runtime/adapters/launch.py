@@ -43,6 +43,8 @@ class ClusterOptions(Struct, kw_only=True):
         URL of the user's own Redis; empty: a private server (or SQLite where there is none).
     name
         For people and the registry; empty: the session's.
+    node_name
+        What people call its node; empty: as its machine.
     lifetime
         ``embedded``: ends with its driver; ``daemon``: lives until it is stopped.
     driver_pid
@@ -68,6 +70,7 @@ class ClusterOptions(Struct, kw_only=True):
     namespace: str = ""
     redis: str = ""
     name: str = ""
+    node_name: str = ""
     lifetime: str = "embedded"
     driver_pid: int = 0
     config: Config = Config()

@@ -146,7 +146,7 @@ def create_session(tempdir: str | None = None, *, shared_memory: Path = SHARED_M
     Parameters
     ----------
     tempdir : str, optional
-        Instead of TMPDIR; if it is too long, that is an error and no reason to use /tmp.
+        Instead of TMPDIR, and made where there is none; if it is too long, that is an error and no reason to use /tmp.
 
     Raises
     ------
@@ -155,6 +155,8 @@ def create_session(tempdir: str | None = None, *, shared_memory: Path = SHARED_M
     UnsafePathError
         The place is not the user's alone.
     """
+    if tempdir:
+        Path(tempdir).mkdir(parents=True, exist_ok=True)
     root = private_directory(_root_with_short_paths(tempdir))
     for _ in range(_TRIES):
         path = root / secrets.token_hex(6)

@@ -197,8 +197,10 @@ class ActorClass(OlderForm):
         execution = client.execution()
         task_id = client.next_task_id()
         actor_id = actor_id_of(task_id)
-        name, detached = options.get("name") or "", options.get("lifetime") == "detached"
-        namespace = options.get("namespace") or execution.context.namespace
+        context = execution.context
+        name, lifetime = options.get("name") or "", options.get("lifetime")
+        detached = context.detached if lifetime is None else lifetime == "detached"
+        namespace = options.get("namespace") or context.namespace
         # Ray's rule: in a bundle without a CPU an actor that asks for none has to say so.
         place = where(options, resources_of(options, 0), 1 if options.get("num_cpus") is None else 0)
         resources = place.resources

@@ -12,8 +12,11 @@ from raynb.runtime.api import local_mode
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
 from raynb.runtime.api.options import TASK_OPTIONS, check_namespace, check_option
 from raynb.runtime.api.session import connect
+from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.codec.trace_lanes import arranged
+from raynb.runtime.core.strategies import NODE_ID_LABEL
+from raynb.runtime.messages.errors import RaySystemError
 from raynb.runtime.messages.gcs import NamedActor, Query
 from raynb.runtime.messages.node import ScaleNode, StoreUsage
 
@@ -22,8 +25,30 @@ TIMELINE_PAGE = 20_000
 
 
 def query(table: str, *, timeout_s: float = QUERY_TIMEOUT_S, **how: Any) -> dict[str, Any]:
-    """A page of one of the GCS's tables: ``{rows, total, dropped}`` (or what the table's kind gives)."""
-    return query_by(connect(), table, timeout_s, **how)
+    """A page of one of the GCS's tables: ``{rows, total, dropped}`` (or what the table's kind gives).
+
+    Raises
+    ------
+    RaySystemError
+        `init` was not called.
+    """
+    return query_by(connected(), table, timeout_s, **how)
+
+
+def connected() -> Client:
+    """This process's client; what only tells of a cluster starts none.
+
+    Raises
+    ------
+    RaySystemError
+        `init` was not called.
+    """
+    if not refs.connected():
+        raise RaySystemError(
+            "Ray has not been started yet. Trying to use state API before ray.init() has been called. You can start "
+            "Ray with 'ray.init()'."
+        )
+    return connect()
 
 
 def query_by(client: Client, table: str, timeout_s: float, **how: Any) -> dict[str, Any]:
@@ -42,7 +67,7 @@ def nodes() -> list[dict[str, Any]]:
             "Alive": row["state"] == "ALIVE",
             "alive": row["state"] == "ALIVE",
             "NodeManagerAddress": row["node_ip"],
-            "NodeManagerHostname": row["node_name"],
+            "NodeManagerHostname": row["hostname"],
             "NodeManagerPort": 0,
             "ObjectManagerPort": 0,
             "ObjectStoreSocketName": "",
@@ -53,9 +78,9 @@ def nodes() -> list[dict[str, Any]]:
             "RuntimeEnvAgentPort": 0,
             "DeathReason": 0 if row["state"] == "ALIVE" else 1,
             "DeathReasonMessage": row.get("state_message") or "",
-            "NodeName": row["node_ip"],
+            "NodeName": row["node_name"] if row["node_name"] != row["hostname"] else row["node_ip"],
             "Resources": row["resources_total"] if row["state"] == "ALIVE" else {},
-            "Labels": row.get("labels") or {},
+            "Labels": {NODE_ID_LABEL: row["node_id"], **(row.get("labels") or {})},
         }
         for row in rows
     ]
@@ -140,7 +165,7 @@ def timeline(filename: str | None = None) -> list[dict[str, Any]] | None:
     filename
         Where to write it as JSON; None: return the events.
     """
-    client = connect()
+    client = connected()
     client.flush_events()
     events: list[dict[str, Any]] = []
     after = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
@@ -122,10 +123,15 @@ class RuntimeContext:
         Raises
         ------
         RuntimeError
-            In a driver.
+            In a driver, or in an async actor, whose calls are interrupted by asyncio.
         """
         if not self._client.gives_way:
             raise RuntimeError("This method is only available when the process is a worker.")
+        loops: Any = sys.modules.get("asyncio")  # where it is not loaded, no loop runs
+        if self._execution.actor_id and loops is not None and loops._get_running_loop() is not None:
+            raise RuntimeError(
+                "This method is not supported in an async actor: there, a cancelled call is interrupted."
+            )
         return self._execution.cancelled
 
     @property

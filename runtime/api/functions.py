@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -166,10 +167,21 @@ class RemoteFunction(OlderForm):
 
 
 def max_retries(options: Mapping[str, Any]) -> int:
-    """How often a task is tried again."""
-    given = options.get("max_retries")
-    default: int = TASK_OPTIONS["max_retries"].default
-    return default if given is None else given
+    """How often a task is tried again. Where it does not say, the variable RAY_TASK_MAX_RETRIES may.
+
+    Raises
+    ------
+    ValueError
+        The variable says no number.
+    """
+    given: int | None = options.get("max_retries")
+    if given is not None:
+        return given
+    text = os.environ.get("RAY_TASK_MAX_RETRIES") or str(TASK_OPTIONS["max_retries"].default)
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"RAY_TASK_MAX_RETRIES must be a number of retries, not {text!r}") from None
 
 
 def packed_exceptions(retry: bool | Sequence[type[Exception]]) -> bool | bytes:

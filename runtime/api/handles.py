@@ -224,7 +224,8 @@ class ActorHandle:
         return ActorMethod(self, name, info)
 
     def __dir__(self) -> list[str]:
-        return sorted(name for name in self._methods if not name.startswith("__"))
+        own = {name for name in self._methods if not name.startswith("__")}
+        return sorted({"__init__", "__ray_call__", "__ray_ready__", "__ray_terminate__", *own})
 
     def __repr__(self) -> str:
         return f"Actor({self._class_name}, {self._actor_id.hex()})"

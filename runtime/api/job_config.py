@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,9 @@ class JobConfig:
     runtime_env, ray_namespace
         As the arguments ``runtime_env`` and ``namespace`` of ``init``.
     default_actor_lifetime
-        ``"detached"``: actors that don't say otherwise outlive the driver. Refused: say it for each actor.
+        ``"detached"``: actors that don't say otherwise outlive the driver.
+    code_search_path
+        Folders that tasks import from, too, after the driver's own.
 
     Raises
     ------
@@ -36,11 +39,11 @@ class JobConfig:
     ) -> None:
         for option, value in {
             "jvm_options": jvm_options,
-            "code_search_path": code_search_path,
             "metadata": metadata,
         }.items():
             if value:
                 raise ValueError(f"raynb does not support JobConfig({option}=...)")
+        self.code_search_path = [os.path.abspath(path) for path in code_search_path or ()]
         self.metadata: dict[str, str] = {}
         self.ray_namespace = ray_namespace
         self.set_runtime_env(runtime_env)
@@ -59,12 +62,9 @@ class JobConfig:
         self.ray_namespace = ray_namespace
 
     def set_default_actor_lifetime(self, default_actor_lifetime: str) -> None:
-        """``"non_detached"``: see the class."""
-        if default_actor_lifetime == "detached":
-            raise ValueError(
-                "raynb does not support JobConfig(default_actor_lifetime='detached'): say it for each actor"
-            )
-        if default_actor_lifetime != "non_detached":
+        """See the class."""
+        if default_actor_lifetime not in ("detached", "non_detached"):
             raise ValueError(
                 f"Default actor lifetime must be one of `detached`, `non_detached`, not {default_actor_lifetime!r}"
             )
+        self.default_actor_lifetime = default_actor_lifetime

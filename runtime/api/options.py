@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, Final, NamedTuple
 
+from raynb.runtime.api.labels import selector_problem
 from raynb.runtime.api.runtime_env import check_fields
 from raynb.runtime.api.strategies import (
     NodeAffinitySchedulingStrategy,
@@ -145,10 +146,7 @@ def _actor_name(name: str, value: Any) -> str:
 
 
 def _selector(name: str, value: Any) -> str:
-    for key, wanted in (value or {}).items():
-        if not isinstance(key, str) or not isinstance(wanted, str):
-            return f"a label_selector has texts by name of the label, not {key!r}: {wanted!r}"
-    return ""
+    return selector_problem(value or {})
 
 
 def _fallbacks(name: str, value: Any) -> str:

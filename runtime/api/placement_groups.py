@@ -188,7 +188,10 @@ def _labels(given: Any, bundles: int) -> list[tuple[LabelRule, ...]]:
             f"`bundles`: {len(given)} for {bundles} bundles."
         )
     for selector in given:
-        check_option("label_selector", selector, TASK_OPTIONS["label_selector"])
+        try:
+            check_option("label_selector", selector, TASK_OPTIONS["label_selector"])
+        except TypeError as error:
+            raise ValueError(f"Invalid bundle label selector {given}: {error}") from None
     return list(map(label_rules, given))
 
 

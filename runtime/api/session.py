@@ -182,11 +182,11 @@ def init(
     new = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "labels": labels, "redis": redis,
         "object_store_memory": object_store_memory, "_memory": _memory, "_system_config": _system_config,
-        "name": name or _node_name,
+        "name": name, "node_name": _node_name,
     }  # fmt: skip
     with _lock:
-        if _session is not None and ignore_reinit_error:
-            return ClusterContext(_session.info, _session.client.joined.node_id)
+        if (present := _present(ignore_reinit_error)) is not None:
+            return present
         refuse_unknown(kwargs)
         outputs.begin(log_to_driver)
         context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir)
@@ -194,20 +194,31 @@ def init(
         return context
 
 
+def _present(may_be: bool) -> ClusterContext | None:
+    """The cluster that this process, a driver or a worker, is in; an error unless that may be."""
+    client = refs._current
+    if client is None or client.pid != os.getpid():
+        return None
+    if not may_be:
+        raise RuntimeError(TWICE)
+    return ClusterContext(read_cluster_info(Path(client.session_dir)), client.joined.node_id)
+
+
 def _init(
     address: str | None, new: Mapping[str, Any], namespace: str | None, env: Mapping[str, Any] | None, job: JobConfig,
     temp_dir: str,
 ) -> ClusterContext:  # fmt: skip
     global _session
-    if _session is not None:
-        raise RuntimeError(TWICE)
     check_namespace(namespace)
     namespace, env = namespace or job.ray_namespace, env or job.runtime_env
     check_fields(env)
     address = chosen_address(address, new)
+    temp_dir = temp_dir or os.environ.get("RAY_TMPDIR", "")
+    if temp_dir and not os.path.isabs(temp_dir):
+        raise ValueError(f"_temp_dir must be an absolute path, not {temp_dir!r}")
     options = _options(new, namespace, temp_dir)
     info, owns = _find_or_launch(address, options)
-    _session = _connect(info, namespace or "", options.config, owns)
+    _session = _connect(info, namespace or "", options.config, owns, job)
     _register_job(_session.client, env)
     if on_connect is not None:
         on_connect(_session.client)
@@ -221,8 +232,8 @@ def _options(new: Mapping[str, Any], namespace: str | None, temp_dir: str) -> Cl
         num_cpus=new["num_cpus"], num_gpus=new["num_gpus"], resources={**(new["resources"] or {}), **memory},
         labels=dict(new["labels"] or {}), namespace=namespace or "",
         object_store_memory=None if new["object_store_memory"] is None else int(new["object_store_memory"]),
-        redis=new["redis"], name=new["name"] or "", notebook=notebook, driver_pid=os.getpid(),
-        config=config_of(new["_system_config"]), temp_dir=temp_dir,
+        redis=new["redis"], name=new["name"] or "", node_name=new["node_name"] or "", notebook=notebook,
+        driver_pid=os.getpid(), config=config_of(new["_system_config"]), temp_dir=temp_dir,
     )  # fmt: skip
 
 
@@ -288,11 +299,12 @@ def _earlier_cluster(options: ClusterOptions) -> ClusterInfo | None:
     return None
 
 
-def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> Session:
+def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool, job_config: JobConfig) -> Session:
     from raynb.runtime.adapters.transport import Transport  # here: an import of raynb does without ZeroMQ
 
     job = secrets.token_bytes(JOB_ID_BYTES)
-    namespace = namespace or info.namespace or str(uuid.uuid4())
+    # A notebook's kernel that is started again is where it was; otherwise each driver has its own, as in Ray.
+    namespace = namespace or (info.namespace if notebook else "") or str(uuid.uuid4())
     transport = Transport(f"ipc://{info.session_dir}/p/{secrets.token_hex(8)}", config.message_limit_bytes)
     script = _script()
     try:
@@ -310,7 +322,10 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool) -> S
     except BaseException:
         transport.close()
         raise
-    context = ContextDef(0, job, namespace, transport.address, sys_path=_import_path(), cwd=_folder())
+    context = ContextDef(
+        0, job, namespace, transport.address, sys_path=[*_import_path(), *job_config.code_search_path], cwd=_folder(),
+        detached=job_config.default_actor_lifetime == "detached",
+    )  # fmt: skip
     client = Client(
         transport,
         joined,

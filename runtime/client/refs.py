@@ -96,7 +96,8 @@ class ObjectRef(Generic[T]):
                     "the reference to a task, return it, or put it: then the object is kept as long as it is needed."
                 )
             # Nobody counts the copy: as in Ray, the object is kept as long as this process lives.
-            _kept_for_copies[self._id] = self
+            if self._id not in _kept_for_copies:
+                _kept_for_copies[self._id] = rebuild(self._id, self._owner) if _current is not None else self
         return rebuild, (self._id, self._owner)
 
     def __repr__(self) -> str:
@@ -284,8 +285,8 @@ def ids_of(references: Iterable[ObjectRef[Any]], client: Client) -> list[bytes]:
 def stale(ref: ObjectRef[Any]) -> NoReturn:
     """Say that a reference is of no use any more."""
     raise ValueError(
-        f"You are trying to access Ray objects of an earlier connection: {ref!r} is not known in this cluster, which "
-        "was joined by a later init(). Make the object again."
+        f"You are trying to access Ray objects whose owner is unknown: {ref!r} is of an earlier connection, and not "
+        "known in this cluster, which was joined by a later init(). Make the object again."
     )
 
 

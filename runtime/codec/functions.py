@@ -66,8 +66,9 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
     if len(blob) > BYTES_MAX:
         what = "actor" if isinstance(obj, type) else "remote function"
         raise ValueError(
-            f"The {what} {getattr(obj, '__qualname__', obj)} is too large: {len(blob) / 2**20:.0f} MiB, and at most "
-            f"{BYTES_MAX // 2**20} MiB are allowed. It captures something large: put() that, and pass the reference."
+            f"The {what} {getattr(obj, '__name__', obj)} is too large ({len(blob) / 2**20:.0f} MiB > "
+            f"FUNCTION_SIZE_ERROR_THRESHOLD={BYTES_MAX // 2**20} MiB). It captures something large: put() that, and "
+            "pass the reference."
         )
     function_id = hashlib.sha256(blob).digest()[:FUNCTION_ID_BYTES]
     if len(blob) >= LARGE_BYTES and function_id not in _told:

@@ -30,6 +30,12 @@ def group_of(need: Iterable[str]) -> bytes | None:
     return None
 
 
+def cpus_of(resources: Mapping[str, float]) -> float:
+    """How many CPUs a task has, of a placement group or not."""
+    group = group_of(resources)
+    return resources.get("CPU" if group is None else group_name("CPU", group), 0)
+
+
 def without_groups(units: Mapping[str, int]) -> Vector:
     """What people are shown."""
     return {name: value for name, value in units.items() if "_group_" not in name}

@@ -3,7 +3,8 @@
 Rules
 -----
 1. Values in shared memory count, by their bytes; small ones travel with the task anyway.
-2. A node is preferred if it has more of a task's inputs than this process's own node, and `WORTH_BYTES` at least.
+2. A node is preferred if it has more of a task's inputs than this process's own node, and `WORTH_BYTES` at least (or
+   more than travels with the task, where that is less).
 3. It is a preference: the task waits in a pool whose home is that node's manager, which sends on what finds no room.
    A strategy of the task's own goes first.
 """
@@ -18,7 +19,7 @@ from raynb.runtime.messages.values import Stored, Value
 WORTH_BYTES: Final = 100_000
 
 
-def home_of(values: Iterable[Value | None], here: str) -> str:
+def home_of(values: Iterable[Value | None], here: str, worth_bytes: int = WORTH_BYTES) -> str:
     """The manager of the node to which these inputs draw a task; empty: it may as well run here."""
     there: dict[str, int] = {}
     for value in values:
@@ -27,5 +28,5 @@ def home_of(values: Iterable[Value | None], here: str) -> str:
     if not there:
         return ""
     best = max(there, key=lambda manager: there[manager])
-    worth = there[best] >= WORTH_BYTES and there[best] > there.get(here, 0)
+    worth = there[best] >= worth_bytes and there[best] > there.get(here, 0)
     return best if worth and best != here else ""

@@ -34,6 +34,7 @@ class NodeIdentity(Struct, frozen=True, kw_only=True):
     pid: int
     hostname: str
     ip: str
+    name: str = ""
     raynb_version: str
     python_version: str
     resources: dict[str, float]

@@ -66,7 +66,7 @@ class NodeReports:
             me.node_id, me.address, me.pid, me.hostname, me.ip, me.is_head,
             to_amounts(without_groups(self._leases.total)), me.labels, me.started,
             [(worker.actor_id, worker.incarnation, worker.address) for worker in living],
-            [*drivers, *self._pool.by_address],
+            [*drivers, *self._pool.by_address], me.name,
         )  # fmt: skip
         return [Send(me.gcs, message)]
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from raynb.runtime.core.demands import Demands
 from raynb.runtime.core.effects import Send
-from raynb.runtime.core.locality import home_of
+from raynb.runtime.core.locality import WORTH_BYTES, home_of
 from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.pools import Lease, Pool
 from raynb.runtime.core.task import PUSHED, QUEUED, WAITING, Story, Task, crash_message
@@ -60,6 +60,7 @@ class Scheduler:
         self._demands = Demands(node_manager, config.lease_demand_max)
         self._budget_s = config.batch_work_ms / 1000
         self._node_manager = node_manager
+        self._worth_bytes = min(WORTH_BYTES, config.inline_limit_bytes)
         self._objects = objects
         self._story = story
         self._fail = fail
@@ -136,7 +137,7 @@ class Scheduler:
     def _pool_near_inputs(self, task: Task, pool: Pool) -> Pool:
         """See `locality`."""
         entries = self._objects.entries
-        home = home_of((entries[oid].value for oid in task.deps or ()), self._node_manager)
+        home = home_of((entries[oid].value for oid in task.deps or ()), self._node_manager, self._worth_bytes)
         if not home:
             return pool
         near = self.pool_of(pool.resources, pool.runtime_env, home=home)

@@ -100,7 +100,7 @@ def task_row(table: EventTable, slot: int) -> Row:
         "name": definition.name if definition else "?",
         "state": TASK_STATES[table.state[slot]],
         "job_id": (definition.job if definition else table.ids[slot][-4:]).hex(),
-        "actor_id": (definition.actor_id.hex() or None) if definition else None,
+        "actor_id": name.actor_of(table.ids[slot]).hex() or None,
         "type": TASK_KINDS[name.kind],
         "func_or_class_name": name.function,
         "parent_task_id": parent.hex() if any(parent) else None,
@@ -317,10 +317,10 @@ def object_row(
     owner: str = "",
 ) -> Row:
     """Ray's ObjectState of an object in its owner's table; who holds it: the notebook's ``names``, and ``users``."""
-    if row.local:
-        reference = "LOCAL_REFERENCE"
-    elif row.tasks:
+    if row.tasks:
         reference = "USED_BY_PENDING_TASK"
+    elif row.local:
+        reference = "LOCAL_REFERENCE"
     else:
         reference = "PINNED_IN_MEMORY"  # by borrowers, or for failed tasks
     return {

@@ -158,7 +158,7 @@ def node_row(node: Node) -> Row:
         "is_head_node": registration.is_head,
         "state": node.state,
         "state_message": node.message or None,
-        "node_name": registration.hostname,
+        "node_name": registration.name or registration.hostname,
         "resources_total": registration.resources,
         "labels": registration.labels,
         "start_time_ms": ms(registration.started),

@@ -153,6 +153,7 @@ class NodeHost:
             pid=os.getpid(),
             hostname=socket.gethostname(),
             ip=NODE_IP,
+            name=options.node_name,
             raynb_version=__version__,
             python_version=".".join(map(str, sys.version_info[:3])),
             resources=resources,

@@ -43,6 +43,8 @@ class RegisterNode(Struct, array_like=True, gc=False, tag=80):
     processes: list[str] | None = None
     """Addresses of all living clients, drivers and workers, so that a restarted GCS learns of deaths that it missed;
     None: not told."""
+    name: str = ""
+    """For people; empty: its machine's."""
 
 
 class NodeRegistered(Struct, array_like=True, gc=False, tag=81):

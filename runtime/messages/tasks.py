@@ -55,6 +55,8 @@ class ContextDef(Struct, array_like=True, frozen=True, gc=False):
     their files are. So it does for each cell that it has not worked for."""
     figure_formats: list[str] = []
     """In which formats the notebook wants figures, as IPython calls them (png, retina, svg...); empty: as PNG."""
+    detached: bool = False
+    """Whether actors that do not say otherwise outlive the driver."""
 
 
 class TaskSpec(Struct, array_like=True, gc=False):

@@ -17,6 +17,7 @@ from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.actor_class import is_async, method_of
 from raynb.runtime.codec.calls import unpack_call
+from raynb.runtime.core.bundle_names import cpus_of
 from raynb.runtime.core.executor import Job, refusal
 from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.core.task import STREAMING
@@ -97,7 +98,7 @@ class ActorRunner:
         if start.runtime_env and (problem := runner.set_up(start.runtime_env)):
             return problem
         runner.gpus.show(start.gpus)
-        threads.follow(start.resources.get("CPU", 0), runner.environment.variables)
+        threads.follow(cpus_of(start.resources), runner.environment.variables)
         runner.output.actor = start.cls.name
         runner.client.actor_name = start.name
         runner.client.actor_restarts = start.incarnation

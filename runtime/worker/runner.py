@@ -21,6 +21,7 @@ from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import UNHANDLED, to_exception
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.functions import unpack_function
+from raynb.runtime.core.bundle_names import cpus_of
 from raynb.runtime.core.client_effects import Unhandled
 from raynb.runtime.core.effects import Received, Send
 from raynb.runtime.core.executor import (
@@ -308,7 +309,7 @@ class Runner:
         name = spec.name or job.function.name
         context = self.client.adopt_context(job.context)
         self.gpus.show(job.gpus)
-        threads.follow(job.function.resources.get("CPU", 0), self.environment.variables)
+        threads.follow(cpus_of(job.function.resources), self.environment.variables)
         execution = execution_of(job, context, name)
         self.client.root = execution  # threads that the task starts work for it, too
         token = EXECUTION.set(execution)

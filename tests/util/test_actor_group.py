@@ -60,6 +60,11 @@ def test_after_a_shutdown_it_has_to_be_started_again(ray: Ray, group: Any) -> No
     assert ray.get(group.plus.remote(0)) == [11, 11]
 
 
+def test_one_that_runs_is_not_started_again(group: Any) -> None:
+    with pytest.raises(RuntimeError, match="already been started"):
+        group.start()
+
+
 def test_its_methods_are_called_by_remote(group: Any) -> None:
     with pytest.raises(TypeError, match="remote"):
         group.plus(1)

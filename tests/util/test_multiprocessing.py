@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -223,6 +224,11 @@ def test_the_initializer_runs_in_each_process_first(pools: Any) -> None:
 
     with pools.Pool(2, initializer=initialize, initargs=("POOL_WAS_HERE", "yes")) as pool:
         assert pool.map(lambda _: os.environ.get("POOL_WAS_HERE"), range(4), chunksize=1) == ["yes"] * 4
+
+
+def test_the_initializer_has_run_when_there_is_a_pool(pools: Any, tmp_path: Path) -> None:
+    with pools.Pool(2, initializer=lambda: (tmp_path / str(os.getpid())).touch()):
+        assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_failing_initializer_fails_the_calls(ray: Ray, pools: Any) -> None:

@@ -114,6 +114,9 @@ class Pool:
         self._class = make_remote(PoolActor, dict(ray_remote_args or {}))
         self._turn = 0
         self._processes = [self._start() for _ in range(_connected_with(processes, ray_address))]
+        if initializer is not None:
+            begun = [process.actor.__ray_ready__.remote() for process in self._processes]
+            wait(begun, num_returns=len(begun))  # where it has failed, the calls say so
 
     def _start(self) -> _Process:
         return _Process(self._class.remote(self._initializer, self._initargs))

@@ -226,11 +226,12 @@ def _one(address: str | None, table: str, kind: type[StateRow], id: str, timeout
     return rows[-1] if rows else None
 
 
-def get_task(id: Any, address: str | None = None, timeout: float = 30) -> TaskState | None:
-    """The latest attempt of a task, by its id in hex (or a reference to its result); None if it isn't known."""
+def get_task(id: Any, address: str | None = None, timeout: float = 30) -> TaskState | list[TaskState] | None:
+    """A task, by its id in hex (or a reference to its result): a list of its attempts if there were several, None if it
+    isn't known."""
     text = id if isinstance(id, str) else id.task_id().hex()
-    row: TaskState | None = _one(address, "tasks", TaskState, text, timeout)
-    return row
+    rows: list[TaskState] = _rows(address, "tasks", TaskState, None, LIMIT_MAX, timeout, True, text)
+    return rows if len(rows) > 1 else rows[0] if rows else None
 
 
 def get_actor(id: str, address: str | None = None, timeout: float = 30) -> ActorState | None:

@@ -274,8 +274,6 @@ def test_a_job_config_says_namespace_and_environment(bare_ray: Ray) -> None:
         assert row.runtime_env == {"env_vars": {"WHAT": "this"}}
     with pytest.raises(ValueError, match="jvm_options"):
         JobConfig(jvm_options=["-X"])
-    with pytest.raises(ValueError, match="for each actor"):
-        JobConfig(default_actor_lifetime="detached")
 
 
 def test_init_refuses_what_it_can_not_do(bare_ray: Ray) -> None:

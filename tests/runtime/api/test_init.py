@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,92 @@ def test_a_context_of_init_ends_the_cluster(ray: Ray) -> None:
 def test_an_anonymous_namespace_is_not_shared(ray: Ray) -> None:
     with cluster_of(ray, num_cpus=1):
         assert len(ray.get_runtime_context().namespace) > 10
+
+
+def test_a_cluster_is_not_started_inside_of_a_task(ray: Ray) -> None:
+    with cluster_of(ray, num_cpus=1) as context:
+        here = ray.remote(lambda: ray.init(ignore_reinit_error=True).address_info["gcs_address"])
+        assert ray.get(here.remote(), timeout=60) == context.address_info["gcs_address"]
+        with pytest.raises(RuntimeError, match="twice"):
+            ray.get(ray.remote(lambda: ray.init()).remote(), timeout=60)
+
+
+def joined(tmp_path: Path, program: str, *args: str) -> str:
+    """What a driver prints that joins a cluster."""
+    program = f"import sys, {module.NAME} as ray\n{program}"
+    command = [sys.executable, "-c", program, *args]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_driver_that_joins_has_a_namespace_of_its_own(ray: Ray, tmp_path: Path) -> None:
+    program = """
+ray.init(sys.argv[1])
+class Pinger:
+    def ping(self): return ray.get_runtime_context().namespace
+pinger = ray.remote(num_cpus=0)(Pinger).options(name="Pinger", lifetime="detached").remote()
+print(ray.get(pinger.ping.remote()))
+"""
+    with cluster_of(ray, num_cpus=1, namespace="named") as context:
+        found = {joined(tmp_path, program, context.address_info["address"]) for _ in range(2)}
+        assert len(found - {"named\n"}) == 2, found
+
+
+def test_a_jobs_actors_outlive_it_where_it_says_so_and_its_tasks_import_from_where_it_says(
+    ray: Ray, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "found_elsewhere.py").write_text("VALUE = 7\n")
+    program = f"""
+from {module.NAME}.job_config import JobConfig
+ray.init(sys.argv[1], namespace="job", job_config=JobConfig(
+    default_actor_lifetime="detached", code_search_path=[sys.argv[2]]))
+class Named:
+    def value(self):
+        import found_elsewhere
+        return found_elsewhere.VALUE
+for name, options in (("stays", {{}}), ("goes", {{"lifetime": "non_detached"}})):
+    actor = ray.remote(num_cpus=0)(Named).options(name=name, **options).remote()
+    print(ray.get(actor.value.remote()))
+"""
+    with cluster_of(ray, num_cpus=1, namespace="job") as context:
+        assert joined(tmp_path, program, context.address_info["address"], str(tmp_path / "more")) == "7\n7\n"
+
+        def gone() -> bool:
+            with suppress(ValueError):
+                ray.get_actor("goes")
+                return False
+            return True
+
+        wait_until(gone, 20)
+        assert ray.get(ray.get_actor("stays").value.remote(), timeout=30) == 7
+        ray.kill(ray.get_actor("stays"))
+
+
+def test_a_folder_for_sessions_is_made_and_must_be_absolute(ray: Ray, raynb_only: None) -> None:
+    with tempfile.TemporaryDirectory() as short:  # sockets have short paths
+        new = Path(short) / "new"
+        with cluster_of(ray, num_cpus=1, _temp_dir=str(new)) as context:
+            assert Path(context["session_dir"]).is_relative_to(new)
+    with pytest.raises(ValueError, match="absolute path"):
+        ray.init(_temp_dir="relative")
+
+
+def test_a_node_has_the_name_that_it_is_given(ray: Ray) -> None:
+    with cluster_of(ray, num_cpus=1, _node_name="mine"):
+        (node,) = ray.nodes()
+        assert node["NodeName"] == "mine"
+        assert node["Labels"]["ray.io/node-id"] == node["NodeID"]
+    with cluster_of(ray, num_cpus=1):
+        assert ray.nodes()[0]["NodeName"] == ray.nodes()[0]["NodeManagerAddress"]
+
+
+@pytest.mark.parametrize("name", ["nodes", "cluster_resources", "available_resources", "timeline"])
+def test_what_tells_of_the_cluster_starts_none(ray: Ray, name: str) -> None:
+    with pytest.raises((ray.exceptions.RaySystemError, RuntimeError), match=r"not been started|init"):
+        getattr(ray, name)()
+    assert not ray.is_initialized()
 
 
 @pytest.mark.parametrize(
