@@ -455,7 +455,7 @@ class NodeMachine:
         """Nothing waits for anything: ticks may come less often."""
         store = self.store
         anybody = self.leases.any_waiting or store.waiting(0.0) or store.log.pending or self.tombstones.watching
-        return self.reports.registered and self.pool.settled and not anybody
+        return self.reports.registered and self.pool.settled and not anybody and self.reports.all_told
 
     def _stop(self, reason: str) -> list[Any]:
         """Nothing is handled after this."""

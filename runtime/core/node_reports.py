@@ -55,6 +55,7 @@ class NodeReports:
         self._register_again_at: float | None = None
         self._status_at = 0.0
         self._last_status: NodeStatus | None = None
+        self._told_available: dict[str, int] = {}
 
     def register(self, drivers: list[str], now: float) -> list[Any]:
         """Say who we are and what lives here."""
@@ -104,7 +105,8 @@ class NodeReports:
             return effects
         used_bytes, capacity_bytes, objects = usage
         leases = self._leases
-        available = {name: max(0, value) for name, value in without_groups(leases.available).items()}
+        available = self._available()
+        self._told_available = available
         waiting = without_groups(leases.waiting_units())
         load = self.load
         status = NodeStatus(
@@ -118,6 +120,14 @@ class NodeReports:
             self._status_at = now + (min(pause, SEVERAL_PAUSE_S) if self.several else pause)
             effects.append(Send(me.gcs, status))
         return effects
+
+    @property
+    def all_told(self) -> bool:
+        """Whether what is available now is what others know."""
+        return self._available() == self._told_available
+
+    def _available(self) -> dict[str, int]:
+        return {name: max(0, value) for name, value in without_groups(self._leases.available).items()}
 
     def _groups(self) -> dict[str, tuple[float, float]]:
         total, available = self._leases.total, self._leases.available

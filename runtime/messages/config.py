@@ -84,7 +84,7 @@ class Config(Struct, frozen=True, kw_only=True):
     force_patience_s: float = 2.0
     """A worker whose task is cancelled by force may end itself for so long; then its node manager ends it."""
     driver_grace_s: float = 60.0
-    node_status_s: float = 0.5
+    node_status_s: float = 0.1
 
     # Events
     event_flush_s: float = 0.15

@@ -225,9 +225,13 @@ class SimWorker(SimClient):
         yield from self._end(LeaveNode())
 
     def _end(self, goodbye: Message | None) -> Steps:
-        """Leave when all is said, or after a while."""
-        until = self.world.now + LAST_WORDS_S
+        """Leave when all is said, or after a while; in an orderly way when what it has submitted is over, too."""
         yield Pause()
+        if goodbye is not None and self.machine.unfinished:
+            self._transport_send(self.node.address, WorkerBlocked())
+            while self.machine.unfinished:
+                yield Pause(0.005)
+        until = self.world.now + LAST_WORDS_S
         while self.machine.unsaid and self.world.now < until:
             yield Pause(0.005)
         self.leave(goodbye)

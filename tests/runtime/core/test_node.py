@@ -177,6 +177,8 @@ def test_ticks_may_be_rare_only_when_nothing_waits(world: World) -> None:
     world.demand("driver", 3, CPU=1)
     assert not world.machine.idle
     world.demand("driver", 2, CPU=1)
+    assert not world.machine.idle, "the GCS does not know yet what is left"
+    world.tick(0.2)
     assert world.machine.idle
     world.receive(world.grants[1].worker, LeaveNode())
     assert not world.machine.idle

@@ -482,9 +482,9 @@ def test_a_redis_that_is_not_there_is_said_at_the_start_without_its_password(lau
     assert "GCS ended" in str(caught.value)
 
 
-def test_a_place_for_sessions_that_is_not_there_is_said_at_the_start(launch: Launch) -> None:
-    with pytest.raises(ClusterLaunchError, match="/nowhere"):
-        launch(temp_dir="/nowhere")
+def test_a_place_for_sessions_that_can_not_be_is_said_at_the_start(launch: Launch) -> None:
+    with pytest.raises(ClusterLaunchError, match="/proc/nowhere"):
+        launch(temp_dir="/proc/nowhere")
 
 
 def test_no_secret_stands_in_an_argument_list_or_the_environment(launch: Launch) -> None:
