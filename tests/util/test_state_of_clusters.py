@@ -47,7 +47,10 @@ def said(far: ClusterNode) -> Any:
     ref = say.remote()
     pid = raynb.get(ref)
     wait_until(
-        lambda: [row.state for row in [state.get_task(ref)] if row] == ["FINISHED"], what="the task's end is known"
+        lambda: (
+            [row.state for row in state.list_tasks(filters=[("task_id", "=", ref.task_id().hex())])] == ["FINISHED"]
+        ),
+        what="the task's end is known",
     )
     wait_until(lambda: state.list_workers(filters=[("pid", "=", pid)]), what="its process is known")
     return ref, pid
