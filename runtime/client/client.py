@@ -88,7 +88,7 @@ class Client:
         root: Execution,
         *,
         on_foreign: Callable[[str, Message], None],
-        on_blocked: Callable[[bool], None] | None = None,
+        on_blocked: Callable[[bool, bool], None] | None = None,
         on_notice: Callable[[str], None] | None = None,
         on_process_died: Callable[[str], None] | None = None,
     ) -> None:

@@ -58,7 +58,7 @@ class ClientHost:
     on_foreign
         Called in the seat with (sender, message) for what is not the machine's.
     on_blocked
-        Called in the seat when the first thread begins to wait, and when the last one goes on.
+        Called in the seat when the first thread begins to wait, and when the last one goes on (see `Blocked`).
     on_notice
         Called in the seat with a text for the person.
     on_process_died
@@ -71,7 +71,7 @@ class ClientHost:
         machine: ClientMachine,
         *,
         on_foreign: Callable[[str, Message], None],
-        on_blocked: Callable[[bool], None] | None = None,
+        on_blocked: Callable[[bool, bool], None] | None = None,
         on_notice: Callable[[str], None] | None = None,
         on_process_died: Callable[[str], None] | None = None,
     ) -> None:
@@ -90,7 +90,7 @@ class ClientHost:
         """Called when an error in raynb has ended it."""
         self._on_foreign = on_foreign
         self._on_notice = on_notice or log.warning
-        self._on_blocked = on_blocked or (lambda blocked: None)
+        self._on_blocked = on_blocked or (lambda blocked, briefly: None)
         self._on_process_died = on_process_died or (lambda address: None)
         self._seat = threading.Lock()
         self._wanted = False
@@ -333,7 +333,7 @@ class ClientHost:
             elif kind is Foreign:
                 self._on_foreign(effect.sender, effect.message)
             elif kind is Blocked:
-                self._on_blocked(effect.blocked)
+                self._on_blocked(effect.blocked, effect.briefly)
             elif kind is Forget:
                 self.transport.forget(effect.address)
                 self._on_process_died(effect.address)

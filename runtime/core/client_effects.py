@@ -15,9 +15,13 @@ class Frames(Struct, frozen=True, gc=False):
 
 
 class Blocked(Struct, frozen=True, gc=False):
-    """Effect: a thread of this process waits (or goes on). A worker's executor then gives its unstarted tasks back."""
+    """Effect: a thread of this process waits (or goes on). A worker's executor then gives its unstarted tasks back.
+
+    ``briefly``: perhaps for no longer than it takes to ask, for all that it waits for is of other processes.
+    """
 
     blocked: bool
+    briefly: bool = False
 
 
 class Notice(Struct, frozen=True, gc=False):

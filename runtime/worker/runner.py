@@ -59,6 +59,7 @@ from raynb.runtime.worker.what_runs import what_runs
 FUNCTIONS_MAX = 1000
 CANCELLED_MAX = 1000
 CONTEXTS_MAX = 10_000
+BRIEFLY_S = 0.005
 
 
 class Run(NamedTuple):
@@ -103,6 +104,8 @@ class Runner:
         self._modules = ProjectModules()
         self.environment = Environment()
         self.gpus = VisibleGpus()
+        self._gives_way_at = 0.0
+        """When its CPUs are for others, unless it goes on before."""
         self._interrupt = b""
         self._calls: dict[bytes, int] = {}
         """How often each function with a limit of calls has run here."""
@@ -142,10 +145,19 @@ class Runner:
                 self.arguments.prefetch(message, idle=not (self.machine.queue or self.running))
             self._perform(self.machine.handle(Received(sender, message), time.monotonic()))
 
-    def on_blocked(self, blocked: bool) -> None:
-        """The task waits for others (or goes on)."""
+    def on_blocked(self, blocked: bool, briefly: bool) -> None:
+        """The task waits for others (or goes on). For a moment it keeps its CPUs: others would need a new process."""
         if blocked:
             self.flush()
+            if briefly:
+                self._gives_way_at = time.monotonic() + BRIEFLY_S
+                return
+        elif self._gives_way_at:
+            self._gives_way_at = 0.0
+            return
+        self._tell_blocked(blocked)
+
+    def _tell_blocked(self, blocked: bool) -> None:
         self.client.host.transport.send(self.client.node_manager, WorkerBlocked() if blocked else WorkerUnblocked())
         self._perform(self.machine.handle(SelfBlocked(blocked), time.monotonic()))
 
@@ -227,12 +239,17 @@ class Runner:
 
     def _turn_limit_s(self) -> float | None:
         """While a batch runs, its first results must not wait for its last."""
+        if self._gives_way_at:
+            return min(max(self._gives_way_at - time.monotonic(), 0.0), self.config.result_flush_ms / 1000)
         if self._results or self.output.pending or self.outcome.generators.unsent:
             return self.config.result_flush_ms / 1000
         return 0.005 if self.machine.queue else None
 
     def _on_turn(self) -> None:
         self.client.on_turn()
+        if self._gives_way_at and time.monotonic() >= self._gives_way_at:
+            self._gives_way_at = 0.0
+            self._tell_blocked(True)
         if self.outcome.generators.unsent:
             self.outcome.generators.flush()
         if self._results:
