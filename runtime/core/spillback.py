@@ -10,7 +10,7 @@ Rules
 3. A demand that was sent here from another node is granted at once or declined. If it is to wait, and also where it is
    an actor's, it is declined after `WAIT_S` if another node has room by then. What can't ever be met here is declined.
 4. What is known of other nodes is late, and others spill too: so what is spilled counts as taken there for
-   `PROMISE_S`, and whoever is declined is not sent to the same node again before that.
+   `PROMISE_S` (`SPREAD_PROMISE_S`), and whoever is declined is not sent to the same node again before that.
 5. What no node can ever meet is told to the client, and looked at again when the nodes have changed. Only a node that
    is gone never comes back, and one that is too small stays so: what had to run there fails, once it is sure that the
    node is not just about to be known.
@@ -40,6 +40,8 @@ from raynb.runtime.messages.strategy import DEFAULT
 from raynb.runtime.messages.values import Failed
 
 PROMISE_S: Final = 0.3
+SPREAD_PROMISE_S: Final = 0.1
+"""Where leases are spread they are for one task each: who runs short ones has room again soon."""
 WAIT_S: Final = 1.0
 UNKNOWN_S: Final = 1.0
 """So long after it was asked for, a node that nobody knows may turn out to be a new one."""
@@ -151,7 +153,8 @@ class Spillback:
         self._number += 1
         demand.spills.append((self._number, count))
         self._leases.set_count(demand, demand.count - count, now)
-        self._peers.promise(manager, demand.need, count, now + PROMISE_S)
+        spreads = demand.strategy is not None and demand.strategy.spread
+        self._peers.promise(manager, demand.need, count, now + (SPREAD_PROMISE_S if spreads else PROMISE_S))
         return Send(demand.client, LeaseSpill(demand.key, manager, count, self._number, wait))
 
     # -- what this node never meets
