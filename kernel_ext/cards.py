@@ -135,7 +135,7 @@ def _shape(value: Any) -> str:
 
 def _of_actor(handle: ActorHandle) -> Card:
     title = f"{handle._class_name} actor {amounts.short_actor(handle._actor_id.hex())}"
-    methods = ", ".join(name for name in dir(handle))
+    methods = ", ".join(name for name in dir(handle) if not name.startswith("__"))
     facts = [f"methods: {_short(methods)}"] if methods else []
     try:
         client = refs.current()

@@ -30,7 +30,7 @@ def actors(
 ) -> dict[str, Any]:
     """Of one actor, or by id in hex of all (of a job, in a state): ``ActorID``, ``ActorClassName``, ``Name``,
     ``JobID``, ``Address`` (with its ``NodeID``), ``State``, ``NumRestarts``, ``Pid``, ``IsDetached``,
-    ``RayNamespace``."""
+    ``RayNamespace``, ``DeathCause``."""
     filters = []
     if job_id is not None:
         filters.append(("job_id", "=", job_id.hex()))
@@ -53,6 +53,7 @@ def _actor(row: dict[str, Any]) -> dict[str, Any]:
         "NumRestarts": row["num_restarts"],
         "Pid": row["pid"],
         "RayNamespace": row["ray_namespace"],
+        "DeathCause": row["death_cause"],
     }
 
 

@@ -103,8 +103,8 @@ class ClusterLookupError(ConnectionError):
         super().__init__("\n".join([words, *(f"  {entry}" for entry in clusters)]))
 
 
-class ClusterNotFoundError(ClusterLookupError):
-    """There is no such cluster."""
+class ClusterNotFoundError(ClusterLookupError, ValueError):
+    """There is no such cluster: the address is no good."""
 
 
 class ClusterAmbiguousError(ClusterLookupError):

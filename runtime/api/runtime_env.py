@@ -114,9 +114,17 @@ class RuntimeEnv(dict[str, Any]):
         """The variables."""
         return dict(self.get("env_vars", {}))
 
-    def working_dir(self) -> str | None:
-        """The folder."""
+    def working_dir(self) -> str:
+        """The folder; empty: the driver's own."""
+        return str(self.get("working_dir", ""))
+
+    def working_dir_uri(self) -> str | None:
+        """As `working_dir`; None where there is none."""
         return self.get("working_dir")
+
+    def py_modules_uris(self) -> list[str]:
+        """As `py_modules`, as texts."""
+        return [module if isinstance(module, str) else module.__name__ for module in self.py_modules()]
 
     def py_modules(self) -> list[Any]:
         """The packages that are copied."""
@@ -133,6 +141,13 @@ class RuntimeEnv(dict[str, Any]):
 
     def has_conda(self) -> bool:
         return False
+
+    def conda_uri(self) -> None:
+        """raynb has no conda."""
+
+    def plugin_uris(self) -> list[str]:
+        """raynb has no plugins."""
+        return []
 
     def pip_config(self) -> dict[str, Any]:
         """What is installed by pip."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -126,6 +127,8 @@ class ActorRunner:
         except BaseException as error:
             raised = RayTaskError(name, format_remote(error), None, pid=os.getpid(), **self._origin())
             said = f"The actor died because of an error raised in its creation task, {raised}"
+            # Perhaps nobody ever calls it.
+            print(f"Exception raised in creation task: {said}", file=sys.stderr)
             return Failed("ActorDiedError", said, actor=start.actor_id, constructor=True)
         finally:
             args = kwargs = values = None  # type: ignore[assignment]

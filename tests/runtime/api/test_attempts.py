@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,19 @@ def test_exceptions_to_try_again_may_be_local_classes(ray: Ray, tmp_path: Path) 
         raise OwnError
 
     assert ray.get(fail_once.remote()) == "done"
+
+
+def test_a_variable_says_how_often_tasks_are_tried_again(
+    ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash() -> None:
+        (tmp_path / str(time.monotonic_ns())).touch()
+        os._exit(1)
+
+    monkeypatch.setenv("RAY_TASK_MAX_RETRIES", "1")
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        ray.get(ray.remote(crash).remote(), timeout=60)
+    assert attempts(tmp_path) == 2
+    monkeypatch.setenv("RAY_TASK_MAX_RETRIES", "often")
+    with pytest.raises(ValueError, match="RAY_TASK_MAX_RETRIES"):
+        ray.remote(crash).remote()

@@ -292,3 +292,12 @@ def test_only_what_runs_in_a_worker_can_ask_whether_it_is_cancelled(ray: Ray) ->
         ray.get_runtime_context().is_canceled()
     with pytest.raises(TypeError, match=r"ray\.kill"):
         ray.cancel(3)
+
+
+def test_an_async_actor_does_not_ask_whether_it_is_cancelled(ray: Ray) -> None:
+    class Asks:
+        async def ask(self) -> bool:
+            return ray.get_runtime_context().is_canceled()
+
+    with pytest.raises(RuntimeError, match="async actor"):
+        ray.get(ray.remote(Asks).remote().ask.remote(), timeout=30)

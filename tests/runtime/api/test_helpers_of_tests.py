@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import pickle
 import subprocess
 import time
 from typing import Any
@@ -136,7 +137,24 @@ def test_an_object_is_freed_by_hand(ray: Ray, errors: Any) -> None:
 def test_the_memory_is_summed_up(ray: Ray) -> None:
     ref = ray.put(np.zeros(100_000))
     assert ref.hex() in internal_api.memory_summary()
-    assert ref.hex() not in internal_api.memory_summary(stats_only=True)
+    text = internal_api.memory_summary(stats_only=True)
+    assert ref.hex() not in text
+    assert text.startswith("--- Aggregate object store stats across all nodes ---\nPlasma memory usage ")
+    assert f" KB  LOCAL_REFERENCE  {ref.hex()}" in internal_api.memory_summary(units="KB", num_entries=1000)
+    for wrong in ({"units": "stones"}, {"sort_by": "colour"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            internal_api.memory_summary(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_reference_that_is_pickled_by_hand_counts_once_more(ray: Ray) -> None:
+    counts = global_worker.core_worker.get_all_reference_counts
+    ref = ray.put("kept")
+    text, key = pickle.dumps(ref), ref.hex().encode()
+    pickle.dumps(ref)
+    wait_until(lambda: counts()[key]["local"] == 2)
+    del ref
+    wait_until(lambda: counts()[key]["local"] == 1)
+    assert ray.get(pickle.loads(text)) == "kept"
 
 
 def test_the_cluster_s_state_has_the_keys_that_ray_has(ray: Ray) -> None:

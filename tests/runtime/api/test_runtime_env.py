@@ -382,6 +382,9 @@ def test_what_raynb_does_not_have_is_refused_by_name(ray: Ray, env: Any, named: 
 def test_runtime_env_is_a_checked_dictionary(bare_ray: Ray) -> None:
     part = importlib.import_module(f"{module.NAME}.runtime_env")
     env = part.RuntimeEnv(env_vars={"A": "1"})
+    assert (env.working_dir(), env.working_dir_uri(), env.py_modules_uris(), env.plugin_uris()) == ("", None, [], [])
+    assert env.conda_uri() is None
+    assert part.RuntimeEnv(working_dir="/tmp", py_modules=["a.whl"]).py_modules_uris() == ["a.whl"]
     assert dict(env) == env.to_dict() == {"env_vars": {"A": "1"}}
     assert env.env_vars() == {"A": "1"}
     assert part.RuntimeEnv.deserialize(env.serialize()) == env

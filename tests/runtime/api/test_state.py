@@ -358,3 +358,30 @@ def test_how_a_worker_ended_is_told_in_rays_words(ray: Ray, raynb_only: None) ->
     ):
         exit_type, detail = ended(end)
         assert exit_type == kind and words in detail, (kind, exit_type, detail)
+
+
+def test_a_task_of_several_attempts_is_a_list_of_them(ray: Ray, state: Any, tmp_path: Path) -> None:
+    def fail_once() -> None:
+        if not (tmp_path / "tried").exists():
+            (tmp_path / "tried").touch()
+            raise ValueError("once")
+
+    ref = ray.remote(max_retries=2, retry_exceptions=True)(fail_once).remote()
+    ray.get(ref, timeout=60)
+    wait_until(lambda: isinstance(state.get_task(ref.task_id().hex()), list))
+    found = state.get_task(ref.task_id().hex())
+    assert [(row.attempt_number, row.state) for row in found] == [(0, "FAILED"), (1, "FINISHED")]
+
+
+def test_the_creation_of_an_actor_has_its_id(ray: Ray, state: Any) -> None:
+    class Made:
+        def call(self) -> None: ...
+
+    actor = ray.remote(Made).remote()
+    ray.get(actor.call.remote(), timeout=30)
+
+    def ids() -> set[Any]:
+        rows = state.list_tasks(filters=[("func_or_class_name", "=", "Made.__init__")], detail=True, limit=100)
+        return {row.actor_id for row in rows}
+
+    wait_until(lambda: actor._actor_id.hex() in ids())

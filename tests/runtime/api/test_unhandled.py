@@ -132,6 +132,11 @@ def test_a_script_and_its_workers_say_it(python: str, tmp_path: Path) -> None:
         "fail.remote('of the driver')\n"
         "kept = fail.remote('until the end')\n"
         "ray.get(parent.remote())\n"
+        "@ray.remote\n"
+        "class Fails:\n"
+        "    def __init__(self):\n"
+        "        raise KeyError('in a constructor')\n"
+        "made = Fails.remote()\n"
         "input()\n"
     )
     process = subprocess.Popen(
@@ -139,7 +144,8 @@ def test_a_script_and_its_workers_say_it(python: str, tmp_path: Path) -> None:
     )
     assert process.stdin is not None and process.stderr is not None
     said = ""
-    while not ("ValueError: of the driver" in said and "ValueError: of a child" in said):
+    awaited = ["ValueError: of the driver", "ValueError: of a child", "KeyError: 'in a constructor'"]
+    while not all(text in said for text in awaited):
         line = process.stderr.readline()
         assert line, said
         said += line
@@ -147,5 +153,6 @@ def test_a_script_and_its_workers_say_it(python: str, tmp_path: Path) -> None:
     said += rest
     assert process.returncode == 0
     assert said.count("Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): ray::fail()") == 2
+    assert said.count("Exception raised in creation task: The actor died because of an error") == 1
     assert "looked at" not in said
     assert "until the end" not in said
