@@ -10,7 +10,7 @@ from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.waiting import wait_for_any
-from raynb.runtime.client.client import Client
+from raynb.runtime.client.client import ID_OF, Client
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.inbox import KillByHandle
 from raynb.runtime.core.task import Task
@@ -116,7 +116,9 @@ def wait(
         )
     if not ray_waitables:
         return [], []
-    if len(set(ray_waitables)) != len(ray_waitables):
+    # By their ids where that can be: they are hashed faster than references.
+    unique = set(ray_waitables) if ObjectRefGenerator in kinds else set(map(ID_OF, ray_waitables))
+    if len(unique) != len(ray_waitables):
         raise ValueError("Wait requires a list of unique ray_waitables.")
     if num_returns <= 0:
         raise ValueError(f"Invalid number of objects to return {num_returns}.")
