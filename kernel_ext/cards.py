@@ -113,6 +113,7 @@ def _of_ref(ref: ObjectRef[Any]) -> Card:
         if value is None:
             return _waiting(title, why)
     if isinstance(value, Failed):
+        client.machine.objects.unhandled.saw(value)  # the person does
         *_, last = value.message.strip().splitlines() or [value.kind]
         return Card(title, FAILED, "failed", [_short(last)])
     place, size = (

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -150,10 +150,15 @@ class Tally:
         The client's table of objects.
     now
         Monotonic seconds.
+    saw
+        Told of each failure that is shown: nobody else has to tell it.
     """
 
-    def __init__(self, entries: Mapping[bytes, Entry], now: float) -> None:
+    def __init__(
+        self, entries: Mapping[bytes, Entry], now: float, saw: Callable[[Failed], None] = lambda failed: None
+    ) -> None:
         self._entries = entries
+        self._saw = saw
         self._began = now
         self._fresh: dict[bytes, ObjectRef[Any]] = {}
         """Submitted so lately that the client has not looked at them: who makes them is not known yet."""
@@ -253,6 +258,7 @@ class Tally:
         if isinstance(value, Failed):
             bar.failed += 1
             self._failures.add(bar.name, value)
+            self._saw(value)
         else:
             bar.done += 1
 

@@ -94,7 +94,8 @@ class Progress:
 
     def __init__(self, refs: Sequence[ObjectRef[Any]], *, lingers: bool = False, began: float | None = None) -> None:
         self._client = client = references.current()
-        self._tally = Tally(client._entries, time.monotonic() if began is None else began)
+        objects = client.machine.objects
+        self._tally = Tally(objects.entries, time.monotonic() if began is None else began, objects.unhandled.saw)
         self._lock = threading.RLock()  # the cell's thread and the sampler's look
         self._outputs: list[Output] = []
         self._view: Any = None

@@ -110,6 +110,21 @@ def test_functions_beyond_the_limit_are_one_sum_and_every_count_is_exact() -> No
     assert snapshot.others.total + sum(bar.total for bar in snapshot.bars) == snapshot.total.total == len(refs)
 
 
+def test_a_failure_that_is_shown_has_been_looked_at() -> None:
+    table = Table()
+    failed, done = refs = table.submit("f", 2)
+    saw: list[Failed] = []
+    tally = Tally(table.entries, 0.0, saw.append)
+    tally.add(refs, 0.0)
+    tally.look([], 0.0)
+    assert saw == []
+    failure = Failed("RayTaskError", "ValueError: no")
+    table.settle([failed], failure)
+    table.settle([done])
+    tally.look([], 1.0)
+    assert saw == [failure]
+
+
 def test_failures_are_grouped_by_their_words_and_bounded() -> None:
     table = Table()
     refs = table.submit("f", 100)
