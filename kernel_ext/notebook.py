@@ -282,6 +282,7 @@ def load(shell: InteractiveShell) -> None:
     custom.set_custom_exc(SHOWN_HERE, show_error)
     install(link.shell.display_formatter, link.cards if link.kernel is not None else None)
     outputs.sink = link.output
+    outputs.with_cells = lambda traceback: remote_text(shell, traceback)
     session.on_connect = link.connected
     link.stops.open()
     failures.keep()
@@ -309,6 +310,7 @@ def unload(shell: InteractiveShell) -> None:
     session.notebook = ""
     session.source_name = str
     outputs.sink = None
+    outputs.with_cells = str
     session.on_connect = None
     link.close()
     failures.keep(False)

@@ -16,6 +16,9 @@ from raynb.runtime.messages.tasks import OutputLine
 #: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
 sink: Callable[[list[OutputLine], int], None] | None = None
 
+#: Set by the kernel extension: a traceback as people read it, with cells in the place of files.
+with_cells: Callable[[str], str] = str
+
 #: Gets the errors that nobody has asked for, instead of the person.
 on_unhandled: Callable[[Exception], None] | None = None
 
@@ -61,7 +64,7 @@ def show_unhandled(found: Unhandled) -> None:
 
 def say_unhandled(error: Exception, cell: str = "", name: str = "") -> None:
     """Show such an error to the person."""
-    text = f"{UNHANDLED}{error}"
+    text = with_cells(f"{UNHANDLED}{error}")
     if sink is not None:
         sink([OutputLine(cell, bytes(TASK_ID_BYTES), name, os.getpid(), "stderr", f"{text}\n")], 0)
     else:

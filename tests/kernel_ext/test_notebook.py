@@ -100,6 +100,8 @@ def test_an_error_that_nobody_asked_for_appears_in_the_cell_that_submitted_the_t
     second = kernel.run(f"import pathlib; pathlib.Path({str(gate)!r}).touch()")
     kernel.wait_until(lambda: "ValueError: too late" in kernel.printed(first))
     assert "Unhandled error" in kernel.printed(first)
+    assert "Cell In[" in kernel.printed(first)
+    assert "ipykernel" not in kernel.printed(first)
     assert not kernel.printed(second)
 
 
