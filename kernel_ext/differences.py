@@ -82,8 +82,7 @@ DIFFERENCES: Final = {
     "exceptions.RayTaskError": "`args` of an error that is an instance of its cause are the cause's own.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
-    "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect. What is "
-    "printed by several workers alike is folded in notebooks only.",
+    "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
     "timeline": "The events have categories of raynb's own: `task`, `actor`, `store` and others.",

@@ -30,7 +30,6 @@ from raynb.runtime.messages.tasks import OutputLine
 from raynb.stops import Stops
 from raynb.traceback import SHOWN_HERE, show_error
 from raynb.widgets import looking
-from raynb.widgets import text as words
 from raynb.widgets.automatic import GetWatch
 
 if TYPE_CHECKING:
@@ -288,7 +287,6 @@ def load(shell: InteractiveShell) -> None:
     failures.keep()
     session.driver_grace_s = KERNEL_GRACE_S if link.kernel is not None else 0.0
     looking.look_into = _look_into
-    words.with_cells = lambda traceback: remote_text(shell, traceback)
     if link.kernel is not None:
         _displays(shell).for_type_by_name(*CONTEXT, _show_cluster)
     from raynb.magics import register
@@ -314,7 +312,6 @@ def unload(shell: InteractiveShell) -> None:
     session.on_connect = None
     link.close()
     failures.keep(False)
-    words.with_cells = str
     looking.look_into = None
     _displays(shell).pop(".".join(CONTEXT), None)
     from raynb.magics import unregister

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from raynb.runtime.api import outputs
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.client import refs as references
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.running import running
-from raynb.widgets import text
 from raynb.widgets.output import Output, kernel_here
 from raynb.widgets.progress_page import (
     DONE,
@@ -231,7 +231,7 @@ class Progress:
 
 
 def _with_cells(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, failures=[replace(each, text=text.with_cells(each.text)) for each in snapshot.failures])
+    return replace(snapshot, failures=[replace(each, text=outputs.with_cells(each.text)) for each in snapshot.failures])
 
 
 def open_view(snapshot: Snapshot) -> Any:

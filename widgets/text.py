@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
-
-with_cells: Callable[[str], str] = str
-"""Set by the kernel extension: names the cells in a task's traceback as the notebook does."""
 
 NAME_CHARS_MAX = 120
 TRACEBACK_CHARS_MAX = 8_000

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from raynb.runtime.api.terminal import Terminal
-from raynb.runtime.client.failures import UNHANDLED, to_exception
+from raynb.runtime.client.failures import UNHANDLED, unhandled
 from raynb.runtime.core.client_effects import Unhandled
 from raynb.runtime.messages.ids import TASK_ID_BYTES
 from raynb.runtime.messages.tasks import OutputLine
@@ -53,9 +53,9 @@ def print_output(lines: list[OutputLine], dropped: int) -> None:
 
 def show_unhandled(found: Unhandled) -> None:
     """Show the error of a task that nobody has looked at, where it was submitted."""
-    if os.environ.get("RAY_IGNORE_UNHANDLED_ERRORS") == "1":
+    error = unhandled(found.failure)
+    if error is None:
         return
-    error = to_exception(found.failure)
     if on_unhandled is not None:
         on_unhandled(error)
     else:

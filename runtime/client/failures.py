@@ -42,6 +42,11 @@ def to_exception(failed: Failed) -> Exception:
     return made
 
 
+def unhandled(failed: Failed) -> Exception | None:
+    """The error to be told where nobody has asked for it; None where the person wants none."""
+    return None if os.environ.get("RAY_IGNORE_UNHANDLED_ERRORS") == "1" else to_exception(failed)
+
+
 def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutError:
     """What ``get`` raises when these references have no value in time."""
     shown = ", ".join(map(repr, late[:3])) + (f" and {len(late) - 3} more" if len(late) > 3 else "")

@@ -22,8 +22,6 @@ from raynb.runtime.messages.node import NodeStatus, WorkerTable
 
 KEEPALIVE_S = 2.0
 """A status is sent at least this often, changed or not."""
-SEVERAL_PAUSE_S = 0.1
-"""Where other nodes look at it, it may be sent so often."""
 
 
 class NodeReports:
@@ -55,7 +53,6 @@ class NodeReports:
         self._register_again_at: float | None = None
         self._status_at = 0.0
         self._last_status: NodeStatus | None = None
-        self._told_available: dict[str, int] = {}
 
     def register(self, drivers: list[str], now: float) -> list[Any]:
         """Say who we are and what lives here."""
@@ -105,29 +102,26 @@ class NodeReports:
             return effects
         used_bytes, capacity_bytes, objects = usage
         leases = self._leases
-        available = self._available()
-        self._told_available = available
         waiting = without_groups(leases.waiting_units())
         load = self.load
         status = NodeStatus(
-            me.node_id, to_amounts(available), used_bytes, capacity_bytes, objects, len(self._pool.workers),
+            me.node_id, self._available(), used_bytes, capacity_bytes, objects, len(self._pool.workers),
             to_amounts(waiting), load.cpu_percent, load.memory_used_bytes, load.memory_total_bytes,
             self._groups() if self.several else {},
         )  # fmt: skip
         if status != self._last_status or now - self._status_at >= KEEPALIVE_S:
             self._last_status = status
-            pause = self._config.node_status_s
-            self._status_at = now + (min(pause, SEVERAL_PAUSE_S) if self.several else pause)
+            self._status_at = now + self._config.node_status_s
             effects.append(Send(me.gcs, status))
         return effects
 
     @property
     def all_told(self) -> bool:
         """Whether what is available now is what others know."""
-        return self._available() == self._told_available
+        return self._last_status is not None and self._last_status.available == self._available()
 
-    def _available(self) -> dict[str, int]:
-        return {name: max(0, value) for name, value in without_groups(self._leases.available).items()}
+    def _available(self) -> dict[str, float]:
+        return to_amounts({name: max(0, value) for name, value in without_groups(self._leases.available).items()})
 
     def _groups(self) -> dict[str, tuple[float, float]]:
         total, available = self._leases.total, self._leases.available

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from raynb.runtime.core.client_effects import Blocked
@@ -23,22 +24,22 @@ class Waiting:
         """Wake the waiter when enough has settled; at once, if it has."""
         item.waiter.seen = True
         self._objects.wait(item.waiter, item.oids, now)
-        if not item.blocking:
-            return []
-        entries = self._objects.entries
-        own = any((entry := entries.get(oid)) is None or not entry.owner for oid in item.oids)
-        return self._stands_still(item.waiter, briefly=not own)
+        return self._stands_still(item.waiter, item.oids) if item.blocking else []
 
     def begin_item(self, item: WaitForItem) -> list[Any]:
         """Wake the waiter when a generator has come so far."""
         effects = self._streams.wait(item.waiter, item.task_id, item.index)
         return effects + self._stands_still(item.waiter) if item.blocking else effects
 
-    def _stands_still(self, waiter: Waiter, *, briefly: bool = False) -> list[Any]:
+    def _stands_still(self, waiter: Waiter, oids: Sequence[bytes] = ()) -> list[Any]:
         if waiter.needed <= 0:
             return []
         self.threads.add(waiter)
-        return [Blocked(True, briefly)] if len(self.threads) == 1 else []
+        if len(self.threads) > 1:
+            return []
+        entries = self._objects.entries
+        briefly = all((entry := entries.get(oid)) is not None and entry.owner for oid in oids)
+        return [Blocked(True, briefly and bool(oids))]
 
     def end(self, item: StopWaiting) -> list[Any]:
         """The thread has given up, or goes on."""

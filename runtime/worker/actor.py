@@ -81,6 +81,8 @@ class ActorRunner:
             self._repr() if failure is None else "",
             ActorProcess(client.worker_id, client.joined.node_id, os.getpid(), began, took_s, at_once),
         )
+        if failure is not None:
+            runner.output.collect()  # before the GCS hears of it, and has this process ended
         client.post(Outgoing(client.gcs, started, guarded=True))
         if failure is not None:
             return

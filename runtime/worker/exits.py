@@ -4,7 +4,6 @@ runs, as in any program."""
 from __future__ import annotations
 
 import atexit
-import math
 import os
 import sys
 import threading
@@ -23,7 +22,7 @@ LOOK_PATIENCE_S: Final = 10.0
 EXIT_FUNCTIONS_S_MAX: Final = 5.0
 
 
-def settle(runner: Runner, timeout_s: float = math.inf) -> None:
+def settle(runner: Runner, timeout_s: float | None = None) -> None:
     """Wait for the end of the tasks that it has submitted: they would end with it.
 
     Where it was asked to go, and did not end itself, those who still hold what it owns are waited for, too. Meanwhile
@@ -41,10 +40,10 @@ def settle(runner: Runner, timeout_s: float = math.inf) -> None:
             host.transport.send(manager, WorkerBlocked())
         return busy
 
-    deadline = time.monotonic() + timeout_s
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
     if host.run(look, LOOK_PATIENCE_S):
-        while needed() and host.alive and time.monotonic() < deadline:
-            host.drive(lambda: not needed(), min(deadline, time.monotonic() + 60), insist=True)
+        while needed() and host.alive and (deadline is None or time.monotonic() < deadline):
+            host.drive(lambda: not needed(), deadline, insist=True)
     watch = threading.Timer(EXIT_FUNCTIONS_S_MAX, os._exit, (1,))
     watch.daemon = True
     watch.start()

@@ -53,7 +53,7 @@ class ThreadGroups:
 
 
 class LoopGroup:
-    """The calls of one group, in one event loop; other threads may `put`."""
+    """The calls of one group, in one event loop."""
 
     def __init__(
         self, runner: Runner, size: int, call: Callable[[Job], Coroutine[Any, Any, None]], done: Callable[[], None]
@@ -121,7 +121,6 @@ class LoopGroups:
         self._runner = runner
         self._groups = {group: LoopGroup(runner, n, call, self._on_end) for group, n in {"": size, **groups}.items()}
         self._loops: dict[str, asyncio.AbstractEventLoop] = {}
-        self._notify: Callable[[], None] = lambda: None
         self._begun = 0
 
     def serve(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -153,7 +152,7 @@ class LoopGroups:
     def _on_end(self) -> None:
         """In any of the loops."""
         if self._open >= LOOP_CALLS_MAX - len(self._groups):
-            self._notify()
+            self._runner.wake()
 
     async def _hand_out(self) -> None:
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
@@ -163,7 +162,7 @@ class LoopGroups:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(arrived.set)
 
-        self._notify = runner.notify = notify
+        runner.notify = notify
         runner.alone = False
         queue = runner.machine.queue
         while not runner.leaving:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION, Execution
-from raynb.runtime.client.failures import UNHANDLED, to_exception
+from raynb.runtime.client.failures import UNHANDLED, unhandled
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.functions import unpack_function
 from raynb.runtime.core.bundle_names import cpus_of
@@ -167,8 +167,9 @@ class Runner:
 
     def on_unhandled(self, found: Unhandled) -> None:
         """A task that a task has started failed, and nobody has looked at that."""
-        if os.environ.get("RAY_IGNORE_UNHANDLED_ERRORS") != "1":
-            print(f"{UNHANDLED}{to_exception(found.failure)}", file=sys.stderr)
+        if (error := unhandled(found.failure)) is not None:
+            print(f"{UNHANDLED}{error}", file=sys.stderr)
+            self.output.collect()  # no task may follow that would have it sent
 
     def _perform(self, effects: list[Any]) -> None:
         for effect in effects:
