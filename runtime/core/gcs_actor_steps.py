@@ -290,11 +290,12 @@ class ActorSteps:
         return [write, *self._forget_oldest(now)]
 
     def _end_process(self, actor: Actor, worker: str, process: str, why: str, now: float) -> Effects:
-        if worker and process in (OUT_OF_SCOPE, EXITED):
+        if worker and process in (OUT_OF_SCOPE, EXITED, CONSTRUCTOR_FAILED):
             self._index.by_worker[worker] = actor  # until its death is reported
             self._timer(now + self._kill_patience_s, "reap", actor)
-            # One that exits knows how; one that nobody refers to is asked to, when it is idle.
-            return [Send(worker, ExitWorker())] if process == OUT_OF_SCOPE else []
+            # One that exits knows how; one that nobody refers to is asked to, when it is idle. One whose constructor
+            # failed may have to wait for what tasks have submitted that its process ran before.
+            return [Send(worker, ExitWorker())] if process != EXITED else []
         return self.kill_process(actor, BY_RAY_KILL if why == KILLED else why)
 
     def kill_process(self, actor: Actor, reason: str) -> Effects:

@@ -85,6 +85,10 @@ class ActorRunner:
             runner.output.collect()  # before the GCS hears of it, and has this process ended
         client.post(Outgoing(client.gcs, started, guarded=True))
         if failure is not None:
+            # Until the GCS knows why: it must not hear of this process's end before.
+            while client.host.alive and not runner.leaving:
+                client.host.drive(lambda: runner.leaving, insist=True)
+            runner.machine.exiting = False  # what it owns ends with it; what was submitted here is still waited for
             return
         runner.output.actor = started.repr_name or start.cls.name
         runner._become = None

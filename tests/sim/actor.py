@@ -156,6 +156,8 @@ def serve_actor(worker: SimWorker, start: StartActor) -> Steps:
     )
     worker.post(Outgoing(worker.machine.gcs, started, guarded=True))
     if failure is not None:
+        while not worker.leaving:  # the GCS has to know why before it hears of this process's end
+            yield worker.work
         return
     worker.executor.started = (worker.machine.gcs, started)
     if start.groups:

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import importlib
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,47 @@ def test_an_actor_whose_constructor_fails_is_dead_and_says_why(ray: Ray) -> None
 
     with pytest.raises(ray.exceptions.ActorDiedError, match="no power"):
         ray.get(Broken.remote().method.remote())
+
+
+def test_a_failing_constructor_ends_nothing_that_a_task_has_submitted_from_its_process(
+    ray: Ray, gate: Gate, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+
+    @ray.remote
+    def child(count: int) -> int:
+        if not count:
+            gate.through()
+        return count + 1
+
+    @ray.remote
+    def last(count: int) -> None:
+        ran.write_text(str(count))
+
+    @ray.remote
+    def parent() -> int:
+        ref = child.remote(0)
+        for _ in range(99):
+            ref = child.remote(ref)
+        last.remote(ref)
+        return os.getpid()
+
+    @ray.remote
+    class Broken:
+        def __init__(self) -> None:
+            raise RuntimeError(f"no power in {os.getpid()}")
+
+        def method(self) -> None: ...
+
+    def fails_in_the_process_of_a_parent() -> bool:
+        with pytest.raises(ray.exceptions.ActorDiedError) as caught:
+            ray.get(Broken.remote().method.remote())
+        return f"no power in {pid}" in str(caught.value)
+
+    pid = ray.get(parent.remote())
+    wait_until(fails_in_the_process_of_a_parent, 30)
+    gate.open()
+    wait_until(lambda: ran.exists() and ran.read_text() == "100", 30)
 
 
 def test_methods_may_have_several_results(ray: Ray) -> None:
