@@ -6,7 +6,8 @@ Rules
    dead one worked. One elsewhere comes from the GCS, and is passed on to all clients of the node.
 2. What the dead one had here is taken back: its demands, its leases, its part of the store. Workers that ran its tasks
    are ended: nobody could take their results. Its death is told when those have ended, wherever it lived: what they
-   read was kept for the dead one, until its death is known.
+   read was kept for the dead one, until its death is known. Those on other nodes may run on for a while: what they read
+   of third processes they keep themselves (`raynb.runtime.worker.arguments`).
 3. With a node die all its processes, those too that it had not listed yet: what they asked of this node is known by
    where they are at home.
 """

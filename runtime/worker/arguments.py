@@ -7,23 +7,27 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from raynb.runtime.client.fetching import ValuesLostError
 from raynb.runtime.client.plane import Guard
-from raynb.runtime.client.refs import rebuild
+from raynb.runtime.client.refs import ObjectRef, rebuild
 from raynb.runtime.codec.calls import unpack_call
 from raynb.runtime.core.executor import Job
 from raynb.runtime.core.inbox import Outgoing
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.messages.copies import ValuesLost
 from raynb.runtime.messages.tasks import PushTasks
-from raynb.runtime.messages.values import Dependency, Local, Stored
+from raynb.runtime.messages.values import Dependency, Local, Stored, Value
 
 if TYPE_CHECKING:
     from raynb.runtime.worker.runner import Runner
 
 Unpacked = tuple[tuple[Any, ...], dict[str, Any]]
+Borrowed = Mapping[bytes, tuple[ObjectRef[Any], Value | None]]
+"""By object: what keeps it, and where it lies as its owner says."""
+NOTHING: Final[Borrowed] = {}
 
 
 class MissingDependency(Exception):
@@ -49,18 +53,31 @@ class Arguments:
         deps = job.spec.deps
         if not deps or not any(map(self._far, deps)):
             return self._unpack(job, guard)
-        far = [value for value in deps if isinstance(value, Stored) and not self._must_ask(job, value)]
+        stored = [value for value in deps if isinstance(value, Stored)]
+        borrowed = self._borrow([value for value in stored if self._must_ask(job, value)])
+        places = [borrowed[value.oid][1] if value.oid in borrowed else value for value in stored]
         try:
-            with self._client.fetching.held(far, together=True):
-                return self._unpack(job, guard)
+            with self._client.fetching.held(places, together=True):
+                return self._unpack(job, guard, borrowed)
         except ValuesLostError as error:
             if self._runner.machine.is_actor:
                 # Its calls keep their order: this one waits here.
-                return self._unpack(job, guard, {lost.oid for lost in error.lost})
+                return self._unpack(job, guard, lost={lost.oid for lost in error.lost})
             self._client.post(Outgoing(job.sender, ValuesLost(error.lost), guarded=True))
             raise MissingDependency from None
 
-    def _unpack(self, job: Job, guard: Guard | None, lost: Collection[bytes] = ()) -> Unpacked:
+    def _borrow(self, values: Collection[Stored]) -> Borrowed:
+        """Wait until the owners of these have said that they are kept for this process, and where they lie by now."""
+        found = {value.oid: rebuild(value.oid, value.owner) for value in values}
+        if not found:
+            return {}
+        self._client.wait_for(list(found), len(found), None)
+        entries = self._client.machine.objects.entries
+        return {oid: (ref, entries[oid].value) for oid, ref in found.items()}
+
+    def _unpack(
+        self, job: Job, guard: Guard | None, borrowed: Borrowed = NOTHING, lost: Collection[bytes] = ()
+    ) -> Unpacked:
         spec = job.spec
         values = None
         if spec.deps:
@@ -71,6 +88,8 @@ class Arguments:
                     if known is None:
                         raise MissingDependency
                     values.append(self._client.load(known))
+                elif isinstance(dependency, Stored) and dependency.oid in borrowed:
+                    values.append(self._client.load(borrowed[dependency.oid][1]))
                 elif self._must_ask(job, dependency) or (isinstance(dependency, Stored) and dependency.oid in lost):
                     values.append(self.ask_owner(dependency))
                 else:
@@ -78,10 +97,15 @@ class Arguments:
         return unpack_call(spec.args, spec.buffers, values)
 
     def _must_ask(self, job: Job, value: Dependency) -> bool:
-        """Whether an argument of an actor's call may be freed under its eyes: it is a third process's, which lets it
-        go when it hears that the caller has died. (The worker of a task is ended before that is told.)"""
-        if not self._runner.machine.is_actor or not isinstance(value, Stored):
+        """Whether an argument may be freed under its reader's eyes: it is a third process's, which lets it go when it
+        hears that the caller has died. The worker of a task is ended before that is told on its own node, but perhaps
+        not before it is told on others; an actor isn't ended at all."""
+        if not isinstance(value, Stored):
             return False
+        if not self._runner.machine.is_actor:
+            here = session_of(self._client.address)
+            if here in (session_of(job.sender), session_of(value.owner)):
+                return False
         known = (job.sender, self._client.address)
         return value.owner not in known and value.owner not in self._client.machine.objects.dead
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from raynb.runtime.core.executor import Job
 from raynb.runtime.core.inbox import Outgoing
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.messages.copies import ValuesLost as ToldLost
 from raynb.runtime.messages.tasks import PushTasks
 from raynb.runtime.messages.values import Dependency, Local, RefInfo, Stored
@@ -66,10 +67,13 @@ class Arguments:
         frame.hold(unpack_refs(worker, call.handles, call.refs))
 
     def must_ask(self, job: Job, value: Dependency) -> bool:
-        """Whether an argument of an actor's call may be freed under its eyes: it is a third process's, which lets it go
-        when it hears that the caller has died."""
+        """Whether an argument may be freed under its reader's eyes: it is a third process's, which lets it go when it
+        hears that the caller has died. On its node a task's worker has been ended before."""
         worker = self._worker
-        if not worker.is_actor or not isinstance(value, Stored):
+        if not isinstance(value, Stored):
+            return False
+        here = session_of(worker.address)
+        if not worker.is_actor and here in (session_of(job.sender), session_of(value.owner)):
             return False
         return value.owner not in (job.sender, worker.address, *worker.machine.objects.dead)
 
