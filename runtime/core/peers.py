@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 from raynb.runtime.core.node_identity import session_of
-from raynb.runtime.core.placement import NodeView, Vector, add, subtract, to_units
+from raynb.runtime.core.placement import NodeView, Vector, add, fits, subtract, to_units
 from raynb.runtime.messages.nodes import ClusterView
 
 DEAD_MAX: Final = 1000
+
+
+class _Promise(Struct):
+    """Something that is about to be taken at a manager: so often this, which counts as taken until then."""
+
+    manager: str
+    need: Vector
+    count: int
+    until: float
 
 
 class Peers:
@@ -25,8 +36,7 @@ class Peers:
         self.views: dict[str, NodeView] = {}
         self._dead: dict[str, None] = {}
         """Managers that have died; a view may be older than that."""
-        self._promised: list[tuple[float, str, Vector]] = []
-        """Until when it counts as taken, at which manager, and what."""
+        self._promised: list[_Promise] = []
 
     def __repr__(self) -> str:
         return f"<Peers {len(self.views)}>"
@@ -42,11 +52,12 @@ class Peers:
             if row.node_id == self._node_id or row.manager in self._dead:
                 continue
             if row.alive:
-                if row.manager not in self.views:
+                available = to_units(row.available)
+                if (before := self.views.get(row.manager)) is None:
                     new.append((row.manager, row.pid))
-                self.views[row.manager] = NodeView(
-                    row.node_id, to_units(row.total), to_units(row.available), row.manager, row.labels
-                )
+                else:
+                    self._was_taken(row.manager, before.available, available)
+                self.views[row.manager] = NodeView(row.node_id, to_units(row.total), available, row.manager, row.labels)
             else:
                 self.views.pop(row.manager, None)
         return new
@@ -65,14 +76,23 @@ class Peers:
 
     def promise(self, manager: str, need: Vector, count: int, until: float) -> None:
         """So much of what is free there is about to be taken."""
-        self._promised.append((until, manager, {name: value * count for name, value in need.items()}))
+        self._promised.append(_Promise(manager, need, count, until))
+
+    def _was_taken(self, manager: str, before: Vector, now: Vector) -> None:
+        """So much less is free there by now: what was promised is seen, and must not count twice."""
+        taken = {name: units - now.get(name, 0) for name, units in before.items()}
+        for promise in self._promised:
+            while promise.manager == manager and promise.need and promise.count and fits(promise.need, taken):
+                subtract(taken, promise.need)
+                promise.count -= 1
 
     def expected(self, now: float) -> list[NodeView]:
         """The nodes as they are likely to be; what is available may be changed by whoever asks."""
-        self._promised = [promise for promise in self._promised if promise[0] > now]
+        self._promised = [promise for promise in self._promised if promise.until > now and promise.count]
         taken: dict[str, Vector] = {}
-        for _, manager, units in self._promised:
-            add(taken.setdefault(manager, {}), units)
+        for promise in self._promised:
+            units = {name: value * promise.count for name, value in promise.need.items()}
+            add(taken.setdefault(promise.manager, {}), units)
         found = []
         for view in self.views.values():
             available = dict(view.available)

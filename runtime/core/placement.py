@@ -109,32 +109,21 @@ class NodeView(Struct, frozen=True, gc=False):
     labels: dict[str, str] = {}
 
 
-def utilisation(node: NodeView, need: Mapping[str, int] | None = None) -> float:
-    """Share of the busiest resource once ``need`` is placed there, 0 to 1 and more."""
-    need = need or {}
-    shares = [
-        (total - node.available.get(name, 0) + need.get(name, 0)) / total
-        for name, total in node.total.items()
-        if total > 0
-    ]
+def utilisation(node: NodeView) -> float:
+    """Share of the busiest resource that is taken, 0 to 1 and more."""
+    shares = [(total - node.available.get(name, 0)) / total for name, total in node.total.items() if total > 0]
     return max(shares, default=0.0)
+
+
+def is_half_empty(node: NodeView) -> bool:
+    """Whether less than half of its CPUs and of its memory is taken."""
+    total, available = node.total, node.available
+    return all(2 * available.get(name, 0) > total[name] for name in (CPU, "memory") if name in total)
 
 
 def feasible_nodes(need: Mapping[str, int], nodes: Iterable[NodeView]) -> list[NodeView]:
     """Those whose totals cover the need."""
     return [node for node in nodes if fits(need, node.total)]
-
-
-def pack(need: Mapping[str, int], nodes: Sequence[NodeView], threshold: float = 0.5) -> NodeView | None:
-    """The first node that stays at or below ``threshold``, else the emptiest; None where it fits nowhere.
-
-    This is the default: neighbours share memory, so few nodes are better than many until they get full.
-    """
-    candidates = [node for node in nodes if fits(need, node.available)]
-    for node in candidates:
-        if utilisation(node, need) <= threshold:
-            return node
-    return min(candidates, key=lambda node: utilisation(node, need), default=None)
 
 
 def spread(need: Mapping[str, int], nodes: Sequence[NodeView]) -> NodeView | None:

@@ -4,7 +4,9 @@ Rules
 -----
 1. A demand of a client that is at home here and finds no room is spilled, unit by unit, to the emptiest other node that
    has room for it. Where this node comes not into question (it can never meet it, or another one is meant), what finds
-   no room is shared out to those that do, and waits there. What is to be spread is shared out before all else.
+   no room is shared out to those that do, and waits there. What is to be spread is shared out before all else. Of
+   what says nothing of its place, so much stays as half fills this node; the next goes to others that are not half
+   full, and only what they don't take fills up this one (Ray's rule, "hybrid scheduling").
 2. What was spilled counts no more here. The client says when it has heeded that: until then what it says of its
    demand still has the spilled part in it.
 3. A demand that was sent here from another node is granted at once or declined. If it is to wait, and also where it is
@@ -18,6 +20,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from raynb.runtime.core.effects import Send
@@ -26,8 +29,12 @@ from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_identity import NodeIdentity
 from raynb.runtime.core.peers import Peers
 from raynb.runtime.core.placement import (
+    CPU,
+    GPU,
     NodeView,
     feasible_nodes,
+    fits,
+    is_half_empty,
     spread,
     subtract,
     utilisation,
@@ -90,16 +97,33 @@ class Spillback:
         if not self._peers:
             return []
         effects: list[Any] = []
+        me = self._me()
         for demand in self._leases.waiting():
             strategy = demand.strategy
-            if strategy is None or demand.sent_on or demand.start is not None:
+            if demand.sent_on or demand.start is not None:
                 continue
-            if strategy.spread:
+            if strategy is None:
+                effects += self._halve(demand, me, now)
+            elif strategy.spread:
                 effects += self._spread(demand, now)
             elif strategy.spills and strategy.node_id != self._identity.node_id:
                 named = [node for node in self._peers.expected(now) if node.node_id == strategy.node_id]
                 effects += self._fill(demand, demand.missing, named, now)
         return effects
+
+    def _halve(self, demand: Demand, me: NodeView, now: float) -> list[Any]:
+        """Rule 1, its end. Takes what stays from what ``me`` has available."""
+        need, stays = demand.need, 0
+        if not need.get(CPU):
+            return []
+        while stays < demand.missing and is_half_empty(me) and fits(need, me.available):
+            subtract(me.available, need)
+            stays += 1
+        if stays == demand.missing:
+            return []
+        gpus = bool(need.get(GPU) or me.total.get(GPU))
+        others = [node for node in self._others(demand, now) if gpus or not node.total.get(GPU)]
+        return self._fill(demand, demand.missing - stays, others, now, only=is_half_empty)
 
     def serve(self, outcome: Outcome, now: float) -> list[Any]:
         """After what could be granted was: send on, or decline, what could not."""
@@ -136,12 +160,21 @@ class Spillback:
         return [self._send(demand, manager, count, now) for manager, count in shares.items()]
 
     def _fill(
-        self, demand: Demand, missing: int, nodes: list[NodeView], now: float, *, wait: bool = False
+        self,
+        demand: Demand,
+        missing: int,
+        nodes: list[NodeView],
+        now: float,
+        *,
+        wait: bool = False,
+        only: Callable[[NodeView], bool] = lambda node: True,
     ) -> list[Any]:
-        """Give it unit by unit to the emptiest of these nodes; with ``wait``, whether it has room or not."""
+        """Give it unit by unit to the emptiest of these nodes, of ``only`` these; with ``wait``, whether there is room
+        or not."""
         shares: dict[str, int] = {}
         for _ in range(missing):
-            chosen = min(nodes, key=utilisation, default=None) if wait else spread(demand.need, nodes)
+            left = list(filter(only, nodes))
+            chosen = min(left, key=utilisation, default=None) if wait else spread(demand.need, left)
             if chosen is None:
                 break
             subtract(chosen.available, demand.need)

@@ -12,7 +12,6 @@ from raynb.runtime.core.placement import (
     describe,
     fits,
     lacking,
-    pack,
     spread,
     subtract,
     to_amounts,
@@ -69,17 +68,6 @@ def test_resources_are_said_as_people_say_them() -> None:
     assert describe(to_units({"CPU": 2, "GPU": 0.5})) == "2 CPU and 0.5 GPU"
     assert describe(to_units({"memory": 2e9})) == "2 GB of memory"
     assert describe({}) == "nothing"
-
-
-def test_packing_fills_a_node_to_the_threshold_before_it_takes_the_next() -> None:
-    one = to_units({"CPU": 1})
-    first, second = node("a", {"CPU": 4}), node("b", {"CPU": 4})
-    assert pack(one, [first, second]) is first
-    half = node("a", {"CPU": 4}, {"CPU": 2})
-    assert pack(one, [half, second]) is second
-    fuller = node("b", {"CPU": 4}, {"CPU": 1})
-    assert pack(one, [half, fuller]) is half
-    assert pack(to_units({"CPU": 9}), [first, second]) is None
 
 
 def test_spreading_takes_the_emptiest() -> None:

@@ -71,10 +71,27 @@ def test_what_is_beyond_all_nodes_waits_at_home(world: World) -> None:
     assert world.machine.leases.demands["driver", 1].count == 14
 
 
+def test_each_node_is_half_full_before_this_one_is_full(world: World) -> None:
+    effects = demand(world, 4)
+    assert (spills(effects), granted(effects, "driver")) == ({OTHER: 2, THIRD: 1}, 1)
+    effects = demand(world, 2, key=2)
+    assert (spills(effects), granted(effects, "driver")) == ({OTHER: 1}, 1), "the rest goes by room"
+
+
+def test_what_needs_no_cpu_stays(world: World) -> None:
+    assert spills(demand(world, 9, resources={})) == {}
+
+
+def test_nodes_with_gpus_are_spared_by_what_asks_for_none(world: World) -> None:
+    world.receive(GCS, ClusterView([row(OTHER, 4, GPU=1), row(THIRD, 2, GPU=1)]))
+    assert spills(demand(world, 2)) == {}
+    assert spills(demand(world, 3, key=2)) == {OTHER: 2, THIRD: 1}, "where there is no room here"
+
+
 def test_what_was_sent_on_does_not_count_twice(world: World) -> None:
     """What the client said before it had heard of that still has it in it."""
-    assert sum(spills(demand(world, 4)).values()) == 2
-    assert spills(demand(world, 4)) == {}
+    assert sum(spills(demand(world, 5)).values()) == 3
+    assert spills(demand(world, 5)) == {}
     heeded = world.machine.spillback._number
     assert spills(demand(world, 2, heeded=heeded)) == {}
     assert world.machine.leases.demands["driver", 1].count == 2
@@ -82,6 +99,7 @@ def test_what_was_sent_on_does_not_count_twice(world: World) -> None:
 
 def test_what_was_sent_on_as_a_whole_does_not_count_twice_either(world: World) -> None:
     """Nothing is left of the demand here, but the client has not heard of that yet."""
+    world.receive(GCS, ClusterView([row(OTHER, 4, free=2), row(THIRD, 2, free=1)]))
     demand(world, 2, key=2)
     assert sum(spills(demand(world, 1)).values()) == 1
     assert sum(spills(demand(world, 3)).values()) == 2

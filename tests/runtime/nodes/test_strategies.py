@@ -59,25 +59,6 @@ def run(count: int = 1, **options: Any) -> Counter[str]:
     return Counter([*tasks, *found])
 
 
-def test_by_default_the_own_node_is_filled_first(three: Three) -> None:
-    nodes, _, _ = three
-    assert set(raynb.get([where.remote() for _ in range(4)], timeout=30)) == {nodes.head.node_id}
-
-
-def test_tasks_that_are_spread_run_on_one_node_after_the_other(three: Three, gate: Gate) -> None:
-    nodes, near, far = three
-    refs = [where_behind.options(scheduling_strategy="SPREAD").remote(gate.through) for _ in range(6)]
-    gate.wait_for(6)
-    gate.open()
-    everywhere = {node.node_id: 2 for node in (nodes.head, near, far)}
-    assert Counter(raynb.get(refs, timeout=30)) == everywhere
-
-
-def test_short_tasks_that_are_spread_reach_all_nodes(three: Three) -> None:
-    found = raynb.get([where.options(scheduling_strategy="SPREAD").remote() for _ in range(9)], timeout=30)
-    assert len(set(found)) == 3
-
-
 def test_actors_that_are_spread_live_on_one_node_after_the_other(three: Three) -> None:
     nodes, near, far = three
     actors = [Actor.options(scheduling_strategy="SPREAD", num_cpus=1).remote() for _ in range(6)]

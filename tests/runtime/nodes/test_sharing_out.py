@@ -1,0 +1,49 @@
+"""Tasks are shared out over nodes, where nothing says on which they are to run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+import raynb
+from raynb.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from tests.runtime.nodes.whereabouts import where, where_behind
+from tests.support.gate import Gate
+from tests.support.nodes import several_nodes
+
+
+@pytest.fixture
+def three() -> Iterator[list[str]]:
+    """New nodes of four CPUs that know each other: what others know of them is late, once they have run something."""
+    with several_nodes(num_cpus=4) as nodes:
+        found = [node.node_id for node in (nodes.head, nodes.add(num_cpus=4), nodes.add(num_cpus=4))]
+        for node_id in found:
+            there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+            assert raynb.get(where.options(num_cpus=0, scheduling_strategy=there).remote(), timeout=30) == node_id
+        yield found
+
+
+def test_each_node_is_half_full_before_the_own_one_is_full(three: list[str], gate: Gate) -> None:
+    refs = []
+    for count in (2, 4, 6):
+        refs += [where_behind.remote(gate.through) for _ in range(count)]
+        gate.wait_for(len(refs))
+    gate.open()
+    found = raynb.get(refs, timeout=30)
+    assert set(found[:2]) == {three[0]}
+    assert Counter(found[:6]) == dict.fromkeys(three, 2)
+    assert Counter(found) == dict.fromkeys(three, 4)
+
+
+def test_what_is_spread_runs_on_one_node_after_the_other(three: list[str], gate: Gate) -> None:
+    refs = [where_behind.options(scheduling_strategy="SPREAD").remote(gate.through) for _ in range(6)]
+    gate.wait_for(6)
+    gate.open()
+    assert Counter(raynb.get(refs, timeout=30)) == dict.fromkeys(three, 2)
+
+
+def test_short_tasks_that_are_spread_reach_all_nodes(three: list[str]) -> None:
+    found = raynb.get([where.options(scheduling_strategy="SPREAD").remote() for _ in range(9)], timeout=30)
+    assert set(found) == set(three)
