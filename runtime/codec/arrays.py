@@ -13,6 +13,9 @@ from typing import Any
 ArrayHead = tuple[str, tuple[int, ...], bool]
 """dtype as text, shape, whether in Fortran's order."""
 
+ALIGNMENT_BYTES = 64
+ALIGNED_FROM_BYTES = 2048
+
 _OBJECT, _VOID, _DATETIME, _TIMEDELTA, _LAST_BUILTIN = 17, 20, 21, 22, 23
 
 
@@ -66,7 +69,23 @@ def dismantle(array: Any) -> tuple[ArrayHead, memoryview]:
 
 
 def assemble(buffer: Any, dtype: str, shape: tuple[int, ...], fortran: bool) -> Any:
-    """An array over ``buffer``, without a copy; read-only if the buffer is."""
+    """An array over ``buffer``; read-only if the buffer is.
+
+    Without a copy, but where the buffer came in a message (``bytes``) and lies askew: vector instructions want
+    multiples of `ALIGNMENT_BYTES`, as there are in shared memory.
+    """
     import numpy
 
-    return numpy.ndarray(shape, dtype, buffer, order="F" if fortran else "C")
+    order: Any = "F" if fortran else "C"
+    array: Any = numpy.ndarray(shape, dtype, buffer, order=order)
+    if type(buffer) is not bytes or len(buffer) < ALIGNED_FROM_BYTES or not _askew(array):
+        return array
+    place: Any = numpy.empty(len(buffer) + ALIGNMENT_BYTES, numpy.uint8)
+    straight = numpy.ndarray(shape, dtype, place, -_askew(place) % ALIGNMENT_BYTES, order=order)
+    straight[...] = array
+    straight.flags.writeable = False
+    return straight
+
+
+def _askew(array: Any) -> int:
+    return int(array.__array_interface__["data"][0] % ALIGNMENT_BYTES)

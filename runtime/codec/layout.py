@@ -21,13 +21,13 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from raynb.runtime.codec.arrays import ALIGNMENT_BYTES
 from raynb.runtime.codec.copying import copy_bytes
 from raynb.runtime.codec.errors import CorruptObjectError
 from raynb.runtime.codec.values import Packed, unpack
 from raynb.runtime.messages.ids import OBJECT_ID_BYTES
 from raynb.runtime.messages.objects import SealedObject
 
-ALIGNMENT_BYTES = 64
 LAYOUT_VERSION = 1
 COMPLETE = b"raynbOBJ"
 BEING_WRITTEN = b"raynbobj"

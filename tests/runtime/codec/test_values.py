@@ -134,6 +134,20 @@ def test_large_arrays_are_not_copied_into_the_pickle(array: Any) -> None:
         assert np.shares_memory(np.frombuffer(buffer, np.uint8), array.view())
 
 
+@pytest.mark.parametrize("dtype", ["f8", "u1", "datetime64[s]"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_some_size_lie_where_vector_instructions_want_them(dtype: str, order: Any) -> None:
+    array = np.asarray(np.arange(6000).reshape(60, 100).astype(dtype), order=order)
+    inline = pack(array, "it").inline()
+    for padding in range(8):
+        assert inline.buffers is not None
+        moved = [bytes(bytearray(inline.buffers[0])) for _ in range(padding + 1)]  # at one place or another
+        again = unpack(inline.data, moved[-1:])
+        assert again.ctypes.data % 64 == 0
+        assert (again == array).all() and again.dtype == array.dtype
+        assert again.flags[f"{order}_CONTIGUOUS"] and not again.flags.writeable
+
+
 def test_arrays_that_are_more_than_bytes_come_back_as_well() -> None:
     objects = np.array([1, "a", None, [2]], dtype=object)
     assert through_a_message(objects).tolist() == [1, "a", None, [2]]
