@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from raynb._private.node import NodeProcesses
 from raynb.runtime.adapters.daemon_process import DaemonProcess
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
 from raynb.runtime.adapters.processes import Process
@@ -36,7 +37,7 @@ cluster_not_supported: Final = False
 STOP_PATIENCE_S: Final = 10.0
 
 
-class ClusterNode:
+class ClusterNode(NodeProcesses):
     """One node of a cluster.
 
     Attributes
@@ -58,6 +59,9 @@ class ClusterNode:
 
     def __repr__(self) -> str:
         return f"<ClusterNode {self.node_id[:16]} pid={self.info.pid}>"
+
+    def _about(self) -> ClusterInfo:
+        return self.info
 
     def is_head(self) -> bool:
         """Whether the GCS runs here."""

@@ -14,6 +14,7 @@ _MODULES = (
     "async_compat",
     "client_mode_hook",
     "internal_api",
+    "node",
     "ray_constants",
     "services",
     "state",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+from raynb._private.node import NodeProcesses
+from raynb.runtime.adapters.launch import ClusterInfo
 from raynb.runtime.api import outputs
 from raynb.runtime.api.cluster import get_actor
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
@@ -162,11 +164,14 @@ class Worker:
         refs.current()
 
 
-class Node:
+class Node(NodeProcesses):
     """The node of the cluster that this process has started or joined."""
 
     def __repr__(self) -> str:
         return f"<Node {self.node_ip_address}>"
+
+    def _about(self) -> ClusterInfo:
+        return session().info
 
     @property
     def address_info(self) -> dict[str, Any]:

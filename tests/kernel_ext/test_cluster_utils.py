@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from collections.abc import Iterator
@@ -102,3 +103,39 @@ def test_a_node_that_was_killed_is_seen(cluster: Cluster) -> None:
     wait_until(lambda: not cluster.remaining_processes_alive(), 10)
     with pytest.raises(TimeoutError, match="has ended"):
         cluster.wait_for_nodes(timeout=1)
+
+
+def test_its_processes_are_there_to_be_ended(cluster: Cluster) -> None:
+    cluster.connect()
+    head, node = cluster.head_node, cluster.add_node(num_cpus=1)
+    assert (
+        {"raylet", "gcs_server", "redis_server", "forkserver"} >= head.all_processes.keys() >= {"raylet", "gcs_server"}
+    )
+    assert node.all_processes.keys() == {"raylet", "forkserver"}
+    kept = raynb.remote(type("Kept", (), {"pid": lambda self: os.getpid()})).options(name="kept").remote()
+    pid = raynb.get(kept.pid.remote(), timeout=30)
+
+    (before,) = head.all_processes["gcs_server"]
+    assert before.process.poll() is None
+    head.kill_gcs_server()
+    assert before.process.poll() is not None
+    head.start_gcs_server()
+    (after,) = head.all_processes["gcs_server"]
+    assert after.process.pid != before.process.pid
+    assert raynb.get(raynb.get_actor("kept").pid.remote(), timeout=30) == pid
+
+    (raylet,) = node.all_processes["raylet"]
+    raylet.process.terminate()
+    assert raylet.process.wait(timeout=10) == raylet.process.poll() == -signal.SIGTERM
+    wait_until(lambda: [row["Alive"] for row in raynb.nodes()].count(True) == 1)
+    assert node.all_processes == {} and not node.any_processes_alive()
+
+
+def test_so_are_those_of_a_programs_own_node(cluster: Cluster) -> None:
+    cluster.connect()
+    own = importlib.import_module("raynb._private.worker")._global_node
+    (gcs,) = own.all_processes["gcs_server"]
+    own.kill_gcs_server()
+    own.start_gcs_server()
+    assert gcs.process.pid not in [gcs.process.pid for gcs in own.all_processes["gcs_server"]]
+    assert run_one() > 0
