@@ -163,7 +163,7 @@ def node_row(node: Node) -> Row:
         "labels": registration.labels,
         "start_time_ms": ms(registration.started),
         "end_time_ms": ms(node.ended),
-        "resources_available": node.available if node.state != DEAD else {},
+        "resources_available": _available(node) if node.state != DEAD else {},
         "address": registration.address,
         "pid": registration.pid,
         "hostname": registration.hostname,
@@ -178,6 +178,9 @@ def node_row(node: Node) -> Row:
     }
 
 
+STORE_MEMORY: Final = "object_store_memory"
+
+
 def resources_row(members: Membership) -> Row:
     """What the living nodes have in all, and what of it is free."""
     total: dict[str, float] = {}
@@ -186,9 +189,16 @@ def resources_row(members: Membership) -> Row:
         if node.alive:
             for name, amount in node.registration.resources.items():
                 total[name] = total.get(name, 0.0) + amount
-            for name, amount in node.available.items():
+            for name, amount in _available(node).items():
                 available[name] = available.get(name, 0.0) + amount
     return {"total": total, "available": available}
+
+
+def _available(node: Node) -> dict[str, float]:
+    """What of a node is free; nobody leases its object store, but it fills up."""
+    if node.status is None or STORE_MEMORY not in node.available:
+        return node.available
+    return node.available | {STORE_MEMORY: max(0.0, node.available[STORE_MEMORY] - node.status.store_used_bytes)}
 
 
 STORE_FIELDS: Final = ("node_id", "used_bytes", "capacity_bytes", "objects")

@@ -312,6 +312,7 @@ def test_init_refuses_what_it_can_not_do(bare_ray: Ray) -> None:
 def test_the_environment_may_say_which_cluster_is_meant(bare_ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
     from raynb.cluster_utils import Cluster
 
+    bare_ray.shutdown()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "resources": {"this one": 1}})
     try:
         monkeypatch.setenv("RAY_ADDRESS", str(cluster.address))

@@ -200,3 +200,12 @@ def test_a_thread_of_a_task_works_for_its_job(ray: Ray) -> None:
             return [ref.job_id().hex(), ray.get_runtime_context().get_job_id()]
 
     assert set(ray.get(in_a_thread.remote())) == {ray.get_runtime_context().get_job_id()}
+
+
+def test_what_lies_in_the_object_store_is_not_available(ray: Ray) -> None:
+    name, size = "object_store_memory", 5_000_000
+    wait_until(lambda: available(ray, name) == ray.cluster_resources()[name])
+    ref = ray.put(bytes(size))
+    wait_until(lambda: size <= ray.cluster_resources()[name] - available(ray, name) < 2 * size)
+    del ref
+    wait_until(lambda: available(ray, name) == ray.cluster_resources()[name])
