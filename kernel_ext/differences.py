@@ -24,7 +24,6 @@ REFUSED: Final = {
     "_private.gcs_pubsub": _OWN,
     "_private.gcs_utils": _OWN,
     "_private.metrics_agent": _OWN,
-    "_private.node": _OWN,
     "_private.parameter": _OWN,
     "_private.profiling": _OWN,
     "_private.prometheus_exporter": _OWN,

@@ -9,25 +9,31 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from raynb.runtime.api.placement_groups import (
+    STRATEGIES,
     PlacementGroup,
     get_current_placement_group,
     get_placement_group,
     placement_group,
     placement_group_table,
     remove_placement_group,
+    validate_placement_group,
 )
 
 __all__ = [
+    "VALID_PLACEMENT_GROUP_STRATEGIES",
     "PlacementGroup",
     "get_current_placement_group",
     "get_placement_group",
     "placement_group",
     "placement_group_table",
     "remove_placement_group",
+    "validate_placement_group",
 ]
+
+VALID_PLACEMENT_GROUP_STRATEGIES: Final = frozenset(STRATEGIES)
 
 
 class _Callable(ModuleType):

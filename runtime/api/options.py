@@ -3,6 +3,7 @@ submitted."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from raynb.runtime.api.strategies import (
     NodeLabelSchedulingStrategy,
     PlacementGroupSchedulingStrategy,
 )
+from raynb.runtime.core.placement import STORE_MEMORY
 
 NoneType = type(None)
 
@@ -52,8 +54,8 @@ def _amounts(name: str, value: Any) -> str:
     for key, amount in (value or {}).items():
         if key in ("CPU", "GPU"):
             return "Use the 'num_cpus' and 'num_gpus' keyword instead of 'CPU' and 'GPU' in 'resources' keyword"
-        if key == "memory":
-            return "Use the 'memory' keyword instead of 'memory' in 'resources' keyword"
+        if key in ("memory", STORE_MEMORY):
+            return f"Use the {key!r} keyword instead of {key!r} in 'resources' keyword"
         if isinstance(amount, bool) or not isinstance(amount, Real):
             return f"the amount of {key!r} must be a number, not {amount!r}"
         if problem := _amount(key, amount):
@@ -173,6 +175,7 @@ _TEXT = Option((str, NoneType))
 
 COMMON: Final[dict[str, Option]] = {
     "memory": _AMOUNT,
+    "object_store_memory": _AMOUNT,
     "name": _TEXT,
     "num_cpus": _AMOUNT,
     "num_gpus": Option((float, int, NoneType), None, _gpus),
@@ -235,7 +238,6 @@ METHOD_OPTIONS: Final[dict[str, Option]] = {
 #: Options that Ray has and raynb has not, with the value that says nothing.
 REFUSED: Final[dict[str, Any]] = {
     "enable_tensor_transport": None,
-    "object_store_memory": None,
     "tensor_transport": None,
 }
 
@@ -259,6 +261,8 @@ def checked(
         option = known.get(name)
         if option is not None:
             check_option(name, value, option)
+            if name == STORE_MEMORY and value and known is ACTOR_OPTIONS:
+                warn_of_store_memory("actors")
             if in_options and name in ONLY_AT_DEFINITION:
                 raise ValueError(f"Setting {name!r} is not supported in '.options()'.")
         elif name not in REFUSED:
@@ -266,6 +270,16 @@ def checked(
         elif value is not None and value != REFUSED[name]:
             raise ValueError(f"raynb does not support the option {name!r} of {what}")
     return {name: value for name, value in given.items() if name in known}
+
+
+def warn_of_store_memory(what: str) -> None:
+    """Say what asking for a part of the object store is not."""
+    warnings.warn(
+        f"Setting {STORE_MEMORY!r} for {what} is deprecated: it is a number that nodes are chosen by, and keeps no "
+        "part of an object store free. What a store has no room for goes to disk.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
 
 
 def check_option(name: str, value: Any, option: Option) -> None:
@@ -285,6 +299,7 @@ def resources_of(options: Mapping[str, Any], default_cpus: float) -> dict[str, f
         "CPU": default_cpus if cpus is None else cpus,
         "GPU": options.get("num_gpus") or 0,
         "memory": options.get("memory") or 0,
+        STORE_MEMORY: options.get(STORE_MEMORY) or 0,
         **(options.get("resources") or {}),
     }
     return {name: float(amount) for name, amount in wanted.items() if amount}

@@ -10,7 +10,7 @@ from typing import Any, Final
 from raynb.runtime.api import objects
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.functions import RemoteFunction
-from raynb.runtime.api.options import SMALLEST, TASK_OPTIONS, check_option
+from raynb.runtime.api.options import SMALLEST, TASK_OPTIONS, check_option, warn_of_store_memory
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.strategies import PlacementGroupSchedulingStrategy
 from raynb.runtime.api.where import label_rules
@@ -18,6 +18,7 @@ from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.ids import PlacementGroupID
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.bundle_names import BUNDLE, group_of
+from raynb.runtime.core.placement import STORE_MEMORY
 from raynb.runtime.core.strategies import NODE_ID_LABEL
 from raynb.runtime.messages.placement import CreateGroup, RemoveGroup
 from raynb.runtime.messages.strategy import LabelRule
@@ -136,13 +137,12 @@ def placement_group(
         The name is taken.
     """
     strategy, together = _strategy(strategy, topology_strategy)
-    if strategy not in STRATEGIES:
-        raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
-    if lifetime not in (None, "detached"):
-        raise ValueError(f"Placement group `lifetime` argument must be either `None` or 'detached'. Got {lifetime}.")
+    validate_placement_group(bundles, strategy, lifetime, _soft_target_node_id, bundle_label_selector)
     specs = _checked(bundles)
     labels = _labels(bundle_label_selector, len(specs))
     target = _target(_soft_target_node_id, strategy)
+    if any(bundle.get(STORE_MEMORY) for bundle in specs):
+        warn_of_store_memory("bundles")
     client = connect()
     execution = client.execution()
     job = execution.context.job
@@ -153,6 +153,29 @@ def placement_group(
     )
     client.request(client.gcs, message)
     return PlacementGroup(group, specs)
+
+
+def validate_placement_group(
+    bundles: Sequence[Mapping[str, float]],
+    strategy: str = "PACK",
+    lifetime: str | None = None,
+    _soft_target_node_id: str | None = None,
+    bundle_label_selector: Sequence[Mapping[str, str]] | None = None,
+) -> bool:
+    """Whether `placement_group` takes these: True, or an error.
+
+    Raises
+    ------
+    ValueError
+        Something makes no sense; the message says what.
+    """
+    if strategy not in STRATEGIES:
+        raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
+    if lifetime not in (None, "detached"):
+        raise ValueError(f"Placement group `lifetime` argument must be either `None` or 'detached'. Got {lifetime}.")
+    _labels(bundle_label_selector, len(_checked(bundles)))
+    _target(_soft_target_node_id, strategy)
+    return True
 
 
 def _strategy(strategy: str | None, topology: Mapping[str, str] | None) -> tuple[str, str]:

@@ -24,6 +24,8 @@ from msgspec import Struct
 UNITS = 10_000
 CPU = "CPU"
 GPU = "GPU"
+MEMORY = "memory"
+STORE_MEMORY = "object_store_memory"
 
 Vector = dict[str, int]
 """Resource name -> units of 1/10,000."""
@@ -90,7 +92,7 @@ def describe(units: Mapping[str, int]) -> str:
     """For people: ``2 CPU and 1 GPU``; the memory resources in GB."""
     parts = []
     for name, value in units.items():
-        if name in {"memory", "object_store_memory"}:
+        if name in {MEMORY, STORE_MEMORY}:
             parts.append(f"{value / UNITS / 1e9:.3g} GB of {name}")
         else:
             parts.append(f"{value / UNITS:g} {name}")
@@ -118,7 +120,7 @@ def utilisation(node: NodeView) -> float:
 def is_half_empty(node: NodeView) -> bool:
     """Whether less than half of its CPUs and of its memory is taken."""
     total, available = node.total, node.available
-    return all(2 * available.get(name, 0) > total[name] for name in (CPU, "memory") if name in total)
+    return all(2 * available.get(name, 0) > total[name] for name in (CPU, MEMORY) if name in total)
 
 
 def feasible_nodes(need: Mapping[str, int], nodes: Iterable[NodeView]) -> list[NodeView]:
@@ -158,7 +160,7 @@ def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]
     if name in (CPU, GPU):
         option = f"num_{name.lower()}s"
         less, more = f".options({option}=...)", f"init({option}={need[name] / UNITS:g})"
-    elif name == "memory":
+    elif name == MEMORY:
         less, more = ".options(memory=...)", "a machine with more memory"
     else:
         less = f".options(resources={{{name!r}: ...}})"

@@ -21,6 +21,7 @@ from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import DEAD, Actor
 from raynb.runtime.core.gcs_jobs import JobRecord
 from raynb.runtime.core.membership import Membership, Node
+from raynb.runtime.core.placement import STORE_MEMORY
 from raynb.runtime.messages.ids import WORKER_ID_BYTES
 from raynb.runtime.messages.node import WorkerListing
 
@@ -176,9 +177,6 @@ def node_row(node: Node) -> Row:
         "store_capacity_bytes": status.store_capacity_bytes if status else 0,
         "store_objects": status.store_objects if status else 0,
     }
-
-
-STORE_MEMORY: Final = "object_store_memory"
 
 
 def resources_row(members: Membership) -> Row:

@@ -216,6 +216,20 @@ def test_an_actor_in_a_bundle_without_cpus_has_to_ask_for_none(ray: Ray, make: A
 def test_a_group_that_makes_no_sense_is_refused(ray: Ray, groups: Any, bundles: Any, options: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
         groups.placement_group(bundles, **options)
+    with pytest.raises((ValueError, TypeError)):
+        groups.validate_placement_group(bundles, **options)
+
+
+def test_a_group_is_checked_without_asking_for_it(groups: Any) -> None:
+    assert groups.validate_placement_group([{"CPU": 1}, {"GPU": 2}], "SPREAD", lifetime="detached")
+    assert {"PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"} == groups.VALID_PLACEMENT_GROUP_STRATEGIES
+
+
+def test_a_bundle_keeps_no_part_of_the_object_store_free(ray: Ray, groups: Any) -> None:
+    with pytest.warns(DeprecationWarning, match="'object_store_memory' for bundles"):
+        group = groups.placement_group([{"object_store_memory": 1000}])
+    assert group.wait(30)
+    groups.remove_placement_group(group)
 
 
 def test_the_empty_group_is_none(groups: Any) -> None:

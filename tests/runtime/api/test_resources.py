@@ -209,3 +209,25 @@ def test_what_lies_in_the_object_store_is_not_available(ray: Ray) -> None:
     wait_until(lambda: size <= ray.cluster_resources()[name] - available(ray, name) < 2 * size)
     del ref
     wait_until(lambda: available(ray, name) == ray.cluster_resources()[name])
+
+
+def test_a_part_of_the_object_store_can_be_asked_for(ray: Ray, gate: Gate) -> None:
+    name = "object_store_memory"
+    share = ray.cluster_resources()[name] * 0.6
+    refs = [ray.remote(object_store_memory=share)(gate.through).remote() for _ in range(2)]
+    gate.wait_for(1)
+    assert ray.wait(refs, timeout=0.3)[0] == []
+    assert gate.arrived() == 1, "there is no room for two"
+    gate.open()
+    ray.get(refs)
+
+    class Actor:
+        def assigned(self) -> dict[str, float]:
+            found: dict[str, float] = ray.get_runtime_context().get_assigned_resources()
+            return found
+
+    with pytest.warns(DeprecationWarning, match="'object_store_memory' for actors"):
+        actor = ray.remote(object_store_memory=1000)(Actor)
+    assert ray.get(actor.remote().assigned.remote())[name] == 1000
+    with pytest.raises(ValueError, match="Use the 'object_store_memory' keyword"):
+        ray.remote(resources={name: 1})(Actor)
