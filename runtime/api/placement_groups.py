@@ -145,12 +145,14 @@ def placement_group(
         warn_of_store_memory("bundles")
     client = connect()
     execution = client.execution()
-    job = execution.context.job
+    # What an actor asks for is its own, whoever has called it.
+    job = (client.root if execution.actor_id else execution).context.job
     group = PlacementGroupID(secrets.token_bytes(PlacementGroupID.SIZE - len(job)) + job)
     detached = lifetime == "detached"
     message = CreateGroup(
-        0, group.binary(), specs, strategy, name, execution.context.namespace, detached, job, labels, together, target
-    )
+        0, group.binary(), specs, strategy, name, execution.context.namespace, detached, job, labels, together, target,
+        execution.actor_id, client.actor_restarts,
+    )  # fmt: skip
     client.request(client.gcs, message)
     return PlacementGroup(group, specs)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from raynb.runtime.core.bundle_names import BUNDLE
+from raynb.runtime.core.gcs_actor_index import ActorIndex
+from raynb.runtime.core.gcs_actor_life import DEAD
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.placement import NodeView, fits, to_units
@@ -12,9 +14,10 @@ from raynb.runtime.messages.strategy import Strategy
 
 
 class GcsWorld:
-    """Answers from the tables. ``groups`` is given later: groups ask this, too."""
+    """Answers from the tables. ``groups`` and ``actors`` are given later: they ask this, too."""
 
     groups: PlacementGroups
+    actors: ActorIndex
 
     def __init__(self, members: Membership, jobs: JobTable) -> None:
         self._members = members
@@ -71,3 +74,8 @@ class GcsWorld:
 
     def job_ended(self, job: bytes) -> bool:
         return self._jobs.ended(job)
+
+    def lives(self, actor: bytes, incarnation: int) -> bool:
+        """Whether an actor is still in this life of it."""
+        known = self.actors.actors.get(actor)
+        return known is not None and known.state != DEAD and known.incarnation == incarnation

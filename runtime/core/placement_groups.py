@@ -11,6 +11,8 @@ Rules
    is left of it on other nodes stays.
 4. Removed, it is gone for good: nodes end what runs in it, and what waits for it fails, wherever that is.
 5. Which nodes: see `group_layout`.
+6. A group that is not detached ends with its job; where an actor has asked for it that outlives the job, with that life
+   of the actor.
 
 A GCS that comes back has the nodes reserve again what they have, which costs nothing there.
 """
@@ -84,6 +86,14 @@ class World(Protocol):
 
     def settled(self) -> bool:
         """Whether every node that was there before the GCS was started is there again, or given up."""
+        ...
+
+    def job_ended(self, job: bytes) -> bool:
+        """Whether this job is over."""
+        ...
+
+    def lives(self, actor: bytes, incarnation: int) -> bool:
+        """Whether an actor is still in this life of it."""
         ...
 
 
@@ -163,10 +173,14 @@ class PlacementGroups:
         self._views = world.views
         self._manager_of = world.manager_of
         self._settled = world.settled
+        self._job_ended = world.job_ended
+        self._lives = world.lives
         self._placed = placed
         self._on_removed = removed
         self.groups: dict[bytes, Group] = {}
         self._removed: list[bytes] = []
+        self._outliving: dict[bytes, None] = {}
+        """Groups whose job may be over while the actor lives that has asked for them."""
         self.handlers: dict[type, Callable[[str, Any, float], Effects]] = {
             CreateGroup: self.create,
             RemoveGroup: lambda sender, message, now: self.remove(sender, message, now),
@@ -203,6 +217,8 @@ class PlacementGroups:
         group = self.groups[message.group] = Group(
             message, attempt=self._first_attempt, nodes=[b""] * len(message.bundles), due=now + ANSWER_S
         )
+        if not message.detached and self._job_ended(message.job):
+            self._outliving[message.group] = None
         return [self._journal.write([group.write()], now, answer, undo)]
 
     def remove(self, sender: str, message: RemoveGroup, now: float) -> Effects:
@@ -219,10 +235,22 @@ class PlacementGroups:
         return self._end(group, now, told)
 
     def job_ended(self, job: bytes, now: float) -> Effects:
-        """Groups that are not detached end with their job."""
+        """Rule 6."""
+        self._outliving |= {
+            group.spec.group: None
+            for group in self.groups.values()
+            if group.spec.job == job and not group.spec.detached and group.state != REMOVED
+        }
+        return self._end_with_actors(now)
+
+    def _end_with_actors(self, now: float) -> Effects:
         effects: Effects = []
-        for group in list(self.groups.values()):
-            if group.spec.job == job and not group.spec.detached and group.state != REMOVED:
+        for group_id in list(self._outliving):
+            group = self.groups.get(group_id)
+            if group is None or group.state == REMOVED or not self._job_ended(group.spec.job):
+                del self._outliving[group_id]
+            elif not (group.spec.actor and self._lives(group.spec.actor, group.spec.incarnation)):
+                del self._outliving[group_id]
                 effects += self._end(group, now, lambda _reason="": [])
         return effects
 
@@ -387,7 +415,7 @@ class PlacementGroups:
 
     def tick(self, now: float) -> Effects:
         """Try again, ask again."""
-        effects: Effects = []
+        effects = self._end_with_actors(now) if self._outliving else []
         for group in self.groups.values():
             if group.state in (CREATED, REMOVED) or group.due > now:
                 continue
@@ -413,6 +441,8 @@ class PlacementGroups:
         self.groups[key] = group
         if removed:
             self._removed.append(key)
+        elif not spec.detached:
+            self._outliving[key] = None
 
     def writes(self) -> list[Write]:
         """Everything, for a store that has lost it."""

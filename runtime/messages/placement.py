@@ -35,6 +35,9 @@ class CreateGroup(Struct, array_like=True, gc=False, tag=140):
     """A label of which all its nodes have the same value; empty: none."""
     target: bytes = b""
     """The node that is the first choice; empty: none is."""
+    actor: bytes = b""
+    incarnation: int = 0
+    """The actor's life that asks for it; without one it is the driver's, or a task's."""
 
 
 class RemoveGroup(Struct, array_like=True, gc=False, tag=141):

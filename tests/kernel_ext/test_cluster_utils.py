@@ -13,6 +13,7 @@ import pytest
 
 import raynb
 from raynb.cluster_utils import AutoscalingCluster, Cluster
+from raynb.util.placement_group import placement_group
 from tests.support.cluster import start_pyzmqs_own_thread
 from tests.support.leaks import Before
 from tests.support.waiting import wait_until
@@ -107,7 +108,7 @@ def test_a_node_that_was_killed_is_seen(cluster: Cluster) -> None:
 
 def test_its_processes_are_there_to_be_ended(cluster: Cluster) -> None:
     cluster.connect()
-    head, node = cluster.head_node, cluster.add_node(num_cpus=1)
+    head, node = cluster.list_all_nodes()[0], cluster.add_node(num_cpus=1)
     assert (
         {"raylet", "gcs_server", "redis_server", "forkserver"} >= head.all_processes.keys() >= {"raylet", "gcs_server"}
     )
@@ -139,3 +140,21 @@ def test_so_are_those_of_a_programs_own_node(cluster: Cluster) -> None:
     own.start_gcs_server()
     assert gcs.process.pid not in [gcs.process.pid for gcs in own.all_processes["gcs_server"]]
     assert run_one() > 0
+
+
+def test_a_group_of_a_detached_actor_outlives_their_job_and_ends_with_the_actor(cluster: Cluster) -> None:
+    class Reserves:
+        def reserve(self) -> None:
+            raynb.get(placement_group([{"CPU": 1}]).ready())
+
+    cluster.connect(namespace="spec")
+    first = raynb.remote(num_cpus=0)(Reserves).options(name="reserves", lifetime="detached").remote()
+    raynb.get([first.reserve.remote(), placement_group([{"CPU": 1}]).ready()], timeout=30)
+    wait_until(lambda: "CPU" not in raynb.available_resources())
+    raynb.shutdown()
+    cluster.connect(namespace="spec")
+    wait_until(lambda: raynb.available_resources().get("CPU") == 1, what="the driver's group has ended with it")
+    raynb.get(raynb.get_actor("reserves").reserve.remote(), timeout=30)
+    wait_until(lambda: "CPU" not in raynb.available_resources(), what="the first group is still there")
+    raynb.kill(raynb.get_actor("reserves"))
+    wait_until(lambda: raynb.available_resources().get("CPU") == 2)

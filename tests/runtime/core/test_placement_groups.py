@@ -47,6 +47,9 @@ class Nodes:
         self.told: list[tuple[str, int, str]] = []
         """Which demands of which clients can't be met, and why."""
         self.store: dict[bytes, bytes] = {}
+        self.jobs_ended: set[bytes] = set()
+        self.lives_of: dict[bytes, int] = {}
+        """By actor that is not dead."""
         self.groups = self.start(1)
 
     def start(self, epoch: int) -> PlacementGroups:
@@ -78,7 +81,17 @@ class Nodes:
     def settled(self) -> bool:
         return set(self.leases) == self.joined & set(self.leases)
 
+    def job_ended(self, job: bytes) -> bool:
+        return job in self.jobs_ended
+
+    def lives(self, actor: bytes, incarnation: int) -> bool:
+        return self.lives_of.get(actor) == incarnation
+
     # -- events
+
+    def end_job(self, job: bytes) -> None:
+        self.jobs_ended.add(job)
+        self.take("gcs", self.groups.job_ended(job, self.now))
 
     def take(self, sender: str, effects: list[Any]) -> None:
         for effect in effects:
@@ -115,8 +128,11 @@ class Nodes:
             while self.mail:
                 self.deliver()
 
-    def create(self, group: bytes, bundles: list[float], strategy: str = "PACK") -> None:
-        spec = CreateGroup(0, group, [{"CPU": amount} for amount in bundles], strategy, "", "", False, b"job1")
+    def create(
+        self, group: bytes, bundles: list[float], strategy: str = "PACK", detached: bool = False, actor: bytes = b""
+    ) -> None:
+        amounts = [{"CPU": amount} for amount in bundles]
+        spec = CreateGroup(0, group, amounts, strategy, "", "", detached, b"job1", actor=actor)
         self.take("gcs", self.groups.create("client", spec, self.now))
 
     def remove(self, group: bytes) -> None:
@@ -200,6 +216,32 @@ def test_whoever_has_run_in_a_bundle_is_told_that_the_group_is_created() -> None
     assert state == CREATED and len(set(places)) == 2 and set(nodes.held(group(1))) < set(places)
     nodes.settle()
     assert nodes.groups.groups[group(1)].seen == (CREATED, places)
+
+
+@pytest.mark.parametrize("gcs_starts_again", [False, True])
+def test_a_group_ends_with_its_job_or_with_the_life_of_an_actor_that_outlives_it(gcs_starts_again: bool) -> None:
+    nodes = Nodes(CPUS)
+    nodes.lives_of = {b"actor": 0}
+    nodes.create(group(1), [1])
+    nodes.create(group(2), [1], detached=True)
+    nodes.create(group(3), [1], actor=b"actor")
+    nodes.create(group(4), [1], actor=b"dead")
+    nodes.settle()
+    nodes.end_job(b"job1")
+    nodes.settle()
+    left = [group(2), group(3)]
+    assert [g.spec.group for g in nodes.groups.groups.values() if g.state != REMOVED] == left
+    if gcs_starts_again:
+        nodes.groups = nodes.start(2)
+        nodes.settle()
+        assert [g.spec.group for g in nodes.groups.groups.values() if g.state == CREATED] == left
+    nodes.create(group(5), [1], actor=b"actor")
+    nodes.settle()
+    assert nodes.groups.groups[group(5)].state == CREATED
+    nodes.lives_of = {b"actor": 1}  # it was started anew, and knows nothing of the groups
+    nodes.settle()
+    assert [g.spec.group for g in nodes.groups.groups.values() if g.state != REMOVED] == [group(2)]
+    nodes.check()
 
 
 def wish(bundles: int, strategy: str = "PACK", **more: Any) -> CreateGroup:
