@@ -162,6 +162,7 @@ class GcsMachine:
             gcs.KvPut: self.keys.put,
             gcs.KvGet: lambda sender, m, _: self.keys.get(sender, m),
             gcs.KvDelete: self.keys.delete,
+            gcs.KvKeys: lambda sender, m, _: self.keys.listed(sender, m),
             gcs.Query: lambda s, m, now: self.queries.ask(s, m, now, self._wall(now)),
             gcs.ScreenRequest: self._on_screen,
             ActRequest: self.acts.ask,

@@ -18,10 +18,11 @@ from msgspec import Struct
 from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.core.gcs_journal import Effect, Effects, Journal
 from raynb.runtime.core.gcs_requests import Requests, refusal
-from raynb.runtime.messages.gcs import KvDelete, KvGet, KvPut, Reply
+from raynb.runtime.messages.gcs import KvDelete, KvGet, KvKeys, KvPut, Reply
 
 TABLE: Final = "keys"
 KEYS_BYTES_MAX: Final = 4 * 1024**3
+LISTED_MAX: Final = 100_000
 
 
 class KeyRecord(Struct, array_like=True, frozen=True, gc=False):
@@ -89,6 +90,18 @@ class KeyTable:
             return [self._requests.answer(sender, reply, keep=False)]
 
         return self._journal.when_durable(TABLE, message.key, answer, lambda _: answer())
+
+    def listed(self, sender: str, message: KvKeys) -> Effects:
+        """The keys that begin so, as of the last durable writes."""
+        standing = {**self._records, **self._durable}
+        found = [key for key, record in standing.items() if record is not None and key.startswith(message.prefix)]
+        if len(found) > LISTED_MAX:
+            text = (
+                f"{len(found)} keys begin with {message.prefix!r}, more than {LISTED_MAX}: ask for a longer beginning"
+            )
+            return [self._refuse(sender, message.request, "ValueError", text)]
+        reply = Reply(message.request, msgspec.msgpack.encode(sorted(found)))
+        return [self._requests.answer(sender, reply, keep=False)]
 
     def _write(
         self,

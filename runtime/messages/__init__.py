@@ -107,6 +107,7 @@ Message = (
     | gcs.KvPut
     | gcs.KvGet
     | gcs.KvDelete
+    | gcs.KvKeys
     | gcs.Query
     | gcs.Reply
     | gcs.Shutdown

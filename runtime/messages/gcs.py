@@ -216,6 +216,14 @@ class KvDelete(Struct, array_like=True, gc=False, tag=92):
     key: bytes
 
 
+class KvKeys(Struct, array_like=True, gc=False, tag=96):
+    """Client -> GCS: answered by a `Reply` with a msgpack list of the keys that begin so, as of the last durable
+    writes."""
+
+    request: int
+    prefix: bytes
+
+
 class Query(Struct, array_like=True, gc=False, tag=93):
     """Client -> GCS: a page of a table, answered by a `Reply` with a msgpack map ``{rows, total, dropped, ...}``.
 

@@ -260,6 +260,9 @@ class Scenario:
     def do_delete(self, words: list[str], named: dict[str, str]) -> list[Any]:
         return self.harness.receive(words[0], g.KvDelete(self.number(named), words[1].encode()))
 
+    def do_list(self, words: list[str], named: dict[str, str]) -> list[Any]:
+        return self.harness.receive(words[0], g.KvKeys(self.number(named), words[1].encode()))
+
     def do_act(self, words: list[str], named: dict[str, str]) -> list[Any]:
         sender, action, target = words
         return self.harness.receive(sender, ActRequest(self.number(named), action, target))
@@ -357,6 +360,8 @@ def tell_message(message: Any) -> str:
 
 
 def tell_data(data: bytes) -> str:
+    if b"\x90" <= data[:1] < b"\xa0":  # a list of keys
+        return f": [{', '.join(key.decode() for key in msgspec.msgpack.decode(data))}]"
     if len(data) < 20:
         return f" {data.decode()}" if data else ""
     found = msgspec.msgpack.decode(data)
