@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from raynb._private.node import NodeProcesses
+from raynb._private.processes import ProcessInfo, daemons_of, kill_all
+from raynb._private.ray_constants import PROCESS_TYPE_GCS_SERVER
 from raynb.runtime.adapters.daemon_process import DaemonProcess
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
 from raynb.runtime.adapters.processes import Process
@@ -35,9 +36,10 @@ WITHOUT_EFFECT: Final = frozenset(
 cluster_not_supported: Final = False
 """Whether this machine can't have such clusters; where raynb runs, it can."""
 STOP_PATIENCE_S: Final = 10.0
+GCS_PATIENCE_S: Final = 30.0
 
 
-class ClusterNode(NodeProcesses):
+class ClusterNode:
     """One node of a cluster.
 
     Attributes
@@ -60,9 +62,6 @@ class ClusterNode(NodeProcesses):
     def __repr__(self) -> str:
         return f"<ClusterNode {self.node_id[:16]} pid={self.info.pid}>"
 
-    def _about(self) -> ClusterInfo:
-        return self.info
-
     def is_head(self) -> bool:
         """Whether the GCS runs here."""
         return self.head
@@ -75,13 +74,37 @@ class ClusterNode(NodeProcesses):
         """Whether all runs that was started."""
         return self.any_processes_alive()
 
+    @property
+    def all_processes(self) -> dict[str, list[ProcessInfo]]:
+        """Its daemons, by kind."""
+        return daemons_of(self.info.pid)
+
     def get_session_dir_path(self) -> str:
         """Where its logs and sockets are."""
         return self.info.session_dir
 
-    def kill_raylet(self) -> None:
-        """Kill its node manager, with which all else of it ends."""
+    def get_logs_dir_path(self) -> str:
+        """Where its logs are."""
+        return str(Path(self.info.session_dir) / "logs")
+
+    def kill_raylet(self, check_alive: bool = True) -> None:
+        """Kill its node manager, with which all else of it ends. ``check_alive`` is without effect."""
         self.stop(graceful=False)
+
+    def kill_gcs_server(self, check_alive: bool = True) -> None:
+        """Kill its GCS; the node manager starts another one at once. ``check_alive`` is without effect."""
+        kill_all(self.all_processes[PROCESS_TYPE_GCS_SERVER])
+
+    def start_gcs_server(self) -> None:
+        """Return when the GCS answers that was started in the place of a killed one.
+
+        Raises
+        ------
+        RpcError
+            It does not within 30 seconds.
+        """
+        with Requester(self.info.session_dir) as guest:
+            guest.query(self.gcs_address, "nodes", timeout_s=GCS_PATIENCE_S)
 
     def kill_all_processes(self, check_alive: bool = True, allow_graceful: bool = False, wait: bool = False) -> None:
         """End all that belongs to it. ``wait`` is without effect: it has ended when this returns."""

@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Final
+from typing import Any, Final, NoReturn
 
 _LIBRARY = "raynb is Ray's core for notebooks; this library of Ray's is not part of it"
 _PYTHON = "raynb is for Python only"
 _CLIENT = "there are no client connections (ray://): raynb.init(address=...) joins a cluster on this machine"
 _VIEWS = "the views of a cluster are in JupyterLab"
 _GRAPHS = "there are no graphs that are compiled before they run; tasks that use one another's references are one"
-_OWN = "that is part of Ray's own workings"
+OWN_WORKINGS = "that is part of Ray's own workings"
 _GPU = "raynb counts accelerators as resources, and knows no more of them"
 
 REFUSED: Final = {
     "ClientBuilder": _CLIENT,
     "Language": _PYTHON,
     "LoggingConfig": "there are no logs of that kind; Python's logging works in tasks",
-    "_private.external_storage": _OWN,
-    "_private.gcs_pubsub": _OWN,
-    "_private.gcs_utils": _OWN,
-    "_private.metrics_agent": _OWN,
-    "_private.parameter": _OWN,
-    "_private.profiling": _OWN,
-    "_private.prometheus_exporter": _OWN,
-    "_private.runtime_env": _OWN,
-    "_private.serialization": _OWN,
     "air": _LIBRARY,
-    "autoscaler": "raynb's clusters are scaled by hand (%raynb scale)",
     "client": _CLIENT,
-    "client_builder": _CLIENT,
-    "core": _OWN,
     "cpp_actor_class": _PYTHON,
     "cpp_function": _PYTHON,
-    "cross_language": _PYTHON,
     "dag": _GRAPHS,
-    "dashboard": _VIEWS,
     "data": _LIBRARY,
     "java_actor_class": _PYTHON,
     "java_function": _PYTHON,
-    "job_submission": "there is no server that takes jobs: start the program with raynb.init(address=...)",
     "llm": _LIBRARY,
     "rllib": _LIBRARY,
     "serve": _LIBRARY,
@@ -53,7 +39,6 @@ REFUSED: Final = {
     "experimental.channel": _GRAPHS,
     "experimental.compiled_dag_ref": _GRAPHS,
     "experimental.tqdm_ray": "what tasks print, progress bars too, appears in the cell",
-    "util.client": _CLIENT,
     "util.collective": "there are no collective operations: exchange arrays by references, or use torch.distributed",
     "util.connect": "there are no client connections (ray://): use raynb.init(address=...)",
     "util.dask": "Dask has a scheduler of its own",
@@ -70,7 +55,46 @@ REFUSED: Final = {
     "util.tracing": "raynb.timeline() has when everything ran",
     "util.xgboost": _LIBRARY,
 }
-"""By Ray's name, without ``ray.``."""
+"""By Ray's name, without ``ray.``: what can't be imported."""
+
+ABSENT: Final = {
+    "_private.accelerators": _GPU,
+    "_private.authentication": OWN_WORKINGS,
+    "_private.authentication_test_utils": OWN_WORKINGS,
+    "_private.conftest_utils": OWN_WORKINGS,
+    "_private.event": OWN_WORKINGS,
+    "_private.external_storage": OWN_WORKINGS,
+    "_private.function_manager": OWN_WORKINGS,
+    "_private.gcs_pubsub": OWN_WORKINGS,
+    "_private.grpc_utils": OWN_WORKINGS,
+    "_private.log": OWN_WORKINGS,
+    "_private.log_monitor": OWN_WORKINGS,
+    "_private.memory_monitor": OWN_WORKINGS,
+    "_private.metrics_agent": OWN_WORKINGS,
+    "_private.node": OWN_WORKINGS,
+    "_private.parameter": OWN_WORKINGS,
+    "_private.process_watcher": OWN_WORKINGS,
+    "_private.profiling": OWN_WORKINGS,
+    "_private.prometheus_exporter": OWN_WORKINGS,
+    "_private.ray_logging": OWN_WORKINGS,
+    "_private.resource_and_label_spec": OWN_WORKINGS,
+    "_private.resource_isolation_config": OWN_WORKINGS,
+    "_private.runtime_env": OWN_WORKINGS,
+    "_private.serialization": OWN_WORKINGS,
+    "_private.telemetry": "raynb tells nobody how it is used",
+    "_private.usage": "raynb tells nobody how it is used",
+    "_common.usage": "raynb tells nobody how it is used",
+    "autoscaler": "raynb's clusters are scaled by hand (%raynb scale)",
+    "client_builder": _CLIENT,
+    "core": OWN_WORKINGS,
+    "cross_language": _PYTHON,
+    "dashboard": _VIEWS,
+    "job_submission": "there is no server that takes jobs: start the program with raynb.init(address=...)",
+    "scripts": "the commands are those of the program raynb",
+    "util.client": _CLIENT,
+}
+"""By Ray's name, without ``ray.``: modules that can be imported, as all below them, and are told to be missing when a
+name in them is used (`Absent`)."""
 
 
 DIFFERENCES: Final = {
@@ -98,8 +122,13 @@ DIFFERENCES: Final = {
 
 def refusal(name: str) -> str:
     """What is said of a name of Ray's that raynb has not; empty for one that nobody knows."""
-    why = REFUSED.get(name)
-    return "" if why is None else f"raynb has no ray.{name}: {why} (docs/ray-compatibility.md)"
+    why = REFUSED.get(name) or ABSENT.get(name)
+    return "" if why is None else absence(name, why)
+
+
+def absence(name: str, why: str) -> str:
+    """What is said of a name that can be imported only."""
+    return f"raynb has no ray.{name}: {why} (docs/ray-compatibility.md)"
 
 
 class RefusedModules:
@@ -109,13 +138,101 @@ class RefusedModules:
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         package, _, name = fullname.partition(".")
-        if package != "raynb" or not (words := refusal(name)):
+        if package != "raynb" or name not in REFUSED:
             return None
         # Under Ray's name: `from raynb import serve` swallows the error of a module of just that name.
-        raise ModuleNotFoundError(words, name=f"ray.{name}")
+        raise ModuleNotFoundError(refusal(name), name=f"ray.{name}")
+
+
+# -- what can be imported only: a file often imports more of Ray than that part of it needs that runs
+
+_FOUND_IN: Final = {
+    "raynb.core.generated.gcs_pb2": "raynb._private.gcs_utils",
+    "raynb.util.client.ray_client_helpers": "raynb._private.client_mode_hook",
+}
+"""What raynb does have of such a module is in another one."""
+
+
+class Absent(type):
+    """The class of each of those names: a class itself, so that it may be in an annotation, a base or `isinstance`."""
+
+    words: str
+
+    def __call__(cls, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise NotImplementedError(cls.words)
+
+    def __getattr__(cls, name: str) -> NoReturn:
+        raise AttributeError(cls.words if not name.startswith("__") else name)
+
+    def __repr__(cls) -> str:
+        return f"<{cls.words}>"
+
+
+def absent(name: str, why: str) -> Absent:
+    """What stands in the place of a name of Ray's (without ``ray.``)."""
+    return Absent(name.rpartition(".")[2], (), {"words": absence(name, why), "__module__": __name__})
+
+
+def absent_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's ``__getattr__`` for those names of Ray's, each with the reason, that it has in this way only."""
+    made: dict[str, Absent] = {}
+
+    def find(name: str) -> Absent:
+        if name not in names:
+            raise AttributeError(f"module 'raynb.{module}' has no attribute {name!r} (docs/ray-compatibility.md)")
+        return made.setdefault(name, absent(f"{module}.{name}", names[name]))
+
+    return find
+
+
+class AbsentModule(ModuleType):
+    """A module that has any name, each of them absent."""
+
+    why = ""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if f"{self.__name__}.{name}" in _FOUND_IN:
+            return importlib.import_module(f"{self.__name__}.{name}")
+        home = _FOUND_IN.get(self.__name__)
+        made = vars(importlib.import_module(home)).get(name) if home else None
+        made = made or absent(f"{self.__name__.partition('.')[2]}.{name}", self.why)
+        setattr(self, name, made)
+        return made
+
+
+class AbsentModules:
+    """A finder and loader for them; asked last. (Not of `importlib.abc`: that loads long.)"""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not _why(fullname):
+            return None
+        return ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]  # it has a loader's methods
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = AbsentModule(spec.name)
+        module.why = _why(spec.name)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is in it."""
+
+
+def _why(fullname: str) -> str:
+    """The reason that is given for a module or for one that it is in; empty if there is none."""
+    package, _, name = fullname.partition(".")
+    while package == "raynb" and name:
+        if name in ABSENT:
+            return ABSENT[name]
+        name = name.rpartition(".")[0]
+    return ""
 
 
 def install() -> None:
     """Idempotent."""
-    if not any(isinstance(finder, RefusedModules) for finder in sys.meta_path):
-        sys.meta_path.append(RefusedModules())
+    for finder in (RefusedModules, AbsentModules):
+        if not any(isinstance(there, finder) for there in sys.meta_path):
+            sys.meta_path.append(finder())

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.adapters.ray_alias import VARIABLE
 from raynb.runtime.api.remote import make_remote
 
@@ -197,3 +198,17 @@ def is_named_tuple(cls: type) -> bool:
     """Whether a class was made by ``namedtuple``."""
     fields = getattr(cls, "_fields", None)
     return cls.__bases__ == (tuple,) and isinstance(fields, tuple) and all(type(name) is str for name in fields)
+
+
+__getattr__ = absent_names(
+    "_common.test_utils",
+    dict.fromkeys(
+        (
+            "FakeTimer", "MetricSamplePattern", "PrometheusTimeseries", "TelemetryCallsite",
+            "assert_tensors_equivalent", "check_library_usage_telemetry", "fetch_prometheus",
+            "fetch_prometheus_metric_timeseries", "fetch_prometheus_metrics", "fetch_prometheus_timeseries",
+            "fetch_raw_prometheus", "simulate_s3_bucket",
+        ),
+        OWN_WORKINGS,
+    ),
+)  # fmt: skip

@@ -13,8 +13,8 @@ from raynb.differences import refusal
 _MODULES = (
     "async_compat",
     "client_mode_hook",
+    "gcs_utils",
     "internal_api",
-    "node",
     "ray_constants",
     "services",
     "state",

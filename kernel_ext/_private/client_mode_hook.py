@@ -38,3 +38,12 @@ def enable_client_mode() -> Iterator[None]:
     """Refused: a program that wants client mode wants a server."""
     raise RuntimeError("raynb has no client mode: raynb.init(address=...) joins a cluster on this machine")
     yield
+
+
+@contextmanager
+def connect_to_client_or_not(connect_to_client: bool) -> Iterator[None]:
+    """Nothing where no client connection is wanted; refused where one is."""
+    if connect_to_client:
+        with enable_client_mode():
+            pass
+    yield

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api.cluster import QUERY_TIMEOUT_S
 from raynb.runtime.api.session import connect
 from raynb.runtime.client.client import RECHECK_S
@@ -110,3 +111,15 @@ def _stores(nodes: list[dict[str, Any]]) -> str:
         "--- Aggregate object store stats across all nodes ---\n"
         f"Plasma memory usage {used // MIB} MiB, {count} objects, {full:.2f}% full, {full:.2f}% needed\n"
     )
+
+
+__getattr__ = absent_names(
+    "_private.internal_api",
+    dict.fromkeys(
+        (
+            "get_local_ongoing_lineage_reconstruction_tasks", "get_memory_info_reply", "get_state_from_address",
+            "node_stats", "store_stats_summary",
+        ),
+        OWN_WORKINGS,
+    ),
+)  # fmt: skip

@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import random
 
+from raynb._private.processes import ProcessInfo
+from raynb.differences import OWN_WORKINGS, absent_names
+from raynb.runtime.adapters.registry import clusters
 from raynb.util.node_address import get_node_ip_address
 
-__all__ = ["get_node_ip_address", "new_port"]
+__all__ = ["ProcessInfo", "find_gcs_addresses", "get_node_ip_address", "new_port"]
+
+
+def find_gcs_addresses() -> set[str]:
+    """Of this user's clusters."""
+    return {entry.gcs_address for entry in clusters()}
 
 
 def new_port(lower_bound: int = 10000, upper_bound: int = 65535, denylist: set[int] | None = None) -> int:
     """Some port."""
     return random.choice([port for port in range(lower_bound, upper_bound) if port not in (denylist or ())])
+
+
+__getattr__ = absent_names(
+    "_private.services",
+    dict.fromkeys(
+        (
+            "GCS_SERVER_EXECUTABLE", "RAYLET_EXECUTABLE", "REDIS_EXECUTABLE", "canonicalize_bootstrap_address",
+            "canonicalize_bootstrap_address_or_die", "create_redis_client", "extract_ip_port",
+            "get_node_to_connect_for_driver", "get_ray_address_from_environment", "get_webui_url_from_internal_kv",
+            "propagate_jemalloc_env_var", "remaining_processes_alive", "resolve_ip_for_localhost",
+            "start_gcs_server", "start_ray_process", "start_raylet", "wait_for_node",
+        ),
+        OWN_WORKINGS,
+    ),
+)  # fmt: skip

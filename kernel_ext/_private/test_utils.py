@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
-from raynb._common.network_utils import find_free_port
+from raynb._common.network_utils import find_free_port, parse_address
 from raynb._common.test_utils import (
     Semaphore,
     SignalActor,
@@ -24,6 +27,20 @@ from raynb._common.test_utils import (
     run_string_as_driver_stdout_stderr,
     wait_for_condition,
 )
+from raynb._private.gcs_utils import ActorState
+from raynb._private.listening import (
+    get_error_message,
+    get_log_batch,
+    get_log_data,
+    get_log_message,
+    get_log_sources,
+    init_error_pubsub,
+    init_log_pubsub,
+)
+from raynb._private.processes import daemons_of
+from raynb._private.processes import kill_all as kill_processes
+from raynb.differences import ABSENT, OWN_WORKINGS, absent_names
+from raynb.runtime.adapters.registry import clusters
 from raynb.runtime.api import cluster, objects
 from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.placement_groups import PlacementGroup, placement_group_table
@@ -34,21 +51,37 @@ from raynb.util.queue import Empty, Queue
 
 __all__ = [
     "BatchQueue",
+    "RayTestTimeoutException",
     "Semaphore",
     "SignalActor",
     "async_wait_for_condition",
     "chdir",
+    "check_call_ray",
+    "check_call_subprocess",
     "client_test_enabled",
     "convert_actor_state",
+    "dicts_equal",
+    "enable_external_redis",
     "external_redis_test_enabled",
+    "find_available_port",
     "find_free_port",
     "generate_system_config_map",
     "get_actor_node_id",
+    "get_current_unused_port",
+    "get_error_message",
+    "get_gcs_memory_used",
+    "get_log_batch",
+    "get_log_data",
+    "get_log_message",
+    "get_log_sources",
     "get_non_head_nodes",
     "get_other_nodes",
+    "init_error_pubsub",
+    "init_log_pubsub",
     "is_placement_group_removed",
     "kill_actor_and_wait_for_failure",
     "kill_process_by_name",
+    "kill_processes",
     "kill_raylet",
     "no_resource_leaks_excluding_node_resources",
     "object_memory_usage",
@@ -61,15 +94,19 @@ __all__ = [
     "run_string_as_driver_nonblocking",
     "run_string_as_driver_stdout_stderr",
     "same_elements",
+    "skip_flaky_core_test_premerge",
     "wait_for_assertion",
     "wait_for_children_of_pid",
     "wait_for_children_of_pid_to_exit",
     "wait_for_condition",
     "wait_for_num_actors",
     "wait_for_pid_to_exit",
+    "wait_until_server_available",
     "wait_until_succeeded_without_exception",
 ]
 
+
+T = TypeVar("T")
 
 # -- programs and processes
 
@@ -83,6 +120,72 @@ def run_string_as_driver_nonblocking(driver_script: str, env: dict[str, str] | N
     process.stdin.write(driver_script.encode())
     process.stdin.close()
     return process
+
+
+def check_call_subprocess(argv: Sequence[str], capture_stdout: bool = False, capture_stderr: bool = False) -> bytes:
+    """Run a command; what it wrote, as far as that is wanted.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        It failed.
+    """
+    out = subprocess.PIPE if capture_stdout else None
+    err = (subprocess.STDOUT if capture_stdout else subprocess.PIPE) if capture_stderr else None
+    done = subprocess.run(argv, stdout=out, stderr=err, check=True)
+    return (done.stdout or b"") + (done.stderr or b"")
+
+
+def check_call_ray(args: Sequence[str], capture_stdout: bool = False, capture_stderr: bool = False) -> bytes:
+    """Run the program ``raynb`` with these arguments, as `check_call_subprocess` does."""
+    program = [sys.executable, "-c", "from raynb.runtime.cli import main; main()"]
+    return check_call_subprocess([*program, *args], capture_stdout, capture_stderr)
+
+
+def wait_until_server_available(address: str, timeout_ms: int = 5000, retry_interval_ms: int = 100) -> bool:
+    """Whether somebody listens at ``host:port`` in time."""
+    found = parse_address(address)
+    if found is None:
+        raise ValueError(f"{address!r} is not host:port")
+    deadline = time.monotonic() + timeout_ms / 1000
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((found[0], int(found[1])), timeout=1):
+            return True
+        time.sleep(retry_interval_ms / 1000)
+    return False
+
+
+def get_current_unused_port() -> int:
+    """A port that nobody uses now."""
+    return find_free_port()
+
+
+def find_available_port(start: int, end: int, port_num: int = 1) -> list[int]:
+    """So many ports between two that nobody uses now.
+
+    Raises
+    ------
+    RuntimeError
+        There are not so many.
+    """
+    found = []
+    for port in range(start, end):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("", port))
+            found.append(port)
+        if len(found) == port_num:
+            return found
+    raise RuntimeError(f"{port_num} unused ports were wanted between {start} and {end}, and {len(found)} are there")
+
+
+def get_gcs_memory_used() -> int:
+    """Bytes that the GCS and the Redis of this user's clusters have."""
+    total = 0
+    for entry in clusters():
+        kinds = daemons_of(entry.pid)
+        for info in (*kinds.get("gcs_server", ()), *kinds.get("redis_server", ())):
+            total += info.process.memory_bytes()
+    return total
 
 
 def wait_for_pid_to_exit(pid: int, timeout: float = 20) -> None:
@@ -204,6 +307,23 @@ def generate_system_config_map(**kwargs: Any) -> dict[str, Any]:
     return {"_system_config": kwargs}
 
 
+def dicts_equal(dict1: dict[Any, Any], dict2: dict[Any, Any], abs_tol: float = 1e-4) -> bool:
+    """Whether both have the same keys and values; numbers with a fraction may differ by so much."""
+    return dict1.keys() == dict2.keys() and all(
+        math.isclose(value, dict2[key], abs_tol=abs_tol) if isinstance(value, float) else value == dict2[key]
+        for key, value in dict1.items()
+    )
+
+
+class RayTestTimeoutException(Exception):
+    """A test has waited for too long."""
+
+
+def skip_flaky_core_test_premerge(reason: str) -> Callable[[T], T]:
+    """A decorator that leaves a test as it is: here none is skipped for such a reason."""
+    return lambda test: test
+
+
 def client_test_enabled() -> bool:
     """Whether the tests run through a client connection: there are none."""
     return False
@@ -212,6 +332,9 @@ def client_test_enabled() -> bool:
 def external_redis_test_enabled() -> bool:
     """Whether the tests bring a Redis of their own: see ``init(redis=...)``."""
     return False
+
+
+enable_external_redis = external_redis_test_enabled
 
 
 def redis_replicas() -> int:
@@ -227,9 +350,9 @@ def redis_sentinel_replicas() -> int:
 # -- actors, nodes, resources
 
 
-def convert_actor_state(state: str) -> str:
-    """The state itself: it is a text already."""
-    return state
+def convert_actor_state(state: int | str) -> str:
+    """A state by its number (``gcs_utils.ActorTableData.ALIVE``) as the cluster tells it: a text."""
+    return ActorState.Name(state) if isinstance(state, int) else state
 
 
 def wait_for_num_actors(num_actors: int, state: str | None = None, timeout: float = 10) -> None:
@@ -346,15 +469,27 @@ class BatchQueue(Queue):
         return items
 
 
-def get_error_message(*args: Any, **kwargs: Any) -> list[Any]:
-    """Refused: raynb publishes no errors beside those that ``get`` raises.
-
-    Raises
-    ------
-    NotImplementedError
-        Always.
-    """
-    raise NotImplementedError("raynb publishes no errors: what a task raised is raised by get()")
-
-
-init_error_pubsub = init_log_pubsub = get_log_message = get_log_batch = get_error_message
+__getattr__ = absent_names(
+    "_private.test_utils",
+    {
+        **dict.fromkeys(
+            (
+                "EC2InstanceTerminator", "EC2InstanceTerminatorWithGracePeriod", "MetricSamplePattern",
+                "NodeKillerBase", "RayletKiller", "ResourceKillerActor", "WorkerKillerActor", "check_local_files_gced",
+                "check_spilled_mb", "fetch_prometheus", "fetch_prometheus_metrics", "fetch_raw_prometheus",
+                "generate_runtime_env_dict", "get_and_run_node_killer", "get_and_run_resource_killer",
+                "get_metric_check_condition", "get_node_stats", "get_redis_cli", "get_resource_usage",
+                "get_system_metric_for_component", "load_test_config", "make_global_state_accessor",
+                "monitor_memory_usage", "raw_metric_timeseries", "raw_metrics", "setup_tls", "start_redis_instance",
+                "start_redis_sentinel_instance", "teardown_tls",
+            ),
+            OWN_WORKINGS,
+        ),
+        "reset_autoscaler_v2_enabled_cache": ABSENT["autoscaler"],
+        "get_load_metrics_report": ABSENT["autoscaler"],
+        **dict.fromkeys(
+            ("format_web_url", "get_dashboard_agent_address", "wait_for_dashboard_agent_available"),
+            ABSENT["dashboard"],
+        ),
+    },
+)  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from raynb._private.node import NodeProcesses
-from raynb.runtime.adapters.launch import ClusterInfo
+from raynb._private import ray_constants
+from raynb._private.gcs_client import GcsClient
+from raynb._private.processes import ProcessInfo, daemons_of, kill_all
 from raynb.runtime.api import outputs
 from raynb.runtime.api.cluster import get_actor
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
@@ -159,19 +160,20 @@ class Worker:
     def node(self) -> Node:
         return Node()
 
+    @property
+    def gcs_client(self) -> GcsClient:
+        return GcsClient()
+
     def check_connected(self) -> None:
         """Raise without a connection."""
         refs.current()
 
 
-class Node(NodeProcesses):
+class Node:
     """The node of the cluster that this process has started or joined."""
 
     def __repr__(self) -> str:
         return f"<Node {self.node_ip_address}>"
-
-    def _about(self) -> ClusterInfo:
-        return session().info
 
     @property
     def address_info(self) -> dict[str, Any]:
@@ -198,6 +200,23 @@ class Node(NodeProcesses):
     @property
     def session_name(self) -> str:
         return session().info.session
+
+    @property
+    def all_processes(self) -> dict[str, list[ProcessInfo]]:
+        """Its daemons, by kind."""
+        return daemons_of(session().info.pid)
+
+    @property
+    def session_dir(self) -> str:
+        return session().info.session_dir
+
+    def kill_raylet(self, check_alive: bool = True) -> None:
+        """Kill its node manager, with which all else of it ends. ``check_alive`` is without effect."""
+        kill_all(self.all_processes[ray_constants.PROCESS_TYPE_RAYLET])
+
+    def kill_gcs_server(self, check_alive: bool = True) -> None:
+        """Kill its GCS; the node manager starts another one. ``check_alive`` is without effect."""
+        kill_all(self.all_processes[ray_constants.PROCESS_TYPE_GCS_SERVER])
 
     def get_session_dir_path(self) -> str:
         """Where its logs and sockets are."""

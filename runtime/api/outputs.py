@@ -16,6 +16,9 @@ from raynb.runtime.messages.tasks import OutputLine
 #: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
 sink: Callable[[list[OutputLine], int], None] | None = None
 
+#: Get the output of tasks beside whoever shows it.
+listeners: set[Callable[[list[OutputLine]], None]] = set()
+
 #: Set by the kernel extension: a traceback as people read it, with cells in the place of files.
 with_cells: Callable[[str], str] = str
 
@@ -42,6 +45,8 @@ def begin(log_to_driver: bool | None) -> None:
 
 def show(lines: list[OutputLine], dropped: int) -> None:
     """Show what a worker has sent."""
+    for listener in tuple(listeners):
+        listener(lines)
     if not _silent.is_set():
         (sink or print_output)(lines, dropped)
 

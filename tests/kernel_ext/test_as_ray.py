@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import raynb
-from raynb.differences import DIFFERENCES, REFUSED
+from raynb.differences import ABSENT, DIFFERENCES, REFUSED
 from tests.support import compatibility
 
 PROGRAM = """
@@ -105,6 +107,46 @@ def test_what_raynb_does_not_have_is_refused_by_name(name: str) -> None:
         importlib.import_module(f"raynb.{name}")
     with pytest.raises(ImportError, match=f"raynb has no ray.{name}: "):
         exec(f"from {module} import {attribute}")
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_modules_of_ray_s_own_workings_are_imported_and_refused_when_they_are_used(name: str) -> None:
+    module: Any = importlib.import_module(f"raynb.{name}")
+    below: Any = importlib.import_module(f"raynb.{name}.deep.down")
+    for thing, path in ((module.Something, name), (below.Something, f"{name}.deep.down")):
+        words = re.escape(f"raynb has no ray.{path}.Something: {ABSENT[name]}")
+        with pytest.raises(NotImplementedError, match=words):
+            thing(1, two=2)
+        with pytest.raises(AttributeError, match=words):
+            _ = thing.of_it
+        assert not isinstance(1, thing)
+    assert not compatibility.found(name)
+
+
+def test_a_program_may_name_what_is_absent_before_it_uses_it(folder: Path) -> None:
+    code = (
+        "import raynb; raynb.install_as_ray()\n"
+        "import ray.util.client.server.server as server\n"
+        "from ray.core.generated import common_pb2, gcs_pb2\n"
+        "from ray.util.client.ray_client_helpers import connect_to_client_or_not\n"
+        "from ray._raylet import GlobalStateAccessor\n"
+        "class Plugin(GlobalStateAccessor): pass\n"
+        "def f(client: GlobalStateAccessor | None = None): return isinstance(client, GlobalStateAccessor)\n"
+        "with connect_to_client_or_not(False): print(f(), gcs_pb2.ActorTableData.ALIVE.name)\n"
+        "for use in (Plugin, server.init_and_serve, lambda: common_pb2.TaskType.NORMAL_TASK,\n"
+        "            lambda: connect_to_client_or_not(True).__enter__()):\n"
+        "    try: use()\n"
+        "    except (AttributeError, NotImplementedError, RuntimeError) as error: print(error)\n"
+    )
+    done = run("-c", code, cwd=folder)
+    assert done.stdout.splitlines()[0] == "False ALIVE", done.stderr
+    told = done.stdout.splitlines()[1:]
+    assert [words.split(":")[0] for words in told] == [
+        "raynb has no ray._raylet.GlobalStateAccessor",
+        "raynb has no ray.util.client.server.server.init_and_serve",
+        "raynb has no ray.core.generated.common_pb2",
+        "raynb has no client mode",
+    ]
 
 
 def test_what_nobody_knows_is_an_ordinary_error() -> None:

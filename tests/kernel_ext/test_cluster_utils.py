@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 import raynb
+from raynb._private import ray_constants
+from raynb._private.test_utils import get_error_message, get_gcs_memory_used, init_error_pubsub, kill_processes
 from raynb.cluster_utils import AutoscalingCluster, Cluster
 from raynb.util.placement_group import placement_group
 from tests.support.cluster import start_pyzmqs_own_thread
@@ -106,40 +109,56 @@ def test_a_node_that_was_killed_is_seen(cluster: Cluster) -> None:
         cluster.wait_for_nodes(timeout=1)
 
 
-def test_its_processes_are_there_to_be_ended(cluster: Cluster) -> None:
-    cluster.connect()
-    head, node = cluster.list_all_nodes()[0], cluster.add_node(num_cpus=1)
-    assert (
-        {"raylet", "gcs_server", "redis_server", "forkserver"} >= head.all_processes.keys() >= {"raylet", "gcs_server"}
-    )
-    assert node.all_processes.keys() == {"raylet", "forkserver"}
-    kept = raynb.remote(type("Kept", (), {"pid": lambda self: os.getpid()})).options(name="kept").remote()
-    pid = raynb.get(kept.pid.remote(), timeout=30)
+# -- its processes
 
+
+def test_that_a_node_is_gone_is_told_if_nobody_has_asked_for_it(cluster: Cluster) -> None:
+    raynb.init(address=cluster.address)
+    subscriber = init_error_pubsub()
+    asked, killed = cluster.add_node(num_cpus=0), cluster.add_node(num_cpus=0)
+    cluster.remove_node(asked)
+    cluster.remove_node(killed, allow_graceful=False)
+    (told,) = get_error_message(subscriber, 1, ray_constants.REMOVED_NODE_ERROR)
+    assert told["error_message"].split(" ")[5] == killed.node_id  # where Ray's tests look for it
+    assert get_error_message(subscriber, timeout=0.3) == []
+
+
+def test_its_daemons_are_told_by_kind(cluster: Cluster) -> None:
+    head, other = cluster.list_all_nodes()[0], cluster.add_node(num_cpus=0)
+    assert sorted(head.all_processes) == ["gcs_server", "raylet", "redis_server"]
+    assert sorted(other.all_processes) == ["raylet"]
+    raynb.init(address=cluster.address)
+    (gcs,) = head.all_processes[ray_constants.PROCESS_TYPE_GCS_SERVER]
+    (own,) = _global_node().all_processes[ray_constants.PROCESS_TYPE_GCS_SERVER]
+    assert own.process.pid == gcs.process.pid
+    assert gcs.process.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        gcs.process.wait(timeout=0.05)
+    assert get_gcs_memory_used() > 10**6
+
+
+def _global_node() -> Any:
+    return importlib.import_module("raynb._private.worker")._global_node
+
+
+def test_a_killed_gcs_is_started_anew(cluster: Cluster) -> None:
+    raynb.init(address=cluster.address)
+    head = cluster.list_all_nodes()[0]
     (before,) = head.all_processes["gcs_server"]
-    assert before.process.poll() is None
     head.kill_gcs_server()
-    assert before.process.poll() is not None
+    assert before.process.poll() == 0
     head.start_gcs_server()
     (after,) = head.all_processes["gcs_server"]
     assert after.process.pid != before.process.pid
-    assert raynb.get(raynb.get_actor("kept").pid.remote(), timeout=30) == pid
-
-    (raylet,) = node.all_processes["raylet"]
-    raylet.process.terminate()
-    assert raylet.process.wait(timeout=10) == raylet.process.poll() == -signal.SIGTERM
-    wait_until(lambda: [row["Alive"] for row in raynb.nodes()].count(True) == 1)
-    assert node.all_processes == {} and not node.any_processes_alive()
+    run_one()
 
 
-def test_so_are_those_of_a_programs_own_node(cluster: Cluster) -> None:
-    cluster.connect()
-    own = importlib.import_module("raynb._private.worker")._global_node
-    (gcs,) = own.all_processes["gcs_server"]
-    own.kill_gcs_server()
-    own.start_gcs_server()
-    assert gcs.process.pid not in [gcs.process.pid for gcs in own.all_processes["gcs_server"]]
-    assert run_one() > 0
+def test_a_killed_node_manager_is_a_node_s_end(cluster: Cluster) -> None:
+    node = cluster.add_node(num_cpus=0)
+    kill_processes(node.all_processes[ray_constants.PROCESS_TYPE_RAYLET])
+    wait_until(lambda: not node.any_processes_alive())
+    assert node.all_processes == {}
+    cluster.remove_node(node)
 
 
 def test_a_group_of_a_detached_actor_outlives_their_job_and_ends_with_the_actor(cluster: Cluster) -> None:

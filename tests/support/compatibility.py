@@ -9,7 +9,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from raynb.differences import DIFFERENCES, REFUSED
+from raynb.differences import ABSENT, DIFFERENCES, REFUSED, Absent, AbsentModule
 from raynb.runtime.api import options, runtime_env
 from raynb.runtime.api.system_config import CALLED_OTHERWISE, WITHOUT_EFFECT
 
@@ -42,7 +42,7 @@ def found(name: str) -> bool:
                 thing = importlib.import_module(".".join(["raynb", *parts[:at]]))
             except ModuleNotFoundError:
                 return False
-    return True
+    return not isinstance(thing, Absent | AbsentModule)
 
 
 def owner(name: str) -> str:
@@ -63,6 +63,8 @@ def page() -> str:
         lines += ["", "## Not there yet", "", ", ".join(f"`{name}`" for name in sorted(missing)) + "."]
     lines += ["", "## Otherwise than in Ray", "", *table("name", "what is different", sorted(DIFFERENCES.items()))]
     lines += ["", "## Refused by name", "", *table("name", "why", sorted(REFUSED.items()))]
+    lines += ["", "## Refused when it is used: modules that can be imported, and all below them", ""]
+    lines += table("name", "why", sorted(ABSENT.items()))
     lines += ["", "## What tests import from Ray's own workings", "", *table("module", "what is there", helpers())]
     lines += [
         "",
