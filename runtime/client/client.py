@@ -287,9 +287,8 @@ class Client:
         found = list(map(known, map(ID_OF, refs)))
         missing = [ref._id for ref, entry in zip(refs, found, strict=True) if entry is None or entry.value is None]
         while missing:
-            for entry in found:
-                if entry is not None and type(entry.value) is Failed:
-                    self.load(entry.value)  # raises: the others are not waited for
+            if (failed := self.machine.objects.unhandled.saw_all(found)) is not None:
+                self.load(failed)  # raises: the others are not waited for
             self._wait_all(refs, missing, timeout_s)
             found = list(map(known, map(ID_OF, refs)))
             # Rarely, again: a reference may have been let go and come back in between, and its value with it.
@@ -306,6 +305,8 @@ class Client:
                     continue
                 except Exception:
                     pass  # `load` says what is wrong with it
+            elif type(value) is Failed:
+                self.machine.objects.unhandled.saw_all(found)
             if type(value) is Stored and value.node != self.node_manager:
                 rest = [None if entry is None else entry.value for entry in found[len(values) :]]
                 return values + self.fetching.load(rest, deadline)

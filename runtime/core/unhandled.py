@@ -6,13 +6,14 @@ failures: what a task raised, and the death of its process.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from raynb.runtime.core.client_effects import Unhandled
 from raynb.runtime.messages.values import Failed
 
 if TYPE_CHECKING:
-    from raynb.runtime.core.ownership import Ownership
+    from raynb.runtime.core.ownership import Entry, Ownership
     from raynb.runtime.core.task import Task
 
 TOLD = ("RayTaskError", "WorkerCrashedError")
@@ -41,6 +42,13 @@ class UnhandledFailures:
     def saw(self, failure: object) -> None:
         """Somebody has looked at it; in any thread."""
         self._unseen.pop(id(failure), None)
+
+    def saw_all(self, entries: Iterable[Entry | None]) -> Failed | None:
+        """Somebody has asked for all these, and is told one failure, the first; in any thread."""
+        failed = [entry.value for entry in entries if entry is not None and type(entry.value) is Failed]
+        for failure in failed:
+            self.saw(failure)
+        return failed[0] if failed else None
 
     def dropped(self, failure: Failed) -> None:
         """One of its objects is gone."""

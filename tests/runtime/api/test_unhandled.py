@@ -73,6 +73,22 @@ def test_one_failure_with_several_results_is_told_once(ray: Ray, told: list[Exce
     wait_until(lambda: len(told) == 1)
 
 
+def test_errors_that_were_there_when_all_were_asked_for_are_not_told(
+    ray: Ray, told: list[Exception], fail: Any, actor: Any
+) -> None:
+    names = ("a failing task", "a failing call")
+    refs = [fail.options(name=names[0]).remote("one"), actor.fail.options(name=names[1]).remote("other")]
+    done = actor.nothing.remote()
+    for name in names:
+        filters = [("name", "=", name), ("state", "=", "FAILED")]
+        wait_until(lambda filters=filters: ray.util.state.list_tasks(filters=filters))  # type: ignore[misc]
+    with pytest.raises(ValueError, match="one"):
+        ray.get([done, *refs])
+    refs.clear()
+    marker(ray, told, fail)
+    assert told == []
+
+
 def test_what_somebody_has_looked_at_is_not_told(ray: Ray, told: list[Exception], fail: Any, actor: Any) -> None:
     refs = [fail.remote("got"), actor.fail.remote("got")]
     while refs:
