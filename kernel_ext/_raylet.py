@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raynb._private.gcs_client import GcsClient
+from raynb._private.gcs_client import GcsClient, GcsClientOptions
 from raynb._private.pubsub import GcsErrorSubscriber, GcsLogSubscriber
 from raynb._private.sigint import DeferSigint
 from raynb.differences import OWN_WORKINGS, absent_names
@@ -35,6 +35,7 @@ __all__ = [
     "DynamicObjectRefGenerator",
     "FunctionID",
     "GcsClient",
+    "GcsClientOptions",
     "GcsErrorSubscriber",
     "GcsLogSubscriber",
     "JobID",
@@ -54,7 +55,7 @@ __getattr__ = absent_names(
     "_raylet",
     dict.fromkeys(
         (
-            "ClusterID", "Config", "CoreWorker", "GCS_PID_KEY", "GCS_SERVER_PORT_NAME", "GcsClientOptions",
+            "ClusterID", "Config", "CoreWorker", "GCS_PID_KEY", "GCS_SERVER_PORT_NAME",
             "GcsErrorPublisher", "GcsLogPublisher", "GcsPublisher", "GlobalStateAccessor", "InnerGcsClient",
             "JavaFunctionDescriptor", "Language", "MessagePackSerializer", "Pickle5Writer",
             "PythonFunctionDescriptor", "PythonGCThread", "RayletClient", "SerializedObject", "StreamRedirector",

@@ -59,20 +59,27 @@ REFUSED: Final = {
 
 ABSENT: Final = {
     "_private.accelerators": _GPU,
+    "_private.arrow_serialization": OWN_WORKINGS,
     "_private.authentication": OWN_WORKINGS,
     "_private.authentication_test_utils": OWN_WORKINGS,
     "_private.conftest_utils": OWN_WORKINGS,
+    "_private.auto_init_hook": OWN_WORKINGS,
+    "_private.custom_types": OWN_WORKINGS,
     "_private.event": OWN_WORKINGS,
     "_private.external_storage": OWN_WORKINGS,
     "_private.function_manager": OWN_WORKINGS,
     "_private.gcs_pubsub": OWN_WORKINGS,
+    "_private.gc_collect_manager": OWN_WORKINGS,
     "_private.grpc_utils": OWN_WORKINGS,
+    "_private.inspect_util": OWN_WORKINGS,
     "_private.log": OWN_WORKINGS,
     "_private.log_monitor": OWN_WORKINGS,
+    "_private.logging_utils": OWN_WORKINGS,
     "_private.memory_monitor": OWN_WORKINGS,
     "_private.metrics_agent": OWN_WORKINGS,
     "_private.node": OWN_WORKINGS,
     "_private.parameter": OWN_WORKINGS,
+    "_private.path_utils": OWN_WORKINGS,
     "_private.process_watcher": OWN_WORKINGS,
     "_private.profiling": OWN_WORKINGS,
     "_private.prometheus_exporter": OWN_WORKINGS,
@@ -81,6 +88,7 @@ ABSENT: Final = {
     "_private.resource_isolation_config": OWN_WORKINGS,
     "_private.runtime_env": OWN_WORKINGS,
     "_private.serialization": OWN_WORKINGS,
+    "_private.signature": OWN_WORKINGS,
     "_private.telemetry": "raynb tells nobody how it is used",
     "_private.usage": "raynb tells nobody how it is used",
     "_common.usage": "raynb tells nobody how it is used",
@@ -89,9 +97,13 @@ ABSENT: Final = {
     "core": OWN_WORKINGS,
     "cross_language": _PYTHON,
     "dashboard": _VIEWS,
+    "experimental.shuffle": "Ray's own example of a program; tasks that return several objects do the same",
     "job_submission": "there is no server that takes jobs: start the program with raynb.init(address=...)",
     "scripts": "the commands are those of the program raynb",
+    "runtime_env.runtime_env": OWN_WORKINGS,
     "util.client": _CLIENT,
+    "util.state.state_cli": "the commands are those of the program raynb",
+    "util.state.state_manager": OWN_WORKINGS,
 }
 """By Ray's name, without ``ray.``: modules that can be imported, as all below them, and are told to be missing when a
 name in them is used (`Absent`)."""
@@ -148,6 +160,7 @@ class RefusedModules:
 
 _FOUND_IN: Final = {
     "raynb.core.generated.gcs_pb2": "raynb._private.gcs_utils",
+    "raynb.runtime_env.runtime_env": "raynb.runtime_env",
     "raynb.util.client.ray_client_helpers": "raynb._private.client_mode_hook",
 }
 """What raynb does have of such a module is in another one."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from raynb.differences import REFUSED, absent_names
 from raynb.runtime.api.job_config import JobConfig
 
 __all__ = ["JobConfig"]
+
+__getattr__ = absent_names("job_config", {"LoggingConfig": REFUSED["LoggingConfig"]})

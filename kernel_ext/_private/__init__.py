@@ -15,6 +15,7 @@ _MODULES = (
     "client_mode_hook",
     "gcs_utils",
     "internal_api",
+    "label_utils",
     "ray_constants",
     "services",
     "state",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from raynb.runtime.adapters.registry import ClusterEntry, find
 from raynb.runtime.adapters.request import Requester
+from raynb.runtime.api.published import publish
 from raynb.runtime.api.session import connect, is_initialized
 from raynb.runtime.client.ids import JobID
 from raynb.runtime.client.refs import current
@@ -19,6 +21,29 @@ from raynb.runtime.messages.gcs import KvDelete, KvGet, KvKeys, KvPut
 USERS: Final = b"user:"
 RESERVED: Final = b"@namespace_"
 TIMEOUT_S: Final = 30.0
+
+
+@dataclass(frozen=True)
+class GcsClientOptions:
+    """Which cluster is meant.
+
+    Attributes
+    ----------
+    gcs_address
+        What `init` takes.
+    """
+
+    gcs_address: str
+
+    @classmethod
+    def create(cls, gcs_address: str, cluster_id_hex: str | None = None, *_how: Any, **_why: Any) -> GcsClientOptions:
+        """The address says it all."""
+        return cls(gcs_address)
+
+    @classmethod
+    def from_gcs_address(cls, gcs_address: str) -> GcsClientOptions:
+        """As `create`."""
+        return cls(gcs_address)
 
 
 class GcsClient:
@@ -102,9 +127,8 @@ class GcsClient:
         self, key_id: bytes, error_type: str, message: str, job_id: JobID | None = None, num_retries: int | None = None
     ) -> None:
         """Tell whoever listens to errors (`GcsErrorSubscriber`). ``key_id`` and ``num_retries`` are without effect."""
-        from raynb._private.pubsub import publish
-
-        publish(self, error_type, message, job_id)
+        with self._asker() as ask:
+            publish(lambda what: ask(what, None), error_type, message, (job_id or JobID.nil()).binary())
 
 
 def full_key(key: bytes | str, namespace: bytes | str | None) -> bytes:

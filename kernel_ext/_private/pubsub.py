@@ -7,7 +7,6 @@ say of nodes and workers that have ended unexpectedly. Lines are those of the ta
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -20,16 +19,14 @@ from raynb._private import ray_constants
 from raynb._private.gcs_client import GcsClient
 from raynb.runtime.api import outputs
 from raynb.runtime.api.context import get_runtime_context
+from raynb.runtime.api.published import PLACE
 from raynb.runtime.client.ids import JobID
 from raynb.runtime.messages.tasks import DISPLAY, OutputLine
 from raynb.util.node_address import get_node_ip_address
 from raynb.util.state_source import ask
 
-__all__ = ["GcsErrorSubscriber", "GcsLogSubscriber", "publish"]
+__all__ = ["GcsErrorSubscriber", "GcsLogSubscriber"]
 
-PLACE: Final = b"published errors"
-KEPT_MAX: Final = 100
-"""Errors that a cluster keeps; the oldest go first."""
 ROWS_MAX: Final = 10_000
 PATIENCE_S: Final = 10.0
 POLL_S: Final = 0.1
@@ -48,16 +45,6 @@ class Told(dict[str, Any]):
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
-
-
-def publish(client: GcsClient, error_type: str, message: str, job_id: JobID | None) -> None:
-    """Tell an error to who listens; the cluster's last ones are kept."""
-    job = NIL if job_id is None else job_id.binary()
-    told = {"job_id": job, "type": error_type, "error_message": message, "timestamp": time.time()}
-    key = b"%020d %s" % (time.time_ns(), os.urandom(4).hex().encode())
-    client.internal_kv_put(key, msgspec.msgpack.encode(told), namespace=PLACE)
-    for old in sorted(client.internal_kv_keys(b"", PLACE))[:-KEPT_MAX]:
-        client.internal_kv_del(old, namespace=PLACE)
 
 
 class GcsErrorSubscriber:

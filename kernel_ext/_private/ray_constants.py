@@ -7,6 +7,7 @@ from typing import Final
 from raynb._common import constants
 from raynb._common import ray_constants as common
 from raynb.differences import OWN_WORKINGS, absent_names
+from raynb.runtime.codec.captures import LARGE_BYTES
 from raynb.runtime.codec.functions import BYTES_MAX
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.ids import OBJECT_ID_BYTES
@@ -22,13 +23,15 @@ DEFAULT_ACTOR_METHOD_CPU_SIMPLE: Final = 0
 OBJECT_STORE_MINIMUM_MEMORY_BYTES: Final = 1024 * 1024
 DEFAULT_OBJECT_STORE_MEMORY_PROPORTION: Final = Config().store_fraction
 FUNCTION_SIZE_ERROR_THRESHOLD: Final = BYTES_MAX
+FUNCTION_SIZE_WARN_THRESHOLD: Final = LARGE_BYTES
 RAY_ADDRESS_ENVIRONMENT_VARIABLE: Final = "RAY_ADDRESS"
 RAY_NAMESPACE_ENVIRONMENT_VARIABLE: Final = "RAY_NAMESPACE"
 RAY_RUNTIME_ENV_ENVIRONMENT_VARIABLE: Final = "RAY_RUNTIME_ENV"
 DEFAULT_RESOURCES: Final = {"CPU", "GPU", "memory", "object_store_memory"}
 GPU: Final = "GPU"
 
-# What kind of error is published (`GcsErrorSubscriber`); raynb itself publishes worker_died and node_removed.
+# What kind of error is published (`GcsErrorSubscriber`); raynb itself publishes worker_died,
+# node_removed and pickling_large_object.
 DASHBOARD_AGENT_DIED_ERROR: Final = "dashboard_agent_died"
 DASHBOARD_DIED_ERROR: Final = "dashboard_died"
 DETACHED_ACTOR_ANONYMOUS_NAMESPACE_ERROR: Final = "detached_actor_anonymous_namespace"
@@ -80,7 +83,7 @@ __getattr__ = absent_names(
     dict.fromkeys(
         (
             "DEFAULT_DASHBOARD_AGENT_LISTEN_PORT", "DEFAULT_DASHBOARD_PORT", "DEFAULT_OBJECT_PREFIX", "DEFAULT_PORT",
-            "DEFAULT_RUNTIME_ENV_DIR_NAME", "DEFAULT_RUNTIME_ENV_TIMEOUT_SECONDS", "FUNCTION_SIZE_WARN_THRESHOLD",
+            "DEFAULT_RUNTIME_ENV_DIR_NAME", "DEFAULT_RUNTIME_ENV_TIMEOUT_SECONDS",
             "GLOBAL_GRPC_OPTIONS", "LOGGING_ROTATE_BACKUP_COUNT", "LOGGING_ROTATE_BYTES", "LOG_MONITOR_MAX_OPEN_FILES",
             "LOG_PREFIX_ACTOR_NAME", "LOG_PREFIX_EVENT_SUMMARY", "LOG_PREFIX_JOB_ID", "LOG_PREFIX_TASK_NAME",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_OVERRIDE_DASHBOARD_URL", "RAY_RUNTIME_ENV_CREATE_WORKING_DIR_ENV_VAR",

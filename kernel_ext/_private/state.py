@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from raynb.runtime.api.cluster import available_resources, cluster_resources, nodes, query, timeline
-from raynb.runtime.client.ids import JobID
+from raynb._private.gcs_client import GcsClientOptions
+from raynb.runtime.api.cluster import (
+    QUERY_TIMEOUT_S,
+    available_resources,
+    cluster_resources,
+    node_of,
+    nodes,
+    timeline,
+)
+from raynb.runtime.api.placement_groups import placement_group_table
+from raynb.runtime.client.ids import JobID, PlacementGroupID
 from raynb.runtime.client.refs import current
+from raynb.util.state_source import ask
 
 __all__ = [
+    "GlobalState",
     "actors",
     "available_resources",
     "available_resources_per_node",
@@ -17,6 +28,7 @@ __all__ = [
     "jobs",
     "node_ids",
     "nodes",
+    "state",
     "timeline",
     "total_resources_per_node",
     "workers",
@@ -25,20 +37,111 @@ __all__ = [
 ROWS_MAX = 100_000
 
 
+class GlobalState:
+    """What a cluster is and does: the one that this process is connected to, or another one.
+
+    Examples
+    --------
+    >>> other = GlobalState()  # doctest: +SKIP
+    >>> other._initialize_global_state(GcsClientOptions.create(address))  # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        self._address: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<GlobalState {self._address or 'of this process'}>"
+
+    def _initialize_global_state(self, gcs_options: GcsClientOptions) -> None:
+        self._address = gcs_options.gcs_address
+
+    def _check_connected(self) -> None:
+        """Raise where there is no cluster to ask."""
+        self._rows("resources")
+
+    def disconnect(self) -> None:
+        """Ask this process's own cluster again."""
+        self._address = None
+
+    def _rows(self, table: str, **how: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = ask(self._address, table, QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True, **how)[
+            "rows"
+        ]
+        return rows
+
+    def _living(self) -> list[dict[str, Any]]:
+        return [row for row in self._rows("nodes") if row["state"] == "ALIVE"]
+
+    def actor_table(
+        self, actor_id: str | None, job_id: JobID | None = None, actor_state_name: str | None = None
+    ) -> dict[str, Any]:
+        """Of one actor, or by id in hex of all (of a job, in a state): ``ActorID``, ``ActorClassName``, ``Name``,
+        ``JobID``, ``Address`` (with its ``NodeID``), ``State``, ``NumRestarts``, ``Pid``, ``IsDetached``,
+        ``RayNamespace``, ``DeathCause``."""
+        filters = []
+        if job_id is not None:
+            filters.append(("job_id", "=", job_id.hex()))
+        if actor_state_name is not None:
+            filters.append(("state", "=", actor_state_name))
+        rows = self._rows("actors", filters=filters, id=actor_id or "")
+        found = {row["actor_id"]: _actor(row) for row in rows}
+        return found if actor_id is None else found.get(actor_id, {})
+
+    def job_table(self) -> list[dict[str, Any]]:
+        """The drivers' connections: ``JobID``, ``IsDead``, ``DriverPid``, ``StartTime`` and ``EndTime`` in
+        milliseconds."""
+        return [_job(row) for row in self._rows("jobs")]
+
+    def node_table(self) -> list[dict[str, Any]]:
+        """As `nodes`."""
+        return [node_of(row) for row in self._rows("nodes")]
+
+    def workers(self) -> dict[str, Any]:
+        """The processes of the cluster, by id in hex: ``node_ip_address``, ``pid``, ``IsDriver``."""
+        return {row["worker_id"]: _worker(row) for row in self._rows("workers") if row["is_alive"]}
+
+    def placement_group_table(self, placement_group_id: PlacementGroupID | None = None) -> dict[str, Any]:
+        """As `placement_group_table`, of this process's cluster."""
+        table = placement_group_table()
+        return table if placement_group_id is None else table.get(placement_group_id.hex(), {})
+
+    def cluster_resources(self) -> dict[str, float]:
+        """What the living nodes have."""
+        total: dict[str, float] = self._rows("resources")[0]["total"]
+        return total
+
+    def available_resources(self) -> dict[str, float]:
+        """What of it is not in use."""
+        return _positive(self._rows("resources")[0]["available"])
+
+    def total_resources_per_node(self) -> dict[str, dict[str, float]]:
+        """What the living nodes have, by id in hex."""
+        return {row["node_id"]: row["resources_total"] for row in self._living()}
+
+    def available_resources_per_node(self) -> dict[str, dict[str, float]]:
+        """What of it is not in use."""
+        return {row["node_id"]: _positive(row["resources_available"]) for row in self._living()}
+
+    def chrome_tracing_dump(self, filename: str | None = None) -> list[dict[str, Any]] | None:
+        """As `timeline`, of this process's cluster."""
+        return timeline(filename)
+
+
+state = GlobalState()
+"""Of the cluster that this process is connected to."""
+
+
 def actors(
     actor_id: str | None = None, job_id: JobID | None = None, actor_state_name: str | None = None
 ) -> dict[str, Any]:
-    """Of one actor, or by id in hex of all (of a job, in a state): ``ActorID``, ``ActorClassName``, ``Name``,
-    ``JobID``, ``Address`` (with its ``NodeID``), ``State``, ``NumRestarts``, ``Pid``, ``IsDetached``,
-    ``RayNamespace``, ``DeathCause``."""
-    filters = []
-    if job_id is not None:
-        filters.append(("job_id", "=", job_id.hex()))
-    if actor_state_name is not None:
-        filters.append(("state", "=", actor_state_name))
-    rows = query("actors", limit=ROWS_MAX, detail=True, filters=filters, id=actor_id or "")["rows"]
-    found = {row["actor_id"]: _actor(row) for row in rows}
-    return found if actor_id is None else found.get(actor_id, {})
+    """As `GlobalState.actor_table`."""
+    return state.actor_table(actor_id, job_id, actor_state_name)
+
+
+jobs = state.job_table
+workers = state.workers
+total_resources_per_node = state.total_resources_per_node
+available_resources_per_node = state.available_resources_per_node
 
 
 def _actor(row: dict[str, Any]) -> dict[str, Any]:
@@ -57,32 +160,19 @@ def _actor(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def jobs() -> list[dict[str, Any]]:
-    """The drivers' connections: ``JobID``, ``IsDead``, ``DriverPid``, ``StartTime`` and ``EndTime`` in milliseconds."""
-    return [
-        {
-            "JobID": row["job_id"],
-            "IsDead": row["status"] != "RUNNING",
-            "DriverPid": int((row.get("driver_info") or {}).get("pid") or 0),
-            "StartTime": row["start_time"],
-            "EndTime": row["end_time"],
-            "Entrypoint": row["entrypoint"],
-        }
-        for row in query("jobs", limit=ROWS_MAX, detail=True)["rows"]
-    ]
-
-
-def workers() -> dict[str, Any]:
-    """The processes of the cluster, by id in hex: ``node_ip_address``, ``pid``, ``IsDriver``."""
+def _job(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        row["worker_id"]: {
-            "node_ip_address": row["ip"],
-            "pid": row["pid"],
-            "IsDriver": row["worker_type"] == "DRIVER",
-        }
-        for row in query("workers", limit=ROWS_MAX, detail=True)["rows"]
-        if row["is_alive"]
+        "JobID": row["job_id"],
+        "IsDead": row["status"] != "RUNNING",
+        "DriverPid": int((row.get("driver_info") or {}).get("pid") or 0),
+        "StartTime": row["start_time"],
+        "EndTime": row["end_time"],
+        "Entrypoint": row["entrypoint"],
     }
+
+
+def _worker(row: dict[str, Any]) -> dict[str, Any]:
+    return {"node_ip_address": row["ip"], "pid": row["pid"], "IsDriver": row["worker_type"] == "DRIVER"}
 
 
 def node_ids() -> list[str]:
@@ -102,20 +192,5 @@ def current_node_id() -> str:
     return f"node:{row['NodeManagerAddress']}"
 
 
-def total_resources_per_node() -> dict[str, dict[str, float]]:
-    """What the living nodes have, by id in hex."""
-    return {row["node_id"]: row["resources_total"] for row in _living()}
-
-
-def available_resources_per_node() -> dict[str, dict[str, float]]:
-    """What of it is not in use."""
-    return {row["node_id"]: _positive(row["resources_available"]) for row in _living()}
-
-
 def _positive(amounts: dict[str, float]) -> dict[str, float]:
     return {name: amount for name, amount in amounts.items() if amount > 0}
-
-
-def _living() -> list[dict[str, Any]]:
-    rows = query("nodes", limit=ROWS_MAX, detail=True)["rows"]
-    return [row for row in rows if row["state"] == "ALIVE"]

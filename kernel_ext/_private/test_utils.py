@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
-from raynb._common.network_utils import find_free_port, parse_address
+from raynb._common.network_utils import find_free_port
 from raynb._common.test_utils import (
     Semaphore,
     SignalActor,
@@ -26,6 +24,14 @@ from raynb._common.test_utils import (
     run_string_as_driver,
     run_string_as_driver_stdout_stderr,
     wait_for_condition,
+)
+from raynb._private.commands import (
+    check_call_ray,
+    check_call_subprocess,
+    find_available_port,
+    get_current_unused_port,
+    get_gcs_memory_used,
+    wait_until_server_available,
 )
 from raynb._private.gcs_utils import ActorState
 from raynb._private.listening import (
@@ -37,15 +43,15 @@ from raynb._private.listening import (
     init_error_pubsub,
     init_log_pubsub,
 )
-from raynb._private.processes import daemons_of
 from raynb._private.processes import kill_all as kill_processes
 from raynb.differences import ABSENT, OWN_WORKINGS, absent_names
-from raynb.runtime.adapters.registry import clusters
 from raynb.runtime.api import cluster, objects
 from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.placement_groups import PlacementGroup, placement_group_table
 from raynb.runtime.api.remote import make_remote
+from raynb.runtime.api.session import connect
 from raynb.runtime.messages.errors import RayActorError
+from raynb.runtime.messages.node import StopNode
 from raynb.util import state as state_api
 from raynb.util.queue import Empty, Queue
 
@@ -122,72 +128,6 @@ def run_string_as_driver_nonblocking(driver_script: str, env: dict[str, str] | N
     return process
 
 
-def check_call_subprocess(argv: Sequence[str], capture_stdout: bool = False, capture_stderr: bool = False) -> bytes:
-    """Run a command; what it wrote, as far as that is wanted.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        It failed.
-    """
-    out = subprocess.PIPE if capture_stdout else None
-    err = (subprocess.STDOUT if capture_stdout else subprocess.PIPE) if capture_stderr else None
-    done = subprocess.run(argv, stdout=out, stderr=err, check=True)
-    return (done.stdout or b"") + (done.stderr or b"")
-
-
-def check_call_ray(args: Sequence[str], capture_stdout: bool = False, capture_stderr: bool = False) -> bytes:
-    """Run the program ``raynb`` with these arguments, as `check_call_subprocess` does."""
-    program = [sys.executable, "-c", "from raynb.runtime.cli import main; main()"]
-    return check_call_subprocess([*program, *args], capture_stdout, capture_stderr)
-
-
-def wait_until_server_available(address: str, timeout_ms: int = 5000, retry_interval_ms: int = 100) -> bool:
-    """Whether somebody listens at ``host:port`` in time."""
-    found = parse_address(address)
-    if found is None:
-        raise ValueError(f"{address!r} is not host:port")
-    deadline = time.monotonic() + timeout_ms / 1000
-    while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection((found[0], int(found[1])), timeout=1):
-            return True
-        time.sleep(retry_interval_ms / 1000)
-    return False
-
-
-def get_current_unused_port() -> int:
-    """A port that nobody uses now."""
-    return find_free_port()
-
-
-def find_available_port(start: int, end: int, port_num: int = 1) -> list[int]:
-    """So many ports between two that nobody uses now.
-
-    Raises
-    ------
-    RuntimeError
-        There are not so many.
-    """
-    found = []
-    for port in range(start, end):
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("", port))
-            found.append(port)
-        if len(found) == port_num:
-            return found
-    raise RuntimeError(f"{port_num} unused ports were wanted between {start} and {end}, and {len(found)} are there")
-
-
-def get_gcs_memory_used() -> int:
-    """Bytes that the GCS and the Redis of this user's clusters have."""
-    total = 0
-    for entry in clusters():
-        kinds = daemons_of(entry.pid)
-        for info in (*kinds.get("gcs_server", ()), *kinds.get("redis_server", ())):
-            total += info.process.memory_bytes()
-    return total
-
-
 def wait_for_pid_to_exit(pid: int, timeout: float = 20) -> None:
     """Return when a process is gone, or dead and not collected."""
     wait_for_condition(lambda: not _runs(pid), timeout)
@@ -224,9 +164,13 @@ def kill_process_by_name(name: str, SIGKILL: bool = False) -> None:
     os.kill(pid, signal.SIGKILL if SIGKILL else signal.SIGTERM)
 
 
-def kill_raylet(raylet: Any, graceful: bool = False) -> None:
-    """End the node manager of a node (a row of ``nodes()``): only that of this process's cluster is known."""
-    kill_process_by_name("raylet", SIGKILL=not graceful)
+def kill_raylet(raylet: dict[str, Any], graceful: bool = False) -> None:
+    """End the node manager of a node (a row of ``nodes()``), with which all else of it ends: killed, or asked to."""
+    (row,) = cluster.query("nodes", detail=True, id=raylet["NodeID"])["rows"]
+    if graceful:
+        connect().send(row["address"], StopNode("kill_raylet(graceful=True) has asked for it"))
+    else:
+        os.kill(row["pid"], signal.SIGKILL)
 
 
 # -- conditions

@@ -8,6 +8,7 @@ from typing import Any, Final
 from raynb._private import ray_constants
 from raynb._private.gcs_client import GcsClient
 from raynb._private.processes import ProcessInfo, daemons_of, kill_all
+from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api import outputs
 from raynb.runtime.api.cluster import get_actor
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
@@ -246,4 +247,17 @@ outputs.on_unhandled = lambda error: _unhandled_error_handler(error)
 def __getattr__(name: str) -> Any:
     if name == "_global_node":
         return Node() if is_initialized() else None
-    raise AttributeError(f"raynb has no ray._private.worker.{name}: that is part of Ray's own workings")
+    return _absent(name)
+
+
+_absent = absent_names(
+    "_private.worker",
+    dict.fromkeys(
+        (
+            "BaseContext", "RESTORE_WORKER_MODE", "RemoteDecorator", "SPILL_WORKER_MODE", "connect", "disconnect",
+            "filter_autoscaler_events", "get_dashboard_url", "listen_error_messages", "print_to_stdstream",
+            "print_worker_logs", "process_tqdm", "time_string",
+        ),
+        OWN_WORKINGS,
+    ),
+)  # fmt: skip

@@ -52,3 +52,19 @@ def Deprecated(*args: Any, message: str = "", warning: bool = False) -> Any:
         return _mark(warned, "Deprecated")
 
     return decorate(args[0]) if len(args) == 1 and callable(args[0]) else decorate
+
+
+def _is_annotated(obj: Any) -> bool:
+    """Whether it was marked itself, not only what it inherits from or a module of that name."""
+    return getattr(obj, "_annotated", None) == getattr(obj, "__name__", "")
+
+
+def _mark_annotated(obj: Any, annotation_type: str = "UNKNOWN") -> None:
+    """Mark it, where it has a name."""
+    if hasattr(obj, "__name__"):
+        obj._annotated, obj._annotated_type = obj.__name__, annotation_type
+
+
+def _get_annotation_type(obj: Any) -> str | None:
+    """How it was marked; None if it was not."""
+    return getattr(obj, "_annotated_type", None) if _is_annotated(obj) else None

@@ -23,6 +23,7 @@ from raynb.runtime.api.handles import (
 from raynb.runtime.api.local_mode import LocalMode
 from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import ACTOR_OPTIONS, checked, resources_of
+from raynb.runtime.api.published import publish_large_function
 from raynb.runtime.api.returns import is_generator, number_of_returns
 from raynb.runtime.api.runtime_env import resolved
 from raynb.runtime.api.session import connect
@@ -185,6 +186,7 @@ class ActorClass(OlderForm):
     def _register(self, client: Client) -> None:
         held: list[object] = []
         class_id, blob = pack_function(self._cls, held)
+        publish_large_function(client, self._cls.__name__, len(blob))
         self._definition = FunctionDef(
             client.next_number(), class_id, self._cls.__name__, blob, module=self._cls.__module__ or ""
         )

@@ -60,30 +60,31 @@ def query_by(client: Client, table: str, timeout_s: float, **how: Any) -> dict[s
 
 def nodes() -> list[dict[str, Any]]:
     """The cluster's nodes, with the keys that Ray's ``nodes()`` has."""
-    rows = query("nodes", limit=10_000, detail=True)["rows"]
-    return [
-        {
-            "NodeID": row["node_id"],
-            "Alive": row["state"] == "ALIVE",
-            "alive": row["state"] == "ALIVE",
-            "NodeManagerAddress": row["node_ip"],
-            "NodeManagerHostname": row["hostname"],
-            "NodeManagerPort": 0,
-            "ObjectManagerPort": 0,
-            "ObjectStoreSocketName": "",
-            "RayletSocketName": "",
-            "MetricsExportPort": 0,
-            "MetricsAgentPort": 0,
-            "DashboardAgentListenPort": 0,
-            "RuntimeEnvAgentPort": 0,
-            "DeathReason": 0 if row["state"] == "ALIVE" else 1,
-            "DeathReasonMessage": row.get("state_message") or "",
-            "NodeName": row["node_name"] if row["node_name"] != row["hostname"] else row["node_ip"],
-            "Resources": row["resources_total"] if row["state"] == "ALIVE" else {},
-            "Labels": {NODE_ID_LABEL: row["node_id"], **(row.get("labels") or {})},
-        }
-        for row in rows
-    ]
+    return [node_of(row) for row in query("nodes", limit=10_000, detail=True)["rows"]]
+
+
+def node_of(row: dict[str, Any]) -> dict[str, Any]:
+    """A node's row with Ray's keys."""
+    return {
+        "NodeID": row["node_id"],
+        "Alive": row["state"] == "ALIVE",
+        "alive": row["state"] == "ALIVE",
+        "NodeManagerAddress": row["node_ip"],
+        "NodeManagerHostname": row["hostname"],
+        "NodeManagerPort": 0,
+        "ObjectManagerPort": 0,
+        "ObjectStoreSocketName": "",
+        "RayletSocketName": "",
+        "MetricsExportPort": 0,
+        "MetricsAgentPort": 0,
+        "DashboardAgentListenPort": 0,
+        "RuntimeEnvAgentPort": 0,
+        "DeathReason": 0 if row["state"] == "ALIVE" else 1,
+        "DeathReasonMessage": row.get("state_message") or "",
+        "NodeName": row["node_name"] if row["node_name"] != row["hostname"] else row["node_ip"],
+        "Resources": row["resources_total"] if row["state"] == "ALIVE" else {},
+        "Labels": {NODE_ID_LABEL: row["node_id"], **(row.get("labels") or {})},
+    }
 
 
 def cluster_resources() -> dict[str, float]:

@@ -14,6 +14,7 @@ from raynb.runtime.api import local_mode, session
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
+from raynb.runtime.api.published import publish_large_function
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.runtime_env import resolved
 from raynb.runtime.api.session import connect
@@ -122,6 +123,7 @@ class RemoteFunction(OlderForm):
         """Pickle the function, once for each cluster; what it refers to is what it was then."""
         held: list[object] = []
         function_id, blob = pack_function(self._function, held)
+        publish_large_function(client, self._qualified_name(), len(blob))
         place = where(self._options, resources_of(self._options, 1))
         environment = resolved(self._options.get("runtime_env"), client)
         definition = FunctionDef(

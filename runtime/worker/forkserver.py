@@ -39,6 +39,8 @@ from raynb.runtime.messages.node import WorkerSettings
 from raynb.runtime.worker.numeric_threads import VARIABLES
 
 OOM_SCORE: Final = 500
+MANAGER_VARIABLE: Final = "RAY_RAYLET_PID"
+"""Tells programs the pid of their node manager, under Ray's name."""
 IDLE_S: Final = 0.5
 """Without an order for so long, the template has leisure."""
 _HANDOVER_PATIENCE_S: Final = 10.0
@@ -52,6 +54,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # no holes in the heap: what is freed now would be written to in every worker
     os.environ.update(dict.fromkeys(VARIABLES, "1"))  # the template must not have threads: what it loads starts none
+    os.environ[MANAGER_VARIABLE] = str(parent)
     worker_main = load(main_name)
     gc.freeze()
     settings = serve(OrderSource(socket.socket(fileno=0)), manager=parent)

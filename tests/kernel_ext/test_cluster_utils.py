@@ -14,7 +14,15 @@ import pytest
 
 import raynb
 from raynb._private import ray_constants
-from raynb._private.test_utils import get_error_message, get_gcs_memory_used, init_error_pubsub, kill_processes
+from raynb._private.gcs_client import GcsClientOptions
+from raynb._private.state import GlobalState
+from raynb._private.test_utils import (
+    get_error_message,
+    get_gcs_memory_used,
+    init_error_pubsub,
+    kill_processes,
+    kill_raylet,
+)
 from raynb.cluster_utils import AutoscalingCluster, Cluster
 from raynb.util.placement_group import placement_group
 from tests.support.cluster import start_pyzmqs_own_thread
@@ -109,6 +117,24 @@ def test_a_node_that_was_killed_is_seen(cluster: Cluster) -> None:
         cluster.wait_for_nodes(timeout=1)
 
 
+def test_a_group_of_a_detached_actor_outlives_their_job_and_ends_with_the_actor(cluster: Cluster) -> None:
+    class Reserves:
+        def reserve(self) -> None:
+            raynb.get(placement_group([{"CPU": 1}]).ready())
+
+    cluster.connect(namespace="spec")
+    first = raynb.remote(num_cpus=0)(Reserves).options(name="reserves", lifetime="detached").remote()
+    raynb.get([first.reserve.remote(), placement_group([{"CPU": 1}]).ready()], timeout=30)
+    wait_until(lambda: "CPU" not in raynb.available_resources())
+    raynb.shutdown()
+    cluster.connect(namespace="spec")
+    wait_until(lambda: raynb.available_resources().get("CPU") == 1, what="the driver's group has ended with it")
+    raynb.get(raynb.get_actor("reserves").reserve.remote(), timeout=30)
+    wait_until(lambda: "CPU" not in raynb.available_resources(), what="the first group is still there")
+    raynb.kill(raynb.get_actor("reserves"))
+    wait_until(lambda: raynb.available_resources().get("CPU") == 2)
+
+
 # -- its processes
 
 
@@ -161,19 +187,29 @@ def test_a_killed_node_manager_is_a_node_s_end(cluster: Cluster) -> None:
     cluster.remove_node(node)
 
 
-def test_a_group_of_a_detached_actor_outlives_their_job_and_ends_with_the_actor(cluster: Cluster) -> None:
-    class Reserves:
-        def reserve(self) -> None:
-            raynb.get(placement_group([{"CPU": 1}]).ready())
+@pytest.mark.parametrize("graceful", [True, False])
+def test_a_node_s_manager_is_ended_by_the_node_s_row(cluster: Cluster, graceful: bool) -> None:
+    raynb.init(address=cluster.address)
+    node = cluster.add_node(num_cpus=0)
+    (row,) = [row for row in raynb.nodes() if row["NodeID"] == node.node_id]
+    kill_raylet(row, graceful=graceful)
+    wait_until(lambda: not node.any_processes_alive())
+    wait_until(lambda: [row["Alive"] for row in raynb.nodes()].count(True) == 1)
+    cluster.remove_node(node)
 
-    cluster.connect(namespace="spec")
-    first = raynb.remote(num_cpus=0)(Reserves).options(name="reserves", lifetime="detached").remote()
-    raynb.get([first.reserve.remote(), placement_group([{"CPU": 1}]).ready()], timeout=30)
-    wait_until(lambda: "CPU" not in raynb.available_resources())
-    raynb.shutdown()
-    cluster.connect(namespace="spec")
-    wait_until(lambda: raynb.available_resources().get("CPU") == 1, what="the driver's group has ended with it")
-    raynb.get(raynb.get_actor("reserves").reserve.remote(), timeout=30)
-    wait_until(lambda: "CPU" not in raynb.available_resources(), what="the first group is still there")
-    raynb.kill(raynb.get_actor("reserves"))
-    wait_until(lambda: raynb.available_resources().get("CPU") == 2)
+
+def test_a_worker_knows_its_node_s_manager(cluster: Cluster) -> None:
+    raynb.init(address=cluster.address)
+    pid = raynb.get(raynb.remote(lambda: os.environ["RAY_RAYLET_PID"]).remote())
+    assert int(pid) == cluster.list_all_nodes()[0].info.pid
+
+
+def test_its_state_is_had_without_joining_it(cluster: Cluster) -> None:
+    state = GlobalState()
+    state._initialize_global_state(GcsClientOptions.create(cluster.address or "", None, allow_cluster_id_nil=True))
+    state._check_connected()
+    (node,) = state.node_table()
+    assert state.total_resources_per_node()[node["NodeID"]]["CPU"] == 2
+    assert state.cluster_resources()["special"] == state.available_resources()["special"] == 1
+    assert (state.actor_table(None), state.job_table(), state.workers()) != ([], [], [])
+    assert not raynb.is_initialized()

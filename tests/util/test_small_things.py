@@ -126,6 +126,21 @@ def test_marks_leave_functions_and_classes_as_they_are() -> None:
         assert (one(), isinstance(Two(), Two), three()) == (1, True, 3)
 
 
+def test_what_is_marked_is_known() -> None:
+    marks = part_of_util("annotations")
+
+    @marks.PublicAPI
+    class Marked:
+        pass
+
+    class Inherits(Marked):
+        pass
+
+    assert marks._is_annotated(Marked) and not marks._is_annotated(Inherits)
+    marks._mark_annotated(Inherits)
+    assert marks._is_annotated(Inherits)
+
+
 def test_a_deprecated_function_warns_if_it_is_to() -> None:
     marks = part_of_util("annotations")
 

@@ -186,6 +186,7 @@ def test_the_cluster_s_state_has_the_keys_that_ray_has(ray: Ray) -> None:
     assert state.total_resources_per_node()[node]["CPU"] == 4
     assert state.available_resources_per_node()[node]["CPU"] <= 4
     assert state.current_node_id() in state.node_ids()
+    assert state.state.actor_table(actor._actor_id.hex())["State"] == "ALIVE"
 
 
 def test_keys_are_kept_by_the_cluster(ray: Ray) -> None:

@@ -11,7 +11,7 @@ import pytest
 import raynb
 from raynb._private import ray_constants, utils
 from raynb._private.gcs_client import GcsClient
-from raynb._private.pubsub import KEPT_MAX, GcsErrorSubscriber, GcsLogSubscriber, Told, publish
+from raynb._private.pubsub import GcsErrorSubscriber, GcsLogSubscriber, Told
 from raynb._private.test_utils import (
     get_error_message,
     get_log_batch,
@@ -22,6 +22,7 @@ from raynb._private.test_utils import (
     init_log_pubsub,
 )
 from raynb._private.worker import global_worker
+from raynb.runtime.api.published import KEPT_MAX
 from tests.support.module import Ray
 
 pytestmark = pytest.mark.usefixtures("raynb_only")
@@ -99,11 +100,31 @@ def test_a_program_s_own_errors_are_told_and_shown(ray: Ray, capsys: pytest.Capt
 def test_a_cluster_keeps_its_last_errors_only(ray: Ray) -> None:
     client = GcsClient()
     for number in range(KEPT_MAX + 2):
-        publish(client, "many", str(number), None)
+        client.publish_error(b"", "many", str(number))
     subscriber = GcsErrorSubscriber()
     subscriber.subscribe()
     assert get_error_message(subscriber, timeout=0) == []
     assert len(client.internal_kv_keys(b"", b"published errors")) == KEPT_MAX
+
+
+@pytest.mark.filterwarnings("ignore::raynb.runtime.codec.captures.LargeCaptureWarning")
+def test_that_a_function_or_a_class_is_large_is_told(ray: Ray) -> None:
+    subscriber = init_error_pubsub()
+    large = bytes(2 * ray_constants.FUNCTION_SIZE_WARN_THRESHOLD)
+
+    @ray.remote
+    def f() -> int:
+        return len(large)
+
+    class Large:
+        def size(self) -> int:
+            return len(large)
+
+    for make in (f.remote, ray.remote(Large).remote):
+        kept = make()
+        (told,) = get_error_message(subscriber, 1, ray_constants.PICKLING_LARGE_OBJECT_PUSH_ERROR)
+        assert told["job_id"] == global_worker.current_job_id.binary()
+        del kept
 
 
 # -- lines
