@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from raynb._private.processes import ProcessInfo, daemons_of, kill_all
+from raynb._private.gcs_client import GcsClientOptions
+from raynb._private.processes import ProcessHandle, ProcessInfo, daemons_of, kill_all
 from raynb._private.ray_constants import PROCESS_TYPE_GCS_SERVER
+from raynb._private.state import GlobalState
 from raynb.runtime.adapters.daemon_process import DaemonProcess
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster
 from raynb.runtime.adapters.processes import Process
@@ -78,6 +80,10 @@ class ClusterNode:
     def all_processes(self) -> dict[str, list[ProcessInfo]]:
         """Its daemons, by kind."""
         return daemons_of(self.info.pid)
+
+    def live_processes(self) -> list[tuple[str, ProcessHandle]]:
+        """Its daemons, each with its kind."""
+        return [(kind, info.process) for kind, infos in self.all_processes.items() for info in infos]
 
     def get_session_dir_path(self) -> str:
         """Where its logs and sockets are."""
@@ -177,6 +183,13 @@ class Cluster:
     def gcs_address(self) -> str | None:
         """Of its GCS; None before there is a node."""
         return self.head_node.gcs_address if self.head_node is not None else None
+
+    @property
+    def global_state(self) -> GlobalState:
+        """What it is and does."""
+        state = GlobalState()
+        state._initialize_global_state(GcsClientOptions.create(self.address or ""))
+        return state
 
     def add_node(self, wait: bool = True, **node_args: Any) -> ClusterNode:
         """Start a node; the first one is the head.

@@ -85,6 +85,7 @@ ABSENT: Final = {
     "_private.prometheus_exporter": OWN_WORKINGS,
     "_private.ray_logging": OWN_WORKINGS,
     "_private.resource_and_label_spec": OWN_WORKINGS,
+    "_private.resource_spec": OWN_WORKINGS,
     "_private.resource_isolation_config": OWN_WORKINGS,
     "_private.runtime_env": OWN_WORKINGS,
     "_private.serialization": OWN_WORKINGS,

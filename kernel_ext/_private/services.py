@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import random
 
-from raynb._private.processes import ProcessInfo
+from raynb._private.processes import ProcessInfo, daemons_of
+from raynb._private.ray_constants import PROCESS_TYPE_GCS_SERVER, PROCESS_TYPE_RAYLET
 from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.adapters.registry import clusters
+from raynb.runtime.api.session import is_initialized, session
 from raynb.util.node_address import get_node_ip_address
 
-__all__ = ["ProcessInfo", "find_gcs_addresses", "get_node_ip_address", "new_port"]
+__all__ = ["ProcessInfo", "find_gcs_addresses", "get_node_ip_address", "new_port", "remaining_processes_alive"]
+
+
+def remaining_processes_alive() -> bool:
+    """Whether all daemons run of the node that this process is connected to.
+
+    Raises
+    ------
+    RuntimeError
+        There is none.
+    """
+    if not is_initialized():
+        raise RuntimeError("there is no node yet: call init() first")
+    info = session().info
+    wanted = {PROCESS_TYPE_RAYLET} | ({PROCESS_TYPE_GCS_SERVER} if "gcs" in info.pids else set())
+    return wanted <= daemons_of(info.pid).keys()
 
 
 def find_gcs_addresses() -> set[str]:
@@ -29,7 +46,7 @@ __getattr__ = absent_names(
             "GCS_SERVER_EXECUTABLE", "RAYLET_EXECUTABLE", "REDIS_EXECUTABLE", "canonicalize_bootstrap_address",
             "canonicalize_bootstrap_address_or_die", "create_redis_client", "extract_ip_port",
             "get_node_to_connect_for_driver", "get_ray_address_from_environment", "get_webui_url_from_internal_kv",
-            "propagate_jemalloc_env_var", "remaining_processes_alive", "resolve_ip_for_localhost",
+            "propagate_jemalloc_env_var", "resolve_ip_for_localhost",
             "start_gcs_server", "start_ray_process", "start_raylet", "wait_for_node",
         ),
         OWN_WORKINGS,

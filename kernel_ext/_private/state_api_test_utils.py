@@ -52,6 +52,12 @@ class _Pids:
 PidActor = _actor(_Pids, "PidActor")
 
 
+def _is_actor_task_running(actor_pid: int, task_name: str) -> bool:
+    """Whether a process runs a task whose name has these words."""
+    running = list_tasks(filters=[("state", "=", "RUNNING")], detail=True, limit=10_000)
+    return any(task["worker_pid"] == actor_pid and task_name in task["name"] for task in running)
+
+
 def verify_tasks_running_or_terminated(task_pids: Mapping[str, tuple[int, str | None]], expect_num_tasks: int) -> bool:
     """Check that the tasks of these names are in the states that they are said to have, and that one that runs has a
     process.

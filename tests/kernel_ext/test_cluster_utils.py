@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 
 import raynb
-from raynb._private import ray_constants
-from raynb._private.gcs_client import GcsClientOptions
-from raynb._private.state import GlobalState
+from raynb._private import ray_constants, services
 from raynb._private.test_utils import (
     get_error_message,
     get_gcs_memory_used,
@@ -157,6 +155,8 @@ def test_its_daemons_are_told_by_kind(cluster: Cluster) -> None:
     (gcs,) = head.all_processes[ray_constants.PROCESS_TYPE_GCS_SERVER]
     (own,) = _global_node().all_processes[ray_constants.PROCESS_TYPE_GCS_SERVER]
     assert own.process.pid == gcs.process.pid
+    assert ("gcs_server", gcs.process.pid) in [(kind, process.pid) for kind, process in head.live_processes()]
+    assert services.remaining_processes_alive()
     assert gcs.process.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
         gcs.process.wait(timeout=0.05)
@@ -205,8 +205,7 @@ def test_a_worker_knows_its_node_s_manager(cluster: Cluster) -> None:
 
 
 def test_its_state_is_had_without_joining_it(cluster: Cluster) -> None:
-    state = GlobalState()
-    state._initialize_global_state(GcsClientOptions.create(cluster.address or "", None, allow_cluster_id_nil=True))
+    state = cluster.global_state
     state._check_connected()
     (node,) = state.node_table()
     assert state.total_resources_per_node()[node["NodeID"]]["CPU"] == 2

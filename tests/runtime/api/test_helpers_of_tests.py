@@ -25,6 +25,7 @@ from raynb._private import test_utils as private_test_utils
 from raynb._private.gcs_client import GcsClient
 from raynb._private.state_api_test_utils import (
     PidActor,
+    _is_actor_task_running,
     verify_failed_task,
     verify_tasks_running_or_terminated,
     wait_for_task_states,
@@ -491,6 +492,7 @@ def test_which_process_has_a_task_is_checked(ray: Ray) -> None:
     pids = ray.get(noted.get_pids.remote())
     wait_until(lambda: state_api.list_tasks(filters=[("name", "=", "running one"), ("state", "=", "RUNNING")]))
     assert verify_tasks_running_or_terminated(pids, 1)
+    assert _is_actor_task_running(pids["running one"][0], "running one")
     ray.get(signal_actor.send.remote())
     ray.get(ref)
     ended = {"running one": (pids["running one"][0], "FINISHED")}
