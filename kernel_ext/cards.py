@@ -135,7 +135,7 @@ def _shape(value: Any) -> str:
 
 
 def _of_actor(handle: ActorHandle) -> Card:
-    title = f"{handle._class_name} actor {amounts.short_actor(handle._actor_id.hex())}"
+    title = f"{handle._class_name} actor {amounts.short_actor(handle._id.hex())}"
     methods = ", ".join(name for name in dir(handle) if not name.startswith("__"))
     facts = [f"methods: {_short(methods)}"] if methods else []
     try:
@@ -144,7 +144,7 @@ def _of_actor(handle: ActorHandle) -> Card:
         return Card(title, NEUTRAL, "of a cluster that is gone")
     rows: list[dict[str, Any]] = []
     with suppress(RayError):
-        rows = query_by(client, "actors", 2.0, id=handle._actor_id.hex(), detail=True)["rows"]
+        rows = query_by(client, "actors", 2.0, id=handle._id.hex(), detail=True)["rows"]
     if not rows:
         return Card(title, WAITING, "not known yet", facts, final=False)
     row = rows[0]

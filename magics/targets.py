@@ -87,7 +87,7 @@ def of_value(text: str, value: Any) -> Target:
     """What a value of the notebook stands for."""
     if isinstance(value, ActorHandle):
         ref = value._ref
-        return Target(text, () if ref is None else ((ref._id, ref._owner),), value._actor_id)
+        return Target(text, () if ref is None else ((ref._id, ref._owner),), value._id)
     refs = [item for _, item in with_items(text, value) if isinstance(item, ObjectRef | ObjectRefGenerator)]
     if not refs:
         raise OptionError(f"`{text}` is no reference, but a {type(value).__name__}: there is nothing to wait for")

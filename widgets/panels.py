@@ -426,5 +426,5 @@ class ActorPanel(_Table):
     def __init__(self, actor: ActorHandle) -> None:
         if not isinstance(actor, ActorHandle):
             raise TypeError(f"ActorPanel() takes an actor's handle, not {type(actor).__name__}: {actor!r:.80}")
-        actor_id = actor._actor_id.hex()
+        actor_id = actor._id.hex()
         super().__init__(screen.TableView(table="actors", filters=(("actor_id", "=", actor_id),), limit=50), actor_id)

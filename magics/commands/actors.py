@@ -128,7 +128,7 @@ def _handles(session: Session, client: Client) -> dict[bytes, list[str]]:
     for name, value in users_names(session.namespace):
         for full, item in with_items(name, value):
             if isinstance(item, ActorHandle):
-                found.setdefault(item._actor_id, []).append(full)
+                found.setdefault(item._id, []).append(full)
     return found
 
 

@@ -116,6 +116,7 @@ class ActorClass(OlderForm):
             not (at_once if out_of_order is None else out_of_order),
             list(options.get("concurrency_groups") or ()),
             options.get("enable_task_events", True),
+            cls.__module__ or "",
         )
 
     def __repr__(self) -> str:
@@ -144,6 +145,10 @@ class ActorClass(OlderForm):
     @property
     def __ray_actor_class__(self) -> type:
         return self._cls
+
+    @property
+    def _default_options(self) -> dict[str, Any]:
+        return dict(self._options)
 
     def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: raynb has no graphs of Ray's kind."""
@@ -287,7 +292,7 @@ class ActorClass(OlderForm):
         if reply.error is not None:
             raise to_exception(reply.error)
         existing = handle_from_reply(reply.data)
-        return None if existing._actor_id == actor_id else existing
+        return None if existing._id == actor_id else existing
 
     def _constructor(self, client: Client, resources: dict[str, float]) -> Function:
         key = (self._definition.function_id, b"constructor")

@@ -61,6 +61,14 @@ class RemoteFunction(OlderForm):
         """What tasks of this function are called: without where it was defined."""
         return self._qualified_name().rsplit(".", 1)[-1]
 
+    @property
+    def _function_name(self) -> str:
+        return f"{self.__module__}.{self._qualified_name()}"
+
+    @property
+    def _default_options(self) -> dict[str, Any]:
+        return dict(self._options)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         name = f"{self.__module__}.{self._short_name()}"
         raise TypeError(

@@ -13,11 +13,11 @@ from raynb.runtime.api.functions import packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import METHOD_OPTIONS, checked
+from raynb.runtime.api.rays_names import RaysNames
 from raynb.runtime.api.returns import number_of_returns, returned
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import CallSignature
 from raynb.runtime.client.client import Client
-from raynb.runtime.client.ids import ActorID
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.actors import ActorClient
@@ -58,6 +58,8 @@ class ClassInfo(Struct, array_like=True, frozen=True):
         Names of the concurrency groups.
     events
         Whether calls are told to the event hub, where a method does not say.
+    module
+        Where the class was defined.
     """
 
     methods: dict[str, MethodInfo]
@@ -65,6 +67,7 @@ class ClassInfo(Struct, array_like=True, frozen=True):
     in_order: bool = True
     groups: list[str] = []
     events: bool = True
+    module: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -130,7 +133,7 @@ class ActorMethod(OlderForm):
         if self._info.signature is not None:
             self._info.signature.check(args, kwargs)
         if local_mode.running is not None:
-            return local_mode.running.call_method(handle._actor_id, self._name, args, kwargs, self._num_returns)
+            return local_mode.running.call_method(handle._id, self._name, args, kwargs, self._num_returns)
         owner = ""
         if handle._ref is not None:
             if handle._ref._drop is not client.drop:
@@ -138,7 +141,7 @@ class ActorMethod(OlderForm):
                     f"Can't find actor {handle!r}. It might be dead or it's from a different cluster: create it again."
                 )
             owner = handle._ref._owner
-        actor = client.machine.actors.of(handle._actor_id, owner, handle._info.in_order)
+        actor = client.machine.actors.of(handle._id, owner, handle._info.in_order)
         if handle._info.max_pending_calls >= 0:
             self._count(actor, handle._info.max_pending_calls)
         refs = client.submit(
@@ -168,7 +171,7 @@ class ActorMethod(OlderForm):
         how = f"{name} {self._backpressure} {self._events:d} {self._task_name}".encode()
         if self._retry_exceptions:
             how += bytes(self._retry_exceptions)
-        key = (handle._actor_id, how)
+        key = (handle._id, how)
         function = client.functions.get(key)
         if function is None:
             definition = FunctionDef(
@@ -182,14 +185,14 @@ class ActorMethod(OlderForm):
                     {},
                     kind=ACTOR_CALL,
                     job=client.root.context.job,
-                    actor_id=handle._actor_id,
+                    actor_id=handle._id,
                     events=self._events,
                 ),
             )
         return function
 
 
-class ActorHandle:
+class ActorHandle(RaysNames):
     """A handle to an actor. It may be passed to tasks and other actors; the actor ends when the last one is gone.
 
     Methods are attributes: ``handle.method.remote(...)``.
@@ -203,7 +206,7 @@ class ActorHandle:
         ref: ObjectRef[Any] | None,
         max_task_retries: int = 0,
     ) -> None:
-        self._actor_id = actor_id
+        self._id = actor_id
         self._class_name = class_name
         self._info = info
         self._methods = info.methods
@@ -228,13 +231,13 @@ class ActorHandle:
         return sorted({"__init__", "__ray_call__", "__ray_ready__", "__ray_terminate__", *own})
 
     def __repr__(self) -> str:
-        return f"Actor({self._class_name}, {self._actor_id.hex()})"
+        return f"Actor({self._class_name}, {self._id.hex()})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ActorHandle) and other._actor_id == self._actor_id
+        return isinstance(other, ActorHandle) and other._id == self._id
 
     def __hash__(self) -> int:
-        return hash(self._actor_id)
+        return hash(self._id)
 
     def _why(self) -> Why:
         """``handle.why()``: why it does not take calls, or what it does, in one sentence."""
@@ -242,19 +245,11 @@ class ActorHandle:
         from raynb.runtime.client.inquiry import Inquiry
 
         oid, owner = (b"", "") if self._ref is None else (self._ref._id, self._ref._owner)
-        return Inquiry(connect()).actor(self._actor_id, oid, owner)
-
-    @property
-    def _ray_actor_id(self) -> ActorID:
-        return ActorID(self._actor_id)
-
-    @property
-    def _actor_id_hex(self) -> str:
-        return self._actor_id.hex()
+        return Inquiry(connect()).actor(self._id, oid, owner)
 
     def __reduce__(self) -> tuple[Any, ...]:
         info = encode_info(self._info)
-        return _rebuild_handle, (self._actor_id, self._class_name, info, self._ref, self._max_task_retries)
+        return _rebuild_handle, (self._id, self._class_name, info, self._ref, self._max_task_retries)
 
 
 def _rebuild_handle(
@@ -280,4 +275,4 @@ def handle_from_reply(data: bytes) -> ActorHandle:
 
 def unkept(handle: ActorHandle) -> ActorHandle:
     """Another handle to the same actor, which does not keep it alive."""
-    return ActorHandle(handle._actor_id, handle._class_name, handle._info, None, handle._max_task_retries)
+    return ActorHandle(handle._id, handle._class_name, handle._info, None, handle._max_task_retries)

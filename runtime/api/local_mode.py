@@ -133,7 +133,7 @@ class LocalMode:
         actor = self.actors.get(actor_id)
         if actor is not None:
             actor.dead, actor.instance = why, None
-        self.names = {name: handle for name, handle in self.names.items() if handle._actor_id != actor_id}
+        self.names = {name: handle for name, handle in self.names.items() if handle._id != actor_id}
 
     @contextmanager
     def _as_task(self, name: str, actor_id: bytes) -> Iterator[None]:

@@ -169,6 +169,6 @@ def kill(actor: Any, *, no_restart: bool = True) -> None:
         raise ValueError(f"ray.kill() only supported for actors. For tasks, try ray.cancel(). Got: {type(actor)}.")
     client = connect()
     if local_mode.running is not None:
-        local_mode.running.end(actor._actor_id)
+        local_mode.running.end(actor._id)
     else:
-        client.post(KillByHandle(actor._actor_id, no_restart))
+        client.post(KillByHandle(actor._id, no_restart))

@@ -124,6 +124,26 @@ def test_handles_to_one_actor_are_equal(ray: Ray) -> None:
     assert actor._actor_id.hex() in repr(actor)
 
 
+def test_a_handle_has_what_programs_look_up_in_rays(ray: Ray) -> None:
+    actor = ray.remote(max_task_retries=2)(Derived).remote()
+    ids = importlib.import_module(f"{NAME}._raylet")
+    for handle in (actor, ray.get(ray.remote(lambda given: given).remote(actor), timeout=30)):
+        assert handle._actor_id == handle._ray_actor_id == ids.ActorID.from_hex(handle._actor_id.hex())
+        assert len(handle._actor_id.binary()) == ids.ActorID.size()
+        descriptor = handle._ray_actor_creation_function_descriptor
+        assert (descriptor.class_name, descriptor.function_name) == ("Derived", "__init__")
+        assert descriptor.module_name == Derived.__module__
+        assert [each.name for each in handle._ray_method_signatures["times"]][:2] == ["by", "plus"]
+        assert handle._ray_method_is_generator["times"] is False
+        assert handle._ray_max_task_retries == 2
+        assert not handle._ray_allow_out_of_order_execution
+        assert handle._ray_enable_task_events
+        assert not handle._ray_weak_ref
+    named = ray.remote(Base).options(name="looked up").remote()
+    assert named._actor_id == ray.get_actor("looked up")._actor_id != actor._actor_id
+    assert ray.get_actor("looked up")._ray_weak_ref
+
+
 def test_a_method_without_options_can_be_marked_too(ray: Ray) -> None:
     class Marked:
         @ray.method  # pyright: ignore[reportCallIssue]
