@@ -6,6 +6,8 @@ from raynb._private.gcs_client import GcsClient, GcsClientOptions
 from raynb._private.pubsub import GcsErrorSubscriber, GcsLogSubscriber
 from raynb._private.sigint import DeferSigint
 from raynb.differences import OWN_WORKINGS, absent_names
+from raynb.runtime.adapters.title import get_title as getproctitle
+from raynb.runtime.adapters.title import set_title as setproctitle
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.client.dynamic import DynamicObjectRefGenerator
 from raynb.runtime.client.ids import (
@@ -49,6 +51,8 @@ __all__ = [
     "TaskID",
     "UniqueID",
     "WorkerID",
+    "getproctitle",
+    "setproctitle",
 ]
 
 __getattr__ = absent_names(

@@ -311,25 +311,6 @@ def fork(run: Callable[[], object], *, stdin: int | _HasFileno, log: int | _HasF
         os._exit(code)
 
 
-def set_title(title: str) -> None:
-    """What ``ps`` shows for this process; cut to the room that its arguments had when it (or what it is a copy of)
-    began.
-
-    Does nothing where the kernel does not say where the arguments are.
-    """
-    try:
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        begin, end = int(fields[45]), int(fields[46])
-        if begin <= 0 or end - begin < 2:
-            return
-        text = title.encode()[: end - begin - 1]
-        ctypes.memset(begin, 0, end - begin)
-        ctypes.memmove(begin, text, len(text))
-        Path("/proc/self/comm").write_text(title.replace(" ", "-")[:15])
-    except (OSError, ValueError, IndexError):
-        return
-
-
 def children() -> list[int]:
     """Pids of this process's children, dead ones that were not collected included.
 

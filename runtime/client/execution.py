@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 import msgspec
 
+from raynb.runtime.core.executor import Job
 from raynb.runtime.messages.tasks import ContextDef
 
 
@@ -28,3 +29,12 @@ class Execution(msgspec.Struct, gc=False):
 
 
 EXECUTION: ContextVar[Execution | None] = ContextVar("raynb_execution", default=None)
+
+
+def execution_of(job: Job, context: ContextDef, name: str) -> Execution:
+    """What a task's code may ask about itself."""
+    function = job.function
+    return Execution(
+        context, job.spec.task_id, name, function=function.name, resources=function.resources, attempt=job.spec.attempt,
+        captures=function.captures, module=function.module, gpus=job.gpus,
+    )  # fmt: skip

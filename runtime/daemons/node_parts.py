@@ -12,8 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from raynb.runtime.adapters.launch import ClusterOptions
-from raynb.runtime.adapters.processes import become_subreaper, kill_children, raise_file_limit, set_title
+from raynb.runtime.adapters.processes import become_subreaper, kill_children, raise_file_limit
 from raynb.runtime.adapters.session_dir import create_session
+from raynb.runtime.adapters.title import set_title
 from raynb.runtime.core.node_effects import GcsStarted
 from raynb.runtime.daemons.log_files import open_log, say
 from raynb.runtime.daemons.worker_processes import Watcher, WorkerProcesses

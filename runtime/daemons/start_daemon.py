@@ -12,7 +12,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from raynb.runtime.adapters.processes import Process, fork, set_title, spawn
+from raynb.runtime.adapters.processes import Process, fork, spawn
+from raynb.runtime.adapters.title import set_title
 
 
 def start_daemon(module: str, args: Sequence[str], *, stdin: int, log: int, title: str, copy: bool) -> Process:

@@ -119,6 +119,8 @@ class ActorRunner:
         execution = msgspec.structs.replace(runner.client.root, name=name, function=name)
         token = EXECUTION.set(execution)
         runner.output.begin(execution)
+        runner.shown.is_actor(start.cls.name)
+        runner.shown.runs(name)
         guard = Guard()
         try:
             cls: Any = runner.function(start.cls)
@@ -290,6 +292,7 @@ class ActorRunner:
         execution = self._execution(job)
         EXECUTION.set(execution)
         runner.output.begin(execution)
+        runner.shown.runs(execution.name)
         runner.awaited[spec.task_id] = Run(job, started, execution)
         args: Any = None
         kwargs: Any = None

@@ -33,8 +33,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from raynb.runtime.adapters.processes import Process, die_with_parent, set_title
+from raynb.runtime.adapters.processes import Process, die_with_parent
 from raynb.runtime.adapters.spawn_channel import Forked, OrderSource
+from raynb.runtime.adapters.title import set_title
 from raynb.runtime.messages.node import WorkerSettings
 from raynb.runtime.worker.numeric_threads import VARIABLES
 
@@ -149,6 +150,7 @@ def await_handover(between: int) -> None:
 def become_worker(settings: WorkerSettings, manager: int) -> None:
     """Turn a fresh copy of the template into a process of its own."""
     os.setsid()
+    os.environ["RAY_RAYLET_PID"] = str(manager)  # programs for Ray look there
     set_title(f"raynb worker {settings.token} {Path(settings.session_dir).name}")
     die_with_parent(manager)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

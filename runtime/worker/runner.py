@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from raynb.runtime.adapters.worker_page import WorkerPage
 from raynb.runtime.client.client import Client
-from raynb.runtime.client.execution import EXECUTION, Execution
+from raynb.runtime.client.execution import EXECUTION, Execution, execution_of
 from raynb.runtime.client.failures import UNHANDLED, unhandled
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.functions import unpack_function
@@ -54,6 +54,7 @@ from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.numeric_threads import threads
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
+from raynb.runtime.worker.shown import ShownTask
 from raynb.runtime.worker.what_runs import what_runs
 
 FUNCTIONS_MAX = 1000
@@ -78,6 +79,7 @@ class Runner:
         self.config = config
         self.page = page
         self.machine = ExecutorMachine()
+        self.shown = ShownTask()
         self.consumption = Consumption()
         self.client: Client
         self.output: OutputRouter
@@ -216,7 +218,7 @@ class Runner:
         self.consumption.wake()
         if effect.recursive:
             self.client.machine.cancel_children(effect.task_id, time.monotonic())
-        for run in [*list(self.running.values()), *list(self.awaited.values())]:
+        for run in self._runs():
             if run.job.spec.task_id == effect.task_id:
                 run.execution.cancelled = True
         stop = self.interrupts.get(effect.task_id)
@@ -233,8 +235,11 @@ class Runner:
             self._interrupt = effect.task_id
             signal.pthread_kill(self._main, signal.SIGINT)
 
+    def _runs(self) -> list[Run]:
+        return [*list(self.running.values()), *list(self.awaited.values())]
+
     def _tell_running(self, effect: TellRunning) -> None:
-        runs = {run.job.spec.task_id for run in (*list(self.running.values()), *list(self.awaited.values()))}
+        runs = {run.job.spec.task_id for run in self._runs()}
         seen = TombstonesSeen(effect.task_ids, [task_id for task_id in effect.task_ids if task_id in runs])
         self.client.host.transport.send(effect.to, seen)
 
@@ -244,7 +249,9 @@ class Runner:
             return min(max(self._gives_way_at - time.monotonic(), 0.0), self.config.result_flush_ms / 1000)
         if self._results or self.output.pending or self.outcome.generators.unsent:
             return self.config.result_flush_ms / 1000
-        return 0.005 if self.machine.queue else None
+        if self.machine.queue:
+            return 0.005
+        return None if self.running or self.awaited else self.shown.due_in_s(self._flushed_at)
 
     def _on_turn(self) -> None:
         self.client.on_turn()
@@ -257,6 +264,10 @@ class Runner:
             self.flush()
         elif self.running or self.output.pending:
             self.output.collect()
+        elif not (self.awaited or self._become) and self.shown.due_in_s(self._flushed_at) == 0.0:
+            self.shown.rest()
+            for run in self._runs():  # has begun just now, in another thread
+                self.shown.runs(run.execution.name)
 
     # -- the main thread
 
@@ -392,6 +403,7 @@ class Runner:
             It was cancelled on its way here.
         """
         self.running[thread] = run
+        self.shown.runs(run.execution.name)
         if self.cancelled and run.job.spec.task_id in self.cancelled:
             self.cancelled.discard(run.job.spec.task_id)
             raise KeyboardInterrupt
@@ -456,6 +468,7 @@ class Runner:
         new here."""
         if self._context is None or context.job != self._context.job:
             self.client.work_for(context.job)
+            os.environ["RAY_JOB_ID"] = context.job.hex()
         self._context = context
         if context.cwd != self._cwd and not self.environment.folder:
             self._enter_folder(context.cwd)
@@ -483,12 +496,3 @@ class Runner:
                 os.chdir(folder)
             except OSError as error:
                 print(f"raynb: can't enter the driver's working directory {folder}: {error}", file=sys.stderr)
-
-
-def execution_of(job: Job, context: ContextDef, name: str) -> Execution:
-    """What a task's code may ask about itself."""
-    function = job.function
-    return Execution(
-        context, job.spec.task_id, name, function=function.name, resources=function.resources, attempt=job.spec.attempt,
-        captures=function.captures, module=function.module, gpus=job.gpus,
-    )  # fmt: skip

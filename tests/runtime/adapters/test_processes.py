@@ -232,7 +232,7 @@ def test_a_title_is_what_ps_shows_and_never_longer_than_its_room() -> None:
     code = """
 import os, sys
 from pathlib import Path
-from raynb.runtime.adapters.processes import set_title
+from raynb.runtime.adapters.title import set_title
 room = len(Path("/proc/self/cmdline").read_bytes())
 set_title("raynb worker w1 0123456789ab")
 print(Path("/proc/self/cmdline").read_bytes().rstrip(b"\\0").decode(), Path("/proc/self/comm").read_text().strip())
