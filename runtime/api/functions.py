@@ -154,6 +154,7 @@ class RemoteFunction(OlderForm):
             max_retries=max_retries(self._options),
             runtime_env=environment,
             strategy=place.strategy,
+            called=self._short_name(),
             events=self._options.get("enable_task_events", True),
             call_site=definition_site(self._function),
             job=client.root.context.job,

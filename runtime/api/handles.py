@@ -177,15 +177,17 @@ class ActorMethod(OlderForm):
             definition = FunctionDef(
                 client.next_number(), b"", name, b"", self._retry_exceptions, backpressure=self._backpressure
             )
+            called = f"{handle._class_name.rpartition('.')[2]}.{name}"
             function = client.functions.setdefault(
                 key,
                 Function(
                     definition,
-                    self._task_name or f"{handle._class_name.rpartition('.')[2]}.{name}",
+                    self._task_name or called,
                     {},
                     kind=ACTOR_CALL,
                     job=client.root.context.job,
                     actor_id=handle._id,
+                    called=called,
                     events=self._events,
                 ),
             )

@@ -35,7 +35,7 @@ def to_exception(failed: Failed) -> Exception:
         return RayTaskError("a task", failed.message)
     made = make_error(failed.kind, failed.message)
     if failed.actor and isinstance(made, RayActorError):
-        made.say_whose(failed.actor.hex(), failed.constructor)
+        made.say_whose(failed.actor.hex(), failed.constructor, failed.about)
     if failed.through:
         text = f"At least one of the input arguments for this task could not be computed:\n{made}"
         return RayTaskError(failed.through, text, made).as_instanceof_cause()

@@ -14,7 +14,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -186,6 +186,8 @@ class EventNames:
         self._gone: dict[tuple[str, int, bytes, str], Totals] = {}
         self._gone_names: dict[int, None] = {}
         self.dropped_by_gone = 0
+        self.repr_of: Callable[[bytes], str] = lambda _: ""
+        """What an actor calls itself; empty: nothing of its own."""
 
     def client(self, sender: str) -> Client:
         """The numbering of one client."""
@@ -224,6 +226,19 @@ class EventNames:
         name = self.names[position]
         assert name is not None, f"name {position} is free"
         return name
+
+    def shown(self, name: Name) -> str:
+        """What a task of this name is called: as its actor calls itself, where it does and nobody says otherwise."""
+        definition = name.definition
+        if definition is None:
+            return "?"
+        if (
+            definition.actor_id
+            and definition.name == definition.function
+            and (own := self.repr_of(definition.actor_id))
+        ):
+            return f"{own}.{definition.function.rpartition('.')[2]}"
+        return definition.name
 
     def living(self) -> Iterator[Name]:
         """All entries."""

@@ -128,6 +128,7 @@ class GcsMachine:
             epoch, self.journal, self.requests, world, self.actors.placed, self.actors.group_removed
         )
         self.events = EventTable(config.hub_tasks_max)
+        self.events.names.repr_of = self.actors.index.repr_of
         self.task_news = TaskNews(self.events)
         self.names = NotebookNames()
         self.stores = StoreHistory(self.members)

@@ -38,6 +38,11 @@ class ActorIndex:
             self.names[actor.spec.namespace, actor.spec.name] = actor
         self._by_owner.setdefault(actor.owner, {})[actor.id] = actor
 
+    def repr_of(self, actor_id: bytes) -> str:
+        """What it calls itself; empty: nothing of its own."""
+        actor = self.actors.get(actor_id)
+        return actor.repr_name if actor is not None else ""
+
     def leave(self, actor: Actor) -> None:
         """It is dead: all that is left of it is the reason."""
         self.dead.append(actor.id)

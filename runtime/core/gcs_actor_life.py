@@ -97,6 +97,8 @@ class Actor:
     """Known from `ActorStarted`, or before that from the node manager."""
     pid: int = 0
     process: ActorProcess | None = None
+    ip: str = ""
+    """Of the node that it lives on; not known of what was loaded."""
     failure: Failed | None = None
     repr_name: str = ""
     watchers: dict[str, None] = field(default_factory=dict)
@@ -149,7 +151,18 @@ class Actor:
         """The error of calls to it."""
         name = f" {self.spec.name!r}" if self.spec.name else ""
         text = f"Actor {self.spec.class_name}{name} ({self.id.hex()}): The actor is dead because {why}"
-        return Failed("ActorDiedError", text, actor=self.id)
+        return Failed("ActorDiedError", text, actor=self.id, about=self._about())
+
+    def _about(self) -> str:
+        process = self.process
+        known = {
+            "class_name": self.spec.class_name,
+            "pid": process.pid if process is not None else 0,
+            "name": self.spec.name,
+            "namespace": self.spec.namespace,
+            "ip": self.ip,
+        }
+        return "\n".join(f"{name}: {value}" for name, value in known.items() if value)
 
     def announcement(self) -> ActorState:
         """What watchers are told."""

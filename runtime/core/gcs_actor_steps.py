@@ -83,6 +83,10 @@ class World(Protocol):
         """Why there never will be one; empty if there may be."""
         ...
 
+    def ip_of(self, node_id: bytes) -> str:
+        """Of a node; empty if that isn't known."""
+        ...
+
     def manager_of(self, node_id: bytes) -> str:
         """Address of a living node's manager; empty if it is not there."""
         ...

@@ -282,7 +282,7 @@ class ActorTable:
         actor.node_id, actor.repr_name = message.node_id, message.repr_name
         self.index.unplaced.pop(actor.id, None)
         self.index.assign(actor, message.worker)
-        actor.pid, actor.process = message.pid, message.process
+        actor.pid, actor.process, actor.ip = message.pid, message.process, self._world.ip_of(message.node_id)
         if message.failure is not None:
             why = "its constructor failed"
             return self._steps.end(actor, message.failure, why, now, CONSTRUCTOR_FAILED)

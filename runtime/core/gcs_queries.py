@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from raynb.runtime.core.actor_calls import actor_calls
+from raynb.runtime.core.actor_calls import actor_calls, awaited_actors
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actors import ActorTable
@@ -152,8 +152,9 @@ class Queries:
                 return rows, (*WORKER_FIELDS, *WORKER_MORE), WORKER_BASE, "worker_id"
             case "actors":
                 calls = actor_calls(tables.events.names)
-                actors = tables.actors.index.actors.values()
-                rows = [actor_row(actor, calls.get(actor.id, NO_CALLS)) for actor in actors]
+                actors = tables.actors.index.actors
+                rows = [actor_row(actor, calls.get(actor.id, NO_CALLS)) for actor in actors.values()]
+                rows += awaited_actors(tables.events, actors)
                 return rows, (*ACTOR_FIELDS, *ACTOR_MORE), ACTOR_BASE, "actor_id"
             case "named_actors":
                 rows = list(named_rows(tables.actors.index))

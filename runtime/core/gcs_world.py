@@ -63,6 +63,10 @@ class GcsWorld:
     def manager_of(self, node_id: bytes) -> str:
         return self._members.manager_of(node_id)
 
+    def ip_of(self, node_id: bytes) -> str:
+        node = self._members.nodes.get(node_id)
+        return node.registration.ip if node is not None else ""
+
     def settled(self) -> bool:
         return self._members.settled
 

@@ -41,7 +41,7 @@ class Calls:
         return NameDef(
             self.number,
             function.name,
-            function.name,
+            function.called or function.name,
             function.kind,
             function.job,
             function.call_site,

@@ -79,6 +79,8 @@ class Function(Struct, gc=False):
     actor_id: bytes = b""
     strategy: Strategy | None = None
     """Where its calls are to run; None: wherever there is room."""
+    called: str = ""
+    """What it is in the program, where ``name`` is another."""
     events: bool = True
     """Whether its calls are told to the event hub."""
     duration_s: float = UNMEASURED_S

@@ -97,7 +97,7 @@ def task_row(table: EventTable, slot: int) -> Row:
     return {
         "task_id": table.ids[slot].hex(),
         "attempt_number": table.attempt[slot],
-        "name": definition.name if definition else "?",
+        "name": table.names.shown(name),
         "state": TASK_STATES[table.state[slot]],
         "job_id": (definition.job if definition else table.ids[slot][-4:]).hex(),
         "actor_id": name.actor_of(table.ids[slot]).hex() or None,
@@ -248,7 +248,7 @@ def name_text(table: EventTable, position: int, field: str) -> str:
         return definition.job.hex()
     if field == "call_site":
         return text_of(definition.call_site or None)
-    return definition.cell if field == "cell" else definition.name
+    return definition.cell if field == "cell" else table.names.shown(name)
 
 
 SUMMARY_FIELDS: Final = ("func_or_class_name", "type", "state_counts")

@@ -278,8 +278,8 @@ class RayActorError(RayError):
         RayActorError.__init__(error, error_msg=message)
         return error
 
-    def say_whose(self, actor_id: str, init_failed: bool) -> None:
-        """Which actor it is about, and whether its constructor raised."""
+    def say_whose(self, actor_id: str, init_failed: bool, about: str = "") -> None:
+        """Which actor it is about, and whether its constructor raised. ``about``: as in `Failed`."""
         self.actor_id = actor_id
         self.actor_init_failed = init_failed
 
@@ -296,13 +296,14 @@ class ActorDiedError(RayActorError):
             why = f"{why}\n{cause}"
         super().__init__(cause.actor_id if failed_init else None, why, actor_init_failed=failed_init)
 
-    def say_whose(self, actor_id: str, init_failed: bool) -> None:
+    def say_whose(self, actor_id: str, init_failed: bool, about: str = "") -> None:
         """Which actor it is about, in its text too."""
         super().say_whose(actor_id, init_failed)
         if not init_failed:
-            self.error_msg = (
-                f"The actor died unexpectedly before finishing this task.\n\tactor_id: {actor_id}\n{self.error_msg}"
-            )
+            lines = about.split("\n") if about else []
+            lines.insert(1, f"actor_id: {actor_id}")  # after the class
+            whose = "".join(f"\n\t{line}" for line in lines)
+            self.error_msg = f"The actor died unexpectedly before finishing this task.{whose}\n{self.error_msg}"
             self.args = (self.error_msg,)
 
     @classmethod

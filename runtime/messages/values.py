@@ -95,6 +95,8 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
         Pickle of the user's own exception (for ``RayTaskError``), else empty.
     actor, constructor
         Of an actor's death: which one's, and whether its constructor raised.
+    about
+        Of an actor's death: what else is known of it, a line for each, as ``pid: 17``.
     through
         What this was an input of, and so did not run; empty: nothing, or it is the user's own error.
     """
@@ -105,6 +107,7 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
     actor: bytes = b""
     constructor: bool = False
     through: str = ""
+    about: str = ""
 
     def as_input_of(self, name: str) -> Failed:
         """The outcome of what it was an input of. The user's own errors go through as they are."""

@@ -299,3 +299,28 @@ def test_the_text_of_an_actors_error_says_which_actor_and_where(ray: Ray) -> Non
         "The actor died because of an error raised in its creation task, ray::Fails.__init__() (HERE, WHO)\n"
         "  File, in __init__\n    raise ValueError(how)\nValueError: at once"
     )
+
+
+def test_a_dead_actors_error_says_which_it_was(ray: Ray) -> None:
+    class Mortal:
+        def pid(self) -> int:
+            return os.getpid()
+
+        def die(self) -> None:
+            os._exit(1)
+
+    actor = ray.remote(Mortal).options(name="mortal one").remote()
+    pid = ray.get(actor.pid.remote(), timeout=30)
+    actor.die.remote()
+    with pytest.raises(ray.exceptions.ActorDiedError) as died:
+        ray.get(actor.pid.remote(), timeout=30)
+    lines = str(died.value).split("\n")
+    assert [line.strip() for line in lines[1:7]] == [
+        f"class_name: {Mortal.__qualname__}",
+        f"actor_id: {actor._actor_id.hex()}",
+        f"pid: {pid}",
+        "name: mortal one",
+        f"namespace: {ray.get_runtime_context().namespace}",
+        f"ip: {ray.nodes()[0]['NodeManagerAddress']}",
+    ]
+    assert "The actor is dead because" in lines[7]

@@ -195,6 +195,60 @@ def test_actors_are_listed_from_their_birth_to_their_death(ray: Ray, state: Any)
     assert dead.death_cause
 
 
+def test_an_actor_that_waits_for_its_arguments_is_listed(ray: Ray, state: Any, gate: Gate) -> None:
+    through = gate.through
+
+    @ray.remote
+    def later() -> Any:
+        return through(1)
+
+    @ray.remote
+    class Awaits:
+        def __init__(self, value: int) -> None:
+            self.value = value
+
+        def get(self) -> int:
+            return self.value
+
+    actor = Awaits.remote(later.remote())
+
+    def found(wanted: str) -> Any:
+        rows = state.list_actors(filters=[("state", "=", wanted)], detail=True)
+        return next((row for row in rows if row.actor_id == actor._actor_id.hex()), None)
+
+    waiting = wait_until(lambda: found("DEPENDENCIES_UNREADY"), 20)
+    assert waiting.class_name.split(".")[-1] == "Awaits"
+    gate.open()
+    assert ray.get(actor.get.remote(), timeout=30) == 1
+    wait_until(lambda: found("ALIVE"), 20)
+    assert found("DEPENDENCIES_UNREADY") is None
+
+
+def test_tasks_have_the_name_that_they_are_given_and_that_of_their_function(ray: Ray, state: Any) -> None:
+    @ray.remote
+    def plain() -> None:
+        pass
+
+    @ray.remote
+    class Called:
+        def f(self) -> None:
+            pass
+
+        def __repr__(self) -> str:
+            return "MyOwn"
+
+    actor = Called.remote()
+    ray.get([actor.f.remote(), actor.f.options(name="another call").remote()], timeout=30)
+    ray.get(plain.options(name="another task").remote(), timeout=30)
+
+    def names() -> set[tuple[str, str]]:
+        return {(row.name, row.func_or_class_name) for row in state.list_tasks(limit=1_000, detail=True)}
+
+    expected = {("MyOwn.f", "Called.f"), ("another call", "Called.f"), ("another task", "plain")}
+    wait_until(lambda: expected <= names(), 20)
+    assert tasks_named(state, "MyOwn.f")
+
+
 def test_objects_are_listed_with_their_size_and_who_refers_to_them(ray: Ray, state: Any) -> None:
     ref = ray.put(b"x" * 1_000_000)
     name = ref.hex()
@@ -234,11 +288,14 @@ def test_a_task_is_known_as_soon_as_it_has_been_submitted(ray: Ray, state: Any, 
 
 
 def test_the_tasks_are_counted_by_function_and_state(ray: Ray, state: Any) -> None:
-    ray.get([run_named(ray, "counted", lambda: None) for _ in range(4)])
+    def counted() -> None:
+        pass
+
+    ray.get([run_named(ray, "counted", counted) for _ in range(4)])
     wait_for_states(state, "counted", *["FINISHED"] * 4)
-    counted = state.summarize_tasks()["cluster"]["summary"]["counted"]
-    assert counted["state_counts"] == {"FINISHED": 4}
-    assert counted["type"] == "NORMAL_TASK"
+    found = state.summarize_tasks()["cluster"]["summary"]["counted"]
+    assert found["state_counts"] == {"FINISHED": 4}
+    assert found["type"] == "NORMAL_TASK"
 
 
 def complete_events(ray: Ray, name: str) -> list[dict[str, Any]]:
