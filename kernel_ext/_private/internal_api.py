@@ -91,7 +91,7 @@ def memory_summary(
     text = _stores([row for row in known if row["state"] == "ALIVE"])
     if stats_only:
         return text
-    found = ask(address, "objects", QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True)["rows"]
+    found = ask(address, "references", QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True)["rows"]
     found.sort(key=lambda row: row[SORTS[sort_by]], reverse=sort_by == "OBJECT_SIZE")
     lines = [
         f"{row['ip']}  {row['pid']}  {row['type']}  {row['call_site']}  {row['task_status']}  {row['attempt_number']}  "

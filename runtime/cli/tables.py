@@ -119,8 +119,8 @@ def show_object_summary(address: str, as_json: bool) -> None:
 
 
 def show_memory(address: str, limit: int, as_json: bool) -> None:
-    """Print who holds what: the largest objects, with the process that owns each and where it was made."""
-    rows = _all_rows(address, "objects")
+    """Print who holds what: the largest objects, with each process that refers to one, and where they were made."""
+    rows = _all_rows(address, "references")
     if as_json:
         print_json(rows[:limit])
         return
@@ -130,7 +130,8 @@ def show_memory(address: str, limit: int, as_json: bool) -> None:
     ]
     if lines:
         print_table(["OBJECT", "BYTES", "REFERENCE", "HELD BY", "PID", "MADE AT"], lines)
-    typer.echo(f"{len(rows)} objects, {megabytes(rows):g} MiB.")
+    objects = {row["object_id"]: row for row in rows}
+    typer.echo(f"{len(objects)} objects, {megabytes(objects.values()):g} MiB.")
 
 
 def show_summary(address: str, as_json: bool) -> None:

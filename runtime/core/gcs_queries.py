@@ -64,6 +64,8 @@ OBJECTS_PATIENCE_S: Final = 2.0
 OBJECTS_ASKED_MAX: Final = 10_000
 ROWS_MAX: Final = 200_000
 GATHERINGS_MAX: Final = 64
+HELD: Final = ("objects", "references")
+"""Tables whose rows every process has of its own."""
 
 
 class Tables(Protocol):
@@ -108,7 +110,7 @@ class Queries:
     def ask(self, sender: str, query: Query, now: float, wall: float) -> Effects:
         """Answer, or begin to gather the answer."""
         try:
-            if query.table == "objects":
+            if query.table in HELD:
                 # An unknown field is told before anybody is asked.
                 page([], self.object_fields(), query.filters, 0)
                 return self._gather(sender, query, now)
@@ -213,7 +215,8 @@ class Queries:
         everything = query.filters or query.id or query.limit < 0
         limit = OBJECTS_ASKED_MAX if everything else min(query.limit, OBJECTS_ASKED_MAX)
         only = bytes.fromhex(query.id)
-        effects: Effects = [Send(client, ReportObjects(self._last, limit, only)) for client in asked]
+        borrowed = query.table == "references"
+        effects: Effects = [Send(client, ReportObjects(self._last, limit, only, borrowed)) for client in asked]
         return effects or self._finish(self._last)
 
     def report(self, sender: str, message: ObjectRows) -> Effects:
@@ -228,10 +231,11 @@ class Queries:
         ip = self._tables.members.ip_of(sender)
         events, names = self._tables.events, self._tables.names.of
         entry.rows += [
-            object_row(row, events, pid, kind, ip, names(row.oid), self._users(row), sender) for row in message.rows
+            object_row(row, events, pid, kind, ip, [] if row.owner else names(row.oid), self._users(row), sender)
+            for row in message.rows
         ]
         entry.total += message.total
-        found = bool(entry.query.id and message.rows)  # an object has one owner
+        found = bool(entry.query.table == "objects" and entry.query.id and message.rows)  # an object has one owner
         return [] if entry.waiting and not found else self._finish(message.request)
 
     def _users(self, row: ObjectRow) -> list[str]:

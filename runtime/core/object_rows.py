@@ -12,7 +12,7 @@ from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Entry
 from raynb.runtime.core.task import Task
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
-from raynb.runtime.messages.values import Inline, Stored, ValueKind, size_of
+from raynb.runtime.messages.values import Failed, Inline, Stored, ValueKind, size_of
 
 TASKS_MAX: Final = 20_000
 """Of a process's unfinished tasks so many are looked at for what they use."""
@@ -33,16 +33,26 @@ class OwnRows:
         """Tells what a small value is; the core itself reads no pickles."""
 
     def report(self, sender: str, message: ReportObjects) -> Send:
-        """The answer to the GCS: the largest objects that this process owns, and how many it owns in all."""
+        """The answer to the GCS: the largest objects that this process owns (or holds), and how many those are."""
+        entries = self._entries
         if message.oid:
-            entry = self._entries.get(message.oid)
-            rows = [self.row(message.oid, entry)] if entry is not None and not entry.owner else []
-            return Send(sender, ObjectRows(message.request, rows, len(rows), 0))
-        owned = [(oid, entry) for oid, entry in self._entries.items() if not entry.owner]
-        largest = nlargest(message.limit, owned, key=lambda each: size_of(each[1].value))
-        users = self._users({oid for oid, entry in largest if entry.pins})
-        rows = [self.row(oid, entry, users.get(oid)) for oid, entry in largest]
-        return Send(sender, ObjectRows(message.request, rows, len(owned), 0))
+            asked = entries.get(message.oid)
+            entries = {message.oid: asked} if asked is not None else {}
+        held = [(oid, entry) for oid, entry in entries.items() if message.borrowed or not entry.owner]
+        largest = nlargest(message.limit, held, key=lambda each: size_of(each[1].value)) if len(held) > 1 else held
+        pinned = {oid for oid, entry in largest if entry.pins}
+        users, containers = self._users(pinned), self._containers(pinned)
+        rows = [self.row(oid, entry, users.get(oid), containers[oid]) for oid, entry in largest]
+        return Send(sender, ObjectRows(message.request, rows, len(held), 0))
+
+    def _containers(self, oids: set[bytes]) -> Counter[bytes]:
+        """How many values have these inside."""
+        found: Counter[bytes] = Counter()
+        for entry in self._entries.values() if oids else ():
+            value = entry.value
+            if value is not None and not isinstance(value, Failed) and value.refs:
+                found.update(ref.oid for ref in value.refs if ref.oid in oids)
+        return found
 
     def _users(self, oids: set[bytes]) -> dict[bytes, Counter[str]]:
         """Names of the unfinished tasks that use these, as far as `TASKS_MAX` tasks tell."""
@@ -52,8 +62,8 @@ class OwnRows:
                 found.setdefault(oid, Counter())[task.name or task.function.name] += 1
         return found
 
-    def row(self, oid: bytes, entry: Entry, users: Counter[str] | None = None) -> ObjectRow:
-        """An owned object as the state API shows it."""
+    def row(self, oid: bytes, entry: Entry, users: Counter[str] | None = None, contained: int = 0) -> ObjectRow:
+        """An object as the state API shows it."""
         value, kind, state = entry.value, None, "PENDING"
         if type(value) is Inline:
             state, kind = "READY", self.kind_of(value)
@@ -67,7 +77,7 @@ class OwnRows:
             size_of(value),
             state,
             entry.local,
-            entry.pins - (failures > 0),  # all failures that keep an object share one pin
+            entry.pins - contained - (failures > 0),  # all failures that keep an object share one pin
             len(entry.borrowers or ()),
             entry.function.call_site if entry.function is not None else "",
             kind or (ValueKind(entry.note) if entry.note else None),
@@ -76,4 +86,7 @@ class OwnRows:
             if users
             else [],
             sorted(entry.borrowers)[:USERS_MAX] if entry.borrowers else [],
+            entry.views,
+            contained,
+            entry.owner,
         )

@@ -314,21 +314,16 @@ def object_row(
     ip: str,
     names: list[str],
     users: list[str],
-    owner: str = "",
+    holder: str = "",
 ) -> Row:
-    """Ray's ObjectState of an object in its owner's table; who holds it: the notebook's ``names``, and ``users``."""
-    if row.tasks:
-        reference = "USED_BY_PENDING_TASK"
-    elif row.local:
-        reference = "LOCAL_REFERENCE"
-    else:
-        reference = "PINNED_IN_MEMORY"  # by borrowers, or for failed tasks
+    """Ray's ObjectState of an object in the table of the process ``holder``; who has it besides: the notebook's
+    ``names``, and ``users``."""
     return {
         "object_id": row.oid.hex(),
         "object_size": row.size,
         "task_status": _task_status(row, table),
         "attempt_number": _attempt(row, table),
-        "reference_type": reference,
+        "reference_type": _reference_type(row, table),
         "call_site": row.call_site,
         "type": worker_type,
         "pid": pid,
@@ -343,8 +338,22 @@ def object_row(
         "pending_tasks": row.tasks,
         "borrowers": row.borrowers,
         "failed_tasks": row.failures,
-        "owner": owner,
+        "owner": row.owner or holder,
     }
+
+
+def _reference_type(row: ObjectRow, table: EventTable) -> str:
+    """The strongest of the reasons for which a process has it, in Ray's order."""
+    slot = table.index.get(task_of(row.oid))
+    if slot is not None and TASK_KINDS[table.names.name(table.name[slot]).kind] == "ACTOR_CREATION_TASK":
+        return "ACTOR_HANDLE"
+    if row.views:
+        return "PINNED_IN_MEMORY"
+    if row.tasks:
+        return "USED_BY_PENDING_TASK"
+    if row.local:
+        return "LOCAL_REFERENCE"
+    return "CAPTURED_IN_OBJECT" if row.contained else "PINNED_IN_MEMORY"  # by borrowers, or for failed tasks
 
 
 def is_put(oid: bytes) -> bool:
@@ -353,7 +362,9 @@ def is_put(oid: bytes) -> bool:
 
 
 def _task_status(row: ObjectRow, table: EventTable) -> str:
-    """The state of the task that makes it."""
+    """The state of the task that makes it; only its owner knows."""
+    if row.owner:
+        return "NIL"
     if row.state in ("READY", "STORED") or is_put(row.oid):
         return "FINISHED"
     if row.state == "FAILED":

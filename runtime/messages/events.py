@@ -99,8 +99,9 @@ class TaskRows(Struct, array_like=True, gc=False, tag=110):
 
 
 class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
-    """An object in its owner's table. ``local`` counts references and views in the owner, ``tasks`` unfinished tasks
-    that use it, ``failures`` failed ones that it is kept for, so that they can be run again."""
+    """An object in a process's table: its owner's, or a borrower's. ``local`` counts references and views there, of
+    which ``views`` are views, ``tasks`` unfinished tasks that use it, ``contained`` values that have it inside,
+    ``failures`` failed tasks that it is kept for, so that they can be run again."""
 
     oid: bytes
     size: int
@@ -116,6 +117,10 @@ class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
     """Unfinished tasks of the owner that use it, for people: ``task train``, ``3 x task train``; bounded."""
     borrowed_by: list[str] = []
     """Addresses of processes that hold it, too; bounded."""
+    views: int = 0
+    contained: int = 0
+    owner: str = ""
+    """Of a borrower's row: whose it is."""
 
 
 class ObjectRows(Struct, array_like=True, gc=False, tag=111):
@@ -152,8 +157,10 @@ class SendNames(Struct, array_like=True, gc=False, tag=113):
 
 
 class ReportObjects(Struct, array_like=True, gc=False, tag=112):
-    """GCS -> each living client: send up to ``limit`` rows of your table of objects; with ``oid`` only this one's."""
+    """GCS -> each living client: send up to ``limit`` rows of your table of objects; with ``oid`` only this one's.
+    ``borrowed``: also of those that are others'."""
 
     request: int
     limit: int
     oid: bytes = b""
+    borrowed: bool = False

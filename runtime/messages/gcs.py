@@ -228,7 +228,8 @@ class Query(Struct, array_like=True, gc=False, tag=93):
     """Client -> GCS: a page of a table, answered by a `Reply` with a msgpack map ``{rows, total, dropped, ...}``.
 
     ``table``: nodes | actors | tasks | task_summary | objects | workers | jobs | timeline | named_actors |
-    resources (one row ``{total, available}``) | store. ``filters`` are (field, "=" or "!=", value as text); an unknown
+    resources (one row ``{total, available}``) | store | references (objects, with a row for each process that holds
+    one). ``filters`` are (field, "=" or "!=", value as text); an unknown
     field is a ValueError. Rows are maps with the fields of Ray's state API (some more with ``detail``), ids in hex.
     ``total`` counts what matched before ``limit``; ``dropped`` what was not kept. ``id`` (hex): only what has this id.
     With ``after`` one pages through a timeline: from the position that the page before gave as ``next`` (0: the end).

@@ -163,14 +163,14 @@ def list_objects(
     detail: bool = False,
     raise_on_missing_output: bool = True,
 ) -> list[ObjectState]:
-    """The largest objects that pass all filters, asked of all living owners.
+    """The largest objects that pass all filters, asked of all living processes: a row for each that refers to one.
 
     Raises
     ------
     RayStateApiException
-        Owners did not answer in time, and ``raise_on_missing_output`` is true.
+        Processes did not answer in time, and ``raise_on_missing_output`` is true.
     """
-    return _rows(address, "objects", ObjectState, filters, limit, timeout, detail, whole=raise_on_missing_output)
+    return _rows(address, "references", ObjectState, filters, limit, timeout, detail, whole=raise_on_missing_output)
 
 
 def list_nodes(
@@ -265,8 +265,8 @@ def get_placement_group(id: str, address: str | None = None, timeout: float = 30
 
 
 def get_objects(id: str, address: str | None = None, timeout: float = 30) -> list[ObjectState]:
-    """What is known of an object, by its id in hex."""
-    return _rows(address, "objects", ObjectState, None, LIMIT_MAX, timeout, True, id)
+    """What is known of an object, by its id in hex: a row for each process that refers to it."""
+    return _rows(address, "references", ObjectState, None, LIMIT_MAX, timeout, True, id)
 
 
 def list_runtime_envs(

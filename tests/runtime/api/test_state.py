@@ -249,6 +249,41 @@ def test_tasks_have_the_name_that_they_are_given_and_that_of_their_function(ray:
     assert tasks_named(state, "MyOwn.f")
 
 
+def test_each_process_that_refers_to_an_object_has_a_row_of_it(ray: Ray, state: Any, gate: Gate) -> None:
+    through = gate.through
+
+    @ray.remote
+    class Keeps:
+        def keep(self, refs: list[Any]) -> int:
+            self.refs = refs
+            return os.getpid()
+
+    def rows(ref: Any) -> dict[int, Any]:
+        return {row.pid: row for row in state.list_objects(limit=1_000, detail=True) if row.object_id == ref.hex()}
+
+    def kinds(ref: Any) -> dict[int, str]:
+        return {pid: row.reference_type for pid, row in rows(ref).items()}
+
+    me, array = os.getpid(), bytes(200_000)
+    ref, inner, used = ray.put(array), ray.put(array), ray.put(array)
+    outer = ray.put([inner])
+    actor = Keeps.remote()
+    pid = ray.get(actor.keep.remote([ref]), timeout=30)
+    wait_until(lambda: kinds(ref) == {me: "LOCAL_REFERENCE", pid: "LOCAL_REFERENCE"}, 20)
+    assert rows(ref)[pid].task_status == "NIL"
+    assert rows(ref)[pid].type == "WORKER"
+    assert len(state.get_objects(ref.hex())) == 2
+    del inner
+    (contained,) = [row for row in state.list_objects(limit=1_000) if row.reference_type == "CAPTURED_IN_OBJECT"]
+    assert contained.pid == me
+    waits = ray.remote(lambda *_: through(1)).remote(used)
+    wait_until(lambda: kinds(used).get(me) == "USED_BY_PENDING_TASK", 20)
+    gate.open()
+    assert ray.get(waits, timeout=30) == 1
+    assert "ACTOR_HANDLE" in {row.reference_type for row in state.list_objects(limit=1_000) if row.pid == me}
+    assert outer
+
+
 def test_objects_are_listed_with_their_size_and_who_refers_to_them(ray: Ray, state: Any) -> None:
     ref = ray.put(b"x" * 1_000_000)
     name = ref.hex()
