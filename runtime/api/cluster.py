@@ -58,6 +58,10 @@ def query_by(client: Client, table: str, timeout_s: float, **how: Any) -> dict[s
     return found
 
 
+DEATH_REASONS = (None, "EXPECTED_TERMINATION", "UNEXPECTED_TERMINATION")
+"""Of nodes; their places are Ray's numbers of them."""
+
+
 def nodes() -> list[dict[str, Any]]:
     """The cluster's nodes, with the keys that Ray's ``nodes()`` has."""
     return [node_of(row) for row in query("nodes", limit=10_000, detail=True)["rows"]]
@@ -79,8 +83,8 @@ def node_of(row: dict[str, Any]) -> dict[str, Any]:
         "MetricsAgentPort": 0,
         "DashboardAgentListenPort": 0,
         "RuntimeEnvAgentPort": 0,
-        "DeathReason": 0 if row["state"] == "ALIVE" else 1,
-        "DeathReasonMessage": row.get("state_message") or "",
+        "DeathReason": DEATH_REASONS.index(row["death_reason"]),
+        "DeathReasonMessage": row["death_message"],
         "NodeName": row["node_name"] if row["node_name"] != row["hostname"] else row["node_ip"],
         "Resources": row["resources_total"] if row["state"] == "ALIVE" else {},
         "Labels": {NODE_ID_LABEL: row["node_id"], **(row.get("labels") or {})},

@@ -271,11 +271,11 @@ class GcsMachine:
             self._guests.pop(listing.address, None)
         return []
 
-    def _node_dead(self, member: Node, reason: str, now: float, gone: bool = False) -> Effects:
+    def _node_dead(self, member: Node, reason: str, now: float, gone: bool = False, orderly: bool = False) -> Effects:
         """``gone``: its manager's process has ended; else it may speak again, and is told to stop then."""
         self.views.changed = True
         effects: Effects = [Say("error", f"node {member.id.hex()[:12]} is dead: {reason}")]
-        deaths, writes = self.members.node_died(member, reason, self._wall(now))
+        deaths, writes = self.members.node_died(member, reason, self._wall(now), orderly=orderly)
         self.stores.node_died(member.id, self._wall(now))
         effects.append(self.journal.write(writes, now))
         for death in deaths:
@@ -289,8 +289,8 @@ class GcsMachine:
         member = self.members.by_manager(sender)
         if member is None:
             return []
-        if message.address == sender:  # it ends in an orderly way
-            return self._node_dead(member, message.reason, now, gone=True)
+        if message.address == sender:
+            return self._node_dead(member, message.reason, now, gone=True, orderly=True)
         return self._death(message, sender, now)
 
     def _death(self, death: node.ProcessDied, teller: str, now: float, gone: bool = True) -> Effects:

@@ -55,6 +55,7 @@ class NodeRecord(Struct, array_like=True, frozen=True, gc=False):
     state: str
     message: str = ""
     ended: float = 0.0
+    orderly: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +67,8 @@ class Node:
     message: str = ""
     ended: float = 0.0
     """Wall-clock seconds."""
+    orderly: bool = False
+    """It was asked to end, and said so itself."""
     silent_s: float = 0.0
     registered: bool = True
     """False: the store knows it, but it has not come back yet."""
@@ -114,7 +117,7 @@ class Node:
     def write(self) -> Write:
         """The row in the store."""
         bare = msgspec.structs.replace(self.registration, actors=[], processes=None)
-        record = NodeRecord(bare, self.state, self.message, self.ended)
+        record = NodeRecord(bare, self.state, self.message, self.ended, self.orderly)
         return Write(TABLE, self.id, msgspec.msgpack.encode(record))
 
 
@@ -146,7 +149,7 @@ class Membership:
     def load(self, value: bytes) -> None:
         """A row of the store. `msgspec.DecodeError` if it isn't one."""
         record = msgspec.msgpack.decode(value, type=NodeRecord)
-        node = Node(record.registration, record.state, record.message, record.ended)
+        node = Node(record.registration, record.state, record.message, record.ended, record.orderly)
         node.registered = node.state == DEAD
         self.nodes[node.id] = node
         if node.state == ALIVE:
@@ -218,9 +221,11 @@ class Membership:
         self._bury(address, reason)
         return True
 
-    def node_died(self, node: Node, reason: str, wall: float) -> tuple[list[ProcessDied], list[Write]]:
+    def node_died(
+        self, node: Node, reason: str, wall: float, *, orderly: bool = False
+    ) -> tuple[list[ProcessDied], list[Write]]:
         """A node is dead. Returns who died with it, itself first, and what has to be written."""
-        node.state, node.message, node.ended = DEAD, reason, wall
+        node.state, node.message, node.ended, node.orderly = DEAD, reason, wall, orderly
         self._by_manager.pop(node.manager, None)
         name = f"node {node.id.hex()[:12]}"
         deaths = [ProcessDied(node.manager, "node", node.registration.pid, f"its {name} is gone: {reason}")]

@@ -15,7 +15,11 @@ Lives = dict[str, list[tuple[int, int | None]]]
 """By an actor's id: when its processes started and ended, in milliseconds."""
 
 THEN: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
-    "nodes": ("start_time_ms", "end_time_ms", {"state": "ALIVE", "state_message": None}),
+    "nodes": (
+        "start_time_ms",
+        "end_time_ms",
+        {"state": "ALIVE", "state_message": None, "death_reason": None, "death_message": ""},
+    ),
     "workers": ("start_time_ms", "end_time_ms", {"is_alive": True, "exit_type": None, "exit_detail": None}),
     "jobs": ("start_time", "end_time", {"status": "RUNNING", "message": None}),
 }

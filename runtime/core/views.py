@@ -147,18 +147,24 @@ NODE_MORE: Final = (
     "store_used_bytes",
     "store_capacity_bytes",
     "store_objects",
+    "death_reason",
+    "death_message",
 )
 
 
 def node_row(node: Node) -> Row:
     """Ray's NodeState, and how the node does."""
     registration, status = node.registration, node.status
+    message, death = node.message or None, None
+    if node.state == DEAD:
+        death = "EXPECTED_TERMINATION" if node.orderly else "UNEXPECTED_TERMINATION"
+        message = f"{death.replace('_', ' ').capitalize()}: {node.message}"
     return {
         "node_id": node.id.hex(),
         "node_ip": registration.ip,
         "is_head_node": registration.is_head,
         "state": node.state,
-        "state_message": node.message or None,
+        "state_message": message,
         "node_name": registration.name or registration.hostname,
         "resources_total": registration.resources,
         "labels": registration.labels,
@@ -176,6 +182,8 @@ def node_row(node: Node) -> Row:
         "store_used_bytes": status.store_used_bytes if status else 0,
         "store_capacity_bytes": status.store_capacity_bytes if status else 0,
         "store_objects": status.store_objects if status else 0,
+        "death_reason": death,
+        "death_message": node.message if death else "",
     }
 
 

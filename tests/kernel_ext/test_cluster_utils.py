@@ -23,6 +23,7 @@ from raynb._private.test_utils import (
 )
 from raynb.cluster_utils import AutoscalingCluster, Cluster
 from raynb.util.placement_group import placement_group
+from raynb.util.state import list_nodes
 from tests.support.cluster import start_pyzmqs_own_thread
 from tests.support.leaks import Before
 from tests.support.waiting import wait_until
@@ -212,3 +213,30 @@ def test_its_state_is_had_without_joining_it(cluster: Cluster) -> None:
     assert state.cluster_resources()["special"] == state.available_resources()["special"] == 1
     assert (state.actor_table(None), state.job_table(), state.workers()) != ([], [], [])
     assert not raynb.is_initialized()
+
+
+def test_a_dead_node_says_how_it_ended() -> None:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        asked, killed, other = (cluster.add_node(num_cpus=1) for _ in range(3))
+        cluster.connect()
+        cluster.remove_node(asked)
+        cluster.remove_node(killed, allow_graceful=False)
+        os.kill(other.info.pid, signal.SIGTERM)
+
+        def dead() -> dict[str, Any]:
+            return {node["NodeID"]: node for node in raynb.nodes() if not node["Alive"]}
+
+        wait_until(lambda: len(dead()) == 3, 20)
+        found = dead()
+        assert [found[node.node_id]["DeathReason"] for node in (asked, killed, other)] == [1, 2, 1]
+        assert all(node["DeathReasonMessage"] for node in found.values())
+        told = {row.node_id: row.state_message for row in list_nodes(detail=True)}
+        assert told[asked.node_id].startswith("Expected termination: ")
+        assert told[killed.node_id].startswith("Unexpected termination: ")
+        head = cluster.head_node
+        assert head is not None
+        assert told[head.node_id] is None
+    finally:
+        raynb.shutdown()
+        cluster.shutdown()
