@@ -32,7 +32,7 @@ PATIENCE_S: Final = 10.0
 POLL_S: Final = 0.1
 LINES_MAX: Final = 10_000
 """Batches that a listener keeps who does not ask; the oldest go first."""
-UNEXPECTED: Final = "its process has ended"
+UNEXPECTED: Final = "UNEXPECTED_TERMINATION"
 """Why a node is gone that nobody has asked to end."""
 NIL: Final = JobID.nil().binary()
 
@@ -107,8 +107,8 @@ class GcsErrorSubscriber:
 
     def _nodes(self) -> Iterator[tuple[object, Told]]:
         for row in self._rows("nodes", ("state", "=", "DEAD")):
-            if row["state_message"] == UNEXPECTED and row["node_id"] not in self._seen:
-                words = f"A node is gone, namely {row['node_id']} ({row['node_ip']}): {row['state_message']}"
+            if row["death_reason"] == UNEXPECTED and row["node_id"] not in self._seen:
+                words = f"A node is gone, namely {row['node_id']} ({row['node_ip']}): {row['death_message']}"
                 yield row["node_id"], _told(ray_constants.REMOVED_NODE_ERROR, words)
 
     def _workers(self) -> Iterator[tuple[object, Told]]:

@@ -122,8 +122,7 @@ class GcsMachine:
         self.jobs = JobTable(self.journal, self.requests)
         self.keys = KeyTable(self.journal, self.requests, config.function_blob_limit_bytes)
         world = GcsWorld(self.members, self.jobs)
-        self.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
-        world.actors = self.actors.index
+        self.actors = world.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
         self.groups = world.groups = PlacementGroups(
             epoch, self.journal, self.requests, world, self.actors.placed, self.actors.group_removed
         )

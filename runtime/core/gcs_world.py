@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from raynb.runtime.core.bundle_names import BUNDLE
-from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import DEAD
+from raynb.runtime.core.gcs_actors import ActorTable
 from raynb.runtime.core.gcs_jobs import JobTable
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.placement import NodeView, fits, to_units
@@ -17,7 +17,7 @@ class GcsWorld:
     """Answers from the tables. ``groups`` and ``actors`` are given later: they ask this, too."""
 
     groups: PlacementGroups
-    actors: ActorIndex
+    actors: ActorTable
 
     def __init__(self, members: Membership, jobs: JobTable) -> None:
         self._members = members
@@ -81,5 +81,5 @@ class GcsWorld:
 
     def lives(self, actor: bytes, incarnation: int) -> bool:
         """Whether an actor is still in this life of it."""
-        known = self.actors.actors.get(actor)
+        known = self.actors.index.actors.get(actor)
         return known is not None and known.state != DEAD and known.incarnation == incarnation
