@@ -141,6 +141,8 @@ class ExecutorMachine:
         if self.is_actor:
             # Asked again, by a GCS that was started again, say: it gets the answer again, once there is one.
             return [Send(*self.started)] if self.started is not None else []
+        if self.exiting:
+            return []  # the node manager gives it to another process
         self.is_actor = True
         return [BecomeActor(message)]
 

@@ -335,6 +335,10 @@ class ActorTable:
     def _actor_of(self, death: ProcessDied) -> Actor | None:
         """The actor that this death is the loss of."""
         actor = self.index.by_worker.get(death.address)
+        if actor is not None and actor.state in STARTING and not death.actor_id:
+            # It retired before it took the actor, which is to be started in another process.
+            self.index.unassign(actor)
+            return None
         if actor is None and death.actor_id:
             actor = self.index.actors.get(death.actor_id)
             if actor is not None and actor.incarnation != death.incarnation:

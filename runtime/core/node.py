@@ -345,9 +345,14 @@ class NodeMachine:
 
     def _on_retires(self, sender: str, message: WorkerRetires, now: float) -> list[Any]:
         worker = self.pool.by_address.get(sender)
-        if worker is not None:
-            self.pool.retire(worker, now)
-            self._serve_again = True
+        if worker is None:
+            return []
+        grant = self.leases.by_token.get(worker.token)
+        if grant is not None and grant.demand.start is not None:
+            self.leases.release(grant, now)
+            self.leases.start_actor(grant.demand.start, grant.demand.need, now)
+        self.pool.retire(worker, now)
+        self._serve_again = True
         return []
 
     def _serve(self, now: float) -> list[Any]:

@@ -14,7 +14,8 @@ Rules
    it was told to, is killed. One that is stopped (SIGSTOP) is killed after `STOPPED_PATIENCE_S`. Silence alone never
    kills.
 6. A worker that has said that it retires is given to nobody once its lease is back; it ends by itself when the tasks
-   that it has submitted are over and nobody needs what it owns.
+   that it has submitted are over and nobody needs what it owns. Where it was given to an actor just before, it said so
+   without having taken that: the actor needs another.
 7. When workers die before they join, or soon after it without having begun a task, the next are ordered after a pause
    that grows.
 
@@ -40,6 +41,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     (IDLE, "become actor"): ACTOR,
     (LEASED, "return"): IDLE,
     (LEASED, "retire"): RETIRED,
+    (ACTOR, "retire"): RETIRED,
     (IDLE, "retire"): RETIRED,
     (STARTING, "end"): DYING,
     (IDLE, "end"): DYING,
@@ -280,6 +282,9 @@ class WorkerPool:
         worker.retires = True
         if worker.state == IDLE:
             del self._idle[worker.token]
+            self._retired(worker, now)
+        elif worker.state == ACTOR:
+            worker.actor_id, worker.incarnation = b"", 0
             self._retired(worker, now)
 
     def _retired(self, worker: Worker, now: float) -> None:

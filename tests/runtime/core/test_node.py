@@ -32,6 +32,7 @@ from raynb.runtime.messages.node import (
     StopNode,
     StoreUsage,
     WorkerBlocked,
+    WorkerRetires,
     WorkerTable,
     WorkerUnblocked,
 )
@@ -284,6 +285,17 @@ def test_an_actor_gets_a_worker_for_life_and_its_death_names_it(world: World) ->
     assert len(world.ordered) == 1, "the pool is filled up"
     died = world.told("driver", ProcessDied, world.worker_dies(send.to))
     assert (died.actor_id, died.incarnation, died.lease) == (message.actor_id, 0, 0)
+
+
+def test_an_actor_that_was_given_a_worker_that_retires_gets_another(world: World) -> None:
+    message = actor_message(CPU=2)
+    (first,) = sent(world.receive(GCS, message), StartActor)
+    (second,) = sent(world.receive(first.to, WorkerRetires()), StartActor)
+    assert second.message == message
+    assert second.to != first.to
+    died = world.told(GCS, ProcessDied, world.worker_dies(first.to))
+    assert died.actor_id == b"", "this is no loss of the actor"
+    assert world.machine.pool.statistics()["actor"] == 1
 
 
 def test_a_repeated_start_is_passed_on_to_the_worker_and_starts_no_other(world: World) -> None:
