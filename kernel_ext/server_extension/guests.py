@@ -32,7 +32,6 @@ from raynb.runtime.codec.peek import result_bytes
 from raynb.runtime.core.inbox import Retain
 from raynb.runtime.core.node_identity import session_dir_of
 from raynb.runtime.core.task import Function
-from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import RaySystemError
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode
@@ -63,7 +62,6 @@ class Guest:
         self.client = Client(
             transport,
             joined,
-            Config(),
             entry.address,
             Execution(context, bytes(TASK_ID_BYTES), "guest"),
             on_foreign=lambda sender, message: None,

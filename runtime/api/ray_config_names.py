@@ -81,7 +81,7 @@ _BY_REASON: Final = {
     "where and when something runs is decided in raynb's own way": """
         actor_excess_queueing_warn_threshold enable_infeasible_task_early_exit enable_worker_prestart
         locality_aware_leasing_enabled max_pending_lease_requests_per_scheduling_category
-        preload_python_modules scheduler_spread_threshold scheduler_top_k_absolute scheduler_top_k_fraction
+        preload_python_modules scheduler_top_k_absolute scheduler_top_k_fraction
         support_fork system_concurrency_group_name task_actor_unavailable_retry_delay_base_ms
         task_actor_unavailable_retry_max_delay_ms worker_cap_enabled worker_cap_initial_backoff_delay_ms
         worker_cap_max_backoff_delay_ms worker_max_resource_analysis_iteration

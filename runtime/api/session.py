@@ -329,7 +329,6 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool, job_
     client = Client(
         transport,
         joined,
-        config,
         info.node_manager,
         Execution(context, bytes(TASK_ID_BYTES), "driver"),
         on_foreign=_on_foreign,
@@ -343,7 +342,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool, job_
         client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
     atexit.register(shutdown)
     if keeps_failures:
-        client.post(KeepFailures(config.failures_kept, config.failures_kept_bytes))
+        client.post(KeepFailures(client.config.failures_kept, client.config.failures_kept_bytes))
     return Session(info, client, owns, daemon)
 
 

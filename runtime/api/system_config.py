@@ -45,6 +45,7 @@ CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "object_manager_default_chunk_size": ("transfer_chunk_bytes", int),
     "object_spilling_config": ("spill_directory", _spill_directory),
     "object_spilling_directory": ("spill_directory", str),
+    "scheduler_spread_threshold": ("spread_threshold", float),
     "task_events_report_interval_ms": ("event_flush_s", _seconds),
     "task_events_max_num_task_in_gcs": ("hub_tasks_max", int),
     "worker_register_timeout_seconds": ("worker_start_timeout_s", float),

@@ -36,7 +36,6 @@ from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
 from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message, gcs
-from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.errors import GetTimeoutError, RaySystemError
 from raynb.runtime.messages.ids import (
     FIRST_RETURN,
@@ -83,7 +82,6 @@ class Client:
         self,
         transport: Transport,
         joined: NodeJoined,
-        config: Config,
         node_manager: str,
         root: Execution,
         *,
@@ -94,7 +92,7 @@ class Client:
     ) -> None:
         self.address = transport.address
         self.joined = joined
-        self.config = config
+        self.config = config = joined.config
         self.node_manager = node_manager
         self.gcs = joined.gcs
         self.root = root

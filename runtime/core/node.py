@@ -116,7 +116,7 @@ class NodeMachine:
         self.reports = NodeReports(identity, config, self.pool, self.leases, store)
         self.bundles = NodeBundles(self.leases, self.pool)
         self.peers = Peers(identity.node_id)
-        self.spillback = Spillback(identity, self.leases, self.peers)
+        self.spillback = Spillback(identity, self.leases, self.peers, config.spread_threshold)
         self.scaling = Scaling(identity.cores, self.leases, self.pool, self.reports, self.spillback.why_infeasible)
         self.memory = MemoryPressure(config, self.leases, self.pool)
         self.tombstones = NodeTombstones(config, self.pool)
@@ -238,7 +238,7 @@ class NodeMachine:
             effects += self.store.handle(ClientJoined(sender, message.pid, f"{message.kind} {message.token}"), now)
         reply = NodeJoined(
             me.node_id, worker_id, me.gcs, me.session, me.store_prefix, to_amounts(self.leases.total),
-            self._config.inline_limit_bytes, error, me.spill_prefix, me.labels,
+            self._config, error, me.spill_prefix, me.labels,
         )  # fmt: skip
         return [*effects, Send(sender, reply), *(self.tombstones.joined(sender) if worker_id else ())]
 

@@ -117,10 +117,17 @@ def utilisation(node: NodeView) -> float:
     return max(shares, default=0.0)
 
 
-def is_half_empty(node: NodeView) -> bool:
-    """Whether less than half of its CPUs and of its memory is taken."""
-    total, available = node.total, node.available
-    return all(2 * available.get(name, 0) > total[name] for name in (CPU, MEMORY) if name in total)
+def hybrid(need: Mapping[str, int], own: NodeView, others: Sequence[NodeView], threshold: float) -> NodeView | None:
+    """Ray's default: the own node while less than ``threshold`` of its CPUs and memory is taken, then the emptiest of
+    those for which that holds, then the emptiest of all; None where it fits nowhere."""
+    room = [node for node in (own, *others) if fits(need, node.available)]
+    below = [node for node in room if _taken(node) < threshold]
+    return own if any(node is own for node in below) else min(below or room, key=_taken, default=None)
+
+
+def _taken(node: NodeView) -> float:
+    shares = [1 - node.available.get(name, 0) / node.total[name] for name in (CPU, MEMORY) if node.total.get(name)]
+    return max(shares, default=0.0)
 
 
 def feasible_nodes(need: Mapping[str, int], nodes: Iterable[NodeView]) -> list[NodeView]:

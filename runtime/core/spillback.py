@@ -4,9 +4,10 @@ Rules
 -----
 1. A demand of a client that is at home here and finds no room is spilled, unit by unit, to the emptiest other node that
    has room for it. Where this node comes not into question (it can never meet it, or another one is meant), what finds
-   no room is shared out to those that do, and waits there. What is to be spread is shared out before all else. Of
-   what says nothing of its place, so much stays as half fills this node; the next goes to others that are not half
-   full, and only what they don't take fills up this one (Ray's rule, "hybrid scheduling").
+   no room is shared out to those that do, and waits there. What is to be spread is shared out before all else. What
+   says nothing of its place, and was not drawn here by its inputs, stays until half of this node is taken
+   (``Config.spread_threshold``); the next goes to others of which that is not so, and then where most is free: Ray's
+   "hybrid" scheduling.
 2. What was spilled counts no more here. The client says when it has heeded that: until then what it says of its
    demand still has the spilled part in it.
 3. A demand that was sent here from another node is granted at once or declined. If it is to wait, and also where it is
@@ -20,7 +21,6 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from raynb.runtime.core.effects import Send
@@ -33,8 +33,7 @@ from raynb.runtime.core.placement import (
     GPU,
     NodeView,
     feasible_nodes,
-    fits,
-    is_half_empty,
+    hybrid,
     spread,
     subtract,
     utilisation,
@@ -58,8 +57,9 @@ DECLINED_MAX: Final = 10_000
 class Spillback:
     """See the module's rules."""
 
-    def __init__(self, identity: NodeIdentity, leases: Leases, peers: Peers) -> None:
+    def __init__(self, identity: NodeIdentity, leases: Leases, peers: Peers, threshold: float = 0.5) -> None:
         self._identity = identity
+        self._threshold = threshold
         self._leases = leases
         self._peers = peers
         self._number = 0
@@ -103,7 +103,7 @@ class Spillback:
             if demand.sent_on or demand.start is not None:
                 continue
             if strategy is None:
-                effects += self._halve(demand, me, now)
+                effects += self._share_out(demand, me, now)
             elif strategy.spread:
                 effects += self._spread(demand, now)
             elif strategy.spills and strategy.node_id != self._identity.node_id:
@@ -111,19 +111,21 @@ class Spillback:
                 effects += self._fill(demand, demand.missing, named, now)
         return effects
 
-    def _halve(self, demand: Demand, me: NodeView, now: float) -> list[Any]:
+    def _share_out(self, demand: Demand, me: NodeView, now: float) -> list[Any]:
         """Rule 1, its end. Takes what stays from what ``me`` has available."""
-        need, stays = demand.need, 0
-        if not need.get(CPU):
-            return []
-        while stays < demand.missing and is_half_empty(me) and fits(need, me.available):
-            subtract(me.available, need)
-            stays += 1
-        if stays == demand.missing:
+        need, shares = demand.need, dict[str, int]()
+        if not need.get(CPU) or demand.home:
             return []
         gpus = bool(need.get(GPU) or me.total.get(GPU))
         others = [node for node in self._others(demand, now) if gpus or not node.total.get(GPU)]
-        return self._fill(demand, demand.missing - stays, others, now, only=is_half_empty)
+        for _ in range(demand.missing):
+            chosen = hybrid(need, me, others, self._threshold)
+            if chosen is None:
+                break
+            subtract(chosen.available, need)
+            if chosen is not me:
+                shares[chosen.manager] = shares.get(chosen.manager, 0) + 1
+        return [self._send(demand, manager, count, now) for manager, count in shares.items()]
 
     def serve(self, outcome: Outcome, now: float) -> list[Any]:
         """After what could be granted was: send on, or decline, what could not."""
@@ -160,21 +162,12 @@ class Spillback:
         return [self._send(demand, manager, count, now) for manager, count in shares.items()]
 
     def _fill(
-        self,
-        demand: Demand,
-        missing: int,
-        nodes: list[NodeView],
-        now: float,
-        *,
-        wait: bool = False,
-        only: Callable[[NodeView], bool] = lambda node: True,
+        self, demand: Demand, missing: int, nodes: list[NodeView], now: float, *, wait: bool = False
     ) -> list[Any]:
-        """Give it unit by unit to the emptiest of these nodes, of ``only`` these; with ``wait``, whether there is room
-        or not."""
+        """Give it unit by unit to the emptiest of these nodes; with ``wait``, whether it has room or not."""
         shares: dict[str, int] = {}
         for _ in range(missing):
-            left = list(filter(only, nodes))
-            chosen = min(left, key=utilisation, default=None) if wait else spread(demand.need, left)
+            chosen = min(nodes, key=utilisation, default=None) if wait else spread(demand.need, nodes)
             if chosen is None:
                 break
             subtract(chosen.available, demand.need)

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.strategy import Strategy
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import Dependency, Failed
@@ -73,7 +74,8 @@ class NodeJoined(Struct, array_like=True, gc=False, tag=51):
     store_prefix: str
     """Segments are ``/dev/shm/<store_prefix><segment>``."""
     resources: dict[str, float]
-    inline_limit_bytes: int
+    config: Config
+    """The cluster's."""
     error: str = ""
     """Not empty: joining is refused, and why (versions of Python or of the protocol that differ, say)."""
     spill_prefix: str = ""

@@ -50,7 +50,6 @@ def run(settings: WorkerSettings) -> NoReturn:
     client = Client(
         transport,
         joined,
-        config,
         settings.node_manager,
         Execution(NO_JOB, bytes(TASK_ID_BYTES)),
         on_foreign=runner.on_message,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import raynb
+from raynb.runtime.client.refs import current
 from raynb.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from tests.runtime.nodes.whereabouts import where, where_behind
 from tests.support.gate import Gate
@@ -15,9 +16,10 @@ from tests.support.nodes import several_nodes
 
 
 @pytest.fixture
-def three() -> Iterator[list[str]]:
+def three(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """New nodes of four CPUs that know each other: what others know of them is late, once they have run something."""
-    with several_nodes(num_cpus=4) as nodes:
+    config = {"scheduler_spread_threshold": request.param} if hasattr(request, "param") else {}
+    with several_nodes(num_cpus=4, _system_config=config) as nodes:
         found = [node.node_id for node in (nodes.head, nodes.add(num_cpus=4), nodes.add(num_cpus=4))]
         for node_id in found:
             there = NodeAffinitySchedulingStrategy(node_id, soft=False)
@@ -25,16 +27,38 @@ def three() -> Iterator[list[str]]:
         yield found
 
 
-def test_each_node_is_half_full_before_the_own_one_is_full(three: list[str], gate: Gate) -> None:
+def test_each_node_is_half_full_before_one_is_full(three: list[str], gate: Gate) -> None:
     refs = []
-    for count in (2, 4, 6):
+    for count in (2, 4, 3, 3):
         refs += [where_behind.remote(gate.through) for _ in range(count)]
         gate.wait_for(len(refs))
     gate.open()
     found = raynb.get(refs, timeout=30)
     assert set(found[:2]) == {three[0]}
-    assert Counter(found[:6]) == dict.fromkeys(three, 2)
-    assert Counter(found) == dict.fromkeys(three, 4)
+    for count in (2, 3, 4):
+        assert Counter(found[: 3 * count]) == dict.fromkeys(three, count)
+
+
+@pytest.mark.parametrize("three", [1.0], indirect=True)
+def test_how_full_the_own_node_may_be_is_the_cluster_s_to_say(three: list[str], gate: Gate) -> None:
+    refs = [where_behind.remote(gate.through) for _ in range(5)]
+    gate.wait_for(5)
+    gate.open()
+    assert Counter(raynb.get(refs, timeout=30))[three[0]] == 4
+    assert current().config.spread_threshold == 1.0, "a driver that has joined has the cluster's configuration"
+
+
+@pytest.mark.parametrize("size", [200_000, 4_000_000])
+def test_what_its_inputs_draw_to_a_node_stays_there_while_there_is_room(
+    three: list[str], gate: Gate, size: int
+) -> None:
+    there = NodeAffinitySchedulingStrategy(three[1], soft=False)
+    data = raynb.remote(lambda: bytes(size)).options(num_cpus=0, scheduling_strategy=there).remote()
+    raynb.wait([data])
+    refs = [where_behind.remote(gate.through, data) for _ in range(4)]
+    gate.wait_for(4)
+    gate.open()
+    assert set(raynb.get(refs, timeout=30)) == {three[1]}
 
 
 def test_what_is_spread_runs_on_one_node_after_the_other(three: list[str], gate: Gate) -> None:

@@ -13,7 +13,7 @@ def where() -> str:
 
 
 @raynb.remote
-def where_behind(through: Callable[[], None]) -> str:
+def where_behind(through: Callable[[], None], *data: object) -> str:
     through()
     return raynb.get_runtime_context().get_node_id()
 
