@@ -257,7 +257,7 @@ def worker_rows(members: Membership, jobs: Iterable[JobRecord]) -> Iterable[Row]
             "dead" if job.ended else "driver",
             started=job.started,
             ended=job.ended,
-            reason=job.message,
+            reason=job.message or (DRIVER_LEFT if job.ended else ""),
         )
         yield _worker_row(driver, head)
     for node in members.nodes.values():
@@ -275,7 +275,7 @@ def _worker_row(listing: WorkerListing, node: Node) -> Row:
         "node_id": node.id.hex(),
         "ip": node.registration.ip,
         "pid": listing.pid,
-        "exit_detail": listing.reason or None,
+        "exit_detail": _exit_detail(listing.reason) or None,
         "worker_launch_time_ms": ms(listing.started),
         "worker_launched_time_ms": ms(listing.started),
         "start_time_ms": ms(listing.started),
@@ -288,6 +288,8 @@ def _worker_row(listing: WorkerListing, node: Node) -> Row:
     }
 
 
+DRIVER_LEFT: Final = "it left, by ray.shutdown() or at the end of its program"
+BY_SYSTEM: Final = "killed by SIGKILL"
 _INTENDED: Final = (
     "killed by `ray.kill`",
     "its placement group was removed",
@@ -297,9 +299,15 @@ _INTENDED: Final = (
 )
 
 
+def _exit_detail(reason: str) -> str:
+    if reason != BY_SYSTEM:
+        return reason
+    return f"{reason}: by a person, or by the system's OOM killer when memory has run out"
+
+
 def _exit_type(reason: str) -> str:
     """Ray's word for the kind of end."""
-    if "exit_actor()" in reason or reason.startswith("it exits with"):
+    if reason == DRIVER_LEFT or "exit_actor()" in reason or reason.startswith("it exits with"):
         return "INTENDED_USER_EXIT"
     if "constructor failed" in reason:
         return "USER_ERROR"

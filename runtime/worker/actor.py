@@ -48,6 +48,8 @@ class ActorExit(BaseException):
 _asked_to_end = threading.Event()
 """`exit_actor` was called, in whatever thread of this process."""
 
+FAILED_CONSTRUCTOR = "its actor's constructor failed: there was an exception in the initialization method"
+
 
 class ActorRunner:
     """Serves one actor until its worker leaves."""
@@ -89,6 +91,7 @@ class ActorRunner:
             while client.host.alive and not runner.leaving:
                 client.host.drive(lambda: runner.leaving, insist=True)
             runner.machine.exiting = False  # what it owns ends with it; what was submitted here is still waited for
+            runner.parting = FAILED_CONSTRUCTOR
             return
         runner.output.actor = started.repr_name or start.cls.name
         runner._become = None
