@@ -23,6 +23,7 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import sweep
+from raynb.runtime.api.init_arguments import with_spilling_directory
 from raynb.runtime.api.session import init, is_initialized, session
 from raynb.runtime.api.system_config import config_of
 from raynb.runtime.messages.node import StopNode
@@ -200,8 +201,8 @@ class Cluster:
             Without effect: it is there when this returns.
         **node_args
             ``num_cpus`` (1), ``num_gpus``, ``resources``, ``labels``, ``object_store_memory`` (150 MiB), ``node_name``,
-            ``env_vars`` (of its processes, beside those of this one), and of the head ``_system_config``, which holds
-            for all.
+            ``env_vars`` (of its processes, beside those of this one), and of the head ``_system_config`` and
+            ``object_spilling_directory``, which hold for all.
 
         Raises
         ------
@@ -216,7 +217,8 @@ class Cluster:
         resources, labels = given.pop("resources", None) or {}, given.pop("labels", None)
         if (memory := given.pop("memory", None)) is not None:
             resources = {**resources, "memory": memory}
-        changes, env_vars = given.pop("_system_config", None), given.pop("env_vars", None) or {}
+        changes = with_spilling_directory(given.pop("_system_config", None), given)
+        env_vars = given.pop("env_vars", None) or {}
         if unknown := sorted(name for name in given if name not in WITHOUT_EFFECT):
             raise ValueError(f"add_node() does not know {', '.join(unknown)} in raynb")
         head = self.head_node

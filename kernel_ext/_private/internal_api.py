@@ -106,10 +106,10 @@ def memory_summary(
 def _stores(nodes: list[dict[str, Any]]) -> str:
     used, room = (sum(row[f"store_{what}_bytes"] for row in nodes) for what in ("used", "capacity"))
     count = sum(row["store_objects"] for row in nodes)
-    full = 100 * used / room if room else 0.0
+    full = round(100 * used / room, 2) if room else 0.0
     return (
         "--- Aggregate object store stats across all nodes ---\n"
-        f"Plasma memory usage {used // MIB} MiB, {count} objects, {full:.2f}% full, {full:.2f}% needed\n"
+        f"Plasma memory usage {used // MIB} MiB, {count} objects, {full}% full, {full}% needed\n"
     )
 
 

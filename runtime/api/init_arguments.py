@@ -28,6 +28,7 @@ WITHOUT_EFFECT: Final = frozenset(
 """What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports, no log configuration of its own."""
 
 STORE_BYTES_MIN: Final = 1024 * 1024
+SPILLING_DIRECTORY: Final = "object_spilling_directory"
 ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
 
 
@@ -45,6 +46,12 @@ def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
     else:
         _refuse_for_existing(new)
     return address
+
+
+def with_spilling_directory(config: dict[str, Any] | None, kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """The ``_system_config``, with the folder for what memory has no room for, if it is an argument of its own."""
+    folder = kwargs.pop(SPILLING_DIRECTORY, None)
+    return config if folder is None else {**(config or {}), SPILLING_DIRECTORY: folder}
 
 
 def refuse_unknown(kwargs: dict[str, Any]) -> None:

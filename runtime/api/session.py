@@ -21,7 +21,7 @@ from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.api import breakpoints, outputs
 from raynb.runtime.api import local_mode as here
-from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown
+from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown, with_spilling_directory
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields, resolved
@@ -170,7 +170,8 @@ def init(
     log_to_driver
         False: what tasks print is not shown here; their logs have it in any case.
     _system_config
-        Fields of `raynb.runtime.messages.config.Config` to change, or Ray's names for them (`system_config`).
+        Fields of `raynb.runtime.messages.config.Config` to change, or Ray's names for them (`system_config`), of which
+        ``object_spilling_directory`` may be given by itself.
 
     Raises
     ------
@@ -181,8 +182,8 @@ def init(
     """
     new = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "labels": labels, "redis": redis,
-        "object_store_memory": object_store_memory, "_memory": _memory, "_system_config": _system_config,
-        "name": name, "node_name": _node_name,
+        "object_store_memory": object_store_memory, "_memory": _memory, "name": name, "node_name": _node_name,
+        "_system_config": with_spilling_directory(_system_config, kwargs),
     }  # fmt: skip
     with _lock:
         if (present := _present(ignore_reinit_error)) is not None:

@@ -30,9 +30,9 @@ def _spill_directory(config: Any) -> str:
     return str(place[0] if isinstance(place, list) else place)
 
 
-def _spilling(enabled: bool) -> str:
-    """Of Ray's ``automatic_object_spilling_enabled``."""
-    return "" if enabled else "off"
+def _spilling(enabled: bool) -> str | None:
+    """Of Ray's ``automatic_object_spilling_enabled``; None: it says nothing of where."""
+    return None if enabled else "off"
 
 
 CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
@@ -108,7 +108,9 @@ def config_of(changes: Mapping[str, Any] | None) -> Config:
     for name, value in (changes or {}).items():
         if name in CALLED_OTHERWISE:
             ours, convert = CALLED_OTHERWISE[name]
-            fields.setdefault(ours, convert(value))
+            if (converted := convert(value)) is not None:
+                # Of two that mean the same the first holds, but no spilling is none.
+                fields[ours] = converted if converted == "off" else fields.get(ours, converted)
         elif name in Config.__struct_fields__:
             fields[name] = value
         elif name not in WITHOUT_EFFECT:

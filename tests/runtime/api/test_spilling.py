@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,18 @@ def test_a_view_of_what_is_on_disk_keeps_it(ray: Any) -> None:
     wait_until(lambda: spilled() == 0, 20, "disk is free again")
 
 
-def test_a_directory_of_ones_own_which_is_left_clean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["spill_directory", "object_spilling_config", "an argument"])
+def test_a_directory_of_ones_own_which_is_left_clean(tmp_path: Path, by: str) -> None:
     raynb.shutdown()
-    raynb.init(num_cpus=1, object_store_memory=CAPACITY, _system_config={"spill_directory": str(tmp_path)})
+    place = json.dumps({"type": "filesystem", "params": {"directory_path": str(tmp_path)}})
+    how: dict[str, Any] = {
+        "spill_directory": {"_system_config": {"spill_directory": str(tmp_path)}},
+        "object_spilling_config": {
+            "_system_config": {"automatic_object_spilling_enabled": True, "object_spilling_config": place}
+        },
+        "an argument": {"object_spilling_directory": str(tmp_path)},
+    }[by]
+    raynb.init(num_cpus=1, object_store_memory=CAPACITY, **how)
     try:
         refs = [raynb.put(array(number)) for number in range(10)]
         (found,) = tmp_path.glob("raynb-*/*")
