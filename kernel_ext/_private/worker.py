@@ -10,7 +10,7 @@ from raynb._private.gcs_client import GcsClient
 from raynb._private.processes import ProcessInfo, daemons_of, kill_all
 from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api import outputs
-from raynb.runtime.api.cluster import get_actor
+from raynb.runtime.api.cluster import get_actor, query
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
 from raynb.runtime.api.modes import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
 from raynb.runtime.api.objects import cancel, get, kill, put, wait
@@ -71,6 +71,20 @@ class CoreWorker:
 
         self._client.host.run(count, 10.0)
         return {oid: held for oid, held in counts.items() if held["local"] or held["submitted"]}
+
+    def get_memory_store_size(self) -> int:
+        """How many values this process keeps itself: small results and `put` values of its own; and what it knows of
+        large ones."""
+        size = 0
+
+        def count() -> None:
+            nonlocal size
+            self._client.host.read_inbox(0.0)
+            entries = self._client.machine.objects.entries.values()
+            size = sum(entry.value is not None and not entry.is_actor for entry in entries)
+
+        self._client.host.run(count, 10.0)
+        return size
 
     def object_exists(self, object_ref: ObjectRef[Any]) -> bool:
         """Whether its value is there, or what it failed of. Its owner is asked, where that is another process."""
@@ -218,6 +232,10 @@ class Node:
     def kill_gcs_server(self, check_alive: bool = True) -> None:
         """Kill its GCS; the node manager starts another one. ``check_alive`` is without effect."""
         kill_all(self.all_processes[ray_constants.PROCESS_TYPE_GCS_SERVER])
+
+    def start_gcs_server(self) -> None:
+        """Return when the GCS answers that the node manager has started in the place of a killed one."""
+        query("nodes")
 
     def get_session_dir_path(self) -> str:
         """Where its logs and sockets are."""

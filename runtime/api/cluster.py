@@ -78,7 +78,7 @@ def node_of(row: dict[str, Any]) -> dict[str, Any]:
         "NodeManagerPort": 0,
         "ObjectManagerPort": 0,
         "ObjectStoreSocketName": "",
-        "RayletSocketName": "",
+        "RayletSocketName": row["address"],
         "MetricsExportPort": 0,
         "MetricsAgentPort": 0,
         "DashboardAgentListenPort": 0,

@@ -57,6 +57,7 @@ def test_a_program_joins_it_by_its_address(cluster: Cluster) -> None:
     assert run_one(resources={"special": 1}) != os.getpid()
     (node,) = raynb.nodes()
     assert node["NodeID"] == cluster.list_all_nodes()[0].node_id
+    assert node["RayletSocketName"] == cluster.list_all_nodes()[0].raylet_socket_name
 
 
 def test_it_outlives_the_programs_that_join_it(cluster: Cluster) -> None:
@@ -178,6 +179,10 @@ def test_a_killed_gcs_is_started_anew(cluster: Cluster) -> None:
     (after,) = head.all_processes["gcs_server"]
     assert after.process.pid != before.process.pid
     run_one()
+    _global_node().kill_gcs_server()
+    _global_node().start_gcs_server()
+    (last,) = head.all_processes["gcs_server"]
+    assert last.process.pid != after.process.pid
 
 
 def test_a_killed_node_manager_is_a_node_s_end(cluster: Cluster) -> None:

@@ -110,6 +110,7 @@ def test_references_are_counted(ray: Ray) -> None:
     ref = ray.put(np.zeros(100))
     counts = global_worker.core_worker.get_all_reference_counts
     assert counts()[ref.hex().encode()] == {"local": 1, "submitted": 0}
+    assert global_worker.core_worker.get_memory_store_size() >= 1
     other = ray.put([ref])
     assert counts()[ref.hex().encode()]["submitted"] == 1
     del other

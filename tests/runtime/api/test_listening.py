@@ -24,6 +24,7 @@ from raynb._private.test_utils import (
 from raynb._private.worker import global_worker
 from raynb.runtime.api.published import KEPT_MAX
 from tests.support.module import Ray
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("raynb_only")
 
@@ -181,3 +182,17 @@ def test_lines_are_chosen_by_what_is_in_them_and_by_whose_they_are(ray: Ray) -> 
         pass
     say()
     assert get_log_message(subscriber, timeout=0.3) == []
+
+
+def test_nothing_is_kept_of_a_stream_that_was_read(ray: Ray) -> None:
+    @raynb.remote(num_returns="streaming")
+    def count() -> Any:
+        yield from range(5)
+
+    size = global_worker.core_worker.get_memory_store_size
+    before = size()
+    refs = list(count.remote())
+    assert raynb.get(refs) == [0, 1, 2, 3, 4]
+    assert size() >= before + 5
+    refs.clear()
+    wait_until(lambda: size() == before)
