@@ -96,6 +96,7 @@ __all__ = [
     "recursive_fnmatch",
     "redis_replicas",
     "redis_sentinel_replicas",
+    "reset_autoscaler_v2_enabled_cache",
     "run_string_as_driver",
     "run_string_as_driver_nonblocking",
     "run_string_as_driver_stdout_stderr",
@@ -281,6 +282,10 @@ def external_redis_test_enabled() -> bool:
 enable_external_redis = external_redis_test_enabled
 
 
+def reset_autoscaler_v2_enabled_cache() -> None:
+    """Nothing is remembered of an autoscaler: there is none."""
+
+
 def redis_replicas() -> int:
     """Copies of the cluster's Redis."""
     return 0
@@ -429,7 +434,6 @@ __getattr__ = absent_names(
             ),
             OWN_WORKINGS,
         ),
-        "reset_autoscaler_v2_enabled_cache": ABSENT["autoscaler"],
         "get_load_metrics_report": ABSENT["autoscaler"],
         **dict.fromkeys(
             ("format_web_url", "get_dashboard_agent_address", "wait_for_dashboard_agent_available"),

@@ -475,6 +475,7 @@ def test_small_questions_have_answers() -> None:
     assert 0 < utils.estimate_available_memory() < utils.get_system_memory()
     assert private_test_utils.convert_actor_state(gcs_utils.ActorTableData.ALIVE) == "ALIVE"
     assert private_test_utils.convert_actor_state("DEAD") == "DEAD"
+    private_test_utils.reset_autoscaler_v2_enabled_cache()
     assert private_test_utils.dicts_equal({"a": 1.0, "b": 2}, {"a": 1.00001, "b": 2})
     assert not private_test_utils.dicts_equal({"a": 1.0}, {"a": 1.1})
 
