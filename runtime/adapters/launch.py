@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from raynb.runtime.adapters.daemon_process import DaemonProcess
+from raynb.runtime.adapters.overrides import overridden
 from raynb.runtime.adapters.private_files import read_private
 from raynb.runtime.adapters.processes import require_linux
 from raynb.runtime.messages.config import Config
@@ -188,9 +189,10 @@ def launch_cluster(
     RuntimeError
         This is not Linux.
     ValueError
-        It is to have more GPUs than this process may see.
+        It is to have more GPUs than this process may see; or a variable that says what it is to have makes no sense.
     """
     require_linux()
+    options = overridden(options)
     daemon = daemon or DaemonProcess(python)
     try:
         if options.num_gpus:

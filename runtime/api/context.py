@@ -15,6 +15,9 @@ from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, T
 from raynb.runtime.core.bundle_names import group_of
 from raynb.runtime.messages.gcs import NamedActor
 
+OTHER_ACCELERATORS = ("FURIOSA", "HPU", "MBLT", "NPU", "RBLN", "TPU", "TTNPU", "neuron_cores")
+"""Names of resources by which Ray knows accelerators that are no GPUs."""
+
 
 class RuntimeContext:
     """What a task, an actor or a driver may ask about itself. Ids are in hexadecimal."""
@@ -91,8 +94,9 @@ class RuntimeContext:
         return self.get_accelerator_ids()
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
-        """The GPUs that the running task or actor holds, by the names that ``CUDA_VISIBLE_DEVICES`` has for them."""
-        return {"GPU": list(self._execution.gpus)}
+        """The GPUs that the running task or actor holds, by the names that ``CUDA_VISIBLE_DEVICES`` has for them; none
+        of the other kinds that Ray tells apart, since raynb assigns no particular ones of those."""
+        return {**{kind: [] for kind in OTHER_ACCELERATORS}, "GPU": list(self._execution.gpus)}
 
     def get_session_name(self) -> str:
         return self._client.joined.session

@@ -8,9 +8,11 @@ does with it stands in `raynb.runtime.worker.environment`.
 from __future__ import annotations
 
 import base64
+import importlib
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Final
 
@@ -32,6 +34,7 @@ UNSUPPORTED: Final = {
 }
 """Fields that Ray has and raynb has not, and what to do instead."""
 
+ENV_HOOK: Final = "RAY_RUNTIME_ENV_HOOK"
 HOOK_PREFIX: Final = "pickle:"
 
 
@@ -315,3 +318,24 @@ def packed(given: Mapping[str, Any], client: Client) -> dict[str, Any]:
     elif hook is not None and not re.fullmatch(r"\w+(\.\w+)+", hook) and not hook.startswith(HOOK_PREFIX):
         raise ValueError(f"worker_process_setup_hook must be the name of a function, 'module.function', not {hook!r}")
     return env
+
+
+def of_hook(env: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What the function that RAY_RUNTIME_ENV_HOOK names makes of a job's ``runtime_env``; without one, what it was.
+
+    Raises
+    ------
+    ValueError
+        There is no such function.
+    """
+    name = os.environ.get(ENV_HOOK)
+    if not name:
+        return env
+    module, _, attribute = name.rpartition(".")
+    try:
+        hook: Callable[[dict[str, Any] | None], dict[str, Any] | None] = getattr(
+            importlib.import_module(module), attribute
+        )
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{ENV_HOOK} must be package.module.function, not {name!r} ({error})") from error
+    return hook(None if env is None else dict(env))

@@ -24,7 +24,7 @@ from raynb.runtime.api import local_mode as here
 from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown, with_spilling_directory
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
-from raynb.runtime.api.runtime_env import check_fields, resolved
+from raynb.runtime.api.runtime_env import check_fields, of_hook, resolved
 from raynb.runtime.api.system_config import config_of
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
@@ -74,7 +74,7 @@ class ClusterContext(Mapping[str, Any]):
         }
         self.dashboard_url = ""
         self.python_version = info.python_version
-        self.raynb_version = info.raynb_version
+        self.raynb_version = self.ray_version = info.raynb_version
         self._info = info
 
     def __getitem__(self, key: str) -> Any:
@@ -211,7 +211,7 @@ def _init(
 ) -> ClusterContext:  # fmt: skip
     global _session
     check_namespace(namespace)
-    namespace, env = namespace or job.ray_namespace, env or job.runtime_env
+    namespace, env = namespace or job.ray_namespace, of_hook(env or job.runtime_env) or {}
     check_fields(env)
     address = chosen_address(address, new)
     temp_dir = temp_dir or os.environ.get("RAY_TMPDIR", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -60,6 +61,11 @@ def group_strategy(options: Mapping[str, Any]) -> PlacementGroupSchedulingStrate
         )
     if not hasattr(group, "bundle_specs"):
         raise TypeError(f"the option placement_group must be a placement group, not {group!r}")
+    warnings.warn(
+        "the option placement_group is deprecated: use scheduling_strategy=PlacementGroupSchedulingStrategy(...)",
+        DeprecationWarning,
+        stacklevel=5,  # of `.remote()`
+    )
     return PlacementGroupSchedulingStrategy(
         group,
         options.get("placement_group_bundle_index", -1),

@@ -228,6 +228,7 @@ def uncounted(oid: bytes) -> None:
 
 def _by_hand(oid: Any) -> tuple[str, Callable[[bytes], object]]:
     """Owner and end of a reference that a program makes of an id: it counts as one if the object is of this process.
+    Without a cluster it is an id and no more.
 
     Raises
     ------
@@ -238,7 +239,9 @@ def _by_hand(oid: Any) -> tuple[str, Callable[[bytes], object]]:
         raise TypeError(f"Unsupported type: {type(oid)}, expected bytes")
     if len(oid) != OBJECT_ID_BYTES:
         raise ValueError(f"ID string needs to have length {OBJECT_ID_BYTES}, got {len(oid)}")
-    client = current()
+    client = _current
+    if client is None:
+        return "", uncounted  # there is no object that it could be of
     client.post(Retain(oid, client.address))
     return client.address, client.drop
 
