@@ -14,14 +14,16 @@ GONE_S_MAX = 5.0
 
 
 def processes_of(session: str) -> dict[int, str]:
-    """Processes with the session's name in their command line or environment, this one apart."""
+    """Processes with the session's name in their command line or environment, or whose errors go to a file of it (a
+    worker shows no more than its task), this one apart."""
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
             command = (entry / "cmdline").read_bytes()
-            if session.encode() in command + (entry / "environ").read_bytes():
+            errors_to = os.readlink(entry / "fd" / "2").encode()
+            if session.encode() in command + (entry / "environ").read_bytes() + errors_to:
                 found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
         except OSError:  # it has ended, or is another user's
             continue

@@ -106,7 +106,7 @@ class Wanderings:
 
 def _is_worker(pid: int) -> bool:
     try:
-        return "worker" in Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/cmdline").read_text().startswith("ray::")
     except OSError:
         return False
 
