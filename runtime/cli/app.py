@@ -29,6 +29,9 @@ Address = Annotated[
     str, typer.Option("--address", "-a", metavar="CLUSTER", help="Its name or id; the only one there is, if left out.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="So long is waited for an answer.")
+]
 
 
 class Table(StrEnum):
@@ -40,6 +43,37 @@ class Table(StrEnum):
     nodes = "nodes"
     workers = "workers"
     jobs = "jobs"
+    placement_groups = "placement-groups"
+
+    @property
+    def asked(self) -> str:
+        """What the GCS calls it."""
+        return self.value.replace("-", "_")
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    default = "default"
+    table = "table"
+    json = "json"
+
+
+class Sort(StrEnum):
+    """By what the rows of `memory` are sorted."""
+
+    size = "OBJECT_SIZE"
+    pid = "PID"
+    reference = "REFERENCE_TYPE"
+
+
+class Unit(StrEnum):
+    """Of sizes."""
+
+    byte = "B"
+    kilo = "KB"
+    mega = "MB"
+    giga = "GB"
 
 
 def fail(words: object) -> NoReturn:
@@ -86,6 +120,12 @@ def start(
             "everybody can read arguments.",
         ),
     ] = "",
+    temp_dir: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Where the cluster has its files; an absolute path.")
+    ] = "",
+    block: Annotated[
+        bool, typer.Option("--block", help="Return when the node has ended; Ctrl-C or SIGTERM ends it.")
+    ] = False,
 ) -> None:
     """Start a cluster that lives until `raynb stop`, or one more node of it."""
     from raynb.runtime.cli import lifecycle
@@ -94,10 +134,10 @@ def start(
         fail("either --head for a new cluster, or --address CLUSTER for one more node of a running one")
     typed = context.get_parameter_source("redis")
     redis_was_typed = typed is not None and typed.name == "COMMANDLINE"
-    if address and (name or redis_was_typed):
-        fail("--name and --redis are the whole cluster's: they go with --head")
+    if address and (name or redis_was_typed or temp_dir):
+        fail("--name, --redis and --temp-dir are the whole cluster's: they go with --head")
     if address:
-        lifecycle.start_node(
+        info = lifecycle.start_node(
             address,
             num_cpus=num_cpus,
             num_gpus=num_gpus,
@@ -105,17 +145,20 @@ def start(
             labels=labels,
             object_store_memory=object_store_memory,
         )
-        return
-    lifecycle.start(
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-        resources=resources,
-        labels=labels,
-        object_store_memory=object_store_memory,
-        name=name,
-        redis=redis,
-        redis_was_typed=redis_was_typed,
-    )
+    else:
+        info = lifecycle.start(
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            resources=resources,
+            labels=labels,
+            object_store_memory=object_store_memory,
+            name=name,
+            redis=redis,
+            redis_was_typed=redis_was_typed,
+            temp_dir=temp_dir,
+        )
+    if block:
+        lifecycle.await_end(info)
 
 
 @app.command()
@@ -123,23 +166,27 @@ def stop(
     cluster: Name = "",
     everything: Annotated[bool, typer.Option("--all", help="Stop every cluster of yours.")] = False,
     timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="After this its processes are killed.")
+        float,
+        typer.Option(
+            "--timeout", "--grace-period", "-g", min=0.1, metavar="SECONDS", help="After this its processes are killed."
+        ),
     ] = 10.0,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Kill them at once.")] = False,
 ) -> None:
     """Stop a cluster, and wait until its processes are gone."""
     from raynb.runtime.cli import lifecycle
 
-    stopped = lifecycle.stop(cluster, everything=everything, timeout_s=timeout)
+    stopped = lifecycle.stop(cluster, everything=everything, timeout_s=timeout, force=force)
     if not stopped:
         raise typer.Exit(1)
 
 
 @app.command()
-def status(cluster: Name = "", as_json: AsJson = False) -> None:
+def status(cluster: Name = "", as_json: AsJson = False, address: Address = "") -> None:
     """Show the clusters that run: nodes, CPUs, memory, object store, tasks, actors."""
     from raynb.runtime.cli import status
 
-    status.show(cluster, as_json)
+    status.show(cluster or address, as_json)
 
 
 @app.command("list")
@@ -151,37 +198,42 @@ def list_(
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many rows.")] = 100,
     detail: Annotated[bool, typer.Option("--detail", help="All fields.")] = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="How rows are written; with --detail one field a line, if left out.")
+    ] = Format.default,
     as_json: AsJson = False,
+    timeout: Timeout = 30.0,
     address: Address = "",
 ) -> None:
-    """List tasks, actors, objects, nodes, workers or jobs."""
+    """List tasks, actors, objects, nodes, workers, jobs or placement groups."""
     from raynb.runtime.cli import tables
 
-    tables.show(address, table.value, filters or [], limit, detail, as_json)
+    how = Format.json if as_json else form
+    tables.show(address, table.asked, filters or [], limit, detail, how.value, timeout)
 
 
 @summary_app.command("tasks")
-def summary_tasks(as_json: AsJson = False, address: Address = "") -> None:
+def summary_tasks(as_json: AsJson = False, timeout: Timeout = 30.0, address: Address = "") -> None:
     """Count tasks by function and state; the counts are exact."""
     from raynb.runtime.cli import tables
 
-    tables.show_summary(address, as_json)
+    tables.show_summary(address, as_json, timeout)
 
 
 @summary_app.command("actors")
-def summary_actors(as_json: AsJson = False, address: Address = "") -> None:
+def summary_actors(as_json: AsJson = False, timeout: Timeout = 30.0, address: Address = "") -> None:
     """Count actors by class and state."""
     from raynb.runtime.cli import tables
 
-    tables.show_actor_summary(address, as_json)
+    tables.show_actor_summary(address, as_json, timeout)
 
 
 @summary_app.command("objects")
-def summary_objects(as_json: AsJson = False, address: Address = "") -> None:
+def summary_objects(as_json: AsJson = False, timeout: Timeout = 30.0, address: Address = "") -> None:
     """Count objects, and add up their sizes, by where they were made."""
     from raynb.runtime.cli import tables
 
-    tables.show_object_summary(address, as_json)
+    tables.show_object_summary(address, as_json, timeout)
 
 
 @app.command()
@@ -189,24 +241,30 @@ def get(
     table: Table,
     id: Annotated[str, typer.Argument(metavar="ID", help="In hex, as `raynb list` has it.")],
     as_json: AsJson = False,
+    timeout: Timeout = 30.0,
     address: Address = "",
 ) -> None:
-    """Show all that is known of one task, actor, object, node, worker or job."""
+    """Show all that is known of one task, actor, object, node, worker, job or placement group."""
     from raynb.runtime.cli import tables
 
-    tables.show_one(address, table.value, id, as_json)
+    tables.show_one(address, table.asked, id, as_json, timeout)
 
 
 @app.command()
 def memory(
-    limit: Annotated[int, typer.Option(min=0, help="At most so many objects, the largest first.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", "--num-entries", "--n", min=0, help="At most so many rows, the first ones.")
+    ] = 100,
+    sort_by: Annotated[Sort, typer.Option(help="What comes first: the largest, or the lowest.")] = Sort.size,
+    units: Annotated[Unit, typer.Option(help="Of sizes.")] = Unit.byte,
+    stats_only: Annotated[bool, typer.Option("--stats-only", help="Only what there is in all.")] = False,
     as_json: AsJson = False,
     address: Address = "",
 ) -> None:
     """Show who holds what in the object store."""
     from raynb.runtime.cli import tables
 
-    tables.show_memory(address, limit, as_json)
+    tables.show_memory(address, 0 if stats_only else limit, as_json, sort_by.value, units.value)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from raynb.runtime.adapters.launch import (
     read_cluster_info,
 )
 from raynb.runtime.adapters.private_files import UnsafePathError
+from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import is_held, sweep
@@ -52,6 +53,7 @@ def start(
     name: str,
     redis: str,
     redis_was_typed: bool,
+    temp_dir: str = "",
 ) -> ClusterInfo:
     """Start a cluster and say how to use it.
 
@@ -66,6 +68,8 @@ def start(
         raise ValueError(
             "everybody on this machine can read arguments: put a URL with a password into RAYNB_REDIS_URL, not --redis"
         )
+    if temp_dir and not Path(temp_dir).is_absolute():
+        raise ValueError(f"--temp-dir must be an absolute path, not {temp_dir!r}")
     if name and any(name in (entry.name, entry.cluster_id) for entry in clusters()):
         raise ValueError(
             f"a cluster named {name!r} is running: stop it first (raynb stop {name}), or take another name"
@@ -78,6 +82,7 @@ def start(
         object_store_memory=object_store_memory,
         name=name,
         redis=redis,
+        temp_dir=temp_dir,
         lifetime="daemon",
     )
     info = launch_cluster(options)
@@ -128,6 +133,28 @@ def start_node(
     return info
 
 
+def await_end(info: ClusterInfo) -> None:
+    """Until the node's manager has ended. Ctrl-C or SIGTERM end it."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        process = Process(info.pid, is_child=False)
+    except ProcessLookupError:
+        return
+    try:
+        while process.wait(3600.0) is None:
+            pass
+    except KeyboardInterrupt:
+        with suppress(OSError), Requester(Path(info.session_dir)) as guest:
+            guest.send(info.node_manager, StopNode("raynb start --block was interrupted"))
+            process.wait(10.0)
+    finally:
+        process.close()
+
+
 def _amounts(info: ClusterInfo) -> str:
     return ", ".join(f"{_amount(n, v)} {n}" for n, v in sorted(info.resources.items()) if not n.startswith("node:"))
 
@@ -175,8 +202,8 @@ def _amount(name: str, value: float) -> str:
     return f"{value:g}"
 
 
-def stop(cluster: str, *, everything: bool, timeout_s: float) -> bool:
-    """Stop one or all clusters, and say what was stopped. False if something is still there.
+def stop(cluster: str, *, everything: bool, timeout_s: float, force: bool = False) -> bool:
+    """Stop one or all clusters, at once with ``force``, and say what was stopped. False if something is still there.
 
     Raises
     ------
@@ -189,17 +216,20 @@ def stop(cluster: str, *, everything: bool, timeout_s: float) -> bool:
             typer.echo("No cluster is running.")
     else:
         entries = [find(cluster or "auto")]
-    return all([_stop_one(entry, timeout_s) for entry in entries])
+    return all([_stop_one(entry, timeout_s, force) for entry in entries])
 
 
-def _stop_one(entry: ClusterEntry, timeout_s: float) -> bool:
+def _stop_one(entry: ClusterEntry, timeout_s: float, force: bool) -> bool:
     """Ask its node manager to end everything, on all nodes; kill what has not ended in time."""
     name = entry.name or entry.cluster_id
     began = time.monotonic()
     processes = _Processes([entry.pid, *_other_nodes(entry)])
     killed = ""
     try:
-        if not _ask_to_stop(entry, processes, timeout_s):
+        if force:
+            killed = " It was killed."
+            processes.kill_first()
+        elif not _ask_to_stop(entry, processes, timeout_s):
             killed = f" Its node manager did not end within {timeout_s:g} s and was killed."
             processes.kill_first()  # everything else dies with it
         left = processes.wait(time.monotonic() + max(2.0, timeout_s))

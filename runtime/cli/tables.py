@@ -16,6 +16,7 @@ from raynb.runtime.cli.show import print_json, print_records, print_table
 from raynb.runtime.core.summary import actors_by_class, megabytes, objects_by_site
 
 FILTER: Final = re.compile(r"(?P<field>\w+)\s*(?P<operator>!=|=)\s*(?P<value>.*)", re.DOTALL)
+UNITS: Final = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
 STATES: Final = (
     "PENDING_ARGS_AVAIL",
     "PENDING_NODE_ASSIGNMENT",
@@ -40,22 +41,24 @@ def parse_filter(text: str) -> tuple[str, str, str]:
     return match["field"], match["operator"], match["value"]
 
 
-def show(address: str, table: str, filters: Sequence[str], limit: int, detail: bool, as_json: bool) -> None:
-    """Print a table of a cluster."""
+def show(
+    address: str, table: str, filters: Sequence[str], limit: int, detail: bool, form: str, timeout_s: float
+) -> None:
+    """Print a table of a cluster, as ``json``, as a ``table``, or as suits it."""
     parsed = [parse_filter(text) for text in filters]
     entry = find(address or "auto")
     with Requester(entry.session_dir) as guest:
-        page = guest.query(entry.gcs_address, table, parsed, limit, detail=detail)
+        page = guest.query(entry.gcs_address, table, parsed, limit, detail=detail, timeout_s=timeout_s)
     rows: list[dict[str, Any]] = page["rows"]
-    if as_json:
+    if form == "json":
         print_json(rows)
-    elif rows and detail:
+    elif rows and detail and form != "table":
         print_records(rows)
     elif rows:
         columns = list(rows[0])
         print_table([column.upper() for column in columns], [[row[name] for name in columns] for row in rows])
     else:
-        typer.echo(f"No {table}.")
+        typer.echo(f"No {spoken(table)}.")
     for words in remarks(table, page):
         typer.echo(words, err=True)
 
@@ -63,7 +66,7 @@ def show(address: str, table: str, filters: Sequence[str], limit: int, detail: b
 def remarks(table: str, page: dict[str, Any]) -> list[str]:
     """What is not among the rows, and why."""
     words: list[str] = []
-    shown, total = len(page["rows"]), page["total"]
+    shown, total, table = len(page["rows"]), page["total"], spoken(table)
     if total > shown:
         words.append(f"{shown} of {total} {table}: more with --limit, fewer with --filter.")
     if page["dropped"]:
@@ -73,7 +76,12 @@ def remarks(table: str, page: dict[str, Any]) -> list[str]:
     return words
 
 
-def show_one(address: str, table: str, id: str, as_json: bool) -> None:
+def spoken(table: str) -> str:
+    """What people call its rows."""
+    return table.replace("_", " ")
+
+
+def show_one(address: str, table: str, id: str, as_json: bool, timeout_s: float) -> None:
     """Print all that is known of one task, actor, object...
 
     Raises
@@ -83,22 +91,24 @@ def show_one(address: str, table: str, id: str, as_json: bool) -> None:
     """
     entry = find(address or "auto")
     with Requester(entry.session_dir) as guest:
-        rows = guest.query(entry.gcs_address, table, id=id, detail=True, limit=-1)["rows"]
+        rows = guest.query(entry.gcs_address, table, id=id, detail=True, limit=-1, timeout_s=timeout_s)["rows"]
     if not rows:
-        raise ValueError(f"there is no {table.removesuffix('s')} {id!r}: `raynb list {table}` has those that there are")
+        one, listed = spoken(table).removesuffix("s"), table.replace("_", "-")
+        raise ValueError(f"there is no {one} {id!r}: `raynb list {listed}` has those that there are")
     print_json(rows) if as_json else print_records(rows)
 
 
-def _all_rows(address: str, table: str) -> list[dict[str, Any]]:
+def _all_rows(address: str, table: str, timeout_s: float = 10.0) -> list[dict[str, Any]]:
     entry = find(address or "auto")
     with Requester(entry.session_dir) as guest:
-        rows: list[dict[str, Any]] = guest.query(entry.gcs_address, table, limit=-1, detail=True)["rows"]
+        page = guest.query(entry.gcs_address, table, limit=-1, detail=True, timeout_s=timeout_s)
+    rows: list[dict[str, Any]] = page["rows"]
     return rows
 
 
-def show_actor_summary(address: str, as_json: bool) -> None:
+def show_actor_summary(address: str, as_json: bool, timeout_s: float) -> None:
     """Print counts of actors by class."""
-    summary = actors_by_class(_all_rows(address, "actors"))
+    summary = actors_by_class(_all_rows(address, "actors", timeout_s))
     if as_json:
         print_json(list(summary.values()))
         return
@@ -107,9 +117,9 @@ def show_actor_summary(address: str, as_json: bool) -> None:
     print_table(["CLASS", *used], lines) if lines else typer.echo("No actors so far.")
 
 
-def show_object_summary(address: str, as_json: bool) -> None:
+def show_object_summary(address: str, as_json: bool, timeout_s: float) -> None:
     """Print counts and sizes of objects by the place where they were made."""
-    summary = objects_by_site(_all_rows(address, "objects"))
+    summary = objects_by_site(_all_rows(address, "objects", timeout_s))
     if as_json:
         print_json(summary)
         return
@@ -118,27 +128,32 @@ def show_object_summary(address: str, as_json: bool) -> None:
     print_table(["MADE AT", "OBJECTS", "MIB"], lines) if lines else typer.echo("No objects.")
 
 
-def show_memory(address: str, limit: int, as_json: bool) -> None:
-    """Print who holds what: the largest objects, with each process that refers to one, and where they were made."""
+def show_memory(address: str, limit: int, as_json: bool, sort_by: str, unit: str) -> None:
+    """Print who holds what: objects, with each process that refers to one, and where they were made."""
     rows = _all_rows(address, "references")
+    if sort_by != "OBJECT_SIZE":  # they come by that
+        rows.sort(key=lambda row: row[sort_by.lower()])
     if as_json:
         print_json(rows[:limit])
         return
     lines = [
-        [row["object_id"], row["object_size"], row["reference_type"], row["type"], row["pid"], row["call_site"] or "-"]
+        [
+            row["object_id"], f"{row['object_size'] / UNITS[unit]:.10g}", row["reference_type"], row["type"],
+            row["pid"], row["call_site"] or "-",
+        ]
         for row in rows[:limit]
-    ]
+    ]  # fmt: skip
     if lines:
-        print_table(["OBJECT", "BYTES", "REFERENCE", "HELD BY", "PID", "MADE AT"], lines)
+        print_table(["OBJECT", "BYTES" if unit == "B" else unit, "REFERENCE", "HELD BY", "PID", "MADE AT"], lines)
     objects = {row["object_id"]: row for row in rows}
     typer.echo(f"{len(objects)} objects, {megabytes(objects.values()):g} MiB.")
 
 
-def show_summary(address: str, as_json: bool) -> None:
+def show_summary(address: str, as_json: bool, timeout_s: float) -> None:
     """Print counts of tasks by function."""
     entry = find(address or "auto")
     with Requester(entry.session_dir) as guest:
-        page = guest.query(entry.gcs_address, "task_summary", limit=-1)
+        page = guest.query(entry.gcs_address, "task_summary", limit=-1, timeout_s=timeout_s)
     rows: list[dict[str, Any]] = page["rows"]
     if as_json:
         print_json(page)

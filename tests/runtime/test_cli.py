@@ -212,6 +212,24 @@ def test_memory_tells_who_holds_what(busy: Terminal) -> None:
     assert total.endswith("MiB.") and total.startswith(f"{len(rows)} objects")
 
 
+def test_memory_is_sorted_and_summed_up_as_asked(busy: Terminal) -> None:
+    pids = [row["pid"] for row in busy.json("memory", "--sort-by", "PID")]
+    assert pids == sorted(pids)
+    assert len(busy.json("memory", "--n", "1")) == 1
+    assert busy.ok("memory", "--units", "KB").splitlines()[0].split()[:2] == ["OBJECT", "KB"]
+    (total,) = busy.ok("memory", "--stats-only").splitlines()
+    assert total.endswith("MiB.")
+
+
+def test_tables_have_rays_names_and_forms(busy: Terminal) -> None:
+    assert "No placement groups." in busy.ok("list", "placement-groups")
+    missing = busy.run("get", "placement-groups", "00" * 18)
+    assert missing.returncode == 1 and "raynb list placement-groups" in missing.stderr
+    assert json.loads(busy.ok("list", "actors", "--format", "json")) == busy.json("list", "actors")
+    assert busy.ok("list", "actors", "--detail", "--format", "table", "--timeout", "20").startswith("ACTOR_ID")
+    assert "demo" in busy.ok("status", "--address", "demo")
+
+
 def test_one_thing_is_shown_with_all_that_is_known_of_it(busy: Terminal) -> None:
     (actor,) = busy.json("list", "actors", "--detail")
     (found,) = busy.json("get", "actors", actor["actor_id"])
@@ -299,6 +317,33 @@ def test_stop_waits_until_all_processes_are_gone() -> None:
         assert not processes_of(session) and not shared_memory_of(session)
         assert not Path(second["session_dir"]).exists()
         assert "No cluster is running" in terminal.ok("status")
+    finally:
+        terminal.close()
+
+
+def test_a_start_that_blocks_ends_with_its_node() -> None:
+    terminal = Terminal()
+    try:
+        refused = terminal.run("start", "--head", "--temp-dir", "relative")
+        assert refused.returncode == 1 and "absolute" in refused.stderr
+        files = terminal.home / "elsewhere"
+        files.mkdir(mode=0o700)
+        for name, how in (("asked", "SIGTERM"), ("stopped", "stop"), ("forced", "force")):
+            command = [*COMMAND, "start", "--head", "--block", "--name", name, "--num-cpus", "1", "--temp-dir", files]
+            blocked = subprocess.Popen(command, env=terminal.env, stdout=subprocess.PIPE, text=True)
+            assert blocked.stdout is not None
+            assert "Started cluster" in blocked.stdout.readline()
+            (status,) = terminal.json("status", name)
+            assert Path(status["session_dir"]).is_relative_to(files)
+            assert blocked.poll() is None
+            if how == "SIGTERM":
+                blocked.terminate()
+            else:
+                out = terminal.ok("stop", name, *(["--force"] if how == "force" else ["--grace-period", "20"]))
+                assert ("It was killed." in out) == (how == "force")
+            blocked.communicate(timeout=30)
+            assert blocked.returncode == 0
+            wait_until(lambda pid=status["pid"]: not is_alive(pid), 20)  # type: ignore[misc]
     finally:
         terminal.close()
 
