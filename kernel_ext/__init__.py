@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         UniqueID,
         WorkerID,
     )
+    from raynb.runtime.client.log_records import LoggingConfig
     from raynb.runtime.client.refs import ObjectID, ObjectRef
 
 #: Where each public name is; imported when it is first used, so that a daemon or a server pays nothing.
@@ -73,6 +74,7 @@ _HOMES = {
     "ObjectID": "raynb.runtime.client.refs",
     "ObjectRef": "raynb.runtime.client.refs",
     "LOCAL_MODE": "raynb.runtime.api.modes",
+    "LoggingConfig": "raynb.runtime.client.log_records",
     "SCRIPT_MODE": "raynb.runtime.api.modes",
     "WORKER_MODE": "raynb.runtime.api.modes",
     "ObjectRefGenerator": "raynb.runtime.api.generator",
@@ -129,6 +131,7 @@ __all__ = [
     "DynamicObjectRefGenerator",
     "FunctionID",
     "JobID",
+    "LoggingConfig",
     "NodeID",
     "ObjectID",
     "ObjectRef",

@@ -20,7 +20,6 @@ _GPU = "raynb counts accelerators as resources, and knows no more of them"
 REFUSED: Final = {
     "ClientBuilder": _CLIENT,
     "Language": _PYTHON,
-    "LoggingConfig": "there are no logs of that kind; Python's logging works in tasks",
     "air": _LIBRARY,
     "client": _CLIENT,
     "cpp_actor_class": _PYTHON,

@@ -20,7 +20,6 @@ WITHOUT_EFFECT: Final = frozenset(
         "dashboard_host",
         "dashboard_port",
         "include_dashboard",
-        "logging_config",
         "logging_format",
         "logging_level",
     }

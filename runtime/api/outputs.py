@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from raynb.runtime.api.terminal import Terminal
 from raynb.runtime.client.failures import UNHANDLED, unhandled
+from raynb.runtime.client.log_records import LoggingConfig, follow
 from raynb.runtime.core.client_effects import Unhandled
 from raynb.runtime.messages.ids import TASK_ID_BYTES
 from raynb.runtime.messages.tasks import OutputLine
@@ -30,15 +31,20 @@ _silent = threading.Event()
 """What tasks print is not shown here: the last `init` said so."""
 
 
-def begin(log_to_driver: bool | None) -> None:
+def begin(log_to_driver: bool | None, logging_config: LoggingConfig | None = None) -> None:
     """A connection is about to be made.
 
     Raises
     ------
     ValueError
         A variable says nothing that makes sense (`Terminal`).
+    TypeError
+        The second is no `LoggingConfig`.
     """
     global _terminal
+    if not isinstance(logging_config, LoggingConfig | None):
+        raise TypeError(f"logging_config must be a LoggingConfig, not {logging_config!r}")
+    follow("" if logging_config is None else logging_config.encoded())
     _terminal = Terminal()
     (_silent.set if log_to_driver is False else _silent.clear)()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import secrets
 import signal
@@ -26,10 +27,11 @@ from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields, of_hook, resolved
 from raynb.runtime.api.system_config import config_of
-from raynb.runtime.client import refs
+from raynb.runtime.client import log_records, refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import Execution
 from raynb.runtime.client.join import join
+from raynb.runtime.client.log_records import LoggingConfig
 from raynb.runtime.client.project import ProjectWatch
 from raynb.runtime.core.failed_tasks import KeepFailures
 from raynb.runtime.messages import Config, Message
@@ -139,6 +141,7 @@ def init(
     redis: str = "",
     name: str = "",
     log_to_driver: bool | None = None,
+    logging_config: LoggingConfig | None = None,
     _system_config: dict[str, Any] | None = None,
     _temp_dir: str = "",
     _memory: float | None = None,
@@ -167,8 +170,8 @@ def init(
         Says the last two where they are not given.
     redis, name
         URL of a Redis to keep the new cluster's state in, instead of a private one; its name, for people.
-    log_to_driver
-        False: what tasks print is not shown here; their logs have it in any case.
+    log_to_driver, logging_config
+        False: what tasks print is not shown here, only in logs; how records of Python's logging are written anywhere.
     _system_config
         Fields of `raynb.runtime.messages.config.Config` to change, or Ray's names for them (`system_config`), of which
         ``object_spilling_directory`` may be given by itself.
@@ -189,7 +192,7 @@ def init(
         if (present := _present(ignore_reinit_error)) is not None:
             return present
         refuse_unknown(kwargs)
-        outputs.begin(log_to_driver)
+        outputs.begin(log_to_driver, logging_config)
         context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context
@@ -265,6 +268,7 @@ def _find_or_launch(address: str | None, options: ClusterOptions) -> tuple[Clust
         # After a restart of its kernel, named actors are to be found again.
         options.namespace = options.namespace or str(uuid.uuid4())
     info = launch_cluster(options)
+    logging.getLogger("raynb").info("Started a local raynb instance, the cluster %s.", info.name)
     for note in info.notes:
         print(f"raynb: {note}", file=sys.stderr)
     return info, True
@@ -325,7 +329,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool, job_
         raise
     context = ContextDef(
         0, job, namespace, transport.address, sys_path=[*_import_path(), *job_config.code_search_path], cwd=_folder(),
-        detached=job_config.default_actor_lifetime == "detached",
+        detached=job_config.default_actor_lifetime == "detached", logging=log_records.current(),
     )  # fmt: skip
     client = Client(
         transport,
@@ -452,6 +456,7 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         if ended is None:
             return
         refs.set_current(None)
+        log_records.follow("")
         if here.running is not None:
             here.running.close()
             here.running = None

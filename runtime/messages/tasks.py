@@ -57,6 +57,8 @@ class ContextDef(Struct, array_like=True, frozen=True, gc=False):
     """In which formats the notebook wants figures, as IPython calls them (png, retina, svg...); empty: as PNG."""
     detached: bool = False
     """Whether actors that do not say otherwise outlive the driver."""
+    logging: str = ""
+    """How the driver wants records of Python's logging written (JSON of a `LoggingConfig`); empty: as they are."""
 
 
 class TaskSpec(Struct, array_like=True, gc=False):

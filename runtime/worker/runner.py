@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from raynb.runtime.adapters.worker_page import WorkerPage
+from raynb.runtime.client import log_records
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION, Execution, execution_of
 from raynb.runtime.client.failures import UNHANDLED, unhandled
@@ -469,6 +470,7 @@ class Runner:
         if self._context is None or context.job != self._context.job:
             self.client.work_for(context.job)
             os.environ["RAY_JOB_ID"] = context.job.hex()
+            log_records.follow(context.logging)
         self._context = context
         if context.cwd != self._cwd and not self.environment.folder:
             self._enter_folder(context.cwd)

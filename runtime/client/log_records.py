@@ -1,0 +1,153 @@
+"""``LoggingConfig``: how records of Python's logging are written by a driver and by all processes that work for it.
+
+The driver's goes to workers with its context, as JSON. Each process then has one handler of ours at the root logger,
+which writes to standard error: a worker's is shown in the driver. Handlers of the user's own stay where they are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, TextIO
+
+from raynb.runtime.client import refs
+
+ENCODINGS: Final = ("TEXT", "JSON")
+ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({})).keys() | {"message", "asctime"})
+"""What every record has."""
+SHOWN: Final = ("asctime", "levelname", "message", "filename", "lineno", "process")
+"""What of that is always written as JSON."""
+
+
+@dataclass
+class LoggingConfig:
+    """How records are written.
+
+    Parameters
+    ----------
+    encoding
+        TEXT: a line for people, which ends with ``name=value`` of what follows; JSON: an object a line. Both have the
+        ids of the job, the worker, the node, and of what runs, ``timestamp_ns``, and what is given as ``extra=``.
+    log_level
+        Of the root logger.
+    additional_log_standard_attrs
+        Names of attributes of Python's `logging.LogRecord` to write, too.
+
+    Raises
+    ------
+    ValueError
+        Such an encoding, level or attribute there isn't.
+    """
+
+    encoding: str = "TEXT"
+    log_level: str | int = "INFO"
+    additional_log_standard_attrs: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.encoding not in ENCODINGS:
+            raise ValueError(f"Invalid encoding type: {self.encoding}. Valid are {', '.join(ENCODINGS)}.")
+        logging.Handler(self.log_level)  # knows the levels
+        for name in self.additional_log_standard_attrs:
+            if name not in ATTRIBUTES:
+                raise ValueError(f"Unknown python logging standard attribute: {name}. There are {sorted(ATTRIBUTES)}.")
+
+    def encoded(self) -> str:
+        """For other processes."""
+        return json.dumps(asdict(self))
+
+
+def follow(text: str) -> None:
+    """Write records as this says from now on; empty: as before there was any."""
+    global _handler, _level_before
+    root = logging.getLogger()
+    if _handler is not None:
+        if _handler.text == text:
+            return
+        root.removeHandler(_handler)
+        root.setLevel(_level_before)
+        _handler = None
+    if text:
+        config = LoggingConfig(**json.loads(text))
+        _level_before, _handler = root.level, _Handler(text, config)
+        root.addHandler(_handler)
+        root.setLevel(config.log_level)
+
+
+def current() -> str:
+    """What is followed."""
+    return _handler.text if _handler is not None else ""
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is when it writes."""
+
+    def __init__(self, text: str, config: LoggingConfig) -> None:
+        logging.Handler.__init__(self)
+        self.text = text
+        self.formatter = _Json(config) if config.encoding == "JSON" else _Text(config)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+_handler: _Handler | None = None
+_level_before: int = logging.WARNING
+
+
+def ids_of_caller() -> dict[str, str]:
+    """Who writes: ids in hex, and names."""
+    client = refs._current
+    if client is None:
+        return {}
+    execution = client.execution()
+    found = {
+        "job_id": execution.context.job.hex(),
+        "worker_id": client.worker_id.hex(),
+        "node_id": client.joined.node_id.hex(),
+    }
+    if any(execution.task_id):
+        found |= {
+            "task_id": execution.task_id.hex(),
+            "task_name": execution.name,
+            "task_func_name": f"{execution.module}.{execution.function}",
+        }
+    if execution.actor_id:
+        found |= {"actor_id": execution.actor_id.hex(), "actor_name": client.actor_name}
+    return found
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, config: LoggingConfig) -> None:
+        super().__init__()
+        self._more = [name for name in config.additional_log_standard_attrs if name not in SHOWN]
+
+    def _rest(self, record: logging.LogRecord) -> dict[str, Any]:
+        """What is written behind the usual."""
+        own = {name: value for name, value in vars(record).items() if name not in ATTRIBUTES}
+        asked = {name: getattr(record, name, None) for name in self._more}
+        return {**asked, **own, **ids_of_caller(), "timestamp_ns": time.time_ns()}
+
+
+class _Json(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as JSON."""
+        record.message, record.asctime = record.getMessage(), self.formatTime(record)
+        found = {name: getattr(record, name) for name in SHOWN}
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            found["exc_text"] = record.exc_text
+        return json.dumps({**found, **self._rest(record)}, default=str)
+
+
+class _Text(_Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as a line, with its traceback below."""
+        whole, *below = super().format(record).split("\n")
+        head = f"{self.formatTime(record)}\t{record.levelname} {record.filename}:{record.lineno} -- {whole}"
+        rest = " ".join(f"{name}={value}" for name, value in self._rest(record).items())
+        return "\n".join([f"{head} {rest}", *below])
