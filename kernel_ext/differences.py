@@ -114,13 +114,15 @@ DIFFERENCES: Final = {
     "not only for a job. Packages that a worker itself has loaded (numpy, pyarrow, pyzmq, msgspec, psutil, "
     "cloudpickle) can't be replaced by `pip`. An unknown field is an error. A failing hook is a "
     "`RuntimeEnvSetupError`, not a crash.",
-    "exceptions.RayTaskError": "`args` of an error that is an instance of its cause are the cause's own.",
+    "exceptions.RayTaskError": "`args` of an error that is an instance of its cause are the cause's own. A task whose "
+    "input failed with an error of the user's has that very error, without a header of its own: it did not run.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
     "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
-    "timeline": "The events have categories of raynb's own: `task`, `actor`, `store` and others.",
+    "timeline": "The events have categories of raynb's own: `task`, `actor`, `store` and others. A task is one event: "
+    "reading arguments and storing results are not timed by themselves.",
     "util.placement_group.placement_group": "Groups are in `available_resources()` and `cluster_resources()` by what "
     "they have taken, not by names of their own. A group that an actor has made ends with the job.",
     "util.RayExecutor": "A `concurrent.futures.Executor`; Ray has none.",
