@@ -12,10 +12,12 @@ from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api import outputs
 from raynb.runtime.api.cluster import get_actor, query
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
+from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.modes import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
 from raynb.runtime.api.objects import cancel, get, kill, put, wait
 from raynb.runtime.api.remote import remote
-from raynb.runtime.api.session import ClusterContext, init, is_initialized, session, shutdown
+from raynb.runtime.api.session import ClusterContext, connect, init, is_initialized, session, shutdown
+from raynb.runtime.api.waiting import wait_for_batches
 from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
@@ -94,6 +96,18 @@ class CoreWorker:
         value = None if entry is None else entry.value
         lost = isinstance(value, Failed) and issubclass(error_class(value.kind), ObjectLostError)
         return bool(ready) and value is not None and not lost
+
+    def get_memory_store_size(self) -> int:
+        """How many objects this process knows the values, or the places of values, of."""
+        size = 0
+
+        def count() -> None:
+            nonlocal size
+            self._client.host.read_inbox(0.0)
+            size = sum(entry.value is not None for entry in self._client.machine.objects.entries.values())
+
+        self._client.host.run(count, 10.0)
+        return size
 
     def get_current_task_id(self) -> TaskID:
         return TaskID(self._client.execution().task_id)
@@ -279,3 +293,10 @@ _absent = absent_names(
         OWN_WORKINGS,
     ),
 )  # fmt: skip
+
+
+def _wait_generators_bulk(
+    ray_generators: list[tuple[ObjectRefGenerator, list[bool]]], *, num_return: int = 1, timeout: float | None = None
+) -> list[tuple[ObjectRefGenerator, list[ObjectRef[Any]]]]:
+    """As `wait_for_batches`."""
+    return wait_for_batches(connect(), ray_generators, num_return, timeout)

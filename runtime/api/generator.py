@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from raynb.runtime.client.client import RECHECK_S, Client
 from raynb.runtime.client.refs import ObjectRef, current
-from raynb.runtime.core.inbox import CloseStream, StopWaiting, TakeItem, WaitForItem
+from raynb.runtime.core.inbox import CloseStream, PeekItem, StopWaiting, TakeItem, TakePeeked, WaitForItem
 from raynb.runtime.core.streams import FIRST_ITEM_INDEX, Stream
 from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.errors import RaySystemError
@@ -110,6 +110,35 @@ class ObjectRefGenerator:
         if not self._client.host.alive:
             raise RaySystemError("raynb was shut down while this call waited")
 
+    # -- several items at once
+
+    def _get_next_ref_n(self, num_refs: int) -> list[ObjectRef[Any]]:
+        """References to the next items, before they are there; none is taken.
+
+        What never comes fails: with what has ended the generator, or with `ObjectRefStreamEndOfStreamError`.
+        """
+        return [self._peek(self._next + ahead) for ahead in range(_positive(num_refs))]
+
+    def _peek(self, index: int) -> ObjectRef[Any]:
+        self._client.post(PeekItem(self._task_id, index))
+        return ObjectRef(object_id(self._task_id, index + FIRST_ITEM_INDEX), self._client.address, self._client.drop)
+
+    def _consume_next_ref_n(self, num_refs: int) -> None:
+        """Take what `_get_next_ref_n` has given references to. ValueError if the last is not there yet."""
+        first = self._next
+        last = first + _positive(num_refs) - 1
+        if not self._has_settled(last):
+            raise ValueError(f"item {last} of {self!r} is not there yet: wait for its reference before it is taken")
+        self._client.post(TakePeeked(self._task_id, first, num_refs))
+        self._next = last + 1
+
+    def _has_settled(self, index: int) -> bool:
+        stream: Stream | None = self._client.machine.streams.streams.get(self._task_id)
+        entry = self._client.machine.objects.entries.get(object_id(self._task_id, index + FIRST_ITEM_INDEX))
+        if entry is not None and entry.value is not None:
+            return True
+        return self._client.is_ready(self._generator_ref) if stream is None else stream.total is not None
+
     # -- for who waits for several things
 
     def has_come(self) -> bool | None:
@@ -165,3 +194,9 @@ class ObjectRefGenerator:
 
     async def athrow(self, value: object) -> NoReturn:
         raise NotImplementedError("`gen.athrow` is not supported.")
+
+
+def _positive(num_refs: int) -> int:
+    if num_refs <= 0:
+        raise ValueError(f"num_refs must be positive, not {num_refs}")
+    return num_refs

@@ -1,10 +1,11 @@
-"""``wait`` for references and generators together."""
+"""``wait`` for references and generators together, and for several items of generators."""
 
 from __future__ import annotations
 
 import time
 from _thread import allocate_lock
 from collections.abc import Sequence
+from typing import Any
 
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.client.client import LOOK_S, RECHECK_S, Client
@@ -62,3 +63,60 @@ def _is_ready(client: Client, item: Waitable) -> bool:
     if isinstance(item, ObjectRef):
         return client.is_ready(item)
     return item.has_come() is not None
+
+
+def wait_for_batches(
+    client: Client, wanted: Any, num_return: int, timeout_s: float | None
+) -> list[tuple[ObjectRefGenerator, list[ObjectRef[Any]]]]:
+    """Take the next items of generators, several at once, from those that have them first.
+
+    Parameters
+    ----------
+    wanted
+        Pairs of a generator and, for each item wanted of it, whether it shall be in this node's memory.
+    num_return
+        How many generators to take from, at most.
+
+    Returns
+    -------
+    list
+        Of (generator, references). Items that never come fail, with what has ended the generator or with
+        `ObjectRefStreamEndOfStreamError`. Where the time is over the items stay where they are.
+    """
+    _check_batches(wanted, num_return, timeout_s)
+    if not wanted:
+        return []
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    peeked = [generator._get_next_ref_n(len(flags)) for generator, flags in wanted]
+    lasts = [refs[-1] for refs in peeked]
+    ready, _ = client.wait(lasts, num_return, timeout_s, fetch_local=False)
+    chosen = {ref._id for ref in ready}
+    batches = []
+    for (generator, flags), refs in zip(wanted, peeked, strict=True):
+        if refs[-1]._id not in chosen:
+            continue
+        here = [ref for ref, flag in zip(refs, flags, strict=True) if flag]
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        if not here or not client.wait(here, len(here), left)[1]:
+            generator._consume_next_ref_n(len(refs))
+            batches.append((generator, refs))
+    return batches
+
+
+def _check_batches(wanted: Any, num_return: int, timeout_s: float | None) -> None:
+    """Raise TypeError or ValueError."""
+    if not isinstance(wanted, list):
+        raise TypeError(f"a list of pairs (generator, [bool, ...]) is needed, not {type(wanted)}")
+    for pair in wanted:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], ObjectRefGenerator):
+            raise TypeError(f"each element must be a pair (generator, [bool, ...]), not {pair!r}")
+        if not isinstance(pair[1], list) or not all(isinstance(flag, bool) for flag in pair[1]):
+            raise TypeError(f"what is wanted of {pair[0]!r} must be a list of bool, not {pair[1]!r}")
+        if not pair[1]:
+            raise ValueError(f"nothing is wanted of {pair[0]!r}")
+    if wanted and not 0 < num_return <= len(wanted):
+        raise ValueError(f"num_return must be from 1 to {len(wanted)}, not {num_return}")
+    if len({pair[0] for pair in wanted}) != len(wanted):
+        raise ValueError("each generator may be there once")
+    if timeout_s is not None and timeout_s < 0:
+        raise ValueError(f"timeout must not be negative, as {timeout_s} is")

@@ -84,6 +84,21 @@ class TakeItem(Struct, frozen=True, gc=False):
     index: int
 
 
+class PeekItem(Struct, frozen=True, gc=False):
+    """The consumer has a reference to this item, which may never come, and has not taken it."""
+
+    task_id: bytes
+    index: int
+
+
+class TakePeeked(Struct, frozen=True, gc=False):
+    """The consumer has taken these items, as far as they have come; what peeked at them holds them from now on."""
+
+    task_id: bytes
+    first: int
+    count: int
+
+
 class CloseStream(Struct, frozen=True, gc=False):
     """The consumer has let a generator go; ``cancel``: what still runs of it is to stop."""
 
@@ -180,11 +195,13 @@ __all__ = [
     "LostValue",
     "NodeManagerDied",
     "Outgoing",
+    "PeekItem",
     "PutValue",
     "Retain",
     "StopAsking",
     "StopWaiting",
     "TakeItem",
+    "TakePeeked",
     "Task",
     "WaitFor",
     "WaitForItem",

@@ -4,6 +4,9 @@ Item ``i`` (from 0) of a task is its object with the index ``i + 2``; index 1 is
 when the task ends. An item is pinned by the stream from its arrival until the consumer takes it or lets the stream go.
 Items of a repeated attempt that are known already are discarded.
 
+An item may be *peeked* at before it is taken: its reference is there before it. One that never comes gets the error
+that has ended the generator, or that there are no more.
+
 A *paced* generator pauses while too many items are not taken: so its worker is told how many are, at each that is taken
 and again at each item that comes twice. Let go, it runs to its end unpaced, and its items are discarded.
 """
@@ -14,20 +17,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from raynb.runtime.core.effects import Send
+from raynb.runtime.core.inbox import TakePeeked
 from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.task import Task
 from raynb.runtime.core.waiters import Waiter, Wake
-from raynb.runtime.messages.ids import index_of, object_id, task_of
+from raynb.runtime.messages.ids import FIRST_RETURN, index_of, object_id, task_of
 from raynb.runtime.messages.tasks import StreamAck
 from raynb.runtime.messages.values import Failed, Value
 
 FIRST_ITEM_INDEX = 2
+NO_MORE = Failed("ObjectRefStreamEndOfStreamError", "the generator has no more items")
 
 
 class Stream:
     """One generator. ``total`` is None until it has ended; then it counts the items, an error included."""
 
-    __slots__ = ("closed", "paced", "received", "strays", "taken", "task_id", "total", "waiters")
+    __slots__ = ("closed", "paced", "peeked", "received", "strays", "taken", "task_id", "total", "waiters")
 
     def __init__(self, task_id: bytes, paced: bool = False) -> None:
         self.task_id = task_id
@@ -36,6 +41,8 @@ class Stream:
         self.strays: dict[int, str] = {}
         """Items that have not come, of which a copy may lie in a node's memory (`Entry.stray`)."""
         self.taken: set[int] = set()
+        self.peeked: set[int] = set()
+        """Items that had not come when a reference to them was made."""
         self.total: int | None = None
         self.closed = False
         self.waiters: list[tuple[Waiter, int]] = []
@@ -66,8 +73,9 @@ class Streams:
                 self._objects.settle(oid, value)  # unless there is one, or nobody refers to it
                 again = True
                 continue
-            entry = self._objects.create(oid, 0)
-            entry.pins, entry.stray = 1, stream.strays.pop(index, "")
+            entry = self._objects.entries.get(oid) or self._objects.create(oid, 0)
+            entry.pins += 1
+            entry.stray = stream.strays.pop(index, "")
             entry.function = task.function if task is not None else None
             self._objects.settle(oid, value)
             stream.received += 1
@@ -94,6 +102,9 @@ class Streams:
             return []
         effects = self.on_items(task_id, stream.received, [failure]) if failure is not None else []
         stream.total = stream.received
+        for index in stream.peeked:
+            if (entry := self._objects.entries.get(stream.item(index))) is not None and entry.value is None:
+                self._objects.settle(stream.item(index), _beyond(failure))
         self._free_strays(stream)
         if stream.closed:
             del self.streams[task_id]
@@ -128,6 +139,32 @@ class Streams:
                 else:
                     stay.append((waiter, index))
             stream.waiters = stay
+        return effects
+
+    def peek(self, task_id: bytes, index: int) -> None:
+        """The consumer made an ``ObjectRef`` of an item that it may take later, and that need not be there."""
+        oid = object_id(task_id, index + FIRST_ITEM_INDEX)
+        if oid in self._objects.entries:
+            self._objects.retain(oid)
+            return
+        entry = self._objects.create(oid, 1, self._unfinished.get(task_id))
+        stream = self.streams.get(task_id)
+        if stream is not None and stream.total is None:
+            entry.function = entry.task.function if entry.task is not None else None
+            stream.peeked.add(index)
+            return
+        own = self._objects.entries.get(task_id + FIRST_RETURN)
+        self._objects.settle(oid, _beyond(own.value if own is not None else None))
+
+    def take_peeked(self, item: TakePeeked) -> list[Any]:
+        """The consumer has done with the places of these items; the references of its own hold them."""
+        effects: list[Any] = []
+        for index in range(item.first, item.first + item.count):
+            stream = self.streams.get(item.task_id)
+            if stream is None or stream.closed or index >= stream.received:
+                break
+            effects += self.take(item.task_id, index)
+            self._objects.release(stream.item(index))
         return effects
 
     def take(self, task_id: bytes, index: int) -> list[Any]:
@@ -172,3 +209,8 @@ class Streams:
         if stream.total is not None:
             del self.streams[task_id]
         return self._pace(stream)
+
+
+def _beyond(outcome: Value | None) -> Failed:
+    """What is in the place of an item that never comes. What the generator's code raised is an item itself."""
+    return outcome if isinstance(outcome, Failed) and outcome.kind != "RayTaskError" else NO_MORE
