@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -38,7 +38,10 @@ ASYNC_CONCURRENCY = 1000
 """Calls that an async actor runs at once, unless it says otherwise (Ray's default)."""
 
 
+EXIT_ACTOR = "exit_actor() is called"
 EXIT_0 = "it exits with an exit code 0"
+ENDS: Final[list[Value]] = []
+"""In the place of the outcome of a call that ends the actor."""
 
 
 class ActorExit(BaseException):
@@ -60,8 +63,10 @@ class ActorRunner:
         self.instance: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         """Of an async actor; its constructor may use it already."""
+        self._open: set[bytes] = set()
+        """Calls that run, by task, but for those that have asked to end the actor."""
+        self._open_lock = threading.Lock()
         self._ended = False
-        self._end_lock = threading.Lock()
 
     # -- construction
 
@@ -189,6 +194,7 @@ class ActorRunner:
         thread = threading.get_ident()
         try:
             try:
+                self._begin(job)
                 method = self._method(job)
                 args, kwargs = runner.arguments.of(job, guard)
                 runner.begin(thread, Run(job, started, execution))
@@ -236,10 +242,13 @@ class ActorRunner:
         return method_of(self.instance, name)
 
     def _of_error(self, job: Job, error: BaseException) -> tuple[list[Value], bool]:
+        """The outcome of a call that has raised, or `ENDS`."""
         if isinstance(error, SystemExit) and error.code != 0:
             exit_process(self.runner, error)  # a death, as any other
         if isinstance(error, ActorExit | SystemExit):
-            return self._exited("exit_actor() is called" if isinstance(error, ActorExit) else EXIT_0), False
+            _asked_to_end.set()
+            self.runner.parting = self.runner.parting or (EXIT_ACTOR if isinstance(error, ActorExit) else EXIT_0)
+            return ENDS, False
         name = f"{self.start.cls.name}.{job.function.name}"
         if isinstance(error, MissingDependency):
             error = RuntimeError("an input of this call is missing")
@@ -250,33 +259,47 @@ class ActorRunner:
         anonymous = object.__repr__(instance) if instance is not None else f"<{cls.module}.{cls.name} object>"
         return {"actor_repr": self._repr() or anonymous, "actor_id": self.start.actor_id.hex()}
 
-    def _exited(self, how: str = "exit_actor() is called") -> list[Value]:
-        self._end()
-        self.runner.parting = how
+    def _begin(self, job: Job) -> None:
+        """Count a call as one that runs. It does not where the actor has been asked to end."""
+        with self._open_lock:
+            if _asked_to_end.is_set():
+                raise ActorExit
+            self._open.add(job.spec.task_id)
+
+    def _exited(self, job: Job) -> list[Value]:
+        """What a call gets that ends the actor, or comes after one that does."""
+        how = self.runner.parting = self.runner.parting or EXIT_ACTOR
+        self._end_if_last(job)
         message = f"the actor {self.start.cls.name} has ended itself: {how}."
         return [Failed("ActorDiedError", message, actor=self.start.actor_id)]
+
+    def _end_if_last(self, job: Job) -> None:
+        """A call has ended. Where the actor was asked to end, it does with the last of those that run."""
+        with self._open_lock:
+            self._open.discard(job.spec.task_id)
+            if self._ended or self._open or not _asked_to_end.is_set():
+                return
+            self._ended = True
+        self._end()
 
     def _conclude(
         self, job: Job, guard: Guard | None, values: list[Value], retryable: bool, started: float, begin: float
     ) -> None:
         runner = self.runner
+        if values is ENDS:
+            values = self._exited(job)
         if runner.breakpoints.active:
             runner.breakpoints.task_ended(job.spec.task_id)
         if guard is not None:
             guard.release(runner.client.host.inbox)
-        if _asked_to_end.is_set() and not self._ended:
-            values, retryable = self._exited(), False
         result = Result(job.spec.seq, started, time.perf_counter() - begin, values, retryable)
         runner.note(job.sender, result)
+        self._end_if_last(job)
         if self._ended:
             runner.flush()
 
     def _end(self) -> None:
         """The actor has asked to end: the GCS must know before anybody calls again."""
-        with self._end_lock:
-            if self._ended:
-                return
-            self._ended = True
         client = self.runner.client
         # The results of earlier calls go first: a caller that hears of the end before them takes those calls for lost.
         self.runner.flush()
@@ -303,6 +326,7 @@ class ActorRunner:
         try:
             if spec.task_id in runner.cancelled:
                 raise asyncio.CancelledError
+            self._begin(job)
             method = self._method(job)
             if runner.arguments.take_time(job):
                 # In the loop it would hold up the other calls.
@@ -336,7 +360,8 @@ class ActorRunner:
 def exit_actor() -> None:
     """End the calling actor: its process exits after this call, and it is not restarted.
 
-    In a thread or a task of the actor's own it ends that; the actor ends with the next of its calls that does.
+    Calls that run beside this one end before, those that have not begun don't run any more. In a thread or a task of
+    the actor's own it ends that; the actor ends with the next of its calls that does.
 
     Raises
     ------

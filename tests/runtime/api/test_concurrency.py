@@ -153,8 +153,11 @@ def test_a_call_in_the_loop_of_a_group_is_cancelled_and_may_end_the_actor(ray: R
     running = server.wait_for_ever.remote()
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(server.end.remote(), timeout=30)
-    with pytest.raises(ray.exceptions.ActorDiedError):
+    ray.cancel(running)
+    with pytest.raises(ray.exceptions.TaskCancelledError):
         ray.get(running, timeout=30)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(server.wait_for_ever.remote(), timeout=30)
 
 
 def test_an_unknown_group_is_named_at_the_call(ray: Ray, gate: Gate, raynb_only: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster import Ray, cluster_of
+from tests.support.gate import Gate
 from tests.support.module import NAME
 from tests.support.waiting import wait_until
 
@@ -42,3 +44,71 @@ def test_what_was_called_just_before_a_process_ends_runs(bare_ray: Ray, how: str
             with pytest.raises(ray.exceptions.RayActorError):
                 ray.get(ray.remote(num_cpus=1)(Ends).remote().end.remote(), timeout=60)
         wait_until(lambda: {path.name for path in tmp_path.iterdir()} == {"called", "started"}, 30)
+
+
+class Runs:
+    """What its calls wait for is opened by the test."""
+
+    def __init__(self, through: Any) -> None:
+        self.through = through
+
+    def end(self) -> None:
+        importlib.import_module(f"{NAME}.actor").exit_actor()
+
+    def run(self, value: int) -> int:
+        self.through()
+        if value < 0:
+            raise LookupError("no such value")
+        return value
+
+    def run_and_end(self) -> None:
+        self.through()
+        self.end()
+
+
+class RunsAsync:
+    def __init__(self, through: Any) -> None:
+        self.actor = Runs(through)
+
+    async def end(self) -> None:
+        self.actor.end()
+
+    async def run(self, value: int) -> int:
+        return await asyncio.to_thread(self.actor.run, value)
+
+    async def run_and_end(self) -> None:
+        await asyncio.to_thread(self.actor.through)
+        self.actor.end()
+
+
+@pytest.mark.parametrize("cls", [Runs, RunsAsync])
+@pytest.mark.parametrize("group", ["", "io"])
+def test_calls_that_run_beside_the_one_that_ends_the_actor_end_before_it(
+    ray: Ray, cls: Any, group: str, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path / "gate")
+    actor = ray.remote(max_concurrency=4, concurrency_groups={"io": 3})(cls).remote(gate.through)
+    refs = [actor.run.options(concurrency_group=group).remote(value) for value in (1, 2, -1)]
+    gate.wait_for(3)
+    end = actor.end.remote()
+    with pytest.raises(ray.exceptions.RayActorError, match="exit_actor"):
+        ray.get(end, timeout=30)
+    assert ray.wait(refs, timeout=0)[0] == []
+    gate.open()
+    assert ray.get(refs[:2], timeout=30) == [1, 2]
+    with pytest.raises(LookupError):
+        ray.get(refs[2], timeout=30)
+
+
+@pytest.mark.parametrize("cls", [Runs, RunsAsync])
+def test_calls_that_have_not_begun_when_the_actor_ends_do_not_run(ray: Ray, cls: Any, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    actor = ray.remote(max_concurrency=2)(cls).remote(gate.through)
+    ends = [actor.run_and_end.remote() for _ in range(2)]
+    gate.wait_for(2)
+    late = [actor.run.remote(value) for value in range(3)]
+    gate.open()
+    for ref in [*ends, *late]:
+        with pytest.raises(ray.exceptions.RayActorError):
+            ray.get(ref, timeout=30)
+    assert gate.arrived() == 2
