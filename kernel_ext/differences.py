@@ -44,8 +44,6 @@ REFUSED: Final = {
     "util.debugpy": "a task at breakpoint() is reached by %raynb debug",
     "util.disconnect": "there are no client connections (ray://): use raynb.shutdown()",
     "util.horovod": _LIBRARY,
-    "util.iter": "use generators, or as_completed",
-    "util.iter_metrics": "use raynb.util.metrics",
     "util.lightgbm": _LIBRARY,
     "util.rpdb": "a task at breakpoint() is reached by %raynb debug",
     "util.sgd": _LIBRARY,
