@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from raynb.runtime.client.ids import JobID, TaskID
+from raynb.runtime.codec.errors import UnknownOwnerError
 from raynb.runtime.codec.references import note_reference
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.inbox import Retain
@@ -287,9 +288,10 @@ def ids_of(references: Iterable[ObjectRef[Any]], client: Client) -> list[bytes]:
 
 def stale(ref: ObjectRef[Any]) -> NoReturn:
     """Say that a reference is of no use any more."""
-    raise ValueError(
-        f"You are trying to access Ray objects whose owner is unknown: {ref!r} is of an earlier connection, and not "
-        "known in this cluster, which was joined by a later init(). Make the object again."
+    raise UnknownOwnerError(
+        # Ray says it in the plural where values are read, and in the singular elsewhere: programs look for either.
+        f"You are trying to access Ray objects whose owner is unknown: {ref!r}, a Ray object whose owner is unknown in "
+        "this cluster, which was joined by a later init(), is of an earlier connection. Make the object again."
     )
 
 

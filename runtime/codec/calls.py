@@ -82,7 +82,7 @@ def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any] | None, is_ref: type
         try:
             data, buffers = _dump(what, [*taken.args, *taken.kwargs.values()])
         except Exception as error:
-            raise could_not(explain_call(args, kwargs or {}, error)) from cause_of(error)
+            raise could_not(explain_call(args, kwargs or {}, error), error) from cause_of(error)
     return packed(data + end, buffers + taken.buffers, found), taken.dependencies
 
 

@@ -9,9 +9,18 @@ class SerializationError(TypeError):
     """A value can't be pickled. The message names the variable and the path to the culprit inside it."""
 
 
-def could_not(explanation: str) -> SerializationError:
-    """The error that says so in Ray's words."""
-    return SerializationError(f"Could not serialize the {explanation.removeprefix('the ')}")
+class UnknownOwnerError(ValueError):
+    """A reference is of an earlier connection."""
+
+
+class UnknownOwnerInsideError(SerializationError, UnknownOwnerError):
+    """A value can't be pickled, for there is such a reference in it."""
+
+
+def could_not(explanation: str, error: Exception) -> SerializationError:
+    """The error that says so in Ray's words; ``error`` is what the pickler has met."""
+    kind = UnknownOwnerInsideError if isinstance(error, UnknownOwnerError) else SerializationError
+    return kind(f"Could not serialize the {explanation.removeprefix('the ')}")
 
 
 def cause_of(error: Exception) -> Exception | None:

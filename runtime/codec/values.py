@@ -162,7 +162,7 @@ def pack_any(value: object, name: str) -> Packed:
         try:
             data, buffers = pickling.dump(pickler, value)
         except Exception as error:
-            raise could_not(explain(value, name, error)) from cause_of(error)
+            raise could_not(explain(value, name, error), error) from cause_of(error)
     return packed(data, buffers, found)
 
 
