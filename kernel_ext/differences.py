@@ -116,13 +116,15 @@ DIFFERENCES: Final = {
     "input failed with an error of the user's has that very error, without a header of its own: it did not run.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
-    "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect.",
+    "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect. "
+    "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
-    "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
+    "CPU, as a task does. An actor that asks for no CPU needs none to be placed. Calls made while an actor restarts "
+    "wait for it, where Ray fails those that may not be repeated.",
     "timeline": "The events have categories of raynb's own: `task`, `actor`, `store` and others. A task is one event: "
     "reading arguments and storing results are not timed by themselves.",
     "util.placement_group.placement_group": "Groups are in `available_resources()` and `cluster_resources()` by what "
-    "they have taken, not by names of their own. A group that an actor has made ends with the job.",
+    "they have taken, not by names of their own.",
     "util.RayExecutor": "A `concurrent.futures.Executor`; Ray has none.",
     "util.multiprocessing.Pool": "`chunksize` below 1 is a ValueError. An initializer that is no function is refused "
     "at once. As in Ray, and unlike in the standard library, `imap` gives an error in the place of an item that "
