@@ -97,18 +97,6 @@ class CoreWorker:
         lost = isinstance(value, Failed) and issubclass(error_class(value.kind), ObjectLostError)
         return bool(ready) and value is not None and not lost
 
-    def get_memory_store_size(self) -> int:
-        """How many objects this process knows the values, or the places of values, of."""
-        size = 0
-
-        def count() -> None:
-            nonlocal size
-            self._client.host.read_inbox(0.0)
-            size = sum(entry.value is not None for entry in self._client.machine.objects.entries.values())
-
-        self._client.host.run(count, 10.0)
-        return size
-
     def get_current_task_id(self) -> TaskID:
         return TaskID(self._client.execution().task_id)
 
