@@ -293,6 +293,8 @@ class ClientMachine:
             self.creations.submitted(task)
             if task.missing == 0:
                 self._effects += self.creations.ready(task, now)
+            else:
+                self.creations.register(task, now)
         elif task.actor is not None:
             self.actors.submit(task, now)
         else:

@@ -1,5 +1,5 @@
-"""The actors that this process has created: registered with the GCS when their inputs are there, ended with the last
-handle.
+"""The actors that this process has created: registered with the GCS when their inputs are there (those with a name
+before that), ended with the last handle.
 
 A creation is a task whose first return value's entry is held by the actor's handles; it never gets a value. What the
 constructor was given is pinned as long as the actor may be restarted. ::
@@ -69,6 +69,13 @@ class Creations:
         actor = self._actors.of(actor_id)
         actor.registered, actor.wanted = False, True
 
+    def register(self, task: Task, now: float) -> None:
+        """Its inputs are not there: have its name, if it has one, known before."""
+        creation = task.creation
+        if creation is not None and creation.name:
+            creation.awaits = True
+            self._ask(Ask(self._gcs, msgspec.structs.replace(creation), task.answer), now)
+
     def ready(self, task: Task, now: float) -> list[Any]:
         """The inputs have settled: have the GCS create it, unless one of them has failed."""
         creation = task.creation
@@ -80,12 +87,15 @@ class Creations:
         if failed is not None:
             return self._give_up(creation, _of_input(failed, creation.creation.actor_id), now)
         creation.creation.deps = values or None
-        self._ask(Ask(self._gcs, creation, task.answer), now)
+        # Who waits for the name is answered as soon as that is known.
+        answer = None if creation.awaits else task.answer
+        creation.awaits = False
+        self._ask(Ask(self._gcs, creation, answer), now)
         return []
 
     def _give_up(self, creation: CreateActor, failure: Failed, now: float) -> list[Any]:
         """It is not created. Others may have handles, and wait for it: the GCS tells them."""
-        creation.failure = failure
+        creation.failure, creation.awaits = failure, False
         self._ask(Ask(self._gcs, creation, None), now)
         return self.on_state(ActorState(creation.creation.actor_id, DEAD, 0, failure=failure), now)
 
@@ -109,7 +119,7 @@ class Creations:
         actor = self._actors.of(actor_id)
         actor.registered = True
         task = self._living.get(actor_id)
-        if task is not None and task.state is not DONE:
+        if task is not None and task.state is QUEUED and not creation.awaits:
             self._story.step(task, "push")
             task.pushed_at = now
         effects: list[Any] = []

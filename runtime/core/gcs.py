@@ -407,17 +407,17 @@ class GcsMachine:
                 elif table == placement_groups.TABLE:
                     self.groups.load(key, value)
                 else:
-                    self.actors.load(table, key, value)
+                    self.actors.index.load(table, key, value)
             except (msgspec.DecodeError, ValueError) as error:
                 damaged.append(f"{table} {key.hex()}: {error}")
-        damaged += self.actors.loaded()
+        damaged += self.actors.index.loaded()
         self._reconciled = self.epoch <= 1 and not event.rows
         return [Say("error", f"lost from the state store: {what}") for what in damaged]
 
     def _on_store_lost(self, reason: str, now: float) -> Effects:
         text = f"the state store has lost acknowledged rows, all is written anew: {reason}"
         writes = [*self.members.writes(), *self.jobs.writes(), *self.keys.writes()]
-        writes += [*self.actors.writes(), *self.groups.writes()]
+        writes += [*self.actors.index.writes(), *self.groups.writes()]
         return [Say("error", text), self.journal.write(writes, now, lasting=True)]
 
     # -- time and the end

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 
-from raynb.runtime.core.gcs_actor_life import ALIVE, DEAD, Actor
+from raynb.runtime.core.gcs_actor_life import (
+    ALIVE,
+    DEAD,
+    DEPENDENCIES_UNREADY,
+    SPEC_TABLE,
+    Actor,
+    decode_life,
+    decode_spec,
+)
+from raynb.runtime.core.gcs_effects import Write
 
 
 class ActorIndex:
@@ -117,3 +126,39 @@ class ActorIndex:
             assert limit == -1 or actor.incarnation <= limit, f"{actor!r} restarted too often"
         for watcher, watched in self._watched_by.items():
             assert all(watcher in self.actors[actor_id].watchers for actor_id in watched)
+
+    # -- the store
+
+    def load(self, table: str, key: bytes, value: bytes) -> None:
+        """A row of the store, specs before lives. `msgspec.DecodeError` or ValueError if it isn't one."""
+        if table == SPEC_TABLE:
+            self.actors[key] = Actor(decode_spec(value), "")
+            return
+        actor = self.actors.get(key)
+        if actor is None:
+            raise ValueError("the state of an actor whose description is lost")
+        record = decode_life(value)
+        actor.creator = record.creator
+        actor.take_life(record)
+
+    def loaded(self) -> list[str]:
+        """All rows are there: index them. Returns, for people, the actors whose state is lost; they are dropped."""
+        torn = [a for a in self.actors.values() if a.state == DEPENDENCIES_UNREADY and not a.spec.awaits]
+        for actor in torn:
+            del self.actors[actor.id]
+        for actor in self.actors.values():
+            if actor.state == DEAD:
+                self.dead.append(actor.id)
+                continue
+            self.enter(actor)
+            self.assign(actor, actor.worker)
+            if not actor.node_id and not actor.spec.awaits:
+                self.unplaced[actor.id] = actor
+        return [f"the actor {actor.spec.class_name} {actor.id.hex()}" for actor in torn]
+
+    def writes(self) -> list[Write]:
+        """Everything, for a store that has lost it."""
+        writes: list[Write] = []
+        for actor in self.actors.values():
+            writes += [actor.spec_write(), actor.life_write(actor.durable_state)]
+        return writes

@@ -125,6 +125,11 @@ class Actor:
         return self.spec.creation.context.job
 
     @property
+    def durable_state(self) -> str:
+        """What the store is told: what is read back from there is durable."""
+        return PENDING_CREATION if self.state == DEPENDENCIES_UNREADY and not self.spec.awaits else self.state
+
+    @property
     def may_restart(self) -> bool:
         """Whether ``max_restarts`` leaves one."""
         return self.spec.max_restarts == -1 or self.incarnation < self.spec.max_restarts

@@ -29,12 +29,9 @@ from raynb.runtime.core.gcs_actor_life import (
     DEAD,
     DEPENDENCIES_UNREADY,
     LIFE_TABLE,
-    PENDING_CREATION,
     SPEC_TABLE,
     Actor,
     Cause,
-    decode_life,
-    decode_spec,
 )
 from raynb.runtime.core.gcs_actor_steps import (
     CONSTRUCTOR_FAILED,
@@ -45,7 +42,6 @@ from raynb.runtime.core.gcs_actor_steps import (
     ActorSteps,
     World,
 )
-from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.core.gcs_journal import Effects, Journal
 from raynb.runtime.core.gcs_requests import Requests, refusal
 from raynb.runtime.messages.gcs import (
@@ -92,6 +88,8 @@ class ActorTable:
         creation = message.creation
         known = self.index.actors.get(creation.actor_id)
         if known is not None:
+            if known.state == DEPENDENCIES_UNREADY and known.spec.awaits and not message.awaits:
+                return self._arrived(sender, known, message, now)
             return self._describe(sender, message.request, known)
         if message.failure is not None:
             return self._register_dead(sender, message, message.failure, now)
@@ -122,11 +120,26 @@ class ActorTable:
         self.index.enter(actor)
         for watcher in self._unregistered.pop(actor.id, ("", {}))[1]:
             self.index.watch(actor, watcher)
-        self._steps.place(actor)
-        request = actor.spec.request
+        return self._write_and_begin(sender, actor, now)
+
+    def _arrived(self, sender: str, actor: Actor, message: CreateActor, now: float) -> Effects:
+        """What an actor is given to begin with is there, whose name is known already; or it never will be."""
+        if (failure := message.failure) is None:
+            actor.spec = message
+            return self._write_and_begin(sender, actor, now)
+
+        def told(reason: str) -> Effects:
+            return [self._requests.answer(sender, Reply(message.request, actor.description()), keep=True)]
+
+        return self._steps.end(actor, failure, "its creator gave it up", now, told=told)
+
+    def _write_and_begin(self, sender: str, actor: Actor, now: float) -> Effects:
+        request, awaits = actor.spec.request, actor.spec.awaits
+        if not awaits:
+            self._steps.place(actor)
 
         def durable() -> Effects:
-            begin = actor.state == DEPENDENCIES_UNREADY  # else it was ended meanwhile
+            begin = actor.state == DEPENDENCIES_UNREADY and not awaits  # else it was ended meanwhile
             if begin:
                 actor.move(Cause.DURABLE, f"created by {sender}")
             reply = Reply(request, actor.description())
@@ -146,8 +159,7 @@ class ActorTable:
             self.index.forget(actor)
             return effects
 
-        # Once this is read back it is durable, so that is the state it says.
-        writes = [actor.spec_write(), actor.life_write(PENDING_CREATION)]
+        writes = [actor.spec_write(), actor.life_write(actor.durable_state)]
         return [self._journal.write(writes, now, durable, undo)]
 
     def _register_dead(self, sender: str, message: CreateActor, failure: Failed, now: float) -> Effects:
@@ -420,41 +432,6 @@ class ActorTable:
         return effects
 
     # -- time and the store
-
-    def load(self, table: str, key: bytes, value: bytes) -> None:
-        """A row of the store, specs before lives. `msgspec.DecodeError` or ValueError if it isn't one."""
-        if table == SPEC_TABLE:
-            self.index.actors[key] = Actor(decode_spec(value), "")
-            return
-        actor = self.index.actors.get(key)
-        if actor is None:
-            raise ValueError("the state of an actor whose description is lost")
-        record = decode_life(value)
-        actor.creator = record.creator
-        actor.take_life(record)
-
-    def loaded(self) -> list[str]:
-        """All rows are there: index them. Returns, for people, the actors whose state is lost; they are dropped."""
-        torn = [a for a in self.index.actors.values() if a.state == DEPENDENCIES_UNREADY]
-        for actor in torn:
-            del self.index.actors[actor.id]
-        for actor in self.index.actors.values():
-            if actor.state == DEAD:
-                self.index.dead.append(actor.id)
-                continue
-            self.index.enter(actor)
-            self.index.assign(actor, actor.worker)
-            if not actor.node_id:
-                self.index.unplaced[actor.id] = actor
-        return [f"the actor {actor.spec.class_name} {actor.id.hex()}" for actor in torn]
-
-    def writes(self) -> list[Write]:
-        """Everything, for a store that has lost it."""
-        writes: list[Write] = []
-        for actor in self.index.actors.values():
-            state = PENDING_CREATION if actor.state == DEPENDENCIES_UNREADY else actor.state
-            writes += [actor.spec_write(), actor.life_write(state)]
-        return writes
 
     def tick(self, now: float) -> Effects:
         """Carry out what is due."""

@@ -100,6 +100,8 @@ class CreateActor(Struct, array_like=True, gc=False, tag=84):
     get_if_exists: bool = False
     failure: Failed | None = None
     """Not None: it will never start, for its inputs have failed, say; whoever has a handle is to learn that."""
+    awaits: bool = False
+    """Its name is to be known now; its inputs are not there yet, and are told by another `CreateActor`."""
 
 
 class ActorProcess(Struct, array_like=True, frozen=True, gc=False):

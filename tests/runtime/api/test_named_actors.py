@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.gate import Gate
 from tests.support.module import Ray
 from tests.support.waiting import wait_until
 
@@ -55,6 +56,44 @@ def test_a_name_can_not_be_taken_twice(ray: Ray, box_class: Any) -> None:
     with pytest.raises(ValueError, match="taken"):
         box_class.options(name="taken").remote()
     ray.kill(box)
+
+
+def test_a_name_is_known_while_what_the_actor_is_given_is_still_to_come(
+    ray: Ray, box_class: Any, gate: Gate, errors: Any
+) -> None:
+    """Whoever creates it does not wait for that either: it may be this process's to bring it on."""
+
+    def content() -> int:
+        gate.through()
+        return 7
+
+    given = ray.remote(num_cpus=0)(content).remote()
+    box = box_class.options(name="awaited").remote(given)
+    found = ray.get_actor("awaited").read.remote()
+    with pytest.raises(ValueError, match="taken"):
+        box_class.options(name="awaited").remote()
+    assert box_class.options(name="awaited", get_if_exists=True).remote(given) == box
+    ended = box_class.options(name="ended").remote(given)
+    ray.kill(ray.get_actor("ended"))
+    gate.open()
+    assert ray.get([found, box.read.remote()], timeout=30) == [7, 7]
+    with pytest.raises(errors.ActorDiedError):
+        ray.get(ended.read.remote(), timeout=30)
+    ray.kill(box)
+
+
+def test_a_named_actor_whose_input_fails_is_dead_and_leaves_its_name(ray: Ray, box_class: Any, gate: Gate) -> None:
+    def fail() -> None:
+        gate.through()
+        raise KeyError("not there")
+
+    box = box_class.options(name="in vain").remote(ray.remote(num_cpus=0)(fail).remote())
+    call = ray.get_actor("in vain").read.remote()
+    gate.open()
+    with pytest.raises(ray.exceptions.ActorDiedError, match="not there"):
+        ray.get(call, timeout=30)
+    wait_until(lambda: is_gone(ray, "in vain"))
+    del box
 
 
 def test_a_name_may_be_taken_over_where_it_exists(ray: Ray, box_class: Any) -> None:

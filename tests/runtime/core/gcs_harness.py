@@ -218,6 +218,7 @@ class Scenario:
         message = g.CreateActor(
             self.number(named), start, named.get("name", ""), named.get("namespace", "space"), "detached" in flags,
             int(named.get("max_restarts", 0)), 0, "Counter", b"", get_if_exists="get_if_exists" in flags,
+            failure=Failed("ActorDiedError", named["failed"]) if "failed" in named else None, awaits="awaits" in flags,
         )  # fmt: skip
         return self.harness.receive(sender, message)
 
