@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from raynb.runtime.client.log_records import LoggingConfig
 from raynb.runtime.client.project import ProjectWatch
 from raynb.runtime.core.failed_tasks import KeepFailures
 from raynb.runtime.messages import Config, Message
+from raynb.runtime.messages.errors import RayError
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, StopNode
@@ -164,10 +166,9 @@ def init(
         Return the present connection, instead of raising.
     namespace
         Where named actors are looked for; by default one of this process's own.
-    runtime_env
-        What the processes of this job find (`raynb.runtime_env.RuntimeEnv`); its tasks and actors may add to it.
-    job_config
-        Says the last two where they are not given.
+    runtime_env, job_config
+        What the processes of this job find (`raynb.runtime_env.RuntimeEnv`); its tasks and actors may add to it. The
+        other says namespace and environment where they are not given.
     redis, name
         URL of a Redis to keep the new cluster's state in, instead of a private one; its name, for people.
     log_to_driver, logging_config
@@ -464,8 +465,8 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
         client = ended.client
         if os.getpid() != client.pid:
             return
-        client.send(client.gcs, FinishJob(client.root.context.job))
         stays = restarting or not ended.owns_cluster
+        _finish_job(client, known=stays and not restarting)
         client.stop(LeaveNode(returns=restarting) if stays else StopNode("its driver has shut it down"))
         if client.machine.lost:
             # Its node manager was killed, and could not clean up behind itself.
@@ -476,6 +477,17 @@ def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = F
             if not stays and ended.daemon.wait(5.0) is None and ended.daemon.signal(signal.SIGTERM):
                 ended.daemon.wait(5.0)
             ended.daemon.close()
+
+
+def _finish_job(client: Client, *, known: bool) -> None:
+    """Say that the job has ended. ``known``: the GCS is to know of it before it hears from elsewhere that this process
+    is gone, after which it listens to it no more: a short job would never have been there."""
+    job = FinishJob(client.root.context.job)
+    if not known or client.machine.lost:
+        client.send(client.gcs, job)
+        return
+    with suppress(RayError):
+        client.request(client.gcs, job, timeout_s=2.0)
 
 
 def _forget_after_fork() -> None:

@@ -23,7 +23,7 @@ from raynb._private.test_utils import (
 )
 from raynb.cluster_utils import AutoscalingCluster, Cluster
 from raynb.util.placement_group import placement_group
-from raynb.util.state import list_nodes
+from raynb.util.state import list_jobs, list_nodes
 from tests.support.cluster import start_pyzmqs_own_thread
 from tests.support.leaks import Before
 from tests.support.waiting import wait_until
@@ -66,6 +66,14 @@ def test_it_outlives_the_programs_that_join_it(cluster: Cluster) -> None:
         run_one()
         raynb.shutdown()
     assert cluster.remaining_processes_alive()
+
+
+def test_programs_that_leave_at_once_were_there(cluster: Cluster) -> None:
+    for _ in range(5):
+        cluster.connect(namespace="spec")
+        raynb.shutdown()
+    cluster.connect(namespace="spec")
+    assert sorted(job.status for job in list_jobs()) == ["RUNNING", *["SUCCEEDED"] * 5]
 
 
 def test_its_head_can_be_started_and_joined_at_once() -> None:
