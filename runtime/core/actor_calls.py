@@ -25,12 +25,12 @@ def actor_calls(names: EventNames) -> dict[bytes, Calls]:
         if name.definition is None or name.kind != CALL:
             continue
         calls = found.setdefault(name.definition.actor_id, Calls())
-        totals = Totals(name.function, name.kind)
+        totals = Totals(name.called, name.kind)
         totals.add(name)
         counts = state_counts(totals)
         calls.waiting += sum(counts[:RUNNING])
         calls.running += counts[RUNNING]
-        method = name.function.rpartition(".")[2]
+        method = name.called.rpartition(".")[2]
         if method not in calls.methods and len(calls.methods) < METHODS_MAX:
             calls.methods.append(method)
     return found
@@ -54,7 +54,7 @@ def awaited_actors(table: EventTable, known: Container[bytes]) -> Iterator[Row]:
                 **dict.fromkeys((*ACTOR_FIELDS, *ACTOR_MORE)),
                 **dict.fromkeys(("name", "ray_namespace", "repr_name", "worker_address"), ""),
                 "actor_id": actor_id.hex(),
-                "class_name": name.function.removesuffix(".__init__"),
+                "class_name": name.called.removesuffix(".__init__"),
                 "state": DEPENDENCIES_UNREADY,
                 "job_id": definition.job.hex(),
                 "required_resources": definition.resources,

@@ -56,7 +56,12 @@ class Name:
 
     @property
     def function(self) -> str:
-        """What summaries are by."""
+        """What summaries and views are by: the name that tasks were given, or their function's."""
+        return self.definition.name if self.definition else "?"
+
+    @property
+    def called(self) -> str:
+        """What their function is called."""
         return self.definition.function if self.definition else "?"
 
     @property

@@ -102,7 +102,7 @@ def task_row(table: EventTable, slot: int) -> Row:
         "job_id": (definition.job if definition else table.ids[slot][-4:]).hex(),
         "actor_id": name.actor_of(table.ids[slot]).hex() or None,
         "type": TASK_KINDS[name.kind],
-        "func_or_class_name": name.function,
+        "func_or_class_name": name.called,
         "parent_task_id": parent.hex() if any(parent) else None,
         "node_id": worker.node_id.hex() if worker else None,
         "worker_id": worker.worker_id.hex() if worker else None,
@@ -233,7 +233,7 @@ def name_text(table: EventTable, position: int, field: str) -> str:
     name = table.names.name(position)
     definition = name.definition
     if field == "func_or_class_name":
-        return name.function
+        return name.called
     if field == "type":
         return TASK_KINDS[name.kind]
     if field == "submitter":

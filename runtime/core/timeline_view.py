@@ -146,7 +146,7 @@ class Timeline:
         name = table.names.name(table.name[slot])
         definition = name.definition
         label = definition.name if definition else "?"
-        if self._names and label not in self._names and name.function not in self._names:
+        if self._names and label not in self._names and name.called not in self._names:
             return None
         worker = table.worker[slot]
         if actor := name.actor_of(table.ids[slot]):

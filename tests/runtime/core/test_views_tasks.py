@@ -120,7 +120,7 @@ def test_a_limit_keeps_the_newest_and_says_how_many_there_were(table: EventTable
     assert page.total == 4
 
 
-def test_the_summary_counts_by_function_exactly_and_divides_what_waits(table: EventTable) -> None:
+def test_the_summary_counts_by_what_is_shown_exactly_and_divides_what_waits(table: EventTable) -> None:
     page = summary_page(table, [], 100)
     assert page.rows == [
         {
@@ -128,7 +128,7 @@ def test_the_summary_counts_by_function_exactly_and_divides_what_waits(table: Ev
             "type": "NORMAL_TASK",
             "state_counts": {"PENDING_ARGS_AVAIL": 1, "RUNNING": 1, "FINISHED": 1, "FAILED": 1},
         },
-        {"func_or_class_name": "Counter.increment", "type": "ACTOR_TASK", "state_counts": {"FINISHED": 1}},
+        {"func_or_class_name": "increment", "type": "ACTOR_TASK", "state_counts": {"FINISHED": 1}},
     ]
     assert page.more == {
         "total_tasks": 4,
