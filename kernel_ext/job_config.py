@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from raynb.differences import REFUSED, absent_names
 from raynb.runtime.api.job_config import JobConfig
+from raynb.runtime.client.log_records import LoggingConfig
 
-__all__ = ["JobConfig"]
-
-__getattr__ = absent_names("job_config", {"LoggingConfig": REFUSED["LoggingConfig"]})
+__all__ = ["JobConfig", "LoggingConfig"]

@@ -475,16 +475,17 @@ class Client:
         if os.getpid() != self.pid:
             return
         self.plane.close()
-
-        def last_words() -> None:
-            now = time.monotonic()
-            self.machine.flush_events(now)
-            self.host.tick(now)
-            if last_message is not None:
-                self.host.transport.send(self.node_manager, last_message)
-
-        self.host.stop(last_words)
+        self.host.stop(lambda: self.last_words(last_message))
         self.futures.close()
+
+    def last_words(self, last_message: Message | None = None) -> None:
+        """Say what is left to say. In the seat."""
+        now = time.monotonic()
+        self.host.read_inbox(now)
+        self.machine.flush_events(now)
+        self.host.tick(now)
+        if last_message is not None:
+            self.host.transport.send(self.node_manager, last_message)
 
 
 _LOOKED_AT: dict[type, Callable[[Client, str, Any], None]] = {

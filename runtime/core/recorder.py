@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from raynb.runtime.core.notebook_names import ToldNames
 from raynb.runtime.core.task import DONE, QUEUED, Function, Task
 from raynb.runtime.messages import events
@@ -120,6 +122,8 @@ class Recorder:
         if not task.function.events:
             return
         result = Result(0, process.began, process.took_s, []) if process is not None else None
+        if process is not None and failure is not None and failure.constructor:
+            failure = msgspec.structs.replace(failure, kind="RayTaskError")  # of the task; the actor's is another
         self._count(task, failure)
         self._add_outcome(task, result, failure, now, self._number_at(process))
 

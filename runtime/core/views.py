@@ -307,7 +307,8 @@ def _exit_detail(reason: str) -> str:
 
 def _exit_type(reason: str) -> str:
     """Ray's word for the kind of end."""
-    if reason == DRIVER_LEFT or "exit_actor()" in reason or reason.startswith("it exits with"):
+    asked_for = "exit_actor()" in reason or "ray.cancel" in reason
+    if reason == DRIVER_LEFT or asked_for or reason.startswith("it exits with"):
         return "INTENDED_USER_EXIT"
     if "constructor failed" in reason:
         return "USER_ERROR"

@@ -150,7 +150,6 @@ def await_handover(between: int) -> None:
 def become_worker(settings: WorkerSettings, manager: int) -> None:
     """Turn a fresh copy of the template into a process of its own."""
     os.setsid()
-    os.environ["RAY_RAYLET_PID"] = str(manager)  # programs for Ray look there
     set_title(f"raynb worker {settings.token} {Path(settings.session_dir).name}")
     die_with_parent(manager)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

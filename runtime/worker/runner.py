@@ -40,7 +40,7 @@ from raynb.runtime.core.inbox import Outgoing
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.acts import TombstonesSeen
 from raynb.runtime.messages.errors import RuntimeEnvSetupError
-from raynb.runtime.messages.node import StartActor, WorkerBlocked, WorkerRetires, WorkerUnblocked
+from raynb.runtime.messages.node import LeaveNode, StartActor, WorkerBlocked, WorkerRetires, WorkerUnblocked
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, Result, StreamAck, TasksDone, TasksReturned
 from raynb.runtime.messages.values import Failed, Inline, Value
 from raynb.runtime.messages.why import WhatRuns
@@ -228,9 +228,9 @@ class Runner:
         elif effect.told_only:
             pass
         elif effect.force and any(run.job.spec.task_id == effect.task_id for run in list(self.running.values())):
-            # Results of earlier tasks are not lost with it.
-            self.flush()
-            self.client.stop()
+            self.flush()  # results of earlier tasks are not lost with it
+            self.client.last_words(LeaveNode(why="what it ran was ended by ray.cancel(force=True)"))
+            self.client.host.transport.close()
             os._exit(1)
         elif self._runs_in_main(effect.task_id):
             self._interrupt = effect.task_id

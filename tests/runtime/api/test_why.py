@@ -331,7 +331,7 @@ def test_an_actor_that_is_being_restarted(ray: Ray, tmp_path: Path) -> None:
     again.unlink()
     os.kill(pid, signal.SIGKILL)
     ref = actor.read.remote()
-    words = ("Counter, which is being restarted (restart 1 of 3) because its process ended (killed by SIGKILL)",)
+    words = ("Counter, which is being restarted (restart 1 of 3) because its process ended (killed by SIGKILL",)
     why(ref, "restarting", "Counter.read waits for its actor", *words)
     why(actor, "restarting", "is being restarted")
     again.touch()
