@@ -114,6 +114,9 @@ DIFFERENCES: Final = {
     "`RuntimeEnvSetupError`, not a crash.",
     "exceptions.RayTaskError": "`args` of an error that is an instance of its cause are the cause's own. A task whose "
     "input failed with an error of the user's has that very error, without a header of its own: it did not run.",
+    "exceptions.OwnerDiedError": "A large value whose owner has died is given as long as it lies in a store that the "
+    "reader's node reaches; in Ray it is lost with its owner.",
+    "util.state.summarize_tasks": "Tasks that were given a name are counted under that.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
     "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect. "

@@ -12,6 +12,7 @@ from raynb.runtime.api.cluster import QUERY_TIMEOUT_S
 from raynb.runtime.api.session import connect
 from raynb.runtime.client.client import RECHECK_S
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.messages.node import CollectGarbage
 from raynb.runtime.messages.sizes import size_text
 from raynb.util.state_source import ask
 
@@ -52,8 +53,10 @@ def free(object_refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], local_only: boo
 
 
 def global_gc() -> None:
-    """Collect what is garbage in this process."""
+    """Collect what is garbage of Python's, in all processes of the cluster; in others soon."""
     gc.collect()
+    client = connect()
+    client.send(client.node_manager, CollectGarbage(everywhere=True))
 
 
 def memory_summary(

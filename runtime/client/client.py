@@ -21,6 +21,7 @@ from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import timed_out, to_exception
 from raynb.runtime.client.fetching import Fetching, ValuesLostError
 from raynb.runtime.client.futures import Futures
+from raynb.runtime.client.garbage import collect_soon
 from raynb.runtime.client.host import ClientHost
 from raynb.runtime.client.plane import Guard, ObjectPlane
 from raynb.runtime.client.project import ProjectWatch
@@ -45,7 +46,7 @@ from raynb.runtime.messages.ids import (
     object_id,
     task_id_source,
 )
-from raynb.runtime.messages.node import NodeJoined
+from raynb.runtime.messages.node import CollectGarbage, NodeJoined
 from raynb.runtime.messages.objects import OwnerGone
 from raynb.runtime.messages.tasks import ContextDef
 from raynb.runtime.messages.transfers import EvictCopies, ObjectsFetched
@@ -492,5 +493,6 @@ _LOOKED_AT: dict[type, Callable[[Client, str, Any], None]] = {
     OwnerGone: lambda client, sender, message: client.plane.owner_died(message.owner),
     ObjectsFetched: lambda client, sender, message: client.fetching.answered(message),
     EvictCopies: lambda client, sender, message: client.plane.copies_asked(sender, message),
+    CollectGarbage: lambda client, sender, message: collect_soon(),
 }
 """What is done about messages before the machine handles them."""

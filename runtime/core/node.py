@@ -50,6 +50,7 @@ from raynb.runtime.core.node_effects import (
     WorkerForked,
     WorkersStopped,
 )
+from raynb.runtime.core.node_garbage import Garbage
 from raynb.runtime.core.node_identity import Driver, NodeIdentity, refusal
 from raynb.runtime.core.node_reports import NodeReports
 from raynb.runtime.core.node_scale import Scaling, workers_for
@@ -68,6 +69,7 @@ from raynb.runtime.messages.copies import KeepCopies
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered
 from raynb.runtime.messages.node import (
     AreAlive,
+    CollectGarbage,
     JoinNode,
     KillWorker,
     LeaseDemand,
@@ -123,6 +125,7 @@ class NodeMachine:
         self.deaths = NodeDeaths(identity, self.leases, self.pool, store, self.drivers)
         actors = NodeActors(self.leases, self.pool, self.spillback)
         self.liveness = Liveness(identity, self.drivers, self.pool, self.leases, store, self.deaths, self.peers)
+        self.garbage = Garbage(self.drivers, self.pool, self.leases, self.peers, config.garbage_pause_s)
         answers = NodeAnswers(self.leases, self.pool, store, self.peers)
         self.stopping = ""
         self._had_driver = False
@@ -150,7 +153,8 @@ class NodeMachine:
             LeaseReturned: self._on_returned,
             WorkerBlocked: lambda sender, _, now: self._on_blocked(sender, True),
             WorkerUnblocked: lambda sender, _, now: self._on_blocked(sender, False),
-            WorkerRetires: self._on_retires,
+            WorkerRetires: self._served(actors.retires),
+            CollectGarbage: self.garbage.asked,
             KillWorker: self._served(actors.kill),
             StartActor: self._served(actors.start),
             NodeRegistered: self._on_registered,
@@ -343,18 +347,6 @@ class NodeMachine:
             self.leases.block(worker.token, blocked)
         return []
 
-    def _on_retires(self, sender: str, message: WorkerRetires, now: float) -> list[Any]:
-        worker = self.pool.by_address.get(sender)
-        if worker is None:
-            return []
-        grant = self.leases.by_token.get(worker.token)
-        if grant is not None and grant.demand.start is not None:
-            self.leases.release(grant, now)
-            self.leases.start_actor(grant.demand.start, grant.demand.need, now)
-        self.pool.retire(worker, now)
-        self._serve_again = True
-        return []
-
     def _serve(self, now: float) -> list[Any]:
         """Give workers to those who wait."""
         effects = self.spillback.before(now)
@@ -451,7 +443,8 @@ class NodeMachine:
         effects = self.pool.tick(now)
         effects += self.store.handle(Tick(), now)
         effects += self.tombstones.tick(now) + self.liveness.tick(now) + self.bundles.tick(now)
-        effects += self.reports.tick(list(self.drivers), self._usage(), now)
+        usage = self._usage()
+        effects += self.reports.tick(list(self.drivers), usage, now) + self.garbage.tick(*usage[:2], now)
         self._serve_again = True
         return effects
 

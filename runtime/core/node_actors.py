@@ -9,7 +9,7 @@ from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.placement import Vector, to_units
 from raynb.runtime.core.spillback import Spillback
 from raynb.runtime.core.worker_pool import ACTOR, DYING, Worker, WorkerPool
-from raynb.runtime.messages.node import ActorStartFailed, KillWorker, LeaseInfeasible, StartActor
+from raynb.runtime.messages.node import ActorStartFailed, KillWorker, LeaseInfeasible, StartActor, WorkerRetires
 from raynb.runtime.messages.values import Failed
 
 
@@ -35,6 +35,18 @@ class NodeActors:
         for victim in victims:
             effects += self._pool.kill(victim, message.reason, now, intended=True)
         return effects
+
+    def retires(self, sender: str, message: WorkerRetires, now: float) -> list[Any]:
+        """A worker takes no more. An actor that it was given just before needs another."""
+        worker = self._pool.by_address.get(sender)
+        if worker is None:
+            return []
+        grant = self._leases.by_token.get(worker.token)
+        if grant is not None and grant.demand.start is not None:
+            self._leases.release(grant, now)
+            self._leases.start_actor(grant.demand.start, grant.demand.need, now)
+        self._pool.retire(worker, now)
+        return []
 
     def _processes_of(self, actor_id: bytes) -> list[Worker]:
         """The workers that have this actor, the oldest first."""

@@ -78,6 +78,7 @@ Message = (
     | node.WorkerBlocked
     | node.WorkerUnblocked
     | node.WorkerRetires
+    | node.CollectGarbage
     | node.ProcessDied
     | node.ExitWorker
     | node.KillWorker

@@ -85,6 +85,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """A worker whose task is cancelled by force may end itself for so long; then its node manager ends it."""
     driver_grace_s: float = 60.0
     node_status_s: float = 0.1
+    garbage_pause_s: float = 10.0
+    """At least so long passes before processes are asked again to look for garbage of Python's."""
     spread_threshold: float = 0.5
     """So much of a node's CPUs and memory is taken before tasks go to others that are emptier; 0 to 1."""
 

@@ -173,6 +173,13 @@ class WorkerRetires(Struct, array_like=True, gc=False, tag=252):
     """Worker -> node manager: it is to be given to nobody any more; it leaves when what it started has ended."""
 
 
+class CollectGarbage(Struct, array_like=True, gc=False, tag=253):
+    """Client -> node manager -> its other clients and, with ``everywhere``, other node managers: have Python collect
+    what is garbage, for it may hold references."""
+
+    everywhere: bool = False
+
+
 class ProcessDied(Struct, array_like=True, gc=False, tag=60):
     """Node manager -> its clients and the GCS (which passes it on to other nodes).
 

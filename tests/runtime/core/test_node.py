@@ -15,8 +15,11 @@ from raynb.runtime.core.node_effects import (
     StopRequested,
     WatchProcess,
 )
+from raynb.runtime.core.node_garbage import WAIT_S
+from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import FinishJob, NodeRegistered, RegisterNode, Reply
 from raynb.runtime.messages.node import (
+    CollectGarbage,
     KillWorker,
     LeaseDemand,
     LeaseGranted,
@@ -285,6 +288,17 @@ def test_an_actor_gets_a_worker_for_life_and_its_death_names_it(world: World) ->
     assert len(world.ordered) == 1, "the pool is filled up"
     died = world.told("driver", ProcessDied, world.worker_dies(send.to))
     assert (died.actor_id, died.incarnation, died.lease) == (message.actor_id, 0, 0)
+
+
+def test_who_may_hold_what_an_actor_waits_for_is_asked_to_look_for_garbage(world: World) -> None:
+    world.demand("driver", 2, CPU=1)
+    world.receive(GCS, actor_message(CPU=1))
+    assert not sent(world.tick(), CollectGarbage)
+    asked = {send.to for send in sent(world.tick(WAIT_S), CollectGarbage)}
+    assert asked == {"driver", *world.machine.pool.by_address}
+    assert not sent(world.tick(WAIT_S), CollectGarbage), "not again so soon"
+    assert sent(world.tick(Config().garbage_pause_s), CollectGarbage)
+    assert "driver" not in {send.to for send in sent(world.receive("driver", CollectGarbage()), CollectGarbage)}
 
 
 def test_an_actor_that_was_given_a_worker_that_retires_gets_another(world: World) -> None:
