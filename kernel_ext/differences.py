@@ -219,6 +219,10 @@ class AbsentModule(ModuleType):
         setattr(self, name, made)
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Functions are pickled with modules that are called as an attribute they use.
+        return importlib.import_module, (self.__name__,)
+
 
 class AbsentModules:
     """A finder and loader for them; asked last. (Not of `importlib.abc`: that loads long.)"""

@@ -325,9 +325,9 @@ class GcsMachine:
         self._reconciled = True
         missing = {job.driver: "driver" for job in self.jobs.jobs.values() if job.status == gcs_jobs.RUNNING}
         missing |= {
-            actor.owner: "worker"
+            actor.ends_with: "worker"
             for actor in self.actors.index.actors.values()
-            if actor.state != gcs_actor_life.DEAD and not actor.spec.detached
+            if actor.state != gcs_actor_life.DEAD and actor.ends_with
         }
         missing = {
             address: kind

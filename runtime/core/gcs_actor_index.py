@@ -14,6 +14,7 @@ from raynb.runtime.core.gcs_actor_life import (
     decode_spec,
 )
 from raynb.runtime.core.gcs_effects import Write
+from raynb.runtime.messages.gcs import CreateActor
 
 
 class ActorIndex:
@@ -45,7 +46,19 @@ class ActorIndex:
         self.actors[actor.id] = actor
         if actor.spec.name:
             self.names[actor.spec.namespace, actor.spec.name] = actor
-        self._by_owner.setdefault(actor.owner, {})[actor.id] = actor
+        self._by_owner.setdefault(actor.ends_with, {})[actor.id] = actor
+
+    def arrived(self, actor: Actor, spec: CreateActor) -> None:
+        """What it is given to begin with is there."""
+        self._disown(actor)
+        actor.spec = spec
+        self.enter(actor)
+
+    def _disown(self, actor: Actor) -> None:
+        owned = self._by_owner.get(actor.ends_with, {})
+        owned.pop(actor.id, None)
+        if not owned:
+            self._by_owner.pop(actor.ends_with, None)
 
     def repr_of(self, actor_id: bytes) -> str:
         """What it calls itself; empty: nothing of its own."""
@@ -59,10 +72,7 @@ class ActorIndex:
         self.by_worker.pop(actor.worker, None)
         if self.names.get((actor.spec.namespace, actor.spec.name)) is actor:
             del self.names[actor.spec.namespace, actor.spec.name]
-        owned = self._by_owner.get(actor.owner, {})
-        owned.pop(actor.id, None)
-        if not owned:
-            self._by_owner.pop(actor.owner, None)
+        self._disown(actor)
 
     def forget(self, actor: Actor) -> None:
         """A dead one need not be remembered."""
@@ -84,7 +94,7 @@ class ActorIndex:
         actor.worker, actor.pid = "", 0
 
     def owned_by(self, address: str) -> list[Actor]:
-        """Living actors that this process owns."""
+        """Living actors that end with this process."""
         return list(self._by_owner.get(address, {}).values())
 
     def watch(self, actor: Actor, watcher: str) -> None:

@@ -121,6 +121,14 @@ class Actor:
         return self.spec.creation.owner
 
     @property
+    def ends_with(self) -> str:
+        """Address of the process with which it ends; empty: it outlives all. Only its creator can bring on one that
+        still waits for what it is given."""
+        if self.spec.awaits:
+            return self.creator
+        return "" if self.spec.detached else self.owner
+
+    @property
     def job(self) -> bytes:
         return self.spec.creation.context.job
 

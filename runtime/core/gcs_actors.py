@@ -125,7 +125,7 @@ class ActorTable:
     def _arrived(self, sender: str, actor: Actor, message: CreateActor, now: float) -> Effects:
         """What an actor is given to begin with is there, whose name is known already; or it never will be."""
         if (failure := message.failure) is None:
-            actor.spec = message
+            self.index.arrived(actor, message)
             return self._write_and_begin(sender, actor, now)
 
         def told(reason: str) -> Effects:
@@ -334,9 +334,8 @@ class ActorTable:
                 effects += self._steps.lose(actor, death.reason, now)
         self.index.by_worker.pop(death.address, None)
         for owned in self.index.owned_by(death.address):
-            if not owned.spec.detached:
-                failure = owned.died(f"its owner has died ({death.reason}).")
-                effects += self._steps.end(owned, failure, "owner died", now, KILLED)
+            failure = owned.died(f"its owner has died ({death.reason}).")
+            effects += self._steps.end(owned, failure, "owner died", now, KILLED)
         self.index.drop_watcher(death.address)
         for unknown, (creator, watchers) in list(self._unregistered.items()):
             watchers.pop(death.address, None)

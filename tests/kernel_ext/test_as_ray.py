@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 import raynb
@@ -168,3 +169,9 @@ def test_what_is_said_to_be_refused_is_not_there(name: str) -> None:
 
 def test_the_page_about_compatibility_says_what_the_code_does() -> None:
     assert compatibility.PAGE.read_text() == compatibility.page(), "python -m tests.support.compatibility"
+
+
+def test_a_module_that_is_absent_goes_along_with_a_function() -> None:
+    """Pickling takes modules along that are called as an attribute that a function uses."""
+    absent = importlib.import_module("raynb.core.generated")
+    assert cloudpickle.loads(cloudpickle.dumps(absent)) is absent
