@@ -124,14 +124,10 @@ class ActorTable:
 
     def _arrived(self, sender: str, actor: Actor, message: CreateActor, now: float) -> Effects:
         """What an actor is given to begin with is there, whose name is known already; or it never will be."""
-        if (failure := message.failure) is None:
-            self.index.arrived(actor, message)
-            return self._write_and_begin(sender, actor, now)
-
-        def told(reason: str) -> Effects:
-            return [self._requests.answer(sender, Reply(message.request, actor.description()), keep=True)]
-
-        return self._steps.end(actor, failure, "its creator gave it up", now, told=told)
+        if message.failure is not None:
+            return self._given_up(sender, actor, message.request, message.failure, now)
+        self.index.arrived(actor, message)
+        return self._write_and_begin(sender, actor, now)
 
     def _write_and_begin(self, sender: str, actor: Actor, now: float) -> Effects:
         request, awaits = actor.spec.request, actor.spec.awaits
@@ -168,12 +164,14 @@ class ActorTable:
         self.index.enter(actor)
         for watcher in self._unregistered.pop(actor.id, ("", {}))[1]:
             self.index.watch(actor, watcher)
-
-        def told(reason: str) -> Effects:
-            return [self._requests.answer(sender, Reply(message.request, actor.description()), keep=True)]
-
         write = self._journal.write([actor.spec_write(), actor.life_write(DEAD)], now, lasting=True)
-        return [write, *self._steps.end(actor, failure, "its creator gave it up", now, told=told)]
+        return [write, *self._given_up(sender, actor, message.request, failure, now)]
+
+    def _given_up(self, sender: str, actor: Actor, request: int, failure: Failed, now: float) -> Effects:
+        def told(reason: str) -> Effects:
+            return [self._requests.answer(sender, Reply(request, actor.description()), keep=True)]
+
+        return self._steps.end(actor, failure, "its creator gave it up", now, told=told)
 
     def _begin(self, actor: Actor, now: float) -> Effects:
         """It is durable."""
