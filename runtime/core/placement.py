@@ -17,7 +17,7 @@ It never knows who asks, nor what a resource is; only that ``CPU`` is lent out a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -140,6 +140,19 @@ def spread(need: Mapping[str, int], nodes: Sequence[NodeView]) -> NodeView | Non
     candidates = [node for node in nodes if fits(need, node.available)]
     asks = bool(need.get(GPU))
     return min(candidates, key=lambda node: (not asks and bool(node.total.get(GPU)), utilisation(node)), default=None)
+
+
+def hand_out(need: Mapping[str, int], count: int, choose: Callable[[], NodeView | None]) -> dict[str, int]:
+    """Give units, ``count`` at most, each to the node that is chosen next, and take it from what is available there,
+    while one is chosen; by manager, how many."""
+    shares: dict[str, int] = {}
+    for _ in range(count):
+        chosen = choose()
+        if chosen is None:
+            break
+        subtract(chosen.available, need)
+        shares[chosen.manager] = shares.get(chosen.manager, 0) + 1
+    return shares
 
 
 def why_infeasible(what: str, need: Mapping[str, int], nodes: Sequence[NodeView]) -> str:

@@ -33,6 +33,7 @@ from raynb.runtime.core.placement import (
     GPU,
     NodeView,
     feasible_nodes,
+    hand_out,
     hybrid,
     spread,
     subtract,
@@ -113,18 +114,13 @@ class Spillback:
 
     def _share_out(self, demand: Demand, me: NodeView, now: float) -> list[Any]:
         """Rule 1, its end. Takes what stays from what ``me`` has available."""
-        need, shares = demand.need, dict[str, int]()
+        need = demand.need
         if not need.get(CPU) or demand.home:
             return []
         gpus = bool(need.get(GPU) or me.total.get(GPU))
         others = [node for node in self._others(demand, now) if gpus or not node.total.get(GPU)]
-        for _ in range(demand.missing):
-            chosen = hybrid(need, me, others, self._threshold)
-            if chosen is None:
-                break
-            subtract(chosen.available, need)
-            if chosen is not me:
-                shares[chosen.manager] = shares.get(chosen.manager, 0) + 1
+        shares = hand_out(need, demand.missing, lambda: hybrid(need, me, others, self._threshold))
+        shares.pop(me.manager, None)
         return [self._send(demand, manager, count, now) for manager, count in shares.items()]
 
     def serve(self, outcome: Outcome, now: float) -> list[Any]:
@@ -165,13 +161,11 @@ class Spillback:
         self, demand: Demand, missing: int, nodes: list[NodeView], now: float, *, wait: bool = False
     ) -> list[Any]:
         """Give it unit by unit to the emptiest of these nodes; with ``wait``, whether it has room or not."""
-        shares: dict[str, int] = {}
-        for _ in range(missing):
-            chosen = min(nodes, key=utilisation, default=None) if wait else spread(demand.need, nodes)
-            if chosen is None:
-                break
-            subtract(chosen.available, demand.need)
-            shares[chosen.manager] = shares.get(chosen.manager, 0) + 1
+
+        def emptiest() -> NodeView | None:
+            return min(nodes, key=utilisation, default=None) if wait else spread(demand.need, nodes)
+
+        shares = hand_out(demand.need, missing, emptiest)
         return [self._send(demand, manager, count, now, wait=wait) for manager, count in shares.items()]
 
     def _send(self, demand: Demand, manager: str, count: int, now: float, *, wait: bool = False) -> Send:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from raynb.runtime.core.placement import NodeView, describe, fits, subtract
+from raynb.runtime.core.placement import NodeView, describe, fits, hand_out
 from raynb.runtime.messages.strategy import LabelRule, Strategy
 
 NODE_ID_LABEL = "ray.io/node-id"
@@ -83,16 +83,15 @@ def share_out(
         How many at which manager, and who had the last turn now.
     """
     order = sorted(nodes, key=lambda node: node.node_id)
-    shares: dict[str, int] = {}
-    for _ in range(count):
+
+    def next_one() -> NodeView | None:
+        nonlocal after
         later = [node for node in order if node.node_id > after]
         chosen = next((node for node in [*later, *order] if fits(need, node.available)), None)
-        if chosen is None:
-            break
-        subtract(chosen.available, need)
-        shares[chosen.manager] = shares.get(chosen.manager, 0) + 1
-        after = chosen.node_id
-    return shares, after
+        after = after if chosen is None else chosen.node_id
+        return chosen
+
+    return hand_out(need, count, next_one), after
 
 
 def says(strategy: Strategy) -> str:
