@@ -95,6 +95,7 @@ def looping(ray: Ray, through: Any) -> Any:
     class Server:
         def __init__(self) -> None:
             self.loop = asyncio.get_event_loop()
+            self.waiting = 0
 
         @ray.method(concurrency_group="io")
         async def read(self) -> int:
@@ -115,7 +116,14 @@ def looping(ray: Ray, through: Any) -> Any:
 
         @ray.method(concurrency_group="compute")
         async def wait_for_ever(self) -> None:
-            await asyncio.Event().wait()
+            self.waiting += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.waiting -= 1
+
+        async def wait(self) -> int:
+            return self.waiting
 
         async def other(self) -> tuple[int, int]:
             return id(asyncio.get_running_loop()), id(self.loop)
@@ -151,6 +159,7 @@ def test_a_call_in_the_loop_of_a_group_is_cancelled_and_may_end_the_actor(ray: R
         with pytest.raises(ray.exceptions.TaskCancelledError):
             ray.get(ref, timeout=30)
     running = server.wait_for_ever.remote()
+    wait_until(lambda: ray.get(server.wait.remote(), timeout=30) == 1)  # what has not begun never does
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(server.end.remote(), timeout=30)
     ray.cancel(running)
