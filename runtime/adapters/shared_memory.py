@@ -227,12 +227,15 @@ class SegmentMap:
         mapping = self._readers.get(segment)
         return None if mapping is None else mapping.address
 
+    def path_of(self, segment: str) -> str:
+        """The file of a segment."""
+        return segment_path(self._spill_prefix if is_spilled(segment) else self._prefix, segment)
+
     def _map(self, mappings: dict[str, Mapping], segment: str, writable: bool) -> Mapping:
         with self._lock:
             mapping = mappings.get(segment)
             if mapping is None:
-                prefix = self._spill_prefix if is_spilled(segment) else self._prefix
-                mapping = mappings[segment] = Mapping(segment_path(prefix, segment), writable)
+                mapping = mappings[segment] = Mapping(self.path_of(segment), writable)
             return mapping
 
     def sweep(self) -> int:

@@ -276,7 +276,7 @@ class Client:
                 return self._get(refs, timeout_s, deadline)
             except ValuesLostError as error:
                 for lost in error.lost:
-                    self.post(LostValue(lost))
+                    self.post(LostValue(lost, error.why))
                 # Its machine has looked at that when it looks at this.
                 self.wait_for([lost.oid for lost in error.lost], len(error.lost), timeout_s)
 

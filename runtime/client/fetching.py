@@ -30,11 +30,14 @@ PATIENCE_S: Final = 0.1
 
 
 class ValuesLostError(ObjectLostError):
-    """These values can't be had from where they were said to be; their owners may know of others."""
+    """These values can't be had from where they were said to be; their owners may know of others.
 
-    def __init__(self, lost: list[Stored]) -> None:
+    ``why``, as a part of a sentence, where more is known of it."""
+
+    def __init__(self, lost: list[Stored], why: str = "") -> None:
         super().__init__(lost[0].oid.hex(), lost[0].owner)
         self.lost = lost
+        self.why = why
 
 
 class Fetch:

@@ -9,12 +9,13 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
+from raynb.runtime.adapters.disk_reads import DiskReads
 from raynb.runtime.adapters.shared_memory import SegmentMap
 from raynb.runtime.client.failures import to_exception
-from raynb.runtime.client.fetching import Fetching
+from raynb.runtime.client.fetching import Fetching, ValuesLostError
 from raynb.runtime.codec.layout import object_size, read_object, write_object
 from raynb.runtime.codec.values import Packed, unpack
 from raynb.runtime.core.client_store import ClientStore, Place
@@ -24,6 +25,7 @@ from raynb.runtime.core.inbox import Outgoing, Retain
 from raynb.runtime.core.ownership import Entry
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
+from raynb.runtime.messages.copies import CopiesDamaged
 from raynb.runtime.messages.errors import (
     ObjectFreedError,
     ObjectLostError,
@@ -32,9 +34,9 @@ from raynb.runtime.messages.errors import (
     RaySystemError,
 )
 from raynb.runtime.messages.gcs import Reply
-from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
+from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused, is_spilled
 from raynb.runtime.messages.transfers import EvictCopies
-from raynb.runtime.messages.values import Inline, Stored, ValueKind
+from raynb.runtime.messages.values import Dependency, Inline, Stored, ValueKind
 
 
 class Pin:
@@ -112,6 +114,7 @@ class ObjectPlane:
         self._lock = threading.Lock()
         self._store = ClientStore(config)
         self.segments = segments
+        self._disk = DiskReads(segments)
         self._known = known
         self._guarded: weakref.WeakSet[Pin] = weakref.WeakSet()
         self._dead_owners: set[str] = set()
@@ -135,7 +138,7 @@ class ObjectPlane:
             place = self._allocate(size, oid)
         try:
             view = self.segments.write_view(place.segment, place.offset, size)
-            write_object(view, oid, place.grant, packed, owner)
+            write_object(view, oid, place.grant, packed, owner, on_disk=is_spilled(place.segment))
             view.release()
         except BaseException:
             with self._lock:
@@ -192,6 +195,8 @@ class ObjectPlane:
         ------
         ObjectFreedError
             Its owner, this process, has freed it by hand just now.
+        ValuesLostError
+            It lies on this node's disk, which does not give it back as it was written.
         RaySystemError
             It can't be unpickled here.
         """
@@ -207,19 +212,19 @@ class ObjectPlane:
             return unpack(value.data, value.buffers)
         assert isinstance(value, Stored)
         if value.node == self._node_manager:
-            return self._view(value, value, self._pin(value, guard))
+            return self._view(value, value, self._pin(value, guard), guard)
         while True:
             here = self.fetching.place(value)
             if here is None:
                 with self.fetching.held([value]):
                     here = self.fetching.place(value)
                     if here is not None:
-                        return self._view(value, here, self._pin(value, guard))
+                        return self._view(value, here, self._pin(value, guard), guard)
             else:
                 pin = self._pin(value, guard)
                 # The pin is known before the place is looked at: whoever drops the copy sees the pin, or this sees it.
                 if self.fetching.place(value) is here:
-                    return self._view(value, here, pin)
+                    return self._view(value, here, pin, guard)
 
     def _pin(self, value: Stored, guard: Guard | None) -> Pin:
         pin = Pin(value, self._inbox.append)
@@ -230,7 +235,7 @@ class ObjectPlane:
             self._guarded.add(pin)
         return pin
 
-    def _view(self, value: Stored, here: Stored, pin: Pin) -> Any:
+    def _view(self, value: Stored, here: Stored, pin: Pin, guard: Guard | None) -> Any:
         """A value that lies ``here``."""
         if value.oid in self._freed:
             # It was looked up before, and is counted too late.
@@ -238,8 +243,22 @@ class ObjectPlane:
         # The pin is known before the owner is looked at: whoever sees the owner die sees the pin, or this sees it.
         if value.owner in self._dead_owners and value.oid not in self._known:
             raise OwnerDiedError.told(f"the process that owned object {value.oid.hex()} died, and its memory with it")
+        if is_spilled(here.segment) and (why := self._disk.problem(here)):
+            if here is value:
+                raise ValuesLostError([value], why)
+            self.fetching.forget(value)
+            self._inbox.append(Outgoing(self._node_manager, CopiesDamaged([here])))
+            return self._read(value, guard)
         view = self.segments.read_view(here.segment, here.offset, here.size, pin)
         return read_object(view, value.oid)
+
+    def read_ahead(self, values: Iterable[Dependency]) -> None:
+        """These will be read soon: those on this node's disk are fetched from there, by a thread of its own."""
+        self._disk.ahead(
+            value
+            for value in values
+            if type(value) is Stored and value.node == self._node_manager and is_spilled(value.segment)
+        )
 
     def owner_died(self, owner: str) -> None:
         """From now on nothing of this owner's is viewed that is not known here; views of running tasks are counted."""
@@ -269,4 +288,5 @@ class ObjectPlane:
         with self._lock:
             self._store.close()
             self._tell()
+        self._disk.close()
         self.segments.close()

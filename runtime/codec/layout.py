@@ -2,7 +2,7 @@
 
 Everything is little endian. All parts begin on multiples of 64 bytes, so does the next object::
 
-    0    header (192 bytes)         magic, version, sizes, grant, object id, owner, checksum
+    0    header (192 bytes)         magic, version, sizes, grant, object id, owner, checksums
     192  table                      offset and length of each buffer, u64 each
     ...  the pickle
     ...  the buffers
@@ -11,6 +11,9 @@ Whoever writes sets the magic to "being written" before and to "complete" after 
 writer leaves is not taken for an object. Memory is used again and again without being cleared: after a client's death
 what is in its memory counts only if the grant in its header is that client's (numbers of grants are never used twice)
 and the checksum over header and table is right.
+
+What goes to disk has a checksum over all behind the header as well, which whoever reads it there compares. What lies
+in memory has none: nothing reads it anew.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from raynb.runtime.codec.arrays import ALIGNMENT_BYTES
 from raynb.runtime.codec.copying import copy_bytes
@@ -32,6 +35,8 @@ LAYOUT_VERSION = 1
 COMPLETE = b"raynbOBJ"
 BEING_WRITTEN = b"raynbobj"
 OWNER_BYTES_MAX = 116
+NO_CHECKSUM: Final = 0
+"""In place of that of a content."""
 
 _HEADER = struct.Struct(f"<8sHHIQQQ{OBJECT_ID_BYTES}s{OWNER_BYTES_MAX}sI")
 _FIXED = struct.Struct(f"<HHIQQQ{OBJECT_ID_BYTES}s{OWNER_BYTES_MAX}s")
@@ -40,6 +45,9 @@ HEADER_BYTES = 192
 assert _HEADER.size <= HEADER_BYTES
 _CHECKSUM_AT = _HEADER.size - 4
 _CHECKSUM = struct.Struct("<I")
+_CONTENT_AT = _HEADER.size
+_CONTENT = struct.Struct("<I")
+assert _CONTENT_AT + _CONTENT.size <= HEADER_BYTES
 _GRANT = struct.Struct("<Q")
 _GRANT_AT = struct.calcsize("<8sHHI")
 _ENTRY_BYTES = 16
@@ -60,7 +68,9 @@ def object_size(packed: Packed) -> int:
     return size
 
 
-def write_object(view: memoryview, oid: bytes, grant: int, packed: Packed, owner: str = "") -> None:
+def write_object(
+    view: memoryview, oid: bytes, grant: int, packed: Packed, owner: str = "", *, on_disk: bool = False
+) -> None:
     """Write a packed value.
 
     Parameters
@@ -70,6 +80,8 @@ def write_object(view: memoryview, oid: bytes, grant: int, packed: Packed, owner
         threads run.
     oid, grant, owner
         Go into the header. The owner is needed to recover the object if its writer dies before it could tell of it.
+    on_disk
+        Whether ``view`` is of a file on disk: the content gets a checksum then.
     """
     total = object_size(packed)
     if view.nbytes != total:
@@ -94,7 +106,23 @@ def write_object(view: memoryview, oid: bytes, grant: int, packed: Packed, owner
     view[data_at : data_at + len(packed.data)] = packed.data
     for buffer, begin in zip(buffers, places[::2], strict=True):
         copy_bytes(view[begin : begin + buffer.nbytes], buffer)
+    _CONTENT.pack_into(view, _CONTENT_AT, content_checksum([view[HEADER_BYTES:]]) if on_disk else NO_CHECKSUM)
     view[:_MAGIC_BYTES] = COMPLETE
+
+
+def content_checksum(pieces: Iterable[memoryview]) -> int:
+    """The checksum over an object's bytes behind its header (32 bits of XXH3), which come in pieces."""
+    from xxhash import xxh3_64  # seldom needed
+
+    digest = xxh3_64()
+    for piece in pieces:
+        digest.update(piece)
+    return int(digest.intdigest() & 0xFFFFFFFF) or 1
+
+
+def stored_checksum(view: memoryview) -> int:
+    """The checksum over its content that an object has, which begins with ``view``; `NO_CHECKSUM`: it has none."""
+    return int(_CONTENT.unpack_from(view, _CONTENT_AT)[0])
 
 
 class Header:
@@ -159,9 +187,14 @@ def read_object(view: memoryview, oid: bytes) -> Any:
     return unpack(data, buffers)
 
 
-def adopt_object(view: memoryview, oid: bytes, grant: int) -> None:
+def adopt_object(view: memoryview, oid: bytes, grant: int, *, on_disk: bool = False) -> None:
     """See that ``view`` is this object, copied from elsewhere, whole; and have its header say that it was made under
     ``grant``, which is what numbers mean here.
+
+    Parameters
+    ----------
+    on_disk
+        Whether ``view`` is of a file on disk: the content has a checksum then.
 
     Raises
     ------
@@ -171,6 +204,12 @@ def adopt_object(view: memoryview, oid: bytes, grant: int) -> None:
     header = Header(view)
     if not header.complete or header.oid != oid or header.total != view.nbytes:
         raise CorruptObjectError(f"what was copied is not object {oid.hex()}, or not all of it")
+    told = stored_checksum(view)
+    if told != NO_CHECKSUM or on_disk:
+        found = content_checksum([view[HEADER_BYTES:]])
+        if told not in (NO_CHECKSUM, found):
+            raise CorruptObjectError(f"object {oid.hex()} was damaged on the disk that it came from")
+        _CONTENT.pack_into(view, _CONTENT_AT, found)
     _GRANT.pack_into(view, _GRANT_AT, grant)
     table = view[HEADER_BYTES : HEADER_BYTES + _ENTRY_BYTES * (len(header.places) // 2)]
     _CHECKSUM.pack_into(view, _CHECKSUM_AT, zlib.crc32(table, zlib.crc32(view[_MAGIC_BYTES:_CHECKSUM_AT])))

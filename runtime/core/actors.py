@@ -273,7 +273,7 @@ class Actors:
         actor.max_task_retries = message.max_task_retries
         actor.process = message.process or actor.process
         if actor.process is not None and actor.process.node_id != self.node_id:
-            self._objects.lineage.active = True
+            self._objects.lineage.are_far()
         actor.failure = message.failure
         if message.state == ALIVE:
             if message.worker in self._objects.dead or message.worker == actor.doomed:

@@ -354,7 +354,7 @@ class ClientMachine:
 
     def _on_granted(self, sender: str, message: node.LeaseGranted, now: float) -> None:
         if sender != self.node_manager:
-            self.objects.lineage.active = True
+            self.objects.lineage.are_far()
         if message.worker == self.address and message.lease != self._own_lease:
             # Of us, and not (yet) to us: this process is the worker. Of itself it hears twice, as the worker first.
             self._own_lease = message.lease

@@ -37,7 +37,7 @@ def node_died(client: ClientMachine, node: str, reason: str, now: float) -> None
 
 def not_had(client: ClientMachine, item: LostValue, now: float) -> None:
     """A thread could not have a value from its place."""
-    client.objects.directory.value_lost(item.value, now)
+    client.objects.directory.value_lost(item.value, now, item.why)
     _wait_again(client, now)
 
 

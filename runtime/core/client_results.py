@@ -87,6 +87,7 @@ def conclude(
     if failure is not None and type(values[0]) is Failed and task.num_returns >= 0 and not task.cancelled:
         objects.unhandled.failed(task, values[0])
     settle = objects.settle
+    objects.lineage.saw(values)
     made = client_streams.objects_of(client, task) if objects.lineage.active else None
     if task.num_returns == 1:
         settle(task.id + FIRST_RETURN, values[0])

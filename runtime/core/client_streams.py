@@ -25,6 +25,7 @@ def arrived(client: ClientMachine, sender: str, message: StreamItems) -> list[An
     if task is None:
         client.objects.discard(message.values)
     else:
+        client.objects.lineage.saw(message.values)
         effects = client.streams.on_items(task.id, message.first, message.values)
     taken = [message.seq for value in message.values if not isinstance(value, Failed) and value.refs]
     if taken:

@@ -96,7 +96,7 @@ class Directory:
             if asked.node == node:
                 self._next(oid, node)
 
-    def value_lost(self, stored: Stored, now: float) -> None:
+    def value_lost(self, stored: Stored, now: float, why: str = "") -> None:
         """A reader, here or elsewhere, could not have this value from its place."""
         oid = stored.oid
         entry = self._objects.entries.get(oid)
@@ -106,11 +106,11 @@ class Directory:
         if type(value) is Stored and _same(value, stored):
             if not entry.owner:
                 self.leave(oid, value.node)
-            self._lose(oid, entry, value)
+            self._lose(oid, entry, value, why)
             if entry.owner and entry.value is None:
                 entry.pulled_at = now
                 self._objects.awaited[oid] = None
-                self._say_lost(entry, value)
+                self._say_lost(entry, value, why)
         elif (copy := self.copies.get(oid, {}).get(stored.node)) is not None and _same(copy, stored):
             self._forget_copy(oid, stored.node)
             self.leave(oid, stored.node)
@@ -118,7 +118,7 @@ class Directory:
     def on_values_lost(self, sender: str, message: ValuesLost, now: float) -> None:
         """A borrower of ours could not have values; or a worker the inputs of a task, and it returns that."""
         for value in message.values:
-            self.value_lost(value, now)
+            self.value_lost(value, now, message.why)
         own = [value.oid for value in message.values if self._is_own(value.oid)]
         if own:
             self._objects.on_pull(sender, PullObjects(own))
@@ -127,25 +127,25 @@ class Directory:
         entry = self._objects.entries.get(oid)
         return entry is None or not entry.owner
 
-    def _lose(self, oid: bytes, entry: Entry, value: Stored) -> None:
+    def _lose(self, oid: bytes, entry: Entry, value: Stored, why: str = "") -> None:
         self.used = True
         entry.value = entry.task = None
         self.unset[oid] = None
         if value.refs:
             self._contained[oid] = value.refs
         if not entry.owner:
-            self._next(oid, value.node)
+            self._next(oid, value.node, why)
         elif entry.owner in self._objects.dead:
             self._objects.settle(oid, owner_died(oid))
         else:
             entry.pulled_at = -1.0
             self._objects.awaited.pop(oid, None)
 
-    def _say_lost(self, entry: Entry, value: Stored) -> None:
+    def _say_lost(self, entry: Entry, value: Stored, why: str = "") -> None:
         """Rule 4."""
-        self._objects.send(entry.owner, ValuesLost([value]))
+        self._objects.send(entry.owner, ValuesLost([value], why))
 
-    def _next(self, oid: bytes, node: str) -> None:
+    def _next(self, oid: bytes, node: str, why: str = "") -> None:
         """Rule 3: ask for the next copy, or give up."""
         self.used = True
         for copy in self.copies.get(oid, {}).values():
@@ -154,7 +154,7 @@ class Directory:
             self.lost.pop(oid, None)
             return
         self._asked.pop(oid, None)
-        self.lost[oid] = self._ends.get(node, "its node has it no longer")
+        self.lost[oid] = why or self._ends.get(node, "its node has it no longer")
 
     def not_made(self, oid: bytes) -> None:
         """What was to make an object's value again has ended without it."""

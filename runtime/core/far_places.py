@@ -63,6 +63,10 @@ class FarPlaces:
             if isinstance(here, Stored):
                 self._places[id(value)] = (value, here)
 
+    def forget(self, value: Stored) -> None:
+        """The copy of a value is not to be viewed any more."""
+        self._places.pop(id(value), None)
+
     def let_go(self, request: int) -> None:
         """What a fetch has brought is viewed by now, or won't be."""
         self._held.pop(request, None)

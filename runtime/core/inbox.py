@@ -42,6 +42,8 @@ class LostValue(Struct, frozen=True, gc=False):
     """A thread could not have this value from its place; whoever wants the object waits for another."""
 
     value: Stored
+    why: str = ""
+    """As a part of a sentence, where more is known of it."""
 
 
 class HeldBy(Struct, frozen=True, gc=False):

@@ -2,12 +2,14 @@
 
 Rules
 -----
-1. Nothing is kept while this process deals with its own node only: what lies there is lost with the process itself.
+1. Nothing is kept while this process deals with its own node's memory only: what lies there is lost with the process
+   itself. It is from when other nodes are in play (``far``), or the first value has gone to disk.
 2. A task is kept when one of its results lies in a node's memory and it may be tried again (``retries_left``), for as
    long as there is an entry of one of its objects, or a kept task that was given one of them.
 3. What a kept task was given is kept as well: where that was made by a kept task, this one suffices, and its value may
    go; anything else (a put, a small value, the result of a task without retries) is pinned. Large values of other
-   owners, and actors, are not: their owners would not know for how long.
+   owners, and actors, are not: their owners would not know for how long. Nor are large values while no other node is in
+   play: a disk seldom loses anything, and what goes there does so for want of room.
 4. The calls of all kept tasks together, and the small values they were given, have at most ``bytes_max`` bytes: beyond
    that the oldest are forgotten, and it is remembered that they were.
 5. Chains are let go link by link, not by recursion: they may be ten thousands long.
@@ -24,7 +26,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from raynb.runtime.messages.ids import task_of
-from raynb.runtime.messages.values import Inline, Stored, size_of
+from raynb.runtime.messages.objects import is_spilled
+from raynb.runtime.messages.values import Inline, Stored, Value, size_of
 
 if TYPE_CHECKING:
     from raynb.runtime.core.ownership import Ownership
@@ -64,7 +67,8 @@ class Lineage:
         self._objects = objects
         self._bytes_max = bytes_max
         self.active = False
-        """Whether other nodes are in play (rule 1)."""
+        """Rule 1: whether anything is kept."""
+        self._far = False
         self.kept: dict[bytes, Kept] = {}
         self._whole: dict[bytes, None] = {}
         """Those that could be run again, the oldest first."""
@@ -72,6 +76,17 @@ class Lineage:
         self._going: list[bytes] = []
         """Tasks that have one use less, to be looked at (rule 5)."""
         self._letting_go = False
+
+    def are_far(self) -> None:
+        """Other nodes are in play from now on."""
+        self.active = self._far = True
+
+    def saw(self, values: Iterable[Value]) -> None:
+        """These are values of this process's objects."""
+        if not self.active:
+            for value in values:
+                if type(value) is Stored and is_spilled(value.segment):
+                    self.active = True
 
     def keep(self, task: Task, oids: Iterable[bytes]) -> None:
         """A task has ended; what it was given is still pinned by it. ``oids`` are all objects that it has made."""
@@ -97,7 +112,7 @@ class Lineage:
             if maker is not None and maker.task is not None and not entry.owner:
                 maker.uses += 1
                 makers.append(task_of(oid))
-            elif not entry.is_actor and not (entry.owner and type(entry.value) is not Inline):
+            elif not entry.is_actor and (type(entry.value) is Inline or (self._far and not entry.owner)):
                 entry.pins += 1
                 pinned.append(oid)
                 kept.nbytes += size_of(entry.value) if type(entry.value) is Inline else 0

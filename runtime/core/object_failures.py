@@ -23,8 +23,8 @@ WHY: Final = {
     MAX_ATTEMPTS_EXCEEDED: "the {call} that made it has run as often as it may. Allow it more by {retries}=N.",
     LINEAGE_EVICTED: "the call that made it was forgotten to save memory. Keep more by "
     'init(_system_config={{"lineage_bytes_max": BYTES}}).',
-    NOT_KEPT: "an input of the task that made it is there no longer: a value that another process owns, or an actor. "
-    "Hold a reference to it.",
+    NOT_KEPT: "an input of the task that made it is there no longer: an actor, a value that another process owns, or "
+    "(on one machine) that was put. Hold a reference to it.",
     ACTOR_DIED: "the actor that made it is dead. Let it restart by max_restarts=N.",
 }
 """Words for why a value can't be made again, and what to do."""

@@ -60,7 +60,7 @@ from raynb.runtime.core.store_room import ExtentWant, Room, Want
 from raynb.runtime.core.store_send import Sendings
 from raynb.runtime.core.store_spill import Spill
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.copies import KeepCopies
+from raynb.runtime.messages.copies import CopiesDamaged, KeepCopies
 from raynb.runtime.messages.objects import (
     AddBorrowers,
     AllocateExtent,
@@ -485,6 +485,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     PullEnded: lambda self, sender, message, now: self._add(self.sendings.ended(sender, message)),
     CopiesHeld: lambda self, sender, message, now: self._add(self.copies.held(sender, message)),
     KeepCopies: lambda self, sender, message, now: self._add(self.copies.keep(sender, message)),
+    CopiesDamaged: lambda self, sender, message, now: self._add(self.copies.found_damaged(message)),
 }
 
 

@@ -9,6 +9,8 @@ Rules
 3. A client that does not answer holds what it was asked about; others need not wait for it for longer than
    `PATIENCE_S`. Where nothing could be had, nobody is asked again for `PAUSE_S`.
 4. A copy that its owner wants kept, or whose owner is dead, is an object like any other.
+5. A copy that a client has found to be *damaged* (it lies on disk) is given to nobody any more: whoever wants it has it
+   fetched anew. Its memory goes with the object's, or with that of the copy that takes its place.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from msgspec import Struct
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.store_index import StoreIndex
-from raynb.runtime.messages.copies import CopiesKept, CopyDropped, KeepCopies
+from raynb.runtime.messages.copies import CopiesDamaged, CopiesKept, CopyDropped, KeepCopies
 from raynb.runtime.messages.store_events import EVICT
 from raynb.runtime.messages.transfers import CopiesHeld, EvictCopies
 from raynb.runtime.messages.values import Stored
@@ -36,6 +38,7 @@ class Copy(Struct):
     told: dict[str, None]
     needed: int = 0
     kept: bool = False
+    damaged: bool = False
 
 
 class _Round(Struct):
@@ -71,8 +74,18 @@ class Copies:
 
     def added(self, stored: Stored) -> Copy:
         """A copy has arrived."""
-        copy = self.copies[stored.oid] = Copy(stored, {})
+        old = self.copies.pop(stored.oid, None)
+        copy = Copy(stored, {}) if old is None else Copy(stored, old.told, old.needed, old.kept)
+        self.copies[stored.oid] = copy
         return copy
+
+    def found_damaged(self, message: CopiesDamaged) -> list[Any]:
+        """Rule 5."""
+        for stored in message.copies:
+            copy = self.copies.get(stored.oid)
+            if copy is not None and (copy.stored.segment, copy.stored.offset) == (stored.segment, stored.offset):
+                copy.damaged = True
+        return []
 
     def gone(self, oid: bytes) -> None:
         """An object is freed."""

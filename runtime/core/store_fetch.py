@@ -159,7 +159,7 @@ class Fetch:
     def _here(self, stored: Stored) -> Stored | None:
         copy = self._copies.copies.get(stored.oid)
         if copy is not None:
-            return copy.stored
+            return None if copy.damaged else copy.stored
         entry = self._index.objects.get(stored.oid) if stored.node == self.me else None
         return None if entry is None else stored
 

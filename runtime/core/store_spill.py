@@ -5,6 +5,11 @@ stays what it is, and nobody has to be asked before an object may go to disk or 
 were not used for long, and reads them again when they are touched, by its own knowledge of what is used and what is
 short. The price is that an object stays on disk when there is room in memory again.
 
+So what others do in processes of their own needs none here: small objects share a file, as they share memory; what was
+used least lately is written out by the kernel's own threads, of all that lies there, in pages; and a worker reads what
+its next task is given by a thread of its own (`raynb.runtime.adapters.disk_reads`), which also sees by a checksum that
+the disk gives back what was written. What it does not is made again, as what a dead node had (`directory`).
+
 Rules
 -----
 1. Memory first. What finds no room there goes to disk after `PATIENCE_S`, for something may be freed just now; at once

@@ -120,7 +120,8 @@ class StoreHost:
         try:
             copy_bytes(self._maps.write_view(chunk.segment, chunk.begin + chunk.offset, chunk.data.nbytes), chunk.data)
             if chunk.total:
-                adopt_object(self._maps.write_view(chunk.segment, chunk.begin, chunk.total), chunk.oid, chunk.grant)
+                whole = self._maps.write_view(chunk.segment, chunk.begin, chunk.total)
+                adopt_object(whole, chunk.oid, chunk.grant, on_disk=is_spilled(chunk.segment))
         except (OSError, ValueError, CorruptObjectError) as error:
             return f"object {chunk.oid.hex()} could not be copied to this node: {error}"
         return ""

@@ -55,6 +55,7 @@ Message = (
     | copies.CopyDropped
     | copies.ValuesLost
     | copies.KeepCopies
+    | copies.CopiesDamaged
     | copies.CopiesKept
     | copies.LocateObjects
     | transfers.FetchObjects

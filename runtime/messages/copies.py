@@ -33,6 +33,15 @@ class ValuesLost(Struct, array_like=True, gc=False, tag=242):
     Each is answered by an `ObjectValues`, as a `PullObjects` is: now, or once there is another value or an error."""
 
     values: list[Stored]
+    why: str = ""
+    """As a part of a sentence, where more is known of it than that they are not there."""
+
+
+class CopiesDamaged(Struct, array_like=True, gc=False, tag=246):
+    """Client -> its node manager: these copies, which it made here, are not what they should be. They are fetched anew
+    for whoever asks from now on."""
+
+    copies: list[Stored]
 
 
 class KeepCopies(Struct, array_like=True, gc=False, tag=243):

@@ -50,21 +50,26 @@ class Arguments:
         MissingDependency
             A task has to wait for another value of an input.
         """
+        lost: set[bytes] = set()
+        while True:
+            try:
+                return self._unpack(job, guard, lost=lost) if lost else self._of(job, guard)
+            except ValuesLostError as error:
+                if not self._runner.machine.is_actor:
+                    self._client.post(Outgoing(job.sender, ValuesLost(error.lost, error.why), guarded=True))
+                    raise MissingDependency from None
+                # Its calls keep their order: this one waits here.
+                lost.update(value.oid for value in error.lost)
+
+    def _of(self, job: Job, guard: Guard | None) -> Unpacked:
         deps = job.spec.deps
         if not deps or not any(map(self._far, deps)):
             return self._unpack(job, guard)
         stored = [value for value in deps if isinstance(value, Stored)]
         borrowed = self._borrow([value for value in stored if self._must_ask(job, value)])
         places = [borrowed[value.oid][1] if value.oid in borrowed else value for value in stored]
-        try:
-            with self._client.fetching.held(places, together=True):
-                return self._unpack(job, guard, borrowed)
-        except ValuesLostError as error:
-            if self._runner.machine.is_actor:
-                # Its calls keep their order: this one waits here.
-                return self._unpack(job, guard, lost={lost.oid for lost in error.lost})
-            self._client.post(Outgoing(job.sender, ValuesLost(error.lost), guarded=True))
-            raise MissingDependency from None
+        with self._client.fetching.held(places, together=True):
+            return self._unpack(job, guard, borrowed)
 
     def _borrow(self, values: Collection[Stored]) -> Borrowed:
         """Wait until the owners of these have said that they are kept for this process, and where they lie by now."""
@@ -127,3 +132,4 @@ class Arguments:
                 far = [value for value in spec.deps if self._far(value)]
                 if far:
                     self._client.fetching.prefetch(far)
+                self._client.plane.read_ahead(spec.deps)

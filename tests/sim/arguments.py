@@ -35,19 +35,22 @@ class Arguments:
         worker = self._worker
         deps = job.spec.deps or []
         far = [v for v in deps if isinstance(v, Stored) and self._far(v) and not self.must_ask(job, v)]
-        try:
-            fetch = (yield from worker.fetching.bring(far, together=True)) if far else None
-        except ValuesLost as error:
-            if not worker.is_actor:
-                worker.post(Outgoing(job.sender, ToldLost(error.lost), guarded=True))
-                raise MissingDependency from None
-            # Its calls keep their order: this one waits here.
-            yield from self._unpack(job, call, frame, guard, {lost.oid for lost in error.lost})
-            return
-        try:
-            yield from self._unpack(job, call, frame, guard)
-        finally:
-            worker.fetching.release(fetch)
+        lost: set[bytes] = set()
+        while True:
+            fetch = None
+            try:
+                if far and not lost:
+                    fetch = yield from worker.fetching.bring(far, together=True)
+                yield from self._unpack(job, call, frame, guard, lost)
+                return
+            except ValuesLost as error:
+                if not worker.is_actor:
+                    worker.post(Outgoing(job.sender, ToldLost(error.lost), guarded=True))
+                    raise MissingDependency from None
+                # Its calls keep their order: this one waits here.
+                lost.update(value.oid for value in error.lost)
+            finally:
+                worker.fetching.release(fetch)
 
     def _unpack(
         self, job: Job, call: CallContent, frame: Frame, guard: list[Pin], lost: Collection[bytes] = ()

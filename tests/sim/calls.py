@@ -13,6 +13,7 @@ from raynb.runtime.core.inbox import (
     Ask,
     CancelObject,
     LostValue,
+    Outgoing,
     PutValue,
     StopWaiting,
     WaitFor,
@@ -21,13 +22,14 @@ from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import STREAMING, Function, Task
 from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message, gcs
+from raynb.runtime.messages.copies import CopiesDamaged
 from raynb.runtime.messages.ids import PUT_INDEX_BASE
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef
 from raynb.runtime.messages.values import NOTHING, Failed, Inline, Stored, Value
 from tests.sim.client import Pin, SimClient
 from tests.sim.memory import Cell, least_size
-from tests.sim.outcomes import RemoteError, StoreFull, TimeoutOfGet, ValuesLost
+from tests.sim.outcomes import DamagedCopy, RemoteError, StoreFull, TimeoutOfGet, ValuesLost
 from tests.sim.places import Place
 from tests.sim.show import name_id
 from tests.sim.threads import Lock, Pause, Steps
@@ -204,13 +206,17 @@ def read(client: SimClient, oid: bytes, value: Value, guard: list[Pin] | None = 
     """Read a value wherever it lies, as `load` does; raises `ValuesLost` if it is not there."""
     if not isinstance(value, Stored) or not client.fetching.is_far(value):
         return load(client, oid, value, guard, judge=judge)
-    fetch = None
-    while (here := client.fetching.place(value)) is None:
-        fetch = yield from client.fetching.bring([value])
-    try:
-        return load(client, oid, value, guard, judge=judge, here=here)
-    finally:
-        client.fetching.release(fetch)
+    while True:
+        fetch = None
+        while (here := client.fetching.place(value)) is None:
+            fetch = yield from client.fetching.bring([value])
+        try:
+            return load(client, oid, value, guard, judge=judge, here=here)
+        except DamagedCopy:
+            client.fetching.forget(value)
+            client.post(Outgoing(client.node.address, CopiesDamaged([here])))
+        finally:
+            client.fetching.release(fetch)
 
 
 def load(
@@ -252,6 +258,10 @@ def load(
         if value.owner in client.dead_owners and value.oid not in client.machine.objects.entries:
             pin.drop()
             raise RemoteError(Failed("OwnerDiedError", "its owner died, and its memory with it"))
+        if view.cell.damaged:
+            pin.drop()
+            client.oracle.counts["damaged"] += 1
+            raise ValuesLost([value]) if here is value else DamagedCopy
         data = view.cell.data
     content = decode_content(data)
     client.oracle.check_token(client, oid, content.token)

@@ -119,6 +119,8 @@ class Excuses:
         """Addresses of their managers."""
         self.lay_in: dict[bytes, set[str]] = {}
         """By object, the nodes in whose memory a task or a put has written it."""
+        self.rotten: set[bytes] = set()
+        """Objects that a disk has damaged."""
         self.stopped: set[str] = set()
         """Those that were asked to stop."""
         self.store_full = False
@@ -135,8 +137,8 @@ class Excuses:
             self.holders.setdefault(oid, set())
 
     def may_differ(self, kind: str) -> bool:
-        """Whether others may have seen another outcome: who looks after a death sees less."""
-        return kind in (
+        """Whether others may have seen another outcome: who looks after a death, or what a disk has done, sees less."""
+        return (kind == "ObjectReconstructionFailedError" and bool(self.rotten)) or kind in (
             "OwnerDiedError",
             "LocalRayletDiedError",
             "ObjectLostError",
@@ -155,7 +157,7 @@ class Excuses:
             return True
         if kind == "OwnerDiedError" and self._owner_died(oid, facts):
             return True
-        if kind == "ObjectReconstructionFailedError" and self.lay_in.get(oid, set()) & self.dead_nodes:
+        if kind == "ObjectReconstructionFailedError" and self._was_lost(oid):
             return True
         if kind in ("ObjectLostError", "ReferenceCountingAssertionError") and self._holder_died(oid):
             return True
@@ -166,6 +168,9 @@ class Excuses:
         if facts.actor_id and self._of_actor(facts, kind, depth):
             return True
         return any(self.excuses(dep, kind, depth + 1) for dep in facts.task.deps or ())
+
+    def _was_lost(self, oid: bytes) -> bool:
+        return oid in self.rotten or bool(self.lay_in.get(oid, set()) & self.dead_nodes)
 
     def _owner_died(self, oid: bytes, facts: TaskFacts | None) -> bool:
         pid = int.from_bytes(oid[8:20], "little")

@@ -82,6 +82,10 @@ class Faults:
             cluster.nodes[fault.which % len(cluster.nodes)].fail_forks = 1 + fault.which % 3
         elif fault.kind == "resize":
             self._resize(float(fault.which))
+        elif fault.kind == "rot":
+            rotten = cluster.nodes[fault.which % len(cluster.nodes)].memory.rot(fault.which // len(cluster.nodes))
+            if rotten is not None:
+                cluster.oracle.facts.rotten.add(rotten)
         elif fault.kind == "no-segment":
             cluster.nodes[fault.which % len(cluster.nodes)].fail_segments = 1
         else:

@@ -387,6 +387,20 @@ def _spilling(plan: w.Plan, rng: Random) -> w.Plan:
     return replace(plan, limits=replace(plan.limits, spills=rng.random() < 0.5))
 
 
+def _with_bad_disks(plan: w.Plan, rng: Random) -> w.Plan:
+    """What has gone to disk does not come back as it was."""
+    spills = plan.limits.spills or any(node.spills for node in plan.nodes)
+    if not spills or all(fault.kind == "resize" for fault in plan.faults) or rng.random() < 0.4:
+        return plan
+    rot = [
+        w.Fault("rot", after=rng.choice(("SealObjects", "TasksDone", "PushTasks")), nth=rng.randint(2, 20), which=which)
+        if rng.random() < 0.5
+        else w.Fault("rot", at_s=0.01 + rng.random() ** 2 * 0.4, which=which)
+        for which in (rng.randrange(256) for _ in range(rng.randint(2, 6)))
+    ]
+    return replace(plan, faults=(*plan.faults, *rot))
+
+
 EXTRAS = (
     _paced,
     _with_limits_of_calls,
@@ -394,6 +408,7 @@ EXTRAS = (
     _with_placement_groups,
     _spilling,
     _with_nodes,
+    _with_bad_disks,
 )
 
 

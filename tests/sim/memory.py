@@ -7,12 +7,12 @@ what is free, writes where somebody else's object lies, or frees what somebody s
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from raynb.runtime.core.store import StoreEffect, StoreEvent, StoreMachine
 from raynb.runtime.core.store_allocator import Allocator
 from raynb.runtime.core.store_effects import SendChunk, WriteChunk
-from raynb.runtime.messages.objects import SealedObject
+from raynb.runtime.messages.objects import SealedObject, is_spilled
 from tests.sim.show import name_id
 from tests.sim.world import Violation
 
@@ -25,6 +25,8 @@ class Cell(Struct, frozen=True):
     grant: int
     size: int
     data: bytes
+    damaged: bool = False
+    """Whether the disk gives back something else."""
 
 
 class View:
@@ -113,6 +115,21 @@ class Memory:
             del cells[at]
             self._free.discard((segment, at))
 
+    def rot(self, which: int) -> bytes | None:
+        """The disk damages an object; gives which."""
+        cells = [
+            (name, at)
+            for name, cells in self.segments.items()
+            if is_spilled(name)
+            for at, cell in cells.items()
+            if (name, at) not in self._free and not cell.damaged
+        ]
+        if not cells:
+            return None
+        name, at = cells[which % len(cells)]
+        cell = self.segments[name][at] = structs.replace(self.segments[name][at], damaged=True)
+        return cell.oid
+
     def piece(self, chunk: SendChunk) -> memoryview:
         """What is to be sent to another node: it must be there, freed or not."""
         begin = chunk.at - chunk.offset
@@ -122,8 +139,8 @@ class Memory:
             raise Violation(f"object {name_id(chunk.oid)} is sent from {chunk.segment}:{begin}, but there is {found}")
         return memoryview(_image(cell))[chunk.offset : chunk.offset + chunk.size]
 
-    def write_piece(self, chunk: WriteChunk) -> None:
-        """A piece of a copy has come; with the last one there is an object."""
+    def write_piece(self, chunk: WriteChunk) -> str:
+        """A piece of a copy has come; with the last one there is an object, unless that is damaged: gives a problem."""
         at = chunk.begin + chunk.offset
         self._overwrite(chunk.segment, at, at + chunk.data.nbytes, chunk.oid)
         if chunk.offset == 0:
@@ -134,10 +151,13 @@ class Memory:
         image += chunk.data
         if chunk.total:
             del self._coming[chunk.segment, chunk.begin]
-            oid, owner, data = _of_image(bytes(image))
+            oid, owner, data, damaged = _of_image(bytes(image))
+            if damaged:
+                return "it was damaged on the disk that it came from"
             if oid != chunk.oid or len(image) != chunk.total:
                 raise Violation(f"{len(image)} bytes of {name_id(oid)} came for {chunk.total} of {name_id(chunk.oid)}")
             self.write(chunk.segment, chunk.begin, Cell(oid, owner, chunk.grant, chunk.total, data))
+        return ""
 
     def read(self, who: str, segment: str, offset: int, oid: bytes) -> View:
         """Read an object that must be there."""
@@ -170,13 +190,13 @@ class Memory:
 
 def _image(cell: Cell) -> bytes:
     """A cell as bytes, all of them."""
-    content = msgspec.msgpack.encode((cell.oid, cell.owner, cell.data))
+    content = msgspec.msgpack.encode((cell.oid, cell.owner, cell.data, cell.damaged))
     return (len(content).to_bytes(4, "little") + content).ljust(cell.size, b"\0")
 
 
-def _of_image(image: bytes) -> tuple[bytes, str, bytes]:
+def _of_image(image: bytes) -> tuple[bytes, str, bytes, bool]:
     size = int.from_bytes(image[:4], "little")
-    return msgspec.msgpack.decode(image[4 : 4 + size], type=tuple[bytes, str, bytes])
+    return msgspec.msgpack.decode(image[4 : 4 + size], type=tuple[bytes, str, bytes, bool])
 
 
 def least_size(oid: bytes, owner: str, data: bytes) -> int:

@@ -250,8 +250,9 @@ class SimNode:
 
     def _write(self, chunk: WriteChunk) -> None:
         if self.alive:
-            self.memory.write_piece(chunk)
-            self.post(ChunkWritten(chunk.transfer, chunk.data.nbytes))
+            problem = self.memory.write_piece(chunk)
+            self.cluster.oracle.counts["damaged"] += bool(problem)
+            self.post(ChunkWritten(chunk.transfer, chunk.data.nbytes, problem))
 
     def _do_store(self, work: GrowStore | DropSegment | WalkExtent) -> None:
         if not self.alive:

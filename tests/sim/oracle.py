@@ -54,7 +54,7 @@ class Oracle:
         """By caller and actor, the calls that count against a limit."""
         self._ran_in: set[tuple[str, bytes]] = set()
         self._expected_done: list[tuple[Task, int, Result]] = []
-        self.counts = {"tasks": 0, "runs": 0, "reads": 0, "failures": 0}
+        self.counts = {"tasks": 0, "runs": 0, "reads": 0, "failures": 0, "damaged": 0}
         self.failure_kinds: dict[str, int] = {}
 
     # -- what is asked for

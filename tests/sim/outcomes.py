@@ -21,6 +21,10 @@ class StoreFull(Exception):
     """ObjectStoreFullError."""
 
 
+class DamagedCopy(Exception):
+    """The copy here of a value that lies elsewhere is not what it should be; another is fetched."""
+
+
 class ValuesLost(Exception):
     """These can't be had from where they were said to be; their owners may know of others."""
 

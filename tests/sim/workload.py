@@ -251,8 +251,8 @@ class Fault(Struct, frozen=True):
     Attributes
     ----------
     kind
-        worker | driver | gcs | node | store-away | stall | no-segment | no-fork | resize | far-node (one that has
-        joined) | leave (such a node is stopped in an orderly way)
+        worker | driver | gcs | node | store-away | stall | no-segment | no-fork | resize | rot (the disk damages an
+        object) | far-node (one that has joined) | leave (such a node is stopped in an orderly way)
     which
         Picks a victim among those there are. With ``after``: even, the receiver of that message, odd, its sender. Of a
         resize: the CPUs.

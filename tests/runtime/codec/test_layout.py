@@ -13,7 +13,18 @@ import pytest
 from raynb.runtime.codec import layout
 from raynb.runtime.codec.copying import RELEASE_BYTES_MIN, TWO_THREADS_BYTES_MIN, copy_bytes
 from raynb.runtime.codec.errors import CorruptObjectError
-from raynb.runtime.codec.layout import adopt_object, aligned, object_size, read_object, walk_extent, write_object
+from raynb.runtime.codec.layout import (
+    HEADER_BYTES,
+    NO_CHECKSUM,
+    adopt_object,
+    aligned,
+    content_checksum,
+    object_size,
+    read_object,
+    stored_checksum,
+    walk_extent,
+    write_object,
+)
 from raynb.runtime.codec.pinned import address_of
 from raynb.runtime.codec.values import pack
 from raynb.runtime.messages.objects import SealedObject
@@ -259,3 +270,33 @@ def test_a_copy_that_does_not_fit_or_may_not_be_is_refused() -> None:
         copy_bytes(memoryview(bytearray(RELEASE_BYTES_MIN - 1)), source)
     with pytest.raises(ValueError, match="read-only"):
         copy_bytes(memoryview(bytes(RELEASE_BYTES_MIN)), source)
+
+
+def on_disk(value: object) -> memoryview:
+    packed = pack(value)
+    view = memory(object_size(packed))
+    write_object(view, OID, 7, packed, OWNER, on_disk=True)
+    return view
+
+
+def test_what_lies_on_disk_has_a_checksum_and_what_lies_in_memory_none() -> None:
+    view = on_disk(np.arange(100_000))
+    assert stored_checksum(view) == content_checksum([view[HEADER_BYTES:1000], view[1000:]]) != NO_CHECKSUM
+    assert stored_checksum(written(np.arange(100_000))) == NO_CHECKSUM
+
+
+@pytest.mark.parametrize("to_disk", [False, True])
+def test_what_a_disk_has_damaged_is_not_adopted(to_disk: bool) -> None:
+    view = on_disk(np.arange(100_000))
+    adopt_object(view, OID, 8, on_disk=to_disk)
+    view[500_000] ^= 1
+    with pytest.raises(CorruptObjectError, match="damaged on the disk that it came from"):
+        adopt_object(view, OID, 9, on_disk=to_disk)
+
+
+def test_what_comes_from_memory_to_disk_gets_a_checksum() -> None:
+    packed = pack(np.arange(100_000))
+    view = memory(object_size(packed))
+    write_object(view, OID, 7, packed, OWNER)
+    adopt_object(view, OID, 8, on_disk=True)
+    assert stored_checksum(view) == content_checksum([view[HEADER_BYTES:]])

@@ -124,7 +124,7 @@ def test_a_generator_that_still_yields_is_waited_for_before_it_runs_again() -> N
     first, second = object_id(oid[:24], 2), object_id(oid[:24], 3)
     world.yields(oid, 0, world.stored(first, A))
     items_of(world, oid, 1)
-    world.objects.lineage.active = True
+    world.objects.lineage.are_far()
     world.kill(A)
     assert world.value(first) is None and world.ran(oid) == 1
     world.yields(oid, 1, Inline(b"second"))
