@@ -122,8 +122,7 @@ DIFFERENCES: Final = {
     "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
-    "CPU, as a task does. An actor that asks for no CPU needs none to be placed. Calls made while an actor restarts "
-    "wait for it, where Ray fails those that may not be repeated.",
+    "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
     "timeline": "The events have categories of raynb's own: `task`, `actor`, `store` and others. A task is one event: "
     "reading arguments and storing results are not timed by themselves.",
     "util.placement_group.placement_group": "Groups are in `available_resources()` and `cluster_resources()` by what "

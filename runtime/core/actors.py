@@ -8,7 +8,8 @@ Rules
    of it.
 3. When the actor's process is lost, calls in flight are pushed again, first and in their order, where
    ``max_task_retries`` allows; otherwise they fail, and say that they may have run. Calls that were not pushed wait
-   for the restart.
+   for the restart if they may be tried again, or the actor's as a rule may; else they fail while it lasts, as soon as
+   they could be pushed (as Ray's do: who wants an answer now may turn to another actor).
 4. A dead actor fails every call with the reason of its death. One outcome for each call. So does one of which the GCS
    can't say what becomes of it (its store is away), until it can.
 5. An actor may be dead, or be started again, before its old process has ended. What the calls that were under way there
@@ -55,6 +56,7 @@ class ActorClient:
         "process",
         "queue",
         "registered",
+        "restarting",
         "state",
         "wanted",
     )
@@ -76,6 +78,8 @@ class ActorClient:
         self.queue: deque[Task] = deque()
         self.failure: Failed | None = None
         self.asked_at = -1.0
+        self.restarting = False
+        """Whether the GCS has said so; ``state`` may be ahead of it."""
         self.registered = True
         """False while its creation has not been acknowledged: nothing is asked about it before."""
         self.limited = 0
@@ -212,6 +216,8 @@ class Actors:
         effects: list[Any] = []
         changed, self._changed = self._changed, {}
         for actor in changed.values():
+            if actor.restarting and actor.max_task_retries == 0:
+                self._fail_ready(actor)
             if not actor.queue:
                 continue
             if actor.endings:
@@ -275,6 +281,7 @@ class Actors:
         if actor.process is not None and actor.process.node_id != self.node_id:
             self._objects.lineage.are_far()
         actor.failure = message.failure
+        actor.restarting = message.state == RESTARTING
         if message.state == ALIVE:
             if message.worker in self._objects.dead or message.worker == actor.doomed:
                 return
@@ -305,6 +312,22 @@ class Actors:
         queue, actor.queue = actor.queue, deque()
         for task in queue:
             self._fail(task, _failure_of(failure, sent=task.attempt > 0))
+
+    def _fail_ready(self, actor: ActorClient) -> None:
+        """Rule 3: fail what could be pushed now, were the actor there, and may not be tried again."""
+        kept: deque[Task] = deque()
+        queue, actor.queue = actor.queue, kept
+        while queue:
+            task = queue.popleft()
+            if task.state is QUEUED and task.retries_left == 0:
+                sent = "" if task.attempt else ", and this call failed before it started"
+                text = f"The actor is restarting{sent}. Set max_task_retries to have calls wait for it."
+                self._fail(task, Failed("ActorUnavailableError", text, actor=actor.actor_id))
+                continue
+            kept.append(task)
+            if task.state is not QUEUED and actor.in_order:
+                kept.extend(queue)
+                break
 
     def worker_died(self, address: str, reason: str, now: float) -> None:
         """The node says that a process is gone; if an actor lived there, the GCS will say what becomes of it."""

@@ -323,6 +323,12 @@ class ActorUnavailableError(RayActorError):
             "the actor.",
         )
 
+    def say_whose(self, actor_id: str, init_failed: bool, about: str = "") -> None:
+        """Which actor it is about, in its text too."""
+        super().say_whose(actor_id, init_failed)
+        self.error_msg = f"The actor {actor_id} is unavailable: {self.error_msg}"
+        self.args = (self.error_msg,)
+
 
 class ActorAlreadyExistsError(ValueError, RayError):
     """The name is taken in this namespace.

@@ -90,11 +90,21 @@ def test_a_method_declares_how_its_calls_are_tried_again(ray: Ray, tmp_path: Pat
     assert ray.get(ray.remote(Declared).remote().call.remote(tmp_path), timeout=60) == 3
 
 
+def comes_back(ray: Ray, actor: Any) -> bool:
+    """Whether an actor can be called again; calls fail while it restarts."""
+    try:
+        return bool(ray.get(actor.pid.remote(), timeout=60))
+    except ray.exceptions.ActorUnavailableError as error:
+        assert "is unavailable: The actor is restarting, and this call failed before it started" in str(error)
+        return False
+
+
 def test_a_call_whose_actor_dies_is_unavailable_when_it_comes_back_and_dead_when_not(ray: Ray, tmp_path: Path) -> None:
     actor = ray.remote(max_restarts=1)(Dying).remote()
     first = ray.get(actor.pid.remote(), timeout=30)
     with pytest.raises(ray.exceptions.ActorUnavailableError):
         ray.get(actor.die.remote(tmp_path, 2), timeout=60)
+    wait_until(lambda: comes_back(ray, actor), 60, "it is there again")
     assert ray.get(actor.pid.remote(), timeout=60) != first
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(actor.die.remote(tmp_path, 2), timeout=60)

@@ -71,6 +71,35 @@ def test_an_actor_is_called_again_when_its_fate_is_known() -> None:
     assert [type(message) for message in caller.call()] == [PushTasks]
 
 
+def test_while_an_actor_restarts_calls_fail_that_may_not_be_repeated() -> None:
+    caller = Caller()
+    caller.hear("ALIVE", worker=WORKER)
+    caller.hear("RESTARTING", 1)
+    caller.call()
+    caller.call(retries=2)
+    caller.call()
+    assert [failure.kind for failure in caller.failures] == ["ActorUnavailableError"] * 2
+    assert "restarting, and this call failed before it started" in caller.failures[0].message
+    caller.hear("ALIVE", 1, "ipc://w2")
+    (push,) = caller.pump()
+    assert isinstance(push, PushTasks) and len(push.tasks) == 1, "the one that may be repeated has waited"
+
+
+def test_calls_that_could_not_be_pushed_anyway_wait_for_the_restart() -> None:
+    world = OwnerWorld()
+    world.lives(ACTOR, A)
+    behind = [world.ask(ACTOR, world.call(B)), world.ask(ACTOR)]
+    world.tell(GCS_ADDRESS, ActorState(ACTOR, "RESTARTING", 1))
+    assert [world.value(call) for call in behind] == [None, None]
+
+
+def test_calls_of_an_actor_whose_calls_may_be_repeated_wait_for_the_restart() -> None:
+    caller = Caller()
+    caller.hear("ALIVE", worker=WORKER)
+    caller.actors.on_state(ActorState(ACTOR, "RESTARTING", 1, max_task_retries=-1), 0.0)
+    assert caller.call() == [] and not caller.failures
+
+
 def test_the_death_of_an_actor_is_final_after_it_was_unavailable() -> None:
     caller = Caller()
     caller.hear("ALIVE", worker=WORKER)
