@@ -18,7 +18,7 @@ from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.errors import GetTimeoutError, ObjectLostError, RaySystemError
 from raynb.runtime.messages.gcs import Reply
-from raynb.runtime.messages.transfers import FetchObjects, ObjectsFetched, StopFetching
+from raynb.runtime.messages.transfers import LOST, FetchObjects, ObjectsFetched, StopFetching
 from raynb.runtime.messages.values import Failed, Stored, Value
 
 if TYPE_CHECKING:
@@ -193,10 +193,10 @@ class Fetching(FarPlaces):
             assert reply.error is not None, reply
             raise to_exception(reply.error)
         lost, failure = outcome(fetch.message.wanted, fetch.values or ())
+        if failure is not None and failure.kind == LOST:
+            raise ValuesLostError(lost, failure.message)
         if failure is not None:
             raise to_exception(failure)
-        if lost:
-            raise ValuesLostError(lost)
 
     def release(self, fetch: Fetch) -> None:
         """What was fetched is viewed by now, or won't be."""

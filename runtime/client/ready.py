@@ -117,7 +117,7 @@ class Arrivals:
         def done(values: list[Stored | Failed] | None) -> None:
             outcome = values[0] if values else None
             if isinstance(outcome, Failed) and outcome.kind == LOST:
-                self._client.post(LostValue(value))
+                self._client.post(LostValue(value, outcome.message))
             else:
                 self._arrived.add(id(value))
             self._wake()

@@ -154,7 +154,7 @@ class Directory:
             self.lost.pop(oid, None)
             return
         self._asked.pop(oid, None)
-        self.lost[oid] = why or self._ends.get(node, "its node has it no longer")
+        self.lost[oid] = self._ends.get(node) or why or "its node has it no longer"
 
     def not_made(self, oid: bytes) -> None:
         """What was to make an object's value again has ended without it."""

@@ -80,11 +80,14 @@ class FarPlaces:
 
 
 def outcome(wanted: Sequence[Stored], values: Sequence[Stored | Failed]) -> tuple[list[Stored], Failed | None]:
-    """Which values can't be had from where they were said to be, and the first other failure, if there is one."""
+    """Which values can't be had from where they were said to be, and a failure: why the first of them can't, or, where
+    there is one, the first that is something else."""
     lost: list[Stored] = []
+    why: Failed | None = None
     for value, here in zip(wanted, values, strict=True):
         if isinstance(here, Failed):
             if here.kind != LOST:
                 return lost, here
             lost.append(value)
-    return lost, None
+            why = why or here
+    return lost, why

@@ -438,4 +438,4 @@ class Fetch:
 
 
 def _lost(stored: Stored) -> Failed:
-    return Failed(LOST, f"object {stored.oid.hex()} is not in the memory of the node that had it")
+    return Failed(LOST, "its node has it no longer")

@@ -10,7 +10,7 @@ from raynb.runtime.core.far_places import FarPlaces, outcome
 from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
 from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.gcs import Reply
-from raynb.runtime.messages.transfers import FetchObjects, ObjectsFetched, StopFetching
+from raynb.runtime.messages.transfers import LOST, FetchObjects, ObjectsFetched, StopFetching
 from raynb.runtime.messages.values import Failed, Stored, Value
 from tests.sim.outcomes import RemoteError, StoreFull, TimeoutOfGet, ValuesLost
 from tests.sim.threads import Lock, Steps
@@ -120,12 +120,12 @@ class Fetching(FarPlaces):
             assert reply.error is not None, reply
             raise RemoteError(reply.error)
         lost, failure = outcome(fetch.message.wanted, fetch.values or ())
+        if failure is not None and failure.kind == LOST:
+            raise ValuesLost(lost)
         if failure is not None:
             assert failure.kind == "ObjectStoreFullError", failure
             self._client.oracle.store_was_full(self._client.node)
             raise StoreFull(failure.message)
-        if lost:
-            raise ValuesLost(lost)
 
     def release(self, fetch: Fetch | None) -> None:
         """What a fetch has brought has been looked at."""

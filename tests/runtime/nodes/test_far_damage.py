@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import raynb
 from tests.support.disks import damage
@@ -39,6 +40,16 @@ def test_what_comes_damaged_from_another_node_is_made_again() -> None:
         refs = made(6)
         damage(Path(there.info.session_dir) / "spill", pattern(5))
         assert (raynb.get(refs[5], timeout=30) == FIRST + 5).all()
+
+
+def test_what_was_put_is_an_error_that_says_so() -> None:
+    put = raynb.remote(**THERE)(lambda: [raynb.put(np.full(10 * MB // 8, FIRST + number)) for number in range(6)])
+    with several_nodes() as nodes:
+        there = nodes.add(num_cpus=1, resources={"there": 4}, object_store_memory=30 * MB)
+        refs = raynb.get(put.remote(), timeout=30)
+        damage(Path(there.info.session_dir) / "spill", pattern(5))
+        with pytest.raises(raynb.exceptions.ObjectLostError, match="was damaged on the disk that it came from"):
+            raynb.get(refs[5], timeout=30)
 
 
 def test_a_damaged_copy_is_fetched_anew() -> None:
