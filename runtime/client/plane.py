@@ -254,11 +254,9 @@ class ObjectPlane:
 
     def read_ahead(self, values: Iterable[Dependency]) -> None:
         """These will be read soon: those on this node's disk are fetched from there, by a thread of its own."""
-        self._disk.ahead(
-            value
-            for value in values
-            if type(value) is Stored and value.node == self._node_manager and is_spilled(value.segment)
-        )
+        on_disk = [value for value in values if type(value) is Stored and is_spilled(value.segment)]
+        if on_disk:
+            self._disk.ahead(value for value in on_disk if value.node == self._node_manager)
 
     def owner_died(self, owner: str) -> None:
         """From now on nothing of this owner's is viewed that is not known here; views of running tasks are counted."""
