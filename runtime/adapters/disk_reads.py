@@ -1,8 +1,8 @@
 """Objects on disk, looked over before anybody views them: whether the disk gives back what was written.
 
 A view of a file is read by the kernel when it is touched, and what the disk can't read kills whoever does so (SIGBUS).
-So each process reads an object with ``pread`` once, before it views it the first time: that says what is wrong, brings
-the object into the page cache, and its checksum (`raynb.runtime.codec.layout`) tells damaged bytes from good ones.
+So each process has an object read as a whole once, before it views it the first time: its checksum
+(`raynb.runtime.codec.layout`) tells damaged bytes from good ones. Where the kernel can't do that, ``pread`` says why.
 What is needed soon is read ahead, by a thread of its own that waits for nothing but the disk.
 """
 
@@ -107,6 +107,14 @@ class DiskReads:
             look.ended.set()
 
     def _problem(self, place: Stored) -> str:
+        whole = self._segments.read_whole(place.segment, place.offset, place.size)
+        if whole is not None:
+            content = (whole[at : at + PIECE_BYTES] for at in range(HEADER_BYTES, len(whole), PIECE_BYTES))
+            if stored_checksum(whole) in (content_checksum(content), NO_CHECKSUM):
+                return ""
+        return self._problem_in_file(place)
+
+    def _problem_in_file(self, place: Stored) -> str:
         path = self._segments.path_of(place.segment)
         try:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -27,7 +27,7 @@ SHM_DIR = "/dev/shm"
 POPULATE_BYTES_MIN = 1024 * 1024
 """Larger writes ask for their pages in advance."""
 _CHUNK_BYTES = 2 * 1024 * 1024
-_MADV_POPULATE_WRITE = 23
+_MADV_POPULATE_READ, _MADV_POPULATE_WRITE = 22, 23
 """Linux 5.14; elsewhere refused, and pages come one by one."""
 
 
@@ -158,6 +158,11 @@ class Mapping:
         if _madvise(self.address + begin, end - begin, _MADV_POPULATE_WRITE) == 0:
             self._populated[first : chunks.stop] = b"\1" * (chunks.stop - first)
 
+    def populate_read(self, offset: int, size: int) -> bool:
+        """Have all pages of a range there, to be read; False if some can't be had (or this kernel can't say)."""
+        begin = offset - offset % mmap.PAGESIZE
+        return _madvise(self.check(begin, offset + size - begin), offset + size - begin, _MADV_POPULATE_READ) == 0
+
 
 class SegmentMap:
     """The segments of a node as one client sees them: mapped when they are first used. Safe in every thread.
@@ -211,6 +216,14 @@ class SegmentMap:
         if mapping is None:
             mapping = self._map(self._readers, segment, False)
         return pinned_view(mapping.check(offset, size), size, mapping, *pins)
+
+    def read_whole(self, segment: str, offset: int, size: int) -> memoryview | None:
+        """A read-only view of stored bytes that are all there now; None if they can't be had, or that can't be known."""
+        try:
+            view = self.read_view(segment, offset, size)
+            return view if self._readers[segment].populate_read(offset, size) else None
+        except (OSError, ValueError, KeyError):
+            return None
 
     def write_view(self, segment: str, offset: int, size: int) -> memoryview:
         """A writable view of a place inside an extent that was granted to this client. Raises as `read_view`."""

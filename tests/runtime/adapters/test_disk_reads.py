@@ -39,8 +39,10 @@ class Disk:
             offset += size
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
+@pytest.fixture(params=["mapped", "read"])
+def disk(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    if request.param == "read":  # as where the kernel can't read a map ahead
+        monkeypatch.setattr(SegmentMap, "read_whole", lambda self, segment, offset, size: None)
     found = Disk(tmp_path)
     yield found
     found.reads.close()
