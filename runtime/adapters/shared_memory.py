@@ -161,7 +161,9 @@ class Mapping:
     def populate_read(self, offset: int, size: int) -> bool:
         """Have all pages of a range there, to be read; False if some can't be had (or this kernel can't say)."""
         begin = offset - offset % mmap.PAGESIZE
-        return _madvise(self.check(begin, offset + size - begin), offset + size - begin, _MADV_POPULATE_READ) == 0
+        whole = offset + size - begin
+        refused: int = _madvise(self.check(begin, whole), whole, _MADV_POPULATE_READ)
+        return not refused
 
 
 class SegmentMap:
@@ -218,7 +220,7 @@ class SegmentMap:
         return pinned_view(mapping.check(offset, size), size, mapping, *pins)
 
     def read_whole(self, segment: str, offset: int, size: int) -> memoryview | None:
-        """A read-only view of stored bytes that are all there now; None if they can't be had, or that can't be known."""
+        """A read-only view of stored bytes, all there now; None if they can't be had, or nobody can say."""
         try:
             view = self.read_view(segment, offset, size)
             return view if self._readers[segment].populate_read(offset, size) else None
