@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import pickle
 import subprocess
 import time
@@ -161,7 +162,8 @@ def test_the_cluster_s_state_has_the_keys_that_ray_has(ray: Ray) -> None:
     assert (row["State"], row["Name"], row["NumRestarts"]) == ("ALIVE", "", 0)
     assert row["ActorClassName"].endswith(".<locals>.Quiet")
     assert actor._actor_id.hex() in state.actors(actor_state_name="ALIVE")
-    assert [job["IsDead"] for job in state.jobs()].count(False) >= 1
+    mine = next(job for job in state.jobs() if job["DriverPid"] == os.getpid() and not job["IsDead"])
+    assert mine["DriverIPAddress"] == ray.nodes()[0]["NodeManagerAddress"]
     assert any(worker["IsDriver"] for worker in state.workers().values())
     (node,) = state.total_resources_per_node()
     assert state.total_resources_per_node()[node]["CPU"] == 4
