@@ -23,7 +23,7 @@ from raynb.magics.frames import cell_number, remote_text
 from raynb.output import CellOutputs
 from raynb.reprs import LiveCards, install, uninstall
 from raynb.runtime.api import failures, outputs, session
-from raynb.runtime.client import read_only, refs
+from raynb.runtime.client import call_sites, read_only, refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.core.inbox import CancelCell, HeldBy
 from raynb.runtime.messages.tasks import OutputLine
@@ -276,7 +276,7 @@ def load(shell: InteractiveShell) -> None:
         link.hear_signals()
         link.hear_restarts()
         session.notebook = link.notebook
-    session.source_name = link.source_name
+    call_sites.source_name = link.source_name
     custom: Any = shell
     custom.set_custom_exc(SHOWN_HERE, show_error)
     install(link.shell.display_formatter, link.cards if link.kernel is not None else None)
@@ -306,7 +306,7 @@ def unload(shell: InteractiveShell) -> None:
     custom: Any = shell
     custom.set_custom_exc((), None)
     session.notebook = ""
-    session.source_name = str
+    call_sites.source_name = str
     outputs.sink = None
     outputs.with_cells = str
     session.on_connect = None

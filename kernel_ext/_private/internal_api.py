@@ -12,14 +12,11 @@ from raynb.runtime.api.cluster import QUERY_TIMEOUT_S
 from raynb.runtime.api.session import connect
 from raynb.runtime.client.client import RECHECK_S
 from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.core.memory_table import Layout, memory_text, stores_text
 from raynb.runtime.messages.node import CollectGarbage
-from raynb.runtime.messages.sizes import size_text
 from raynb.util.state_source import ask
 
-UNITS: Final = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
-SORTS: Final = {"OBJECT_SIZE": "object_size", "PID": "pid", "REFERENCE_TYPE": "reference_type"}
 ROWS_MAX: Final = 10_000
-MIB: Final = 2**20
 
 __all__ = ["free", "global_gc", "memory_summary"]
 
@@ -69,12 +66,14 @@ def memory_summary(
     stats_only: bool = False,
     num_entries: int | None = None,
 ) -> str:
-    """The objects of all processes and how full the stores are, as text.
+    """The objects of all processes and how full the stores are, as text: also what of them lies on disk just now.
 
     Parameters
     ----------
     address
         Of the cluster; None: of this process's.
+    group_by
+        ``NODE_ADDRESS`` or ``STACK_TRACE``: where the references were made.
     sort_by
         ``OBJECT_SIZE``, ``PID`` or ``REFERENCE_TYPE``.
     units
@@ -82,38 +81,17 @@ def memory_summary(
     stats_only
         Without the objects.
     num_entries
-        So many objects at most.
-    redis_password, group_by, line_wrap
+        So many of each group at most.
+    redis_password, line_wrap
         Without effect.
     """
-    if units not in UNITS:
-        raise ValueError(f"units must be one of {', '.join(UNITS)}, not {units!r}")
-    if sort_by not in SORTS:
-        raise ValueError(f"sort_by must be one of {', '.join(SORTS)}, not {sort_by!r}")
-    known = ask(address, "nodes", QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True)["rows"]
-    text = _stores([row for row in known if row["state"] == "ALIVE"])
-    if stats_only:
-        return text
-    found = ask(address, "references", QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True)["rows"]
-    found.sort(key=lambda row: row[SORTS[sort_by]], reverse=sort_by == "OBJECT_SIZE")
-    lines = [
-        f"{row['ip']}  {row['pid']}  {row['type']}  {row['call_site']}  {row['task_status']}  {row['attempt_number']}  "
-        f"{row['object_size'] / UNITS[units]:.10g} {units}  {row['reference_type']}  {row['object_id']}"
-        for row in found[:num_entries]
-    ]
-    total = sum(max(row["object_size"], 0) for row in found)
-    head = f"--- {len(found)} objects, {size_text(total)} (node, process, made at, task, attempt, size, reference, id)"
-    return "\n".join([head, *lines, text])
-
-
-def _stores(nodes: list[dict[str, Any]]) -> str:
-    used, room = (sum(row[f"store_{what}_bytes"] for row in nodes) for what in ("used", "capacity"))
-    count = sum(row["store_objects"] for row in nodes)
-    full = round(100 * used / room, 2) if room else 0.0
-    return (
-        "--- Aggregate object store stats across all nodes ---\n"
-        f"Plasma memory usage {used // MIB} MiB, {count} objects, {full}% full, {full}% needed\n"
+    layout = Layout(group_by, sort_by, units, num_entries)
+    layout.check()
+    nodes, found = (
+        ask(address, table, QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True)["rows"] for table in ("nodes", "references")
     )
+    stores = stores_text([row for row in nodes if row["state"] == "ALIVE"], found)
+    return stores if stats_only else f"{memory_text(found, layout)}\n{stores}"
 
 
 __getattr__ = absent_names(

@@ -88,8 +88,8 @@ class GlobalState:
         return found if actor_id is None else found.get(actor_id, {})
 
     def job_table(self) -> list[dict[str, Any]]:
-        """The drivers' connections: ``JobID``, ``IsDead``, ``DriverPid``, ``StartTime`` and ``EndTime`` in
-        milliseconds."""
+        """The drivers' connections: ``JobID``, ``IsDead``, ``DriverIPAddress``, ``DriverPid``, ``StartTime`` and
+        ``EndTime`` in milliseconds."""
         return [_job(row) for row in self._rows("jobs")]
 
     def node_table(self) -> list[dict[str, Any]]:
@@ -161,10 +161,12 @@ def _actor(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _job(row: dict[str, Any]) -> dict[str, Any]:
+    driver = row.get("driver_info") or {}
     return {
         "JobID": row["job_id"],
         "IsDead": row["status"] != "RUNNING",
-        "DriverPid": int((row.get("driver_info") or {}).get("pid") or 0),
+        "DriverIPAddress": driver.get("node_ip_address", ""),
+        "DriverPid": int(driver.get("pid") or 0),
         "StartTime": row["start_time"],
         "EndTime": row["end_time"],
         "Entrypoint": row["entrypoint"],

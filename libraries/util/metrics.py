@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -15,7 +16,7 @@ from typing import Any, Final
 from raynb.runtime.api.objects import get
 from raynb.runtime.api.remote import make_remote
 from raynb.runtime.api.session import connect, is_initialized
-from raynb.util.metrics_hub import Change, MetricsHub, Tags
+from raynb.util.metrics_hub import Change, MetricsHub, Tags, metric_name
 
 FLUSH_S: Final = 1.0
 HUB_NAME: Final = "raynb:metrics"
@@ -54,6 +55,13 @@ class Metric:
             raise TypeError(f"a metric's name must be str, got {type(name)}.")
         if not name:
             raise ValueError("Empty name is not allowed. Please provide a metric name.")
+        if metric_name(name) != name:
+            warnings.warn(
+                f"Invalid metric name: {name}. Prometheus takes letters, digits, _ and : only, and no digit first: "
+                f"it is told as {metric_name(name)}.",
+                UserWarning,
+                stacklevel=2,
+            )
         if tag_keys is not None and not isinstance(tag_keys, tuple):
             raise TypeError(f"tag_keys should be a tuple type, got: {type(tag_keys)}")
         for key in tag_keys or ():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, NoReturn
 
-from raynb.runtime.api import local_mode, session
+from raynb.runtime.api import local_mode
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
@@ -20,6 +20,7 @@ from raynb.runtime.api.runtime_env import resolved
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import signature_of
 from raynb.runtime.api.where import captured_by, in_group, says_where, where
+from raynb.runtime.client import call_sites
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.codec.functions import pack_function
@@ -206,6 +207,6 @@ def definition_site(function: Any) -> str:
     for part in vars(function).values() if isinstance(function, type) else [function]:
         code = getattr(inspect.unwrap(part) if callable(part) else None, "__code__", None)
         if code is not None:
-            return f"{session.source_name(code.co_filename)}:{code.co_firstlineno}"
+            return f"{call_sites.source_name(code.co_filename)}:{code.co_firstlineno}"
     module = sys.modules.get(getattr(function, "__module__", ""))
     return getattr(module, "__file__", None) or ""

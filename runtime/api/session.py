@@ -114,9 +114,6 @@ on_connect: Callable[[Client], None] | None = None
 #: Set by the kernel extension: names the notebook, the same after a restart of its kernel; empty elsewhere.
 notebook = ""
 
-#: Set by the kernel extension: what people call a source file; ``In[3]`` for a cell's.
-source_name: Callable[[str], str] = str
-
 #: Set by the kernel extension when its kernel ends to be started again: the cluster waits for that.
 restarting = False
 

@@ -13,10 +13,10 @@ import typer
 from raynb.runtime.adapters.registry import find
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.cli.show import print_json, print_records, print_table
+from raynb.runtime.core.memory_table import UNITS, stores_text
 from raynb.runtime.core.summary import actors_by_class, megabytes, objects_by_site
 
 FILTER: Final = re.compile(r"(?P<field>\w+)\s*(?P<operator>!=|=)\s*(?P<value>.*)", re.DOTALL)
-UNITS: Final = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
 STATES: Final = (
     "PENDING_ARGS_AVAIL",
     "PENDING_NODE_ASSIGNMENT",
@@ -147,6 +147,7 @@ def show_memory(address: str, limit: int, as_json: bool, sort_by: str, unit: str
         print_table(["OBJECT", "BYTES" if unit == "B" else unit, "REFERENCE", "HELD BY", "PID", "MADE AT"], lines)
     objects = {row["object_id"]: row for row in rows}
     typer.echo(f"{len(objects)} objects, {megabytes(objects.values()):g} MiB.")
+    typer.echo(stores_text([row for row in _all_rows(address, "nodes") if row["state"] == "ALIVE"], rows), nl=False)
 
 
 def show_summary(address: str, as_json: bool, timeout_s: float) -> None:

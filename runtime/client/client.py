@@ -17,6 +17,7 @@ import msgspec
 from raynb.runtime.adapters.shared_memory import SegmentMap
 from raynb.runtime.client import ready
 from raynb.runtime.client.arguments import LargeArguments
+from raynb.runtime.client.call_sites import Site, call_at, put_at, text_of
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.client.failures import timed_out, to_exception
 from raynb.runtime.client.fetching import Fetching, ValuesLostError
@@ -104,7 +105,7 @@ class Client:
             config, self.address, node_manager, joined.gcs, wall_offset_s=time.time() - time.monotonic()
         )
         self.machine.actors.node_id = joined.node_id
-        self.machine.rows.kind_of = kind_of_packed
+        self.machine.rows.kind_of, self.machine.rows.site_of = kind_of_packed, text_of
         self.host = ClientHost(
             transport,
             self.machine,
@@ -240,20 +241,19 @@ class Client:
 
     # -- objects
 
-    def put(self, value: object, note: str = "") -> ObjectRef[Any]:
-        """Make an object of a value."""
+    def put(self, value: object) -> ObjectRef[Any]:
+        """Make an object of a value, for whoever has called the caller."""
         packed = pack(value, "the put value")
         kind = kind_of(value) if packed.nbytes > self._inline_limit else None
-        return self.put_packed(packed, note or type(value).__name__, kind)
+        return self.put_packed(packed, type(value).__name__, kind, put_at(3))
 
-    def put_packed(self, packed: Packed, note: str, kind: ValueKind | None = None) -> ObjectRef[Any]:
+    def put_packed(
+        self, packed: Packed, note: str, kind: ValueKind | None = None, site: Site | None = None
+    ) -> ObjectRef[Any]:
         oid = self.next_task_id() + _PUT_SUFFIX
-        stored: Value
-        if packed.nbytes <= self._inline_limit:
-            stored = packed.inline()
-        else:
-            stored = self.plane.write(packed, oid, self.address, note, kind)
-        self.post(PutValue(oid, stored, note))
+        small = packed.nbytes <= self._inline_limit
+        stored: Value = packed.inline() if small else self.plane.write(packed, oid, self.address, note, kind)
+        self.post(PutValue(oid, stored, note, site or call_at()))
         return ObjectRef(oid, self.address, self.drop)
 
     def is_ready(self, ref: ObjectRef[Any]) -> bool:

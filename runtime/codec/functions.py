@@ -59,7 +59,8 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
         try:
             blob, buffers = pickling.dump(_InBandPickler, obj)
         except Exception as error:
-            raise could_not(explain(obj, describe(obj), error), error) from cause_of(error)
+            what = f"actor {describe(obj)}" if isinstance(obj, type) else describe(obj)
+            raise could_not(explain(obj, what, error), error) from cause_of(error)
     assert not buffers
     if held is not None:
         held.extend(found.holders)

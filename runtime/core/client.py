@@ -190,7 +190,7 @@ class ClientMachine:
             node.ProcessDied: self._on_process_died,
             gcs.ActorState: lambda sender, message, now: self._effects.extend(self.creations.on_state(message, now)),
             gcs.Reply: self._on_answer,
-            events.ReportObjects: lambda sender, message, now: self._effects.append(self.rows.report(sender, message)),
+            events.ReportObjects: self._on_report,
             why.WhyObject: lambda sender, message, now: self._effects.append(
                 Send(sender, answer(self, message.request, message.oid, now))
             ),
@@ -313,7 +313,7 @@ class ClientMachine:
     # -- objects
 
     def _put(self, item: PutValue, now: float) -> None:
-        self.objects.create(item.oid, 1, note=item.note)
+        self.objects.create(item.oid, 1, note=item.note).site = item.site
         self.objects.settle(item.oid, item.value)
 
     def _on_cancel(self, sender: str, message: tasks.CancelTask, now: float) -> None:
@@ -389,6 +389,10 @@ class ClientMachine:
         self._effects += self.cancellation.tick(now)
         if now - self._flushed_at >= config.event_flush_s:
             self.flush_events(now)
+
+    def _on_report(self, sender: str, message: events.ReportObjects, now: float) -> None:
+        self.flush_events(now)  # what makes or uses them is shown beside them
+        self._effects.append(self.rows.report(sender, message))
 
     def flush_events(self, now: float) -> None:
         """Send the rows that have gathered to the event hub, with the next effects."""

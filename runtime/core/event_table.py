@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from itertools import compress, islice
 from typing import Final
 
@@ -280,13 +280,17 @@ class EventTable:
 
     # -- deaths
 
-    def client_died(self, sender: str, reason: str, wall: float) -> None:
+    def client_died(
+        self, sender: str, reason: str, wall: float, job_ended: Callable[[bytes], bool] = lambda job: False
+    ) -> None:
         """What it had not finished has failed.
 
         Parameters
         ----------
         wall
             When, in wall-clock seconds.
+        job_ended
+            Whether its driver is gone, so that it is for that reason.
         """
         self.changes += 1
         unfinished = set(self.names.client_died(sender))
@@ -296,7 +300,13 @@ class EventTable:
                 if self.name[slot] in unfinished and self.state[slot] < FINISHED:
                     self._fail(slot)
                     self.ended[slot] = wall
-                    self._set_error(slot, "OwnerDiedError", text)
+                    definition = self.names.name(self.name[slot]).definition
+                    if definition is not None and job_ended(definition.job):
+                        job = definition.job.hex()
+                        over = f"Job finishes (jobid={job}) as driver exits, and its tasks with it: {reason}"
+                        self._set_error(slot, "WorkerCrashedError", over)
+                    else:
+                        self._set_error(slot, "OwnerDiedError", text)
         self.names.sweep()
 
     # -- questions

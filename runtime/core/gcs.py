@@ -444,7 +444,7 @@ class GcsMachine:
             if until > now:
                 break
             del self._dying[address]
-            self.events.client_died(address, reason, self._wall(now))
+            self.events.client_died(address, reason, self._wall(now), self.jobs.ended)
             self.names.client_died(address, self._wall(now))
             if gone:
                 effects.append(ForgetPeer(address))

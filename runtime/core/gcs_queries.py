@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from raynb.runtime.core.actor_calls import actor_calls, awaited_actors
+from raynb.runtime.core.argument_rows import argument_rows
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.gcs_actors import ActorTable
@@ -186,6 +187,7 @@ class Queries:
             "borrowers",
             "failed_tasks",
             "owner",
+            "on_disk",
             "node_id",
             "created_ms",
         )
@@ -230,13 +232,17 @@ class Queries:
         pid = message.pid or (driver.pid if driver is not None else self._tables.members.pid_of(sender))
         ip = self._tables.members.ip_of(sender)
         events, names = self._tables.events, self._tables.names.of
-        entry.rows += [
-            object_row(row, events, pid, kind, ip, [] if row.owner else names(row.oid), self._users(row), sender)
-            for row in message.rows
-        ]
+        is_actor = sender in self._tables.actors.index.by_worker
+        for row in message.rows:
+            named, users = [] if row.owner else names(row.oid), self._users(row)
+            entry.rows.append(object_row(row, events, pid, kind, ip, named, users, sender, is_actor=is_actor))
         entry.total += message.total
         found = bool(entry.query.table == "objects" and entry.query.id and message.rows)  # an object has one owner
         return [] if entry.waiting and not found else self._finish(message.request)
+
+    def _ip_of_node(self, node_id: bytes) -> str:
+        node = self._tables.members.nodes.get(node_id)
+        return node.registration.ip if node is not None else ""
 
     def _users(self, row: ObjectRow) -> list[str]:
         """Actors and tasks that hold an object, beside the notebook's names of it."""
@@ -278,6 +284,10 @@ class Queries:
         entry.rows.sort(key=lambda row: (-row["object_size"], row["object_id"]))
         limit = query.limit if query.limit >= 0 else ROWS_MAX
         fields = self.object_fields()
+        if query.table == "references":
+            read = argument_rows(entry.rows, self._tables.events, self._ip_of_node)
+            entry.rows += read
+            entry.total += len(read)
         with_places(entry.rows, self._tables)
         found = page(entry.rows, fields, query.filters, limit, ("object_id", query.id))
         unsent = entry.total - len(entry.rows)

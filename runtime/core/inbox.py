@@ -7,6 +7,8 @@ begin with one local reference each), and plain ``bytes`` are an object id one l
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from raynb.runtime.core.task import Task
@@ -36,6 +38,8 @@ class PutValue(Struct, frozen=True, gc=False):
     oid: bytes
     value: Value
     note: str = ""
+    site: Any = None
+    """Where in the program; `OwnRows.site_of` reads it."""
 
 
 class LostValue(Struct, frozen=True, gc=False):

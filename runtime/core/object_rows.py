@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from heapq import nlargest
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.ownership import Entry
 from raynb.runtime.core.task import Task
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
+from raynb.runtime.messages.objects import is_spilled
 from raynb.runtime.messages.values import Failed, Inline, Stored, ValueKind, size_of
 
 TASKS_MAX: Final = 20_000
@@ -31,6 +32,8 @@ class OwnRows:
         self._unfinished = unfinished
         self.kind_of: Callable[[Inline], ValueKind | None] = lambda value: None
         """Tells what a small value is; the core itself reads no pickles."""
+        self.site_of: Callable[[Any], str] = lambda site: ""
+        """Tells where a value was put."""
 
     def report(self, sender: str, message: ReportObjects) -> Send:
         """The answer to the GCS: the largest objects that this process owns (or holds), and how many those are."""
@@ -64,11 +67,11 @@ class OwnRows:
 
     def row(self, oid: bytes, entry: Entry, users: Counter[str] | None = None, contained: int = 0) -> ObjectRow:
         """An object as the state API shows it."""
-        value, kind, state = entry.value, None, "PENDING"
+        value, kind, state, on_disk = entry.value, None, "PENDING", False
         if type(value) is Inline:
             state, kind = "READY", self.kind_of(value)
         elif type(value) is Stored:
-            state, kind = "STORED", value.kind
+            state, kind, on_disk = "STORED", value.kind, is_spilled(value.segment)
         elif value is not None:
             state = "FAILED"
         failures = self._failures(oid)
@@ -79,7 +82,7 @@ class OwnRows:
             entry.local,
             entry.pins - contained - (failures > 0),  # all failures that keep an object share one pin
             len(entry.borrowers or ()),
-            entry.function.call_site if entry.function is not None else "",
+            self._site(entry),
             kind or (ValueKind(entry.note) if entry.note else None),
             failures,
             [f"task {name}" if n == 1 else f"{n} x task {name}" for name, n in users.most_common(USERS_MAX)]
@@ -89,4 +92,10 @@ class OwnRows:
             entry.views,
             contained,
             entry.owner,
+            on_disk,
         )
+
+    def _site(self, entry: Entry) -> str:
+        if entry.function is not None:
+            return entry.function.call_site
+        return self.site_of(entry.site) if entry.site is not None else ""

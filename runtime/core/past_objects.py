@@ -138,6 +138,7 @@ class PastObjects:
             "borrowers": None,
             "failed_tasks": None,
             "owner": "",
+            "on_disk": None,
             "node_id": None,
             "created_ms": None,
         }

@@ -315,6 +315,8 @@ def object_row(
     names: list[str],
     users: list[str],
     holder: str = "",
+    *,
+    is_actor: bool = False,
 ) -> Row:
     """Ray's ObjectState of an object in the table of the process ``holder``; who has it besides: the notebook's
     ``names``, and ``users``."""
@@ -324,7 +326,7 @@ def object_row(
         "task_status": _task_status(row, table),
         "attempt_number": _attempt(row, table),
         "reference_type": _reference_type(row, table),
-        "call_site": row.call_site,
+        "call_site": _made_at(row, table, is_actor),
         "type": worker_type,
         "pid": pid,
         "ip": ip,
@@ -339,6 +341,7 @@ def object_row(
         "borrowers": row.borrowers,
         "failed_tasks": row.failures,
         "owner": row.owner or holder,
+        "on_disk": row.on_disk,
     }
 
 
@@ -354,6 +357,21 @@ def _reference_type(row: ObjectRow, table: EventTable) -> str:
     if row.local:
         return "LOCAL_REFERENCE"
     return "CAPTURED_IN_OBJECT" if row.contained else "PINNED_IN_MEMORY"  # by borrowers, or for failed tasks
+
+
+MADE_BY: Final = {"NORMAL_TASK": "task call"}
+"""How Ray calls the calls that make objects; all others are an actor's."""
+
+
+def _made_at(row: ObjectRow, table: EventTable, is_actor: bool) -> str:
+    """How and where this process came by it; what was put says so itself."""
+    if row.owner:
+        return "(deserialize actor task arg)" if is_actor else "(deserialize task arg)"
+    slot = None if is_put(row.oid) else table.index.get(task_of(row.oid))
+    if slot is None:
+        return row.call_site
+    called = MADE_BY.get(TASK_KINDS[table.names.name(table.name[slot]).kind], "actor call")
+    return f"({called}) {row.call_site}".rstrip()
 
 
 def is_put(oid: bytes) -> bool:

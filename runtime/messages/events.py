@@ -121,6 +121,8 @@ class ObjectRow(Struct, array_like=True, frozen=True, gc=False):
     contained: int = 0
     owner: str = ""
     """Of a borrower's row: whose it is."""
+    on_disk: bool = False
+    """It went to disk, as memory had no room for it."""
 
 
 class ObjectRows(Struct, array_like=True, gc=False, tag=111):

@@ -206,10 +206,11 @@ def test_actors_and_objects_are_counted_too(busy: Terminal) -> None:
 def test_memory_tells_who_holds_what(busy: Terminal) -> None:
     rows = busy.json("memory")
     assert rows[0]["object_size"] == max(row["object_size"] for row in rows) >= 1000
-    *lines, total = busy.ok("memory", "--limit", "1").splitlines()
+    *lines, total, _, stores = busy.ok("memory", "--limit", "1").splitlines()
     assert lines[0].split() == ["OBJECT", "BYTES", "REFERENCE", "HELD", "BY", "PID", "MADE", "AT"]
     assert rows[0]["object_id"] in lines[1] and len(lines) == 2
     assert total.endswith("MiB.") and total.startswith(f"{len(rows)} objects")
+    assert stores.startswith("Plasma memory usage 0 MiB, ")
 
 
 def test_memory_is_sorted_and_summed_up_as_asked(busy: Terminal) -> None:
@@ -217,8 +218,8 @@ def test_memory_is_sorted_and_summed_up_as_asked(busy: Terminal) -> None:
     assert pids == sorted(pids)
     assert len(busy.json("memory", "--n", "1")) == 1
     assert busy.ok("memory", "--units", "KB").splitlines()[0].split()[:2] == ["OBJECT", "KB"]
-    (total,) = busy.ok("memory", "--stats-only").splitlines()
-    assert total.endswith("MiB.")
+    total, _, stores = busy.ok("memory", "--stats-only").splitlines()
+    assert total.endswith("MiB.") and stores.startswith("Plasma memory usage 0 MiB, ")
 
 
 def test_tables_have_rays_names_and_forms(busy: Terminal) -> None:

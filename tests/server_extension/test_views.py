@@ -161,7 +161,7 @@ def test_what_was_recorded_can_be_read_when_the_driver_is_dead(cluster: Driven, 
     window.until(lambda: counted(window, "wait_for", FAILED) == 1)
     assert counted(window, "square", FINISHED) == 10
     page = window.subscribe(screen.TableView("tasks", filters=(("state", "=", "FAILED"),)), TASKS)
-    assert [row["error_type"] for row in page.rows] == ["OWNER_DIED"]
+    assert [row["error_type"] for row in page.rows] == ["WORKER_DIED"]
 
 
 @pytest.mark.parametrize("cluster_id", ["none", "0" * 64])

@@ -38,6 +38,12 @@ def test_a_metric_tells_what_it_is(metrics: Any, name: str) -> None:
     assert metrics.Histogram(f"{name}h", boundaries=[1, 2]).info["boundaries"] == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["faulty-metric", "0x", "two words"])
+def test_a_name_that_prometheus_would_not_take_is_warned_of(metrics: Any, name: str) -> None:
+    with pytest.warns(UserWarning, match="Invalid metric name: " + name):
+        metrics.Counter(name)
+
+
 @pytest.mark.parametrize(
     ("make", "kind", "named"),
     [
@@ -124,7 +130,8 @@ def test_a_histogram_counts_what_is_not_above_each_bound(metrics: Any, name: str
 
 @pytest.mark.usefixtures("raynb_only")
 def test_text_can_not_break_the_format(metrics: Any, name: str) -> None:
-    gauge = metrics.Gauge(f"{name}-a.b", 'two\nlines "quoted"', tag_keys=("a-b",))
+    with pytest.warns(UserWarning, match=f"it is told as {name}_a_b"):
+        gauge = metrics.Gauge(f"{name}-a.b", 'two\nlines "quoted"', tag_keys=("a-b",))
     gauge.set(1, tags={"a-b": 'x"} 7\n# evil'})
     assert lines_of(metrics, name) == [
         f'# HELP {name}_a_b two\\nlines "quoted"',

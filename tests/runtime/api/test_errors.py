@@ -172,6 +172,18 @@ def test_a_captured_variable_that_can_not_be_pickled_is_named_at_submission(ray:
         guarded.remote()
 
 
+def test_an_actor_class_that_can_not_be_pickled_is_called_one(ray: Ray) -> None:
+    my_lock = threading.Lock()
+
+    @ray.remote
+    class Guarded:
+        def locked(self) -> bool:
+            return my_lock.locked()
+
+    with pytest.raises(TypeError, match=r"Could not serialize the actor class .*Guarded.*my_lock"):
+        Guarded.remote()
+
+
 def test_a_value_that_can_not_be_pickled_is_refused_by_put(ray: Ray) -> None:
     with pytest.raises(TypeError, match="lock"):
         ray.put(threading.Lock())

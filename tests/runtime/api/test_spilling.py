@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import raynb
+from raynb._private.internal_api import memory_summary
 from tests.support.waiting import wait_until
 
 MB = 1_000_000
@@ -46,6 +47,15 @@ def test_more_than_memory_holds_is_put_and_read_again(ray: Any) -> None:
         assert (ray.get(refs[number]) == number).all()
     del refs
     wait_until(lambda: spilled() == 0 and not files(), 20, "disk is free again")
+
+
+def test_the_summary_of_memory_counts_what_is_on_disk_apart(ray: Any) -> None:
+    refs = [ray.put(array(number, 20)) for number in range(4)]
+    text = memory_summary(stats_only=True)
+    assert "Plasma memory usage 38 MiB, 2 objects, 66.67% full" in text and "\nSpilled 38 MiB, 2 objects\n" in text
+    del refs
+    wait_until(lambda: "Plasma memory usage 0 MiB, 0 objects" in memory_summary(stats_only=True))
+    assert "Spilled" not in memory_summary(stats_only=True)
 
 
 def test_results_of_tasks_and_their_arguments_go_to_disk_too(ray: Any) -> None:

@@ -20,7 +20,7 @@ from raynb.runtime.messages.events import (
     SUBMITTED_TO_WORKER,
     TaskRows,
 )
-from tests.runtime.core.task_rows import Row, name_def, rows, task_id, worker_def
+from tests.runtime.core.task_rows import JOB, Row, name_def, rows, task_id, worker_def
 
 
 def states(table: EventTable) -> dict[tuple[int, int], int]:
@@ -103,6 +103,15 @@ def test_what_a_dead_client_had_not_finished_has_failed() -> None:
     assert table.errors[slot][0] == "OwnerDiedError" and "killed by SIGKILL" in table.errors[slot][1]
     (totals,) = table.names.totals()
     assert (totals.submitted, totals.finished, totals.failed, totals.running) == (5, 1, 4, 0)
+
+
+def test_what_an_ended_job_had_not_finished_has_failed_with_the_job() -> None:
+    table = EventTable(10)
+    table.ingest("d", rows(Row(2, RUNNING, ended=0), new_names=[name_def(0)], totals=[(0, 1, 0, 0, 1)]))
+    table.client_died("d", "killed by SIGKILL", 2000.0, lambda job: job == JOB)
+    kind, text = table.errors[table.index[task_id(2)]]
+    assert kind == "WorkerCrashedError" and text.startswith(f"Job finishes (jobid={JOB.hex()})")
+    assert "killed by SIGKILL" in text
 
 
 def test_names_of_dead_clients_are_let_go_of_and_their_counts_stay() -> None:
