@@ -233,9 +233,12 @@ class Queries:
         ip = self._tables.members.ip_of(sender)
         events, names = self._tables.events, self._tables.names.of
         is_actor = sender in self._tables.actors.index.by_worker
+        how = entry.query.table == "references"
         for row in message.rows:
             named, users = [] if row.owner else names(row.oid), self._users(row)
-            entry.rows.append(object_row(row, events, pid, kind, ip, named, users, sender, is_actor=is_actor))
+            entry.rows.append(
+                object_row(row, events, pid, kind, ip, named, users, sender, is_actor=is_actor, says_how=how)
+            )
         entry.total += message.total
         found = bool(entry.query.table == "objects" and entry.query.id and message.rows)  # an object has one owner
         return [] if entry.waiting and not found else self._finish(message.request)

@@ -317,16 +317,17 @@ def object_row(
     holder: str = "",
     *,
     is_actor: bool = False,
+    says_how: bool = False,
 ) -> Row:
     """Ray's ObjectState of an object in the table of the process ``holder``; who has it besides: the notebook's
-    ``names``, and ``users``."""
+    ``names``, and ``users``. ``says_how``: its ``call_site`` is Ray's, with how this process came by it."""
     return {
         "object_id": row.oid.hex(),
         "object_size": row.size,
         "task_status": _task_status(row, table),
         "attempt_number": _attempt(row, table),
         "reference_type": _reference_type(row, table),
-        "call_site": _made_at(row, table, is_actor),
+        "call_site": _made_at(row, table, is_actor) if says_how else _place(row.call_site),
         "type": worker_type,
         "pid": pid,
         "ip": ip,
@@ -359,6 +360,7 @@ def _reference_type(row: ObjectRow, table: EventTable) -> str:
     return "CAPTURED_IN_OBJECT" if row.contained else "PINNED_IN_MEMORY"  # by borrowers, or for failed tasks
 
 
+HOW: Final = ("(put object) ", "(task call) ", "(actor call) ")
 MADE_BY: Final = {"NORMAL_TASK": "task call"}
 """How Ray calls the calls that make objects; all others are an actor's."""
 
@@ -372,6 +374,13 @@ def _made_at(row: ObjectRow, table: EventTable, is_actor: bool) -> str:
         return row.call_site
     called = MADE_BY.get(TASK_KINDS[table.names.name(table.name[slot]).kind], "actor call")
     return f"({called}) {row.call_site}".rstrip()
+
+
+def _place(call_site: str) -> str:
+    """Where something was made, without how: for screens."""
+    for how in HOW:
+        call_site = call_site.removeprefix(how)
+    return call_site.replace(":<module>:", ":")
 
 
 def is_put(oid: bytes) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.task_views import TASK_BASE, TASK_FIELDS, object_row, summary_page, task_page
 from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_ARGS_AVAIL, RUNNING, ObjectRow
+from raynb.runtime.messages.ids import PUT_INDEX_BASE
 from tests.runtime.core.task_rows import JOB, Row, name_def, rows, task_id, worker_def
 
 ACTOR = b"actoractor12" + JOB
@@ -136,6 +137,18 @@ def test_the_summary_counts_by_what_is_shown_exactly_and_divides_what_waits(tabl
         "total_actor_tasks": 1,
         "summary_by": "func_name",
     }
+
+
+def test_where_an_object_was_put_is_told_with_how_only_where_that_is_asked_for(table: EventTable) -> None:
+    oid = task_id(77) + PUT_INDEX_BASE.to_bytes(4, "little")
+
+    def site(told: str, **more: bool) -> str:
+        row = ObjectRow(oid, 100, "STORED", 1, 0, 0, call_site=told)
+        return str(object_row(row, table, 99, "DRIVER", "127.0.0.1", [], [], **more)["call_site"])
+
+    assert site("(put object) In[3]:<module>:2") == "In[3]:2"
+    assert site("(put object) /home/a (b)/c.py:make:2") == "/home/a (b)/c.py:make:2"
+    assert site("(put object) In[3]:<module>:2", says_how=True) == "(put object) In[3]:<module>:2"
 
 
 def test_an_object_tells_who_holds_it_and_how_its_task_does(table: EventTable) -> None:
