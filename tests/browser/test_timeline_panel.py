@@ -16,7 +16,6 @@ from tests.support.waiting import wait_until
 
 __all__ = ["hub", "page"]  # fixtures
 
-FRAMES_A_SECOND_MIN = 30
 PANS = 40
 
 
@@ -180,24 +179,30 @@ def test_the_run_is_saved_as_a_chrome_trace(panel: Panel) -> None:
     assert download.value.suggested_filename == "raynb-c0ffee.json"
 
 
-def test_as_many_spans_as_the_hub_tells_are_panned_at_the_speed_of_the_screen(page: Page, hub: PretendedHub) -> None:
+def test_as_many_spans_as_the_hub_tells_are_drawn_with_the_next_frame_and_once(page: Page, hub: PretendedHub) -> None:
+    """How many frames a second that gives is measured by the benchmark of the panels."""
     hub.progress, hub.span_ms = 1.0, 9.0
     panel = Panel(page, hub)
     expect(panel.node.get_by_role("button", name="embed")).to_be_visible()
     assert page.evaluate("document.querySelector('#raynb-timeline').raynbView.model.size") > 5000
-    milliseconds = page.evaluate(
+    drawn = page.evaluate(
         """async pans => {
             const view = document.querySelector('#raynb-timeline').raynbView;
             view.zoomBy(1.2);
             const frame = () => new Promise(requestAnimationFrame);
             await frame();
-            const [began, frames] = [performance.now(), view.frames];
-            for (let i = 0; i < pans; i++) { view.panBy(i % 2 ? 9 : -7); await frame(); }
-            return (performance.now() - began) / Math.max(1, view.frames - frames);
+            const drawn = [];
+            for (let i = 0; i < pans; i++) {
+                const before = view.frames;
+                for (const by of i % 2 ? [4, 5] : [-3, -4]) view.panBy(by);
+                await frame();
+                drawn.push(view.frames - before);
+            }
+            return drawn;
         }""",
         PANS,
     )
-    assert 1000 / milliseconds >= FRAMES_A_SECOND_MIN, f"a frame takes {milliseconds:.1f} ms"
+    assert drawn == [1] * PANS
 
 
 def test_no_run_a_lost_connection_and_a_refusal_are_said(page: Page, hub: PretendedHub) -> None:
