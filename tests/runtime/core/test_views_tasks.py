@@ -142,9 +142,10 @@ def test_the_summary_counts_by_what_is_shown_exactly_and_divides_what_waits(tabl
 def test_where_an_object_was_put_is_told_with_how_only_where_that_is_asked_for(table: EventTable) -> None:
     oid = task_id(77) + PUT_INDEX_BASE.to_bytes(4, "little")
 
-    def site(told: str, **more: bool) -> str:
+    def site(told: str, *, says_how: bool = False) -> str:
         row = ObjectRow(oid, 100, "STORED", 1, 0, 0, call_site=told)
-        return str(object_row(row, table, 99, "DRIVER", "127.0.0.1", [], [], **more)["call_site"])
+        found = object_row(row, table, 99, "DRIVER", "127.0.0.1", [], [], says_how=says_how)
+        return str(found["call_site"])
 
     assert site("(put object) In[3]:<module>:2") == "In[3]:2"
     assert site("(put object) /home/a (b)/c.py:make:2") == "/home/a (b)/c.py:make:2"
