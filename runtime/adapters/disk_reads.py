@@ -55,12 +55,8 @@ class DiskReads:
         """What is wrong with an object on disk, as a part of a sentence; empty: it is as it was written."""
         while True:
             look = self._look(place)
-            with self._lock:
-                mine, look.begun = not look.begun, True
-            if mine:
-                self._look_over(look)
-            else:
-                look.ended.wait()
+            self._look_over(look)
+            look.ended.wait()
             if look.problem is not None:
                 return look.problem
 
@@ -91,12 +87,14 @@ class DiskReads:
 
     def _read_ahead(self) -> None:
         while (look := self._ahead.get()) is not None:
-            with self._lock:
-                mine, look.begun = not look.begun, True
-            if mine:
-                self._look_over(look)
+            self._look_over(look)
 
     def _look_over(self, look: _Look) -> None:
+        """Unless another thread does already, or has."""
+        with self._lock:
+            begun, look.begun = look.begun, True
+        if begun:
+            return
         place = look.place
         try:
             look.problem = self._problem(place)

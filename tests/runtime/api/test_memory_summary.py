@@ -76,5 +76,6 @@ def test_the_sums_are_those_of_the_kinds(ray: Ray) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("units", "stones"), ("sort_by", "colour"), ("group_by", "taste")])
 def test_what_it_does_not_know_it_names(name: str, value: str) -> None:
+    wrong: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=f"{name} must be one of .*, not '{value}'"):
-        memory_summary(**{name: value})  # type: ignore[arg-type]
+        memory_summary(**wrong)
