@@ -130,24 +130,27 @@ def test_the_error_gives_the_reason_of_the_last_attempt_that_there_was_time_for(
 
 
 def test_a_server_that_hangs_is_an_error_in_time(backend: RedisBackend) -> None:
-    with contextlib.closing(backend.open(call_timeout_s=0.2)) as store:
+    with contextlib.closing(backend.open()) as store:
         store.next_epoch()
         go_on = pause(backend)
+        store.call_timeout_s = 0.2
         started = time.monotonic()
         with pytest.raises(StateStoreUnavailableError):
             store.apply([Put("t", b"k", b"1")])
         assert time.monotonic() - started < 1.0
         go_on()
+        store.call_timeout_s = 10.0
         store.apply([Put("t", b"k", b"2")])
         assert store.load("t").rows == [(b"k", b"2")]
 
 
 def test_a_batch_given_up_on_is_done_before_the_next_one_or_never(backend: RedisBackend) -> None:
     """The server finds both batches waiting on two connections, in an order of its own choice."""
-    with contextlib.closing(backend.open(call_timeout_s=0.1)) as store:
+    with contextlib.closing(backend.open()) as store:
         store.next_epoch()
         for number in range(8):
             go_on = pause(backend)
+            store.call_timeout_s = 0.1
             with pytest.raises(StateStoreUnavailableError):
                 store.apply([Put("t", b"k", b"given up %d" % number)])
             store.call_timeout_s = 10.0
@@ -156,7 +159,6 @@ def test_a_batch_given_up_on_is_done_before_the_next_one_or_never(backend: Redis
             store.apply([Put("t", b"k", b"next %d" % number)])
             timer.join()
             assert store.load("t").rows == [(b"k", b"next %d" % number)]
-            store.call_timeout_s = 0.1
 
 
 class Meddled:
