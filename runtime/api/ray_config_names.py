@@ -88,7 +88,7 @@ _BY_REASON: Final = {
         worker_maximum_startup_concurrency worker_niceness
     """,
     "where something was made, and how it can be made again, is always recorded, within raynb's own limits": """
-        lineage_pinning_enabled maximum_actor_previous_incarnations maximum_gcs_dead_node_cached_count
+        maximum_actor_previous_incarnations maximum_gcs_dead_node_cached_count
         maximum_gcs_dead_worker_cached_count maximum_gcs_destroyed_actor_cached_count
         record_ref_creation_sites record_task_actor_creation_sites
     """,

@@ -35,12 +35,18 @@ def _spilling(enabled: bool) -> str | None:
     return None if enabled else "off"
 
 
+def _lineage(pinned: bool) -> int | None:
+    """Of Ray's ``lineage_pinning_enabled``: without it nothing that is lost is made again; None: it says no limit."""
+    return None if pinned else 0
+
+
 CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "automatic_object_spilling_enabled": ("spill_directory", _spilling),
     "global_gc_min_interval_s": ("garbage_pause_s", float),
     "idle_worker_killing_time_threshold_ms": ("worker_idle_s", _seconds),
     "local_fs_capacity_threshold": ("spill_disk_fraction", float),
     "max_direct_call_object_size": ("inline_limit_bytes", int),
+    "lineage_pinning_enabled": ("lineage_bytes_max", _lineage),
     "max_lineage_bytes": ("lineage_bytes_max", int),
     "memory_monitor_refresh_ms": ("memory_monitor_s", _seconds),
     "object_manager_default_chunk_size": ("transfer_chunk_bytes", int),
@@ -109,8 +115,8 @@ def config_of(changes: Mapping[str, Any] | None) -> Config:
         if name in CALLED_OTHERWISE:
             ours, convert = CALLED_OTHERWISE[name]
             if (converted := convert(value)) is not None:
-                # Of two that mean the same the first holds, but no spilling is none.
-                fields[ours] = converted if converted == "off" else fields.get(ours, converted)
+                # Of two that mean the same the first holds, but no spilling is none, and no lineage, too.
+                fields[ours] = converted if converted in ("off", 0) else fields.get(ours, converted)
         elif name in Config.__struct_fields__:
             fields[name] = value
         elif name not in WITHOUT_EFFECT:

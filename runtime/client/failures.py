@@ -16,6 +16,9 @@ from raynb.runtime.messages.values import Failed
 UNHANDLED = "Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): "
 """Before an error that nobody has asked for."""
 
+NO_INPUT = "At least one of the input arguments for this task could not be computed:\n"
+"""Before what became of an input."""
+
 _MACHINERY = f"{Path(__file__).parents[1]}{os.sep}"
 """Where the code of `raynb.runtime` lies."""
 
@@ -37,7 +40,8 @@ def to_exception(failed: Failed) -> Exception:
     if failed.actor and isinstance(made, RayActorError):
         made.say_whose(failed.actor.hex(), failed.constructor, failed.about)
     if failed.through:
-        text = f"At least one of the input arguments for this task could not be computed:\n{made}"
+        told = "".join(traceback.format_exception_only(made)).rstrip()
+        text = f"{NO_INPUT}{told}"
         return RayTaskError(failed.through, text, made).as_instanceof_cause()
     return made
 

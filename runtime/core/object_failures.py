@@ -66,9 +66,9 @@ def unmakeable(oid: bytes, entry: Entry, kept: Kept | None, where: str, reason: 
 
 
 def _reason(entry: Entry, kept: Kept | None) -> str:
-    if entry.function is None:
-        return PUT
     if kept is not None and kept.evicted:
         return LINEAGE_EVICTED
+    if entry.function is None:
+        return PUT
     never = kept is None and (entry.function.max_retries == 0 or entry.function.actor_id)
     return RETRIES_DISABLED if never else MAX_ATTEMPTS_EXCEEDED

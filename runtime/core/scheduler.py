@@ -136,8 +136,9 @@ class Scheduler:
 
     def _pool_near_inputs(self, task: Task, pool: Pool) -> Pool:
         """See `locality`."""
-        entries = self._objects.entries
-        home = home_of((entries[oid].value for oid in task.deps or ()), self._node_manager, self._worth_bytes)
+        entries, copies = self._objects.entries, self._objects.directory.copies
+        inputs = (entries[oid].value for oid in task.deps or ())
+        home = home_of(inputs, self._node_manager, self._worth_bytes, copies)
         if not home:
             return pool
         near = self.pool_of(pool.resources, pool.runtime_env, home=home)

@@ -14,7 +14,7 @@ import msgspec
 
 from raynb.runtime.client import refs
 from raynb.runtime.client.execution import EXECUTION, Execution
-from raynb.runtime.client.failures import format_remote
+from raynb.runtime.client.failures import NO_INPUT, format_remote
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.actor_class import is_async, method_of
 from raynb.runtime.codec.calls import unpack_call
@@ -130,18 +130,21 @@ class ActorRunner:
         runner.shown.is_actor(start.cls.name)
         runner.shown.runs(name)
         guard = Guard()
+        failed = ""
         try:
             cls: Any = runner.function(start.cls)
             if is_async(cls):
                 self._loop = asyncio.new_event_loop()
                 asyncio.set_event_loop(self._loop)
             # They may have been freed since the order was given: its creator may have died, or ended it.
+            failed = NO_INPUT
             values = [runner.arguments.ask_owner(dep) for dep in start.deps or ()]
+            failed = ""
             args, kwargs = unpack_call(start.args, start.buffers, values)
             self.instance = cls(*args, **kwargs)
             return None
         except BaseException as error:
-            raised = RayTaskError(name, format_remote(error), None, pid=os.getpid(), **self._origin())
+            raised = RayTaskError(name, failed + format_remote(error), None, pid=os.getpid(), **self._origin())
             said = f"The actor died because of an error raised in its creation task, {raised}"
             # Perhaps nobody ever calls it.
             print(f"Exception raised in creation task: {said}", file=sys.stderr)

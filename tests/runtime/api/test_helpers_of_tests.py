@@ -302,6 +302,9 @@ def test_names_of_ray_s_configuration_are_known() -> None:
         }
     )
     assert (config.inline_limit_bytes, config.worker_idle_s, config.spill_directory) == (1000, 0.5, "/somewhere")
+    for changes in ({"max_lineage_bytes": 9}, {"max_lineage_bytes": 9, "lineage_pinning_enabled": True}):
+        assert config_of(changes).lineage_bytes_max == 9
+    assert config_of({"max_lineage_bytes": 9, "lineage_pinning_enabled": False}).lineage_bytes_max == 0
     assert config_of({"automatic_object_spilling_enabled": False}).spill_directory == "off"
     assert not CALLED_OTHERWISE.keys() & WITHOUT_EFFECT.keys()
     with pytest.raises(ValueError, match="no 'zork'"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from raynb.runtime.core.bundle_names import cpus_of, group_name
 from raynb.runtime.core.locality import WORTH_BYTES, home_of
 from raynb.runtime.messages.values import Inline, Stored
@@ -17,6 +19,12 @@ def test_large_inputs_on_one_other_node_draw_a_task_there() -> None:
     assert home_of([stored(THERE, WORTH_BYTES)], HERE) == THERE
     assert home_of([stored(THERE, WORTH_BYTES), Inline(b"x"), None], HERE) == THERE
     assert home_of([stored(THERE, WORTH_BYTES), stored(BEYOND, 2 * WORTH_BYTES)], HERE) == BEYOND
+
+
+def test_a_copy_draws_as_the_first_does() -> None:
+    first, second = stored(THERE, WORTH_BYTES), msgspec.structs.replace(stored(BEYOND, WORTH_BYTES), oid=b"second")
+    assert home_of([first, second], HERE, copies={b"oid": {BEYOND: stored(BEYOND, WORTH_BYTES)}}) == BEYOND
+    assert home_of([first], HERE, copies={b"oid": {HERE: stored(HERE, WORTH_BYTES)}}) == ""
 
 
 def test_small_ones_and_those_that_weigh_less_than_what_is_here_do_not() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from raynb.runtime.core.inbox import CancelObject, LostValue, WaitFor
+from raynb.runtime.core.lineage import Kept
+from raynb.runtime.core.object_failures import unmakeable
+from raynb.runtime.core.ownership import Entry
 from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.copies import ValuesLost
 from raynb.runtime.messages.ids import object_id
@@ -174,6 +177,11 @@ def test_the_oldest_calls_are_forgotten_when_there_are_too_many_and_the_error_sa
     ]
     assert kinds == [True, True, "", "", ""]
     assert "lineage_bytes_max" in world.failure(results[0]).message
+
+
+def test_an_input_whose_call_was_forgotten_is_not_taken_for_a_put() -> None:
+    failure = unmakeable(object_id(bytes(20), 1), Entry(), Kept(None, evicted=True), "")
+    assert "LINEAGE_EVICTED" in failure.message
 
 
 def test_a_long_chain_is_let_go_without_recursion_and_keeps_nothing() -> None:

@@ -147,8 +147,10 @@ def test_what_must_not_run_again_says_so(nodes: Nodes, there: ClusterNode, runs:
     assert isinstance(caught.value, ObjectLostError)
     for part in (ref.hex(), "max_retries", "test_node_losses.py", there.node_id[:12]):
         assert part in str(caught.value)
-    with pytest.raises(ObjectLostError):
+    with pytest.raises(ObjectLostError) as of_dependent:
         raynb.get(first_of.remote(ref), timeout=20)
+    for part in ("input arguments", "ObjectReconstructionFailedError: "):
+        assert part in str(of_dependent.value)
 
 
 def test_what_a_dead_process_owned_is_lost_with_it(nodes: Nodes, there: ClusterNode) -> None:

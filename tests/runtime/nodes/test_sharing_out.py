@@ -54,7 +54,7 @@ def test_what_its_inputs_draw_to_a_node_stays_there_while_there_is_room(
 ) -> None:
     there = NodeAffinitySchedulingStrategy(three[1], soft=False)
     data = raynb.remote(lambda: bytes(size)).options(num_cpus=0, scheduling_strategy=there).remote()
-    raynb.wait([data])
+    raynb.wait([data], fetch_local=False)
     refs = [where_behind.remote(gate.through, data) for _ in range(4)]
     gate.wait_for(4)
     gate.open()
