@@ -249,6 +249,7 @@ class GcsMachine:
             ]
             # What its clients had told an earlier GCS.
             effects += [Send(client, events.SendNames()) for client in message.processes or ()]
+            effects += self.acts.node_joined(message.address)
         registered = Send(sender, gcs.NodeRegistered(self.epoch))
         # Should the store stay away, the node manager asks again.
         effects.append(self.journal.write([member.write()], now, lambda: [registered]))
@@ -279,8 +280,11 @@ class GcsMachine:
         effects.append(self.journal.write(writes, now))
         for death in deaths:
             effects += self._death(death, member.manager, now, gone or death.kind != "node")
-        effects += self.actors.node_died(member.id, reason, now) + self.groups.node_died(member.id, now)
-        return effects + self._reconcile(now)
+        return effects + self._bereave(member.id, reason, now) + self._reconcile(now)
+
+    def _bereave(self, node_id: bytes, reason: str, now: float) -> Effects:
+        """What becomes of what was on a node that is dead."""
+        return self.actors.node_died(node_id, reason, now) + self.groups.node_died(node_id, now)
 
     # -- processes
 
@@ -323,22 +327,21 @@ class GcsMachine:
         if self._reconciled or not (self.members.settled and self.members.told):
             return []
         self._reconciled = True
+        effects: Effects = []
+        for member in self.members.dead_nodes():
+            # That became durable; what it means to what was there perhaps not.
+            effects += self._bereave(member.id, member.message, now)
         missing = {job.driver: "driver" for job in self.jobs.jobs.values() if job.status == gcs_jobs.RUNNING}
         missing |= {
             actor.ends_with: "worker"
             for actor in self.actors.index.actors.values()
             if actor.state != gcs_actor_life.DEAD and actor.ends_with
         }
-        missing = {
-            address: kind
-            for address, kind in missing.items()
-            if not self.members.is_process(address) and address not in self.members.dead
-        }
+        missing = {address: kind for address, kind in missing.items() if self.members.is_missing(address)}
         managers = self.members.managers()
         if len(managers) == 1:
             # Its list may be older than what we know; now it has to say so.
-            return [Send(managers[0], node.AreAlive(list(missing)))] if missing else []
-        effects: Effects = []
+            return [*effects, Send(managers[0], node.AreAlive(list(missing)))] if missing else effects
         reason = "it ended while the GCS was being started again"
         for address, kind in missing.items():
             effects += self._death(node.ProcessDied(address, kind, 0, reason), "", now)

@@ -4,7 +4,8 @@ Rules
 -----
 1. Each is answered within `PATIENCE_S`, whoever is stopped or busy. An answer without an error means that it is done,
    or can't be missed any more (a task with a tombstone); an error says why it is not, and whether it may still come.
-2. A task is cancelled by the node managers (`tombstones`); its owner need not listen.
+2. A task is cancelled by the node managers (`tombstones`); its owner need not listen. A node that registers later is
+   told then: after the GCS has started anew it may be the one whose driver has submitted the task.
 3. Nobody but an owner can free an object or try a failed task again: all clients are asked whose it is, and the one
    that says so at once is asked to do it. One that is silent may be the owner: then nothing is done.
 """
@@ -73,6 +74,8 @@ class Acts:
         self._tables = tables
         self._requests = requests
         self._open: dict[int, _Open] = {}
+        self._cancelled: dict[bytes, None] = {}
+        """Rule 2: the newest `TOMBSTONES_MAX`."""
         # A stopped process may answer what an earlier GCS has asked.
         self._last = epoch << 32
 
@@ -118,11 +121,7 @@ class Acts:
                 raise ValueError("this task creates an actor: end that instead (kill_actor)")
             if events.state[slot] >= FINISHED:
                 raise ValueError(f"the task is over already: {TASK_STATES[events.state[slot]]}")
-        managers = self._tables.members.managers()
-        if not managers:
-            return done(Failed("RaySystemError", "no node manager is there to cancel it"))
-        number = self._enter("cancel", task_id, now, done, managers)
-        return [Send(manager, CancelTasks(number, [task_id])) for manager in managers]
+        return self._write([task_id], now, done)
 
     def _cancel_all(self, target: str, now: float, done: Done) -> Effects:
         """Of a function or a cell, by its node's id in the graph, or ``cell:`` and the cell's id, with its notebook's
@@ -150,11 +149,24 @@ class Acts:
                 f"it has {len(task_ids):,} tasks that are not over, and {TOMBSTONES_MAX:,} at most can be cancelled at "
                 "once: interrupt the notebook or program that submits them"
             )
+        return self._write(task_ids, now, done)
+
+    def _write(self, task_ids: list[bytes], now: float, done: Done) -> Effects:
+        """Rule 2."""
         managers = self._tables.members.managers()
         if not managers:
-            return done(Failed("RaySystemError", "no node manager is there to cancel them"))
+            return done(Failed("RaySystemError", "no node manager is there to cancel what is asked for"))
+        for task_id in task_ids:
+            self._cancelled.pop(task_id, None)
+            self._cancelled[task_id] = None
+        while len(self._cancelled) > TOMBSTONES_MAX:
+            del self._cancelled[next(iter(self._cancelled))]
         number = self._enter("cancel", b"", now, done, managers)
         return [Send(manager, CancelTasks(number, task_ids)) for manager in managers]
+
+    def node_joined(self, manager: str) -> Effects:
+        """Rule 2; nobody waits for its answer."""
+        return [Send(manager, CancelTasks(0, list(self._cancelled)))] if self._cancelled else []
 
     # -- actors
 

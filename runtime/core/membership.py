@@ -266,7 +266,7 @@ class Membership:
             self.dead.popitem(last=False)
 
     def _forget_nodes(self) -> list[Write]:
-        dead = [node for node in self.nodes.values() if node.state == DEAD]
+        dead = self.dead_nodes()
         excess = max(0, len(dead) - DEAD_NODES_MAX)
         oldest = sorted(dead, key=lambda node: node.ended)[:excess]
         for node in oldest:
@@ -299,6 +299,14 @@ class Membership:
         """Whether every living node has listed its processes."""
         living = [node for node in self.nodes.values() if node.alive]
         return bool(living) and all(node.registration.processes is not None for node in living)
+
+    def is_missing(self, address: str) -> bool:
+        """Whether nobody has said of a process that it lives, or that it is dead."""
+        return address not in self.dead and not self.is_process(address)
+
+    def dead_nodes(self) -> list[Node]:
+        """Those that are remembered."""
+        return [node for node in self.nodes.values() if node.state == DEAD]
 
     def is_process(self, address: str) -> bool:
         """Whether this process is known to be alive."""

@@ -288,6 +288,11 @@ class Scenario:
     def do_release(self, words: list[str], named: dict[str, str]) -> list[Any]:
         return self.harness.release()
 
+    def do_confirm(self, words: list[str], named: dict[str, str]) -> list[Any]:
+        """The store has written the first of what it was given."""
+        assert self.harness.held
+        return self.harness.handle(self.harness.write(self.harness.held.pop(0)))
+
     def do_refuse(self, words: list[str], named: dict[str, str]) -> list[Any]:
         assert self.harness.held
         token = self.harness.held.pop(0).token
