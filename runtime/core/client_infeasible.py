@@ -22,10 +22,10 @@ def infeasible(client: ClientMachine, message: LeaseInfeasible) -> list[Any]:
         tasks = list(pool.queue)
         for task in tasks:
             client.scheduler.unqueue(task)
-        pool.demanded = 0  # a later task's demand is to be answered so, too
+        effects = client.scheduler.refused(pool)
         for task in tasks:
             client.fail(task, Failed(message.kind, message.message))
-        return []
+        return effects
     told, pool.infeasible = pool.infeasible, message.message
     # A group that is not placed yet is nothing to be told aloud.
     return [] if told or group_of(pool.resources) is not None else [Notice(message.message)]

@@ -9,6 +9,7 @@ Rules
 4. More is said at once, less at a tick only: calls in turn would say it twice each.
 5. Where tasks are spread, a manager's turn is over when a lease of it goes back: its level falls by one, or the nodes
    that are quick would have the turns of all others.
+6. Where a demand is refused for good, no level is kept for it anywhere: a later task's is to be answered so, too.
 
 With one node nothing is ever stated elsewhere, and nothing of this costs anything.
 """
@@ -93,12 +94,12 @@ class Demands:
 
     # -- what managers say
 
-    def spill(self, pool: Pool, message: LeaseSpill) -> list[Any]:
-        """The home has some of it stated elsewhere."""
+    def spill(self, pool: Pool, message: LeaseSpill, *, stay: bool = False) -> list[Any]:
+        """The home has some of it stated elsewhere; ``stay``: that is not heeded, as it has room by now."""
         effects: list[Any] = []
         pool.heeded = message.number
         left = pool.demanded - sum(share.count for share in pool.elsewhere.values())
-        count = min(message.count, left)
+        count = 0 if stay else min(message.count, left)
         if count > 0:
             share = pool.elsewhere.setdefault(message.manager, Share())
             share.count += count
@@ -117,6 +118,12 @@ class Demands:
             del pool.elsewhere[manager]
         effects: list[Any] = []
         self._state_home(pool, effects)
+        return effects
+
+    def refused(self, pool: Pool) -> list[Any]:
+        """Rule 6; what waited for it has left the queue."""
+        effects: list[Any] = []
+        self.state(pool, effects, at_tick=True, anew=True)
         return effects
 
     def manager_died(self, pool: Pool, manager: str) -> list[Any]:

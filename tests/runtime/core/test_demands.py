@@ -158,3 +158,13 @@ def test_a_turn_that_is_over_though_its_task_is_to_run_again_is_the_homes() -> N
     assert client.levels() == {HOME: 3, OTHER: 1}
     client.take_turn(OTHER)
     assert client.levels() == {HOME: 4, OTHER: 0} and not client.pool.elsewhere
+
+
+def test_what_is_refused_for_good_is_stated_nowhere_and_the_next_is_asked_for_anew() -> None:
+    client = Client(3)
+    client.spill(OTHER, 3)
+    client.pool.queue.clear()
+    client.take(client.demands.refused(client.pool))
+    assert client.levels() == {HOME: 0, OTHER: 0} and not client.pool.elsewhere
+    client.queue(1)
+    assert client.levels() == {HOME: 1, OTHER: 0}
