@@ -55,6 +55,7 @@ CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "scheduler_spread_threshold": ("spread_threshold", float),
     "task_events_report_interval_ms": ("event_flush_s", _seconds),
     "task_events_max_num_task_in_gcs": ("hub_tasks_max", int),
+    "worker_lease_timeout_milliseconds": ("lease_idle_s", _seconds),
     "worker_register_timeout_seconds": ("worker_start_timeout_s", float),
 }
 """By Ray's name: raynb's, and how one becomes the other."""
@@ -97,7 +98,6 @@ WITHOUT_EFFECT: Final = OTHERS | {
     "scheduler_avoid_gpu_nodes": "nodes with GPUs are spared for what asks for them",
     "task_retry_delay_ms": "a task is tried again at once",
     "timeout_ms_task_wait_for_death_info": "the reason of a death comes with it",
-    "worker_lease_timeout_milliseconds": "leases are asked for all at once",
 }
 """By Ray's name: why raynb has nothing like it."""
 

@@ -119,8 +119,11 @@ def utilisation(node: NodeView) -> float:
 
 def hybrid(need: Mapping[str, int], own: NodeView, others: Sequence[NodeView], threshold: float) -> NodeView | None:
     """Ray's default: the own node while less than ``threshold`` of its CPUs and memory is taken, then the emptiest of
-    those for which that holds, then the emptiest of all; None where it fits nowhere."""
+    those for which that holds, then the emptiest of all; of nodes with GPUs, where none are asked for, only if no other
+    has room. None where it fits nowhere."""
     room = [node for node in (own, *others) if fits(need, node.available)]
+    if not need.get(GPU):
+        room = [node for node in room if not node.total.get(GPU)] or room
     below = [node for node in room if _taken(node) < threshold]
     return own if any(node is own for node in below) else min(below or room, key=_taken, default=None)
 

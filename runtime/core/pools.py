@@ -133,6 +133,11 @@ class Pool:
         """Whether its tasks are to run on one node after the other."""
         return self.strategy is not None and self.strategy.spread
 
+    def makes_room_for(self, other: Pool) -> bool:
+        """Whether what idles here holds something that the other's tasks ask for."""
+        shared = self.resources.keys() & other.resources.keys()
+        return bool(shared) and self is not other and not self.queue and not self.spread
+
     def asks(self) -> str:
         """The manager that knows why it waits: one at which it has to, if there is such, else its home."""
         for manager, share in self.elsewhere.items():

@@ -14,7 +14,8 @@ Rules
 5. A worker's death fails only what it had started (its page tells the last ``seq``): this spends a retry; the rest is
    queued again, at the front, and spends none. Where its node has died with it, all that it was sent may have started.
 6. An idle lease is kept ``lease_idle_s`` for the next task. One that the node manager asks back gets no more tasks, and
-   goes back when what it was sent has ended.
+   goes back when what it was sent has ended. One at a node that has another class's demand stated elsewhere for want of
+   room goes back at once, and the demand stays: its tasks may have been drawn to that node by their inputs.
 
 What it never knows: sockets, threads, the values of objects (`Ownership` keeps them).
 """
@@ -310,7 +311,7 @@ class Scheduler:
         if not lease.inflight:
             lease.idle_since = now
             lease.stealing = False
-            self._drained |= lease.reclaimed
+            self._drained |= lease.reclaimed or not self._config.lease_idle_s
         task.function.measure(duration_s)
         self._changed.add(lease.pool.key)
         return task
@@ -366,12 +367,21 @@ class Scheduler:
         return effects
 
     def spill(self, message: LeaseSpill) -> list[Any]:
-        """The home of a pool has some of its demand stated elsewhere."""
-        return self._demands.spill(self.pools[message.key], message)
+        """The home of a pool has some of its demand stated elsewhere; for rule 6, its end."""
+        pool = self.pools[message.key]
+        effects: list[Any] = []
+        for lease in list(self.by_worker.values()) if message.full else ():
+            if lease.manager == pool.home and not lease.inflight and lease.pool.makes_room_for(pool):
+                self._give_back(lease, effects)
+        return effects + self._demands.spill(pool, message, stay=bool(effects))
 
     def declined(self, manager: str, message: LeaseDeclined) -> list[Any]:
         """A manager has granted less than was stated there."""
         return self._demands.declined(self.pools[message.key], manager, message)
+
+    def refused(self, pool: Pool) -> list[Any]:
+        """No worker will ever come for what waited in a pool, and is queued no more."""
+        return self._demands.refused(pool)
 
     def tick(self, now: float) -> list[Any]:
         """Return leases that idle for too long; try to steal again where a victim did not answer."""
@@ -395,10 +405,15 @@ class Scheduler:
                         continue
                     if pool.spread:
                         self._demands.turn_is_over(pool, lease.manager, effects)
-                    del pool.leases[lease.worker]
-                    self.by_worker.pop(lease.worker, None)
-                    effects.append(Send(lease.manager, LeaseReturned(lease.number)))
-                    self._changed.add(pool.key)
+                    self._give_back(lease, effects)
+
+    def _give_back(self, lease: Lease, effects: list[Any]) -> None:
+        if not lease.pool.queue:
+            self._demands.state(lease.pool, effects, at_tick=True)  # or it would be granted here again
+        del lease.pool.leases[lease.worker]
+        self.by_worker.pop(lease.worker, None)
+        effects.append(Send(lease.manager, LeaseReturned(lease.number)))
+        self._changed.add(lease.pool.key)
 
     def worker_died(self, message: ProcessDied, now: float) -> None:
         """Rule 5."""

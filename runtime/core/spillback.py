@@ -7,9 +7,10 @@ Rules
    no room is shared out to those that do, and waits there. What is to be spread is shared out before all else. What
    says nothing of its place, and was not drawn here by its inputs, stays until half of this node is taken
    (``Config.spread_threshold``); the next goes to others of which that is not so, and then where most is free: Ray's
-   "hybrid" scheduling.
+   "hybrid" scheduling. What asks for no GPU goes to a node with GPUs, this one too, only if no other has room.
 2. What was spilled counts no more here. The client says when it has heeded that: until then what it says of its
-   demand still has the spilled part in it.
+   demand still has the spilled part in it. Where leases are all that fills this node (``full``), a client that has some
+   which idle gives them back and keeps its demand here.
 3. A demand that was sent here from another node is granted at once or declined. If it is to wait, and also where it is
    an actor's, it is declined after `WAIT_S` if another node has room by then. What can't ever be met here is declined.
 4. What is known of other nodes is late, and others spill too: so what is spilled counts as taken there for
@@ -117,11 +118,11 @@ class Spillback:
         need = demand.need
         if not need.get(CPU) or demand.home:
             return []
-        gpus = bool(need.get(GPU) or me.total.get(GPU))
-        others = [node for node in self._others(demand, now) if gpus or not node.total.get(GPU)]
+        others = self._others(demand, now)
         shares = hand_out(need, demand.missing, lambda: hybrid(need, me, others, self._threshold))
         shares.pop(me.manager, None)
-        return [self._send(demand, manager, count, now) for manager, count in shares.items()]
+        full = bool(need.get(GPU) or not me.total.get(GPU))
+        return [self._send(demand, manager, count, now, full=full) for manager, count in shares.items()]
 
     def serve(self, outcome: Outcome, now: float) -> list[Any]:
         """After what could be granted was: send on, or decline, what could not."""
@@ -133,7 +134,8 @@ class Spillback:
                     effects += self._decline_actor(demand.start)
             elif not demand.sent_on:
                 if not strategy.spread:
-                    effects += self._fill(demand, missing, self._others(demand, now), now)
+                    full = demand.strategy is None
+                    effects += self._fill(demand, missing, self._others(demand, now), now, full=full)
             elif not demand.wait or self._in_vain(demand, now):
                 effects.append(self._decline(demand, demand.count - missing, now))
         for demand, _ in outcome.unmet:
@@ -158,7 +160,7 @@ class Spillback:
         return [self._send(demand, manager, count, now) for manager, count in shares.items()]
 
     def _fill(
-        self, demand: Demand, missing: int, nodes: list[NodeView], now: float, *, wait: bool = False
+        self, demand: Demand, missing: int, nodes: list[NodeView], now: float, *, wait: bool = False, full: bool = False
     ) -> list[Any]:
         """Give it unit by unit to the emptiest of these nodes; with ``wait``, whether it has room or not."""
 
@@ -166,16 +168,18 @@ class Spillback:
             return min(nodes, key=utilisation, default=None) if wait else spread(demand.need, nodes)
 
         shares = hand_out(demand.need, missing, emptiest)
-        return [self._send(demand, manager, count, now, wait=wait) for manager, count in shares.items()]
+        return [self._send(demand, manager, count, now, wait=wait, full=full) for manager, count in shares.items()]
 
-    def _send(self, demand: Demand, manager: str, count: int, now: float, *, wait: bool = False) -> Send:
+    def _send(
+        self, demand: Demand, manager: str, count: int, now: float, *, wait: bool = False, full: bool = False
+    ) -> Send:
         """Rules 2 and 4."""
         self._number += 1
         demand.spills.append((self._number, count))
         self._leases.set_count(demand, demand.count - count, now)
         spreads = demand.strategy is not None and demand.strategy.spread
         self._peers.promise(manager, demand.need, count, now + (SPREAD_PROMISE_S if spreads else PROMISE_S))
-        return Send(demand.client, LeaseSpill(demand.key, manager, count, self._number, wait))
+        return Send(demand.client, LeaseSpill(demand.key, manager, count, self._number, wait, full))
 
     # -- what this node never meets
 

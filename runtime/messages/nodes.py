@@ -39,6 +39,9 @@ class LeaseSpill(Struct, array_like=True, gc=False, tag=201):
     wait
         Whether it is to wait there, since only nodes like that one can ever meet it. Otherwise it is granted there at
         once or declined.
+    full
+        Whether the sender could meet it if what it has leased were free: a client that has leases there that idle gives
+        them back instead of going elsewhere.
     """
 
     key: int
@@ -46,6 +49,7 @@ class LeaseSpill(Struct, array_like=True, gc=False, tag=201):
     count: int
     number: int
     wait: bool = False
+    full: bool = False
 
 
 class LeaseDeclined(Struct, array_like=True, gc=False, tag=202):

@@ -51,6 +51,8 @@ class OwnerWorld:
         """By worker: its node."""
         self.dead: set[str] = set()
         self.standby = C
+        self.granting = True
+        """Whether the nodes have room."""
         self.now = 1.0
         self._demands: dict[int, LeaseDemand] = {}
         self._functions: dict[tuple[str, int], Function] = {}
@@ -83,7 +85,7 @@ class OwnerWorld:
         for effect in effects:
             if isinstance(effect, Send) and isinstance(effect.message, LeaseDemand):
                 self._demands[effect.message.key] = effect.message
-        for key, demand in self._demands.items():
+        for key, demand in self._demands.items() if self.granting else ():
             if len(self.machine.scheduler.pools[key].leases) < min(demand.count, 1):
                 self._grant(key, next(iter(demand.resources)))
                 return
@@ -132,7 +134,7 @@ class OwnerWorld:
     def _function(self, node: str) -> Function:
         number = len(self._functions) + 1
         definition = FunctionDef(number, bytes([number]) * 16, "f", b"")
-        return Function(definition, "f", {node: 1.0}, call_site="cell 1, line 2")
+        return Function(definition, "f", {node: 1.0, "CPU": 1.0}, call_site="cell 1, line 2")
 
     def ask(self, actor_id: bytes, *deps: bytes, retries: int = 3) -> bytes:
         """Call an actor; the call's object, with one reference."""

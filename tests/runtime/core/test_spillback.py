@@ -45,6 +45,10 @@ def spills(effects: list[Any]) -> dict[str, int]:
     return found
 
 
+def full(effects: list[Any]) -> list[bool]:
+    return [e.message.full for e in effects if isinstance(e, Send) and isinstance(e.message, LeaseSpill)]
+
+
 def declined(effects: list[Any]) -> list[int]:
     return [e.message.count for e in effects if isinstance(e, Send) and isinstance(e.message, LeaseDeclined)]
 
@@ -86,6 +90,23 @@ def test_nodes_with_gpus_are_spared_by_what_asks_for_none(world: World) -> None:
     world.receive(GCS, ClusterView([row(OTHER, 4, GPU=1), row(THIRD, 2, GPU=1)]))
     assert spills(demand(world, 2)) == {}
     assert spills(demand(world, 3, key=2)) == {OTHER: 2, THIRD: 1}, "where there is no room here"
+
+
+def test_a_node_with_gpus_is_spared_by_its_own_clients_while_another_has_room() -> None:
+    world = World(embedded=False, gpus=1)
+    world.start()
+    world.driver_joins()
+    world.receive(GCS, ClusterView([row(OTHER, 1), row(THIRD, 8, GPU=1)]))
+    effects = demand(world, 2)
+    assert (spills(effects), granted(effects, "driver")) == ({OTHER: 1}, 1)
+    assert full(effects) == [False], "leases that idle here are no reason"
+
+
+def test_it_says_whether_free_leases_here_would_have_been_room(world: World) -> None:
+    assert full(demand(world, 7)) == [True, True]
+    assert full(demand(world, 1, key=2, resources={"CPU": 1.0, "gold": 1.0})) == [False], "there is none here"
+    strategy = Strategy(spread=True)
+    assert not any(full(demand(world, 4, key=3, strategy=strategy)))
 
 
 def test_what_was_sent_on_does_not_count_twice(world: World) -> None:

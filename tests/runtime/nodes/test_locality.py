@@ -32,8 +32,7 @@ def test_a_task_runs_where_its_large_input_lies(nodes: Nodes) -> None:
     far = make.options(resources={"special": 1}).remote(1_000_000)
     near = raynb.put(bytes(2_000_000))
     raynb.wait([far], timeout=20, fetch_local=False)
-    for _ in range(3):
-        wait_until(lambda: not current().machine.scheduler.by_worker, 10, "its leases have gone back")
+    for _ in range(3):  # what has made it may have that node's only CPU still: that is given back for this
         assert raynb.get(where.remote(far), timeout=20) == second.node_id
     assert raynb.get(where.remote(far, near), timeout=20) == nodes.head.node_id
     assert raynb.get(where.remote(), timeout=20) == nodes.head.node_id
