@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from raynb.runtime.core.placement import Vector
+from raynb.runtime.core.placement import UNITS, Vector
 
 BUNDLE = "bundle"
+PER_BUNDLE = 1000
+"""So much of the ``bundle`` resource each has; a task takes a thousandth of one."""
 
 
 def group_name(resource: str, group: bytes, index: int = -1) -> str:
@@ -20,6 +22,11 @@ def group_units(units: Mapping[str, int], group: bytes, index: int) -> Vector:
     if index >= 0:
         own.update({group_name(name, group, index): value for name, value in units.items()})
     return own
+
+
+def bundle_units(units: Mapping[str, int], group: bytes, index: int) -> Vector:
+    """All that a bundle is where it is committed."""
+    return group_units({**units, BUNDLE: PER_BUNDLE * UNITS}, group, index)
 
 
 def group_of(need: Iterable[str]) -> bytes | None:

@@ -18,14 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from raynb.runtime.core.bundle_names import BUNDLE, group_of, group_units
+from raynb.runtime.core.bundle_names import bundle_units, group_of
 from raynb.runtime.core.grants import Grant
 from raynb.runtime.core.leases import Leases
-from raynb.runtime.core.placement import GPU, UNITS, Vector, add, describe, lacking, subtract, to_units, total_of
+from raynb.runtime.core.placement import GPU, Vector, add, describe, lacking, subtract, to_units, total_of
 from raynb.runtime.messages.placement import Bundle
 
-PER_BUNDLE = 1000
-"""So much of the ``bundle`` resource each has; a task takes a thousandth of one."""
 REMOVED_MAX = 10_000
 
 
@@ -68,8 +66,7 @@ class Bundles:
             missing = {GPU: base[GPU]}  # what is free is in pieces
         if not missing:
             for index, units in wanted.items():
-                own = group_units({**units, BUNDLE: PER_BUNDLE * UNITS}, group, index)
-                known[index] = Reservation(attempt, units, own)
+                known[index] = Reservation(attempt, units, bundle_units(units, group, index))
             self._leases.reserve(base)
         if not known:
             del self._groups[group]

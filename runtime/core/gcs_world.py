@@ -27,7 +27,7 @@ class GcsWorld:
 
     def place(self, resources: dict[str, float], strategy: Strategy | None = None) -> bytes:
         """A node by the same policies by which node managers send tasks on."""
-        bundles = [self.groups.nodes_of_bundle(name) for name in resources if name.startswith(f"{BUNDLE}_group_")]
+        bundles = [self.groups.held(name) for name in resources if name.startswith(f"{BUNDLE}_group_")]
         if bundles:
             # Of one bundle, there is a name for that one beside the one for all.
             return self._members.place_in_group(resources, min(bundles, key=len))

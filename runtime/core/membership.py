@@ -17,7 +17,7 @@ Decides nothing about what dies with a process: `deaths` go back to whoever call
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.core.node_identity import session_of
-from raynb.runtime.core.placement import GPU, UNITS, NodeView, Vector, to_units
+from raynb.runtime.core.placement import GPU, UNITS, NodeView, Vector, to_amounts, to_units
 from raynb.runtime.messages.gcs import RegisterNode
 from raynb.runtime.messages.node import NodeStatus, ProcessDied, WorkerListing, WorkerTable
 
@@ -413,24 +413,29 @@ class Membership:
             found = head.id
         return found
 
-    def place_in_group(self, resources: dict[str, float], among: list[bytes]) -> bytes:
+    def place_in_group(self, resources: dict[str, float], held: Mapping[bytes, Vector]) -> bytes:
         """Of the nodes of a placement group one that has this free, as far as they have told; empty: there are none.
 
         Those without GPUs come first, if none are asked for.
+
+        Parameters
+        ----------
+        held
+            What the group has at each of them: that is free where a node has not told of it yet.
         """
         asks = any(name.startswith(f"{GPU}_group_") for name in resources)
 
         def has_gpus(node_id: bytes) -> bool:
             return bool(self.nodes[node_id].registration.resources.get(GPU))
 
-        for node_id in among if asks else sorted(among, key=has_gpus):
+        for node_id in held if asks else sorted(held, key=has_gpus):
             node = self.nodes[node_id]
-            groups = node.status.groups if node.status is not None else {}
-            free = node.less_promised({name: amounts[1] for name, amounts in groups.items()}, self._awake_s)
+            told = {name: free for name, (_, free) in node.status.groups.items()} if node.status is not None else {}
+            free = node.less_promised({**to_amounts(held[node_id]), **told}, self._awake_s)
             if _fits(resources, free):
                 node.promised.append((self._awake_s + PROMISE_S, resources))
                 return node_id
-        return among[0] if among else b""
+        return next(iter(held), b"")
 
     def check(self) -> None:
         """The invariants."""

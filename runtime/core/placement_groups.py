@@ -25,12 +25,13 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
+from raynb.runtime.core.bundle_names import bundle_units
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.core.gcs_journal import Effects, Journal
 from raynb.runtime.core.gcs_requests import Requests, refusal
 from raynb.runtime.core.group_layout import choose, why_not
-from raynb.runtime.core.placement import NodeView
+from raynb.runtime.core.placement import NodeView, Vector, add, to_units
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.placement import (
     BundlesCommitted,
@@ -280,13 +281,17 @@ class PlacementGroups:
         known = self.groups.get(group)
         return known is None or known.state == REMOVED
 
-    def nodes_of_bundle(self, resource: str) -> list[bytes]:
-        """The node of a bundle, or those of all bundles, by the name of a resource of it; empty: none now."""
+    def held(self, resource: str) -> dict[bytes, Vector]:
+        """By node, what a bundle, or all bundles of a group, have there, by the name of a resource; empty: none now."""
         *_, index, group_id = resource.split("_")
         group = self.groups.get(bytes.fromhex(group_id))
         if group is None or group.state != CREATED:
-            return []
-        return group.nodes[int(index) :][:1] if index.isdigit() else list(dict.fromkeys(group.nodes))
+            return {}
+        held: dict[bytes, Vector] = {}
+        for i in (int(index),) if index.isdigit() else range(len(group.nodes)):
+            units = bundle_units(to_units(group.spec.bundles[i]), group.spec.group, i)
+            add(held.setdefault(group.nodes[i], {}), units)
+        return held
 
     # -- placing
 

@@ -141,7 +141,9 @@ class Spillback:
         for demand, _ in outcome.unmet:
             # Only the node that is meant knows for sure that it has no room.
             strategy = demand.strategy or DEFAULT
-            if strategy.fails and demand.start is None:
+            if strategy.fails and demand.start is not None:
+                effects.append(self._fail_actor(demand.start, why_not_now(demand.name, strategy)))
+            elif strategy.fails:
                 why = self._why_never(demand, now) or why_not_now(demand.name or "a task", strategy)
                 effects.append(self._fail(demand, why, now))
         for demand in list(self._leases.infeasible):
@@ -210,6 +212,15 @@ class Spillback:
         self._leases.set_count(demand, len(demand.grants), now)
         return Send(demand.client, LeaseInfeasible(demand.key, why, "TaskUnschedulableError"))
 
+    def _fail_actor(self, start: StartActor, why: str) -> Send:
+        """What the GCS knew of this node was late."""
+        self._leases.forget_actor(start.actor_id)
+        text = f"the actor {start.name or start.cls.name} can't be placed: {why}"
+        return self._start_failed(start, Failed("ActorUnschedulableError", text))
+
+    def _start_failed(self, start: StartActor, failure: Failed) -> Send:
+        return Send(self._identity.gcs, ActorStartFailed(start.actor_id, start.incarnation, failure, start.placing))
+
     def why_infeasible(self, demand: Demand) -> str:
         """Why no node can ever meet a demand that this one can't; empty if another can."""
         if demand.sent_on:
@@ -237,8 +248,7 @@ class Spillback:
         if len(self._declined) > DECLINED_MAX:
             del self._declined[next(iter(self._declined))]
         text = f"the node has no room for {start.name or start.cls.name}, but another has"
-        failure = Failed(NO_ROOM, text)
-        return [Send(self._identity.gcs, ActorStartFailed(start.actor_id, start.incarnation, failure, start.placing))]
+        return [self._start_failed(start, Failed(NO_ROOM, text))]
 
     def has_declined(self, start: StartActor) -> bool:
         """Whether this order was answered so before: it is a repeated one, and may be carried out elsewhere now."""

@@ -9,8 +9,9 @@ import pytest
 
 import raynb
 from raynb.runtime.client.refs import current
-from raynb.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from tests.runtime.nodes.whereabouts import where, where_behind
+from raynb.util.placement_group import placement_group, placement_group_table
+from raynb.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
+from tests.runtime.nodes.whereabouts import Counting, where, where_behind
 from tests.support.gate import Gate
 from tests.support.nodes import several_nodes
 
@@ -71,3 +72,17 @@ def test_what_is_spread_runs_on_one_node_after_the_other(three: list[str], gate:
 def test_short_tasks_that_are_spread_reach_all_nodes(three: list[str]) -> None:
     found = raynb.get([where.options(scheduling_strategy="SPREAD").remote() for _ in range(9)], timeout=30)
     assert set(found) == set(three)
+
+
+def test_actors_in_any_bundle_leave_the_one_with_the_gpu_to_what_asks_for_it() -> None:
+    """Also at once, when nodes have not told yet what of the group is free."""
+    with several_nodes(num_cpus=3) as nodes:
+        nodes.add(num_cpus=3, num_gpus=1)
+        group = placement_group([{"CPU": 1, "GPU": 1}, *[{"CPU": 1}] * 4], strategy="PACK")
+        raynb.get(group.ready(), timeout=30)
+        inside = PlacementGroupSchedulingStrategy(group)
+        actor = raynb.remote(Counting).options(num_cpus=1, scheduling_strategy=inside)
+        others = [actor.remote() for _ in range(4)]
+        trainer = actor.options(num_gpus=1).remote()
+        found = raynb.get([each.where.remote() for each in (*others, trainer)], timeout=30)
+        assert Counter(found) == Counter(placement_group_table(group)["bundles_to_node_id"].values())
