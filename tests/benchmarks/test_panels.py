@@ -41,6 +41,7 @@ def test_a_run_measures_every_row_and_writes_its_part_of_the_page(tmp_path: Path
     command = [sys.executable, "-m", "tests.benchmarks.panels", *words]
     # Which floors this machine, busy with other tests, reaches is not the question here.
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=COMMAND_S_MAX)
+    assert f"Written to {page}" in done.stdout, done.stdout + done.stderr
     assert done.returncode in (0, 1), done.stderr
     text = page.read_text()
     assert text.startswith("# How fast raynb is\n\n<!-- part: panels -->\n")

@@ -14,6 +14,7 @@ from tests.browser.conftest import SHOTS, START_S_MAX, Lab
 from tests.support.waiting import wait_until
 
 PATIENCE_MS = 30_000
+AGAIN_MS = 10_000
 
 
 class NotebookPage:
@@ -39,6 +40,9 @@ class NotebookPage:
         expect(self.cells).to_have_count(len(cells), timeout=1000 * START_S_MAX)
         # The kernel is there, and what it is asked will be answered.
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=1000 * START_S_MAX)
+        if front_end == "lab":
+            ready = "jupyterapp.shell.currentWidget?.sessionContext?.isReady"
+            page.wait_for_function(ready, timeout=1000 * START_S_MAX)
 
     def start(self, number: int) -> None:
         """Have a cell run, by its number from 0 on."""
@@ -46,11 +50,12 @@ class NotebookPage:
         before = prompt.inner_text()
 
         def has_begun() -> bool:
-            # Again, if need be: a key that comes before the session is ready is ignored.
+            # Again, if need be: a key that comes before Notebook's session is ready is ignored. Not soon: a busy machine
+            # would run the cell twice.
             self.cells.nth(number).locator(".jp-InputArea-editor").click()
             self.page.keyboard.press("Shift+Enter")
             with contextlib.suppress(AssertionError):
-                expect(prompt).not_to_have_text(before, timeout=1000)
+                expect(prompt).not_to_have_text(before, timeout=AGAIN_MS)
                 return True
             return False
 
