@@ -21,6 +21,8 @@ class Execution(msgspec.Struct, gc=False):
     resources: dict[str, float] = {}
     gpus: list[str] = []
     cancelled: bool = False
+    exits: bool = False
+    """`exit_actor` was called in it."""
     captures: bool = False
     """As in `FunctionDef`."""
     attempt: int = 0

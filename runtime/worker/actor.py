@@ -211,6 +211,8 @@ class ActorRunner:
             value = args = kwargs = None  # type: ignore[assignment]
             if execution.cancelled:
                 raise KeyboardInterrupt
+            if execution.exits:
+                raise ActorExit  # although the method has caught it
         except BaseException as error:
             args = kwargs = None  # type: ignore[assignment]
             values, retryable = self._of_error(job, error)
@@ -347,6 +349,8 @@ class ActorRunner:
             value = args = kwargs = None
             if execution.cancelled:
                 raise asyncio.CancelledError
+            if execution.exits:
+                raise ActorExit  # although the method has caught it
         except asyncio.CancelledError:
             values = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")]
             retryable = False
@@ -363,15 +367,18 @@ class ActorRunner:
 def exit_actor() -> None:
     """End the calling actor: its process exits after this call, and it is not restarted.
 
-    Calls that run beside this one end before, those that have not begun don't run any more. In a thread or a task of
-    the actor's own it ends that; the actor ends with the next of its calls that does.
+    It raises an exception for that; a method that catches all exceptions goes on to its end, and its call is an error
+    all the same. Calls that run beside this one end before, those that have not begun don't run any more. In a thread
+    or a task of the actor's own it ends that; the actor ends with the next of its calls that does.
 
     Raises
     ------
     TypeError
         Not inside an actor.
     """
-    if not refs.connected() or not refs.current().execution().actor_id:
+    execution = refs.current().execution() if refs.connected() else None
+    if execution is None or not execution.actor_id:
         raise TypeError("exit_actor must be called inside an actor: exit_actor API is called on a non-actor worker")
+    execution.exits = True
     _asked_to_end.set()
     raise ActorExit

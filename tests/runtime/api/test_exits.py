@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,17 @@ class Runs:
         self.through()
         self.end()
 
+    def end_and_catch(self) -> str:
+        try:
+            self.end()
+        except BaseException:
+            self.through()
+        return "caught"
+
+    def end_and_yield(self) -> Iterator[int]:
+        yield 1
+        yield len(self.end_and_catch())
+
 
 class RunsAsync:
     def __init__(self, through: Any) -> None:
@@ -79,6 +91,13 @@ class RunsAsync:
     async def run_and_end(self) -> None:
         await asyncio.to_thread(self.actor.through)
         self.actor.end()
+
+    async def end_and_catch(self) -> str:
+        return self.actor.end_and_catch()
+
+    async def end_and_yield(self) -> AsyncIterator[int]:
+        for item in self.actor.end_and_yield():
+            yield item
 
 
 @pytest.mark.parametrize("cls", [Runs, RunsAsync])
@@ -98,6 +117,19 @@ def test_calls_that_run_beside_the_one_that_ends_the_actor_end_before_it(
     assert ray.get(refs[:2], timeout=30) == [1, 2]
     with pytest.raises(LookupError):
         ray.get(refs[2], timeout=30)
+
+
+@pytest.mark.parametrize("cls", [Runs, RunsAsync])
+def test_an_actor_ends_although_its_method_catches_all(ray: Ray, cls: Any, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    gate.open()
+    with pytest.raises(ray.exceptions.RayActorError, match="exit_actor"):
+        ray.get(ray.remote(cls).remote(gate.through).end_and_catch.remote(), timeout=30)
+    first, second, error = ray.remote(cls).remote(gate.through).end_and_yield.options(num_returns="streaming").remote()
+    assert ray.get([first, second], timeout=30) == [1, 6]
+    with pytest.raises(ray.exceptions.RayActorError, match="exit_actor"):
+        ray.get(error, timeout=30)
+    assert gate.arrived() == 2
 
 
 @pytest.mark.parametrize("cls", [Runs, RunsAsync])
