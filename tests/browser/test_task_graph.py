@@ -173,7 +173,10 @@ def test_names_of_others_are_shown_as_text_and_do_nothing(page: Page, hub: Prete
     close(page, "raynb-task-graph")
 
 
-def test_three_hundred_nodes_are_moved_at_thirty_frames_a_second(page: Page, hub: PretendedHub) -> None:
+def test_three_hundred_nodes_that_are_moved_are_drawn_with_the_next_frame_and_once(
+    page: Page, hub: PretendedHub
+) -> None:
+    """How many frames a second that gives is measured by the benchmark of the panels."""
     names = [f"step_{n}" for n in range(300)]
     hub.functions = [
         (name, "function", 10, 1.0, tuple({names[n // 2], names[n * 7 // 9]} - {name})) for n, name in enumerate(names)
@@ -183,21 +186,21 @@ def test_three_hundred_nodes_are_moved_at_thirty_frames_a_second(page: Page, hub
     expect(nodes(panel)).to_have_count(300)
     page.wait_for_function(f"{VIEW}.resting")
     panel.screenshot(path=SHOTS / "task_graph_300.png")
-    milliseconds: float = page.evaluate(
+    drawn = page.evaluate(
         """async () => {
             const view = document.querySelector('#raynb-task-graph').raynbView;
-            const times = [];
+            const frame = () => new Promise(requestAnimationFrame);
+            await frame();
+            const drawn = [];
             for (let i = 0; i < 60; i++) {
+                const before = view.frames;
                 view.panBy(i % 2 ? 9 : -7, 3);
                 view.zoomBy(i % 3 ? 1.02 : 0.97);
-                const began = performance.now();
-                view.draw(began);
-                view.context.getImageData(0, 0, 1, 1);  // waits until it is drawn
-                times.push(performance.now() - began);
+                await frame();
+                drawn.push(view.frames - before);
             }
-            return Math.min(...times);  // what it takes where nobody else has the processor
+            return drawn;
         }"""
     )
-    print(f"a frame of 300 nodes takes {milliseconds:.1f} ms")
-    assert milliseconds < 1000 / 30
+    assert drawn == [1] * 60
     close(page, "raynb-task-graph")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -75,16 +74,14 @@ def test_the_shell_completes_lines_of_magics(notebook: Notebook, line: str, expe
     assert expected in found
 
 
-def test_registering_is_quick_and_can_be_taken_back(notebook: Notebook) -> None:
+def test_registering_can_be_taken_back(notebook: Notebook) -> None:
     shell = notebook.shell
     unregister(shell)
     try:
         assert shell.find_cell_magic("remote") is None
         assert "No cluster" not in notebook.run("%raynb status").stdout
         unregister(shell)
-        begun = time.perf_counter()
         register(shell)
-        assert time.perf_counter() - begun < 0.02
         register(shell)
     finally:
         unregister(shell)
