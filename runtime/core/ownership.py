@@ -402,7 +402,12 @@ class Ownership:
     def on_owner_gone(self, sender: str, message: OwnerGone) -> None:
         """The store asks who holds what a dead owner left in it."""
         self.process_died(message.owner)
-        held = [oid for oid, entry in self.entries.items() if entry.owner == message.owner]
+        # What has no value can't be read any more, whoever has a reference.
+        held = [
+            oid
+            for oid, entry in self.entries.items()
+            if entry.owner == message.owner and (entry.views or type(entry.value) is not Failed)
+        ]
         self._effects.append(Send(sender, StillHeld(message.owner, held)))
 
     # -- what goes out
