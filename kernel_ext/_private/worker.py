@@ -112,7 +112,8 @@ class CoreWorker:
 
     def get_placement_group_id(self) -> PlacementGroupID:
         """Nil outside of placement groups."""
-        return get_runtime_context().current_placement_group_id
+        group = get_runtime_context().get_placement_group_id()
+        return PlacementGroupID.nil() if group is None else PlacementGroupID.from_hex(group)
 
     def get_worker_id(self) -> bytes:
         return self._client.worker_id
