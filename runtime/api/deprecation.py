@@ -1,8 +1,11 @@
-"""What Ray has deprecated works here, too, and warns in Ray's words, by which programs filter the warning."""
+"""What Ray has deprecated works here, too, and warns in Ray's words, by which programs filter the warning.
+
+No filter is set here, and so Python shows it for what runs in the main module and in tests. Ray's own filter shows it
+for every module, once; but one that is set at some first use would go before those that a program has set.
+"""
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -19,10 +22,6 @@ WARNING = (
 
 class RayDeprecationWarning(DeprecationWarning):
     """Something that was marked as deprecated is used."""
-
-
-if not sys.warnoptions:  # Python would show it in the main module only; Ray shows it once for each module
-    warnings.filterwarnings("module", category=RayDeprecationWarning)
 
 
 def warning_text(advice: str = "") -> str:
