@@ -92,6 +92,7 @@ class ActorGroup:
         options: dict[str, Any] = {"num_cpus": num_cpus_per_actor, "num_gpus": num_gpus_per_actor}
         if resources_per_actor:
             options["resources"] = dict(resources_per_actor)
+        self._tells = hasattr(actor_cls, "get_actor_metadata")
         self._class = make_remote(actor_cls, options)
         self._size = num_actors
         self._args, self._kwargs = tuple(init_args or ()), dict(init_kwargs or {})
@@ -116,7 +117,7 @@ class ActorGroup:
         """Start some more, and wait for what they say about themselves, if they do."""
         started = [self._class.remote(*self._args, **self._kwargs) for _ in range(num_actors)]
         metadata: list[Any] = [None] * num_actors
-        if hasattr(self._class.__ray_actor_class__, "get_actor_metadata"):
+        if self._tells:
             metadata = get([actor.get_actor_metadata.remote() for actor in started])
         self.actors += map(ActorWrapper, started, metadata)
 

@@ -347,6 +347,9 @@ ACTOR_FIELDS: Final = (
 )
 ACTOR_BASE: Final = ACTOR_FIELDS[:8]
 ACTOR_MORE: Final = (
+    "start_time_ms",
+    "end_time_ms",
+    "node_ip",
     "max_restarts",
     "worker_address",
     "owner",
@@ -408,6 +411,9 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
         "call_site": spec.call_site,
         "label_selector": {},
         "fallback_strategy": [],
+        "start_time_ms": ms(actor.started),
+        "end_time_ms": ms(actor.ended),
+        "node_ip": actor.ip,
         "max_restarts": spec.max_restarts,
         "worker_address": actor.worker,
         "owner": actor.owner,

@@ -231,7 +231,8 @@ def test_the_state_of_a_task_has_its_environment(ray: Ray) -> None:
         ("util.state.exception", ["RayStateApiException"]),
         ("util.accelerators", ["NVIDIA_TESLA_V100"]),
         ("_private.client_mode_hook", ["client_mode_should_convert", "client_mode_hook"]),
-        ("_raylet", ["ObjectRefStreamEndOfStreamError"]),
+        ("_raylet", ["ObjectRefStreamEndOfStreamError", "ClusterID"]),
+        ("_private.worker", ["pickle"]),
         ("cluster_utils", ["cluster_not_supported"]),
     ],
 )
