@@ -206,9 +206,7 @@ def test_what_can_not_be_sent_is_reported_on_as_by_inspect_serializability(ray: 
         report = text[text.index("\n====") :]
         assert "\nChecking Serializability of <" in report
         assert "\n!!! FAIL serialization: cannot pickle '_thread.lock' object\n" in report
-        assert (
-            "\nVariable: \n\n\tFailTuple(" in report and "\n\nwas found to be non-serializable. " in report
-        )
+        assert "\nVariable: \n\n\tFailTuple(" in report and "\n\nwas found to be non-serializable. " in report
     assert "    Serializing 'my_lock' <unlocked _thread.lock" in refused(guarded.remote)
 
 
