@@ -44,6 +44,8 @@ class Table(StrEnum):
     workers = "workers"
     jobs = "jobs"
     placement_groups = "placement-groups"
+    runtime_envs = "runtime-envs"
+    cluster_events = "cluster-events"
 
     @property
     def asked(self) -> str:
@@ -57,6 +59,7 @@ class Format(StrEnum):
     default = "default"
     table = "table"
     json = "json"
+    yaml = "yaml"
 
 
 class Sort(StrEnum):
@@ -205,7 +208,7 @@ def list_(
     timeout: Timeout = 30.0,
     address: Address = "",
 ) -> None:
-    """List tasks, actors, objects, nodes, workers, jobs or placement groups."""
+    """List tasks, actors, objects, nodes, workers, jobs, placement groups, runtime envs or cluster events."""
     from raynb.runtime.cli import tables
 
     how = Format.json if as_json else form

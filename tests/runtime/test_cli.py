@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from raynb.runtime.adapters.processes import is_alive
 from tests.support.leaks import processes_of, shared_memory_of
@@ -39,7 +40,7 @@ class Counter:
     def increment(self):
         return 1
 
-counter = Counter.options(name="counter").remote()
+counter = Counter.options(name="counter", runtime_env={"env_vars": {"COUNTS": "yes"}}).remote()
 kept = raynb.put(b"x" * 1000)
 raynb.get([square.remote(n) for n in range(7)] + [counter.increment.remote()])
 try:
@@ -229,6 +230,24 @@ def test_tables_have_rays_names_and_forms(busy: Terminal) -> None:
     assert json.loads(busy.ok("list", "actors", "--format", "json")) == busy.json("list", "actors")
     assert busy.ok("list", "actors", "--detail", "--format", "table", "--timeout", "20").startswith("ACTOR_ID")
     assert "demo" in busy.ok("status", "--address", "demo")
+
+
+def test_lists_are_written_as_yaml(busy: Terminal) -> None:
+    for table in (["actors", "--detail"], ["cluster-events"]):
+        rows = yaml.safe_load(busy.ok("list", *table, "--format", "yaml"))
+        assert rows and rows == busy.json("list", *table)
+
+
+def test_what_has_happened_and_what_is_run_in_are_listed(busy: Terminal) -> None:
+    (env,) = busy.json("list", "runtime-envs")
+    assert (env["runtime_env"], env["ref_cnt"]) == ({"env_vars": {"COUNTS": "yes"}}, 1)
+    assert "no ids" in busy.run("get", "runtime-envs", "0").stderr
+    events = busy.json("list", "cluster-events", "--filter", "source_type=RAYLET")
+    assert [event["severity"] for event in events] == ["INFO"] and "was added" in events[0]["message"]
+    assert busy.json("get", "cluster-events", events[0]["event_id"]) == events
+    (newest,) = busy.json("list", "cluster-events", "--limit", "1")
+    assert newest == busy.json("list", "cluster-events")[-1]
+    assert "no field" in busy.run("list", "cluster-events", "--filter", "who=me").stderr
 
 
 def test_one_thing_is_shown_with_all_that_is_known_of_it(busy: Terminal) -> None:
