@@ -37,7 +37,6 @@ REFUSED: Final = {
     "workflow": "Ray itself has given workflows up",
     "experimental.channel": _GRAPHS,
     "experimental.compiled_dag_ref": _GRAPHS,
-    "experimental.tqdm_ray": "what tasks print, progress bars too, appears in the cell",
     "util.collective": "there are no collective operations: exchange arrays by references, or use torch.distributed",
     "util.connect": "there are no client connections (ray://): use raynb.init(address=...)",
     "util.dask": "Dask has a scheduler of its own",
@@ -127,6 +126,7 @@ DIFFERENCES: Final = {
     "reading arguments and storing results are not timed by themselves.",
     "util.placement_group.placement_group": "Groups are in `available_resources()` and `cluster_resources()` by what "
     "they have taken, not by names of their own.",
+    "experimental.tqdm_ray.tqdm": "Drawn by the task itself, with what tqdm it has. In a terminal each step is a line.",
     "util.RayExecutor": "A `concurrent.futures.Executor`; Ray has none.",
     "util.multiprocessing.Pool": "`chunksize` below 1 is a ValueError. An initializer that is no function is refused "
     "at once. As in Ray, and unlike in the standard library, `imap` gives an error in the place of an item that "
