@@ -221,7 +221,7 @@ def _init(
     options = _options(new, namespace, temp_dir)
     info, owns = _find_or_launch(address, options)
     _session = _connect(info, namespace or "", options.config, owns, job)
-    _register_job(_session.client, env)
+    _register_job(_session.client, env, job.metadata)
     if on_connect is not None:
         on_connect(_session.client)
     return ClusterContext(info, _session.client.joined.node_id)
@@ -239,7 +239,7 @@ def _options(new: Mapping[str, Any], namespace: str | None, temp_dir: str) -> Cl
     )  # fmt: skip
 
 
-def _register_job(client: Client, given: Mapping[str, Any] | None) -> None:
+def _register_job(client: Client, given: Mapping[str, Any] | None, metadata: dict[str, str]) -> None:
     """Tell who has come, and what the tasks of this job find."""
     try:
         client.runtime_env = resolved(given, client)
@@ -249,7 +249,7 @@ def _register_job(client: Client, given: Mapping[str, Any] | None) -> None:
     context, kernel = client.root.context, notebook.removeprefix("kernel-")
     who = RegisterJob(
         0, context.job, client.address, os.getpid(), context.namespace, _script(), time.time(), kernel,
-        client.runtime_env,
+        client.runtime_env, metadata,
     )  # fmt: skip
     client.send(client.gcs, who)
 

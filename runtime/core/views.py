@@ -474,7 +474,7 @@ def job_row(job: JobRecord) -> Row:
         "driver_info": {"id": job.job.hex(), "node_ip_address": "127.0.0.1", "pid": str(job.pid)},
         "start_time": ms(job.started),
         "end_time": ms(job.ended),
-        "metadata": {},
+        "metadata": job.metadata,
         "runtime_env": msgspec.json.decode(job.runtime_env or "{}"),
         "driver_agent_http_address": None,
         "driver_node_id": None,
