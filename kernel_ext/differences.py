@@ -118,7 +118,8 @@ DIFFERENCES: Final = {
     "util.state.summarize_tasks": "Tasks that were given a name are counted under that.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
-    "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect. "
+    "init": "Starts no dashboard and opens no port, except for Prometheus where `_metrics_export_port` asks for that. "
+    "Other options of Ray's that say where those are have no effect. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",

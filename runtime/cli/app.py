@@ -126,6 +126,9 @@ def start(
     temp_dir: Annotated[
         str, typer.Option(metavar="FOLDER", help="Where the cluster has its files; an absolute path.")
     ] = "",
+    metrics_export_port: Annotated[
+        int | None, typer.Option(min=0, metavar="PORT", help="Serve metrics for Prometheus there; 0: at any port.")
+    ] = None,
     block: Annotated[
         bool, typer.Option("--block", help="Return when the node has ended; Ctrl-C or SIGTERM ends it.")
     ] = False,
@@ -137,29 +140,22 @@ def start(
         fail("either --head for a new cluster, or --address CLUSTER for one more node of a running one")
     typed = context.get_parameter_source("redis")
     redis_was_typed = typed is not None and typed.name == "COMMANDLINE"
-    if address and (name or redis_was_typed or temp_dir):
-        fail("--name, --redis and --temp-dir are the whole cluster's: they go with --head")
+    if address and (name or redis_was_typed or temp_dir or metrics_export_port is not None):
+        fail("--name, --redis, --temp-dir and --metrics-export-port are the whole cluster's: they go with --head")
+    offered: dict[str, Any] = {
+        "num_cpus": num_cpus,
+        "num_gpus": num_gpus,
+        "resources": resources,
+        "labels": labels,
+        "object_store_memory": object_store_memory,
+    }
     if address:
-        info = lifecycle.start_node(
-            address,
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            resources=resources,
-            labels=labels,
-            object_store_memory=object_store_memory,
-        )
+        info = lifecycle.start_node(address, **offered)
     else:
-        info = lifecycle.start(
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            resources=resources,
-            labels=labels,
-            object_store_memory=object_store_memory,
-            name=name,
-            redis=redis,
-            redis_was_typed=redis_was_typed,
-            temp_dir=temp_dir,
-        )
+        whole: dict[str, Any] = {"redis": redis, "redis_was_typed": redis_was_typed, "temp_dir": temp_dir}
+        info = lifecycle.start(**offered, name=name, **whole)
+    if metrics_export_port is not None:
+        lifecycle.serve_metrics(info, metrics_export_port)
     if block:
         lifecycle.await_end(info)
 

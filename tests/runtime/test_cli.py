@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -364,6 +367,21 @@ def test_a_start_that_blocks_ends_with_its_node() -> None:
             blocked.communicate(timeout=30)
             assert blocked.returncode == 0
             wait_until(lambda pid=status["pid"]: not is_alive(pid), 20)  # type: ignore[misc]
+    finally:
+        terminal.close()
+
+
+def test_a_cluster_is_started_that_serves_metrics() -> None:
+    terminal = Terminal()
+    try:
+        started = terminal.ok("start", "--head", "--num-cpus", "1", "--name", "seen", "--metrics-export-port", "0")
+        (url,) = re.findall(r"Its metrics:  (http://127.0.0.1:\d+/metrics)\n", started)
+        with urlopen(url, timeout=30) as answer:
+            assert b"\nray_cluster_active_nodes 1\n" in answer.read()
+        port = urlsplit(url).port
+        refused = terminal.run("start", "--head", "--name", "late", "--metrics-export-port", str(port))
+        assert refused.returncode == 1 and "can't be served" in refused.stderr and "Traceback" not in refused.stderr
+        assert [cluster["name"] for cluster in terminal.json("status")] == ["seen"]
     finally:
         terminal.close()
 
