@@ -77,7 +77,6 @@ ABSENT: Final = {
     "_private.parameter": OWN_WORKINGS,
     "_private.path_utils": OWN_WORKINGS,
     "_private.process_watcher": OWN_WORKINGS,
-    "_private.profiling": OWN_WORKINGS,
     "_private.prometheus_exporter": OWN_WORKINGS,
     "_private.ray_logging": OWN_WORKINGS,
     "_private.resource_and_label_spec": OWN_WORKINGS,
@@ -123,8 +122,9 @@ DIFFERENCES: Final = {
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
-    "timeline": "The events have categories of raynb's own: `task`, `actor`, `store` and others. A task is one event: "
-    "reading arguments and storing results are not timed by themselves.",
+    "timeline": "There are more events: of the object stores, and arrows from tasks to those that use their results. "
+    "Arguments, execution and results of a task are timed by themselves only with RAY_PROFILING in the environment "
+    "of the cluster.",
     "util.placement_group.placement_group": "Groups are in `available_resources()` and `cluster_resources()` by what "
     "they have taken, not by names of their own.",
     "experimental.tqdm_ray.tqdm": "Drawn by the task itself, with what tqdm it has. In a terminal each step is a line.",

@@ -197,5 +197,5 @@ def write_timeline(address: str, file: Path) -> None:
     with Requester(entry.session_dir) as guest:
         events = guest.timeline(entry.gcs_address)
     file.write_text(json.dumps(events))
-    tasks = sum(event["ph"] == "X" for event in events)
+    tasks = sum(event["ph"] == "X" and event["cat"].startswith("task::") for event in events)
     typer.echo(f"Wrote {tasks} tasks to {file}: open it in ui.perfetto.dev.")

@@ -168,7 +168,7 @@ class GcsMachine:
             ActRequest: self.acts.ask,
             Reply: self.acts.answered,
             gcs.Shutdown: self._on_shutdown,
-            events.TaskRows: self.task_news.take,
+            **self.task_news.handlers,
             events.ObjectNames: lambda sender, m, now: self.names.take(sender, m, self._wall(now)),
             **self.stores.handlers(self._wall),
             events.ObjectRows: lambda sender, m, _: self.queries.report(sender, m),
