@@ -206,3 +206,27 @@ def test_init_has_metrics_served_from_the_beginning(ray: Ray) -> None:
         assert "ray_running_jobs 1" in served_at(port)
     with cluster_of(ray, num_cpus=1) as context:
         assert context["metrics_export_port"] == ray.nodes()[0]["MetricsExportPort"] == 0
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_tests_of_programs_read_what_is_served(ray: Ray) -> None:
+    ray.shutdown()
+    helpers = importlib.import_module("raynb._private.test_utils")
+    part = importlib.import_module("raynb.util.metrics")
+    with cluster_of(ray, num_cpus=1, _metrics_export_port=0) as context:
+        gauge = part.Gauge("read_by_a_test", tag_keys=("a",))
+        gauge.set(2.5, tags={"a": "b"})
+        part.flush()
+        series = helpers.PrometheusTimeseries()
+        pattern = helpers.MetricSamplePattern
+        wanted = [
+            pattern(name="ray_read_by_a_test", value=2.5, partial_label_match={"a": "b"}),
+            pattern("ray_running_jobs"),
+        ]
+        helpers.wait_for_condition(helpers.get_metric_check_condition(wanted, series))
+        other = pattern(name="ray_read_by_a_test", partial_label_match={"a": "c"})
+        assert not helpers.get_metric_check_condition([other], series)()
+        (sample,) = helpers.raw_metric_timeseries(context, series)["ray_read_by_a_test"]
+        assert (sample.value, series.metric_descriptors["ray_read_by_a_test"].type) == (2.5, "gauge")
+        address = f"127.0.0.1:{context['metrics_export_port']}"
+        assert helpers.fetch_prometheus_metrics([address, "127.0.0.1:1"])["ray_read_by_a_test"] == [sample]
