@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from raynb.runtime.core.bundle_names import group_hex
 from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import DEAD, Actor
 from raynb.runtime.core.gcs_jobs import JobRecord
@@ -403,7 +404,7 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
         "required_resources": creation.resources,
         "death_cause": cause,
         "is_detached": spec.detached,
-        "placement_group_id": None,
+        "placement_group_id": group_hex(creation.resources),
         "repr_name": actor.repr_name,
         "num_restarts": actor.incarnation,
         "num_restarts_due_to_lineage_reconstruction": 0,
