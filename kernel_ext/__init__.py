@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from raynb.runtime.client.ids import (
         ActorClassID,
         ActorID,
+        ClusterID,
         FunctionID,
         JobID,
         NodeID,
@@ -65,6 +66,7 @@ _HOMES = {
     "PlacementGroupID": "raynb.runtime.client.ids",
     "NodeID": "raynb.runtime.client.ids",
     "JobID": "raynb.runtime.client.ids",
+    "ClusterID": "raynb.runtime.client.ids",
     "FunctionID": "raynb.runtime.client.ids",
     "ActorID": "raynb.runtime.client.ids",
     "ActorClassID": "raynb.runtime.client.ids",
@@ -128,6 +130,7 @@ __all__ = [
     "ActorClassID",
     "ActorHandle",
     "ActorID",
+    "ClusterID",
     "DynamicObjectRefGenerator",
     "FunctionID",
     "JobID",

@@ -14,6 +14,7 @@ from raynb.runtime.client.ids import (
     ActorClassID,
     ActorID,
     BaseID,
+    ClusterID,
     FunctionID,
     JobID,
     NodeID,
@@ -33,6 +34,7 @@ __all__ = [
     "ActorClassID",
     "ActorID",
     "BaseID",
+    "ClusterID",
     "DeferSigint",
     "DynamicObjectRefGenerator",
     "FunctionID",
@@ -59,7 +61,7 @@ __getattr__ = absent_names(
     "_raylet",
     dict.fromkeys(
         (
-            "ClusterID", "Config", "CoreWorker", "GCS_PID_KEY", "GCS_SERVER_PORT_NAME",
+            "Config", "CoreWorker", "GCS_PID_KEY", "GCS_SERVER_PORT_NAME",
             "GcsErrorPublisher", "GcsLogPublisher", "GcsPublisher", "GlobalStateAccessor", "InnerGcsClient",
             "JavaFunctionDescriptor", "Language", "MessagePackSerializer", "Pickle5Writer",
             "PythonFunctionDescriptor", "PythonGCThread", "RayletClient", "SerializedObject", "StreamRedirector",

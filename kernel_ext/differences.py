@@ -37,7 +37,6 @@ REFUSED: Final = {
     "workflow": "Ray itself has given workflows up",
     "experimental.channel": _GRAPHS,
     "experimental.compiled_dag_ref": _GRAPHS,
-    "experimental.tqdm_ray": "what tasks print, progress bars too, appears in the cell",
     "util.collective": "there are no collective operations: exchange arrays by references, or use torch.distributed",
     "util.connect": "there are no client connections (ray://): use raynb.init(address=...)",
     "util.dask": "Dask has a scheduler of its own",
@@ -78,7 +77,6 @@ ABSENT: Final = {
     "_private.parameter": OWN_WORKINGS,
     "_private.path_utils": OWN_WORKINGS,
     "_private.process_watcher": OWN_WORKINGS,
-    "_private.profiling": OWN_WORKINGS,
     "_private.prometheus_exporter": OWN_WORKINGS,
     "_private.ray_logging": OWN_WORKINGS,
     "_private.resource_and_label_spec": OWN_WORKINGS,
@@ -119,14 +117,17 @@ DIFFERENCES: Final = {
     "util.state.summarize_tasks": "Tasks that were given a name are counted under that.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
-    "init": "Starts no dashboard and opens no port. Options of Ray's that say where those are have no effect. "
+    "init": "Starts no dashboard and opens no port, except for Prometheus where `_metrics_export_port` asks for that. "
+    "Other options of Ray's that say where those are have no effect. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
-    "timeline": "The events have categories of raynb's own: `task`, `actor`, `store` and others. A task is one event: "
-    "reading arguments and storing results are not timed by themselves.",
+    "timeline": "There are more events: of the object stores, and arrows from tasks to those that use their results. "
+    "Arguments, execution and results of a task are timed by themselves only with RAY_PROFILING in the environment "
+    "of the cluster.",
     "util.placement_group.placement_group": "Groups are in `available_resources()` and `cluster_resources()` by what "
     "they have taken, not by names of their own.",
+    "experimental.tqdm_ray.tqdm": "Drawn by the task itself, with what tqdm it has. In a terminal each step is a line.",
     "util.RayExecutor": "A `concurrent.futures.Executor`; Ray has none.",
     "util.multiprocessing.Pool": "`chunksize` below 1 is a ValueError. An initializer that is no function is refused "
     "at once. As in Ray, and unlike in the standard library, `imap` gives an error in the place of an item that "

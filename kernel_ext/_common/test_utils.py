@@ -11,14 +11,30 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from raynb._common.prometheus import (
+    MetricSamplePattern,
+    PrometheusTimeseries,
+    fetch_prometheus,
+    fetch_prometheus_metric_timeseries,
+    fetch_prometheus_metrics,
+    fetch_prometheus_timeseries,
+    fetch_raw_prometheus,
+)
 from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.adapters.ray_alias import VARIABLE
 from raynb.runtime.api.remote import make_remote
 
 __all__ = [
+    "MetricSamplePattern",
+    "PrometheusTimeseries",
     "Semaphore",
     "SignalActor",
     "async_wait_for_condition",
+    "fetch_prometheus",
+    "fetch_prometheus_metric_timeseries",
+    "fetch_prometheus_metrics",
+    "fetch_prometheus_timeseries",
+    "fetch_raw_prometheus",
     "is_named_tuple",
     "run_string_as_driver",
     "run_string_as_driver_stdout_stderr",
@@ -204,10 +220,8 @@ __getattr__ = absent_names(
     "_common.test_utils",
     dict.fromkeys(
         (
-            "FakeTimer", "MetricSamplePattern", "PrometheusTimeseries", "TelemetryCallsite",
-            "assert_tensors_equivalent", "check_library_usage_telemetry", "fetch_prometheus",
-            "fetch_prometheus_metric_timeseries", "fetch_prometheus_metrics", "fetch_prometheus_timeseries",
-            "fetch_raw_prometheus", "simulate_s3_bucket",
+            "FakeTimer", "TelemetryCallsite",
+            "assert_tensors_equivalent", "check_library_usage_telemetry", "simulate_s3_bucket",
         ),
         OWN_WORKINGS,
     ),

@@ -34,7 +34,8 @@ __all__ = [
     "try_to_create_directory",
 ]
 
-_running: set[asyncio.Task[Any]] = set()
+_BACKGROUND_TASKS: set[asyncio.Task[Any]] = set()
+"""What `run_background_task` has started and is not done; Ray's name, which tests look at."""
 
 
 def binary_to_hex(identifier: bytes) -> str:
@@ -88,8 +89,8 @@ def get_or_create_event_loop() -> asyncio.AbstractEventLoop:
 def run_background_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """A task of the running event loop that is not collected before it is done."""
     task = asyncio.get_running_loop().create_task(coroutine)
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+    _BACKGROUND_TASKS.add(task)
+    task.add_done_callback(_BACKGROUND_TASKS.discard)
     return task
 
 

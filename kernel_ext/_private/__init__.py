@@ -16,6 +16,7 @@ _MODULES = (
     "gcs_utils",
     "internal_api",
     "label_utils",
+    "profiling",
     "ray_constants",
     "services",
     "state",

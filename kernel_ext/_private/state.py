@@ -26,6 +26,7 @@ __all__ = [
     "cluster_resources",
     "current_node_id",
     "jobs",
+    "next_job_id",
     "node_ids",
     "nodes",
     "state",
@@ -77,7 +78,7 @@ class GlobalState:
     ) -> dict[str, Any]:
         """Of one actor, or by id in hex of all (of a job, in a state): ``ActorID``, ``ActorClassName``, ``Name``,
         ``JobID``, ``Address`` (with its ``NodeID``), ``State``, ``NumRestarts``, ``Pid``, ``IsDetached``,
-        ``RayNamespace``, ``DeathCause``."""
+        ``RayNamespace``, ``DeathCause``, ``StartTime`` and ``EndTime`` in milliseconds (0: not yet)."""
         filters = []
         if job_id is not None:
             filters.append(("job_id", "=", job_id.hex()))
@@ -91,6 +92,11 @@ class GlobalState:
         """The drivers' connections: ``JobID``, ``IsDead``, ``DriverIPAddress``, ``DriverPid``, ``StartTime`` and
         ``EndTime`` in milliseconds."""
         return [_job(row) for row in self._rows("jobs")]
+
+    def next_job_id(self) -> JobID:
+        """An id that no job has had or will have."""
+        self._check_connected()
+        return JobID.from_random()
 
     def node_table(self) -> list[dict[str, Any]]:
         """As `nodes`."""
@@ -139,6 +145,7 @@ def actors(
 
 
 jobs = state.job_table
+next_job_id = state.next_job_id
 workers = state.workers
 total_resources_per_node = state.total_resources_per_node
 available_resources_per_node = state.available_resources_per_node
@@ -151,9 +158,12 @@ def _actor(row: dict[str, Any]) -> dict[str, Any]:
         "IsDetached": row["is_detached"],
         "Name": row["name"],
         "JobID": row["job_id"],
-        "Address": {"NodeID": row["node_id"] or ""},
+        "Address": {"NodeID": row["node_id"] or "", "IPAddress": row["node_ip"]},
         "State": row["state"],
         "NumRestarts": row["num_restarts"],
+        "Timestamp": float(row["end_time_ms"] or row["start_time_ms"] or 0),
+        "StartTime": row["start_time_ms"] or 0,
+        "EndTime": row["end_time_ms"] or 0,
         "Pid": row["pid"],
         "RayNamespace": row["ray_namespace"],
         "DeathCause": row["death_cause"],

@@ -16,6 +16,17 @@ from typing import Any, TypeVar
 import psutil
 
 from raynb._common.network_utils import find_free_port
+from raynb._common.prometheus import (
+    MetricSamplePattern,
+    PrometheusTimeseries,
+    fetch_prometheus,
+    fetch_prometheus_metric_timeseries,
+    fetch_prometheus_metrics,
+    fetch_prometheus_timeseries,
+    fetch_raw_prometheus,
+    get_metric_check_condition,
+    raw_metric_timeseries,
+)
 from raynb._common.test_utils import (
     Semaphore,
     SignalActor,
@@ -57,6 +68,8 @@ from raynb.util.queue import Empty, Queue
 
 __all__ = [
     "BatchQueue",
+    "MetricSamplePattern",
+    "PrometheusTimeseries",
     "RayTestTimeoutException",
     "Semaphore",
     "SignalActor",
@@ -69,6 +82,11 @@ __all__ = [
     "dicts_equal",
     "enable_external_redis",
     "external_redis_test_enabled",
+    "fetch_prometheus",
+    "fetch_prometheus_metric_timeseries",
+    "fetch_prometheus_metrics",
+    "fetch_prometheus_timeseries",
+    "fetch_raw_prometheus",
     "find_available_port",
     "find_free_port",
     "generate_system_config_map",
@@ -80,6 +98,7 @@ __all__ = [
     "get_log_data",
     "get_log_message",
     "get_log_sources",
+    "get_metric_check_condition",
     "get_non_head_nodes",
     "get_other_nodes",
     "init_error_pubsub",
@@ -93,6 +112,7 @@ __all__ = [
     "object_memory_usage",
     "placement_group_assert_no_leak",
     "put_object",
+    "raw_metric_timeseries",
     "recursive_fnmatch",
     "redis_replicas",
     "redis_sentinel_replicas",
@@ -423,14 +443,12 @@ __getattr__ = absent_names(
     {
         **dict.fromkeys(
             (
-                "EC2InstanceTerminator", "EC2InstanceTerminatorWithGracePeriod", "MetricSamplePattern",
-                "NodeKillerBase", "RayletKiller", "ResourceKillerActor", "WorkerKillerActor", "check_local_files_gced",
-                "check_spilled_mb", "fetch_prometheus", "fetch_prometheus_metrics", "fetch_raw_prometheus",
+                "EC2InstanceTerminator", "EC2InstanceTerminatorWithGracePeriod", "NodeKillerBase", "RayletKiller",
+                "ResourceKillerActor", "WorkerKillerActor", "check_local_files_gced", "check_spilled_mb",
                 "generate_runtime_env_dict", "get_and_run_node_killer", "get_and_run_resource_killer",
-                "get_metric_check_condition", "get_node_stats", "get_redis_cli", "get_resource_usage",
-                "get_system_metric_for_component", "load_test_config", "make_global_state_accessor",
-                "monitor_memory_usage", "raw_metric_timeseries", "raw_metrics", "setup_tls", "start_redis_instance",
-                "start_redis_sentinel_instance", "teardown_tls",
+                "get_node_stats", "get_redis_cli", "get_resource_usage", "get_system_metric_for_component",
+                "load_test_config", "make_global_state_accessor", "monitor_memory_usage", "raw_metrics", "setup_tls",
+                "start_redis_instance", "start_redis_sentinel_instance", "teardown_tls",
             ),
             OWN_WORKINGS,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+from raynb import cloudpickle as pickle
 from raynb._private import ray_constants
 from raynb._private.gcs_client import GcsClient
 from raynb._private.processes import ProcessInfo, daemons_of, kill_all
@@ -12,6 +13,7 @@ from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api import outputs
 from raynb.runtime.api.cluster import get_actor, query
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
+from raynb.runtime.api.deprecation import deprecated
 from raynb.runtime.api.generator import ObjectRefGenerator
 from raynb.runtime.api.modes import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
 from raynb.runtime.api.objects import cancel, get, kill, put, wait
@@ -35,10 +37,12 @@ __all__ = [
     "get",
     "get_actor",
     "get_gpu_ids",
+    "get_resource_ids",
     "global_worker",
     "init",
     "is_initialized",
     "kill",
+    "pickle",
     "put",
     "remote",
     "shutdown",
@@ -112,10 +116,23 @@ class CoreWorker:
 
     def get_placement_group_id(self) -> PlacementGroupID:
         """Nil outside of placement groups."""
-        return get_runtime_context().current_placement_group_id
+        group = get_runtime_context().get_placement_group_id()
+        return PlacementGroupID.nil() if group is None else PlacementGroupID.from_hex(group)
 
     def get_worker_id(self) -> bytes:
         return self._client.worker_id
+
+    def resource_ids(self) -> dict[str, list[tuple[int, float]]]:
+        """What the running task or actor holds, as pairs of a number and an amount; nothing in a driver."""
+        execution = self._client.execution()
+        held = execution.resources if self._client.gives_way else {}
+        gpus = [int(name) for name in execution.gpus if name.isdigit()]
+        return {
+            name: [(gpu, min(amount, 1.0)) for gpu in gpus]
+            if name.partition("_group_")[0] == "GPU" and gpus
+            else [(0, amount)]
+            for name, amount in held.items()
+        }
 
 
 class Worker:
@@ -253,6 +270,13 @@ class Node:
 
 
 global_worker = Worker()
+
+
+@deprecated("Use ray.get_runtime_context().get_assigned_resources() instead.")
+def get_resource_ids() -> dict[str, list[tuple[int, float]]]:
+    """As `CoreWorker.resource_ids`."""
+    global_worker.check_connected()
+    return global_worker.core_worker.resource_ids()
 
 
 def _unhandled_error_handler(error: Exception) -> None:

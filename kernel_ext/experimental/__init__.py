@@ -12,6 +12,6 @@ __all__ = ["get_local_object_locations", "get_object_locations"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("internal_kv", "locations", "state"):
+    if name in ("internal_kv", "locations", "state", "tqdm_ray"):
         return importlib.import_module(f"raynb.experimental.{name}")
     raise AttributeError(refusal(f"experimental.{name}") or f"module 'raynb.experimental' has no attribute {name!r}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from raynb.runtime.api.actors import ActorHandle
-from raynb.runtime.api.objects import kill, wait
+from raynb.runtime.api.deprecation import deprecated
+from raynb.runtime.api.objects import get, kill, wait
 from raynb.runtime.api.remote import make_remote
 from raynb.runtime.client.refs import ObjectRef
 
@@ -44,7 +45,9 @@ class ActorGroupMethod:
 
 
 class ActorGroup:
-    """Several actors of one class. A method called on the group is called on all of them.
+    """Several actors of one class. A method called on the group is called on all of them. Ray deprecates it.
+
+    What a method ``get_actor_metadata`` of the class returns, if there is one, is kept of each actor: `actor_metadata`.
 
     Parameters
     ----------
@@ -63,6 +66,10 @@ class ActorGroup:
         A number that makes no sense.
     """
 
+    @deprecated(
+        "For stateless/task processing, use ray.util.multiprocessing. For stateful/actor processing, use "
+        "ray.util.ActorPool."
+    )
     def __init__(
         self,
         actor_cls: type,
@@ -85,6 +92,7 @@ class ActorGroup:
         options: dict[str, Any] = {"num_cpus": num_cpus_per_actor, "num_gpus": num_gpus_per_actor}
         if resources_per_actor:
             options["resources"] = dict(resources_per_actor)
+        self._tells = hasattr(actor_cls, "get_actor_metadata")
         self._class = make_remote(actor_cls, options)
         self._size = num_actors
         self._args, self._kwargs = tuple(init_args or ()), dict(init_kwargs or {})
@@ -106,8 +114,12 @@ class ActorGroup:
         self.add_actors(self._size)
 
     def add_actors(self, num_actors: int) -> None:
-        """Start some more."""
-        self.actors += [ActorWrapper(self._class.remote(*self._args, **self._kwargs)) for _ in range(num_actors)]
+        """Start some more, and wait for what they say about themselves, if they do."""
+        started = [self._class.remote(*self._args, **self._kwargs) for _ in range(num_actors)]
+        metadata: list[Any] = [None] * num_actors
+        if self._tells:
+            metadata = get([actor.get_actor_metadata.remote() for actor in started])
+        self.actors += map(ActorWrapper, started, metadata)
 
     def remove_actors(self, actor_indexes: Iterable[int]) -> None:
         """End those at these places."""
@@ -132,7 +144,7 @@ class ActorGroup:
 
     @property
     def actor_metadata(self) -> list[Any]:
-        """What is noted about each actor."""
+        """What each actor's ``get_actor_metadata`` returned when it started; None without such a method."""
         return [each.metadata for each in self.actors]
 
     def __getattr__(self, name: str) -> ActorGroupMethod:

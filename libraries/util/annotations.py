@@ -7,9 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-
-class RayDeprecationWarning(DeprecationWarning):
-    """Something that was marked as deprecated is used."""
+from raynb.runtime.api.deprecation import RayDeprecationWarning, warning_text
 
 
 def _marking(kind: str) -> Callable[..., Any]:
@@ -37,7 +35,7 @@ def Deprecated(*args: Any, message: str = "", warning: bool = False) -> Any:
         thing.__doc__ = f"{thing.__doc__ or ''}\n\nDEPRECATED: {message or 'it will be removed.'}".lstrip()
         if not warning:
             return _mark(thing, "Deprecated")
-        text = f"{thing.__name__} is deprecated. {message}".rstrip()
+        text = warning_text(message)
         kind = isinstance(thing, type)
         target: Any = getattr(thing, "__init__") if kind else thing  # noqa: B009 - some class's, not that of `type`
 

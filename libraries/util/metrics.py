@@ -1,7 +1,8 @@
 """``raynb.util.metrics``: a program's own counters, gauges and histograms, added up over all processes.
 
 Each process tells what has changed once a second to one actor of the cluster, which `prometheus_text` asks for
-everything in Prometheus' text format. What a process has counted in its last second may be lost if it is killed.
+everything in Prometheus' text format; `serve` has it answer Prometheus itself. What a process has counted in its last
+second may be lost if it is killed.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from raynb.runtime.api.metrics_export import hub, serve
+from raynb.runtime.api.metrics_text import Change, Tags, metric_name
 from raynb.runtime.api.objects import get
-from raynb.runtime.api.remote import make_remote
-from raynb.runtime.api.session import connect, is_initialized
-from raynb.util.metrics_hub import Change, MetricsHub, Tags, metric_name
+from raynb.runtime.api.session import is_initialized
+
+__all__ = ["Counter", "Gauge", "Histogram", "Metric", "flush", "prometheus_text", "serve"]
 
 FLUSH_S: Final = 1.0
-HUB_NAME: Final = "raynb:metrics"
-HUB_NAMESPACE: Final = "raynb"
 
 _lock = threading.Lock()
 _changes: dict[tuple[str, Tags], Change] = {}
@@ -280,20 +281,11 @@ def flush() -> None:
         changes = list(_changes.values())
         _changes.clear()
     if changes:
-        get(_hub().record.remote(changes))
-
-
-def _hub() -> Any:
-    connect()
-    return (
-        make_remote(MetricsHub, {})
-        .options(name=HUB_NAME, namespace=HUB_NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0)
-        .remote()
-    )
+        get(hub().record.remote(changes))
 
 
 def prometheus_text() -> str:
     """All metrics of the cluster in Prometheus' text format, those of this process up to now."""
     flush()
-    text: str = get(_hub().text.remote())
+    text: str = get(hub().text.remote())
     return text

@@ -211,6 +211,7 @@ class ActorClass(OlderForm):
         # Ray's rule: in a bundle without a CPU an actor that asks for none has to say so.
         place = where(options, resources_of(options, 0), 1 if options.get("num_cpus") is None else 0)
         resources = place.resources
+        environment = resolved(options.get("runtime_env"), client)
         definition = msgspec.structs.replace(self._definition, captures=place.captures)
         creation = gcs.CreateActor(
             0,
@@ -227,7 +228,7 @@ class ActorClass(OlderForm):
                 name,
                 options.get("max_concurrency") or 0,
                 dict(options.get("concurrency_groups") or {}),
-                runtime_env=resolved(options.get("runtime_env"), client),
+                runtime_env=environment,
                 task_id=task_id,
                 in_order=self._info.in_order,
                 restarts=options.get("max_restarts", 0) != 0,
@@ -248,7 +249,7 @@ class ActorClass(OlderForm):
         answer = Answer(Waiter(1, lock.release)) if name else None
         task = Task(
             task_id,
-            self._constructor(client, resources),
+            self._constructor(client, resources, environment),
             packed.data,
             execution.context,
             parent=execution.task_id,
@@ -294,8 +295,12 @@ class ActorClass(OlderForm):
         existing = handle_from_reply(reply.data)
         return None if existing._id == actor_id else existing
 
-    def _constructor(self, client: Client, resources: dict[str, float]) -> Function:
-        key = (self._definition.function_id, b"constructor")
+    def _constructor(self, client: Client, resources: dict[str, float], environment: str) -> Function:
+        """What creates actors of this class that hold this, as the event hub is told of it: once."""
+        key = (
+            self._definition.function_id,
+            msgspec.json.encode(["constructor", sorted(resources.items()), environment]),
+        )
         function = client.functions.get(key)
         if function is None:
             name = f"{self._cls.__name__}.__init__"
@@ -303,6 +308,7 @@ class ActorClass(OlderForm):
                 FunctionDef(client.next_number(), b"", name, b""),
                 name,
                 resources,
+                runtime_env=environment,
                 kind=ACTOR_CREATION,
                 call_site=definition_site(self._cls),
                 job=client.root.context.job,

@@ -17,11 +17,13 @@ from raynb.runtime.client.client import Client
 from raynb.runtime.codec.trace_lanes import arranged
 from raynb.runtime.core.strategies import NODE_ID_LABEL
 from raynb.runtime.messages.errors import RaySystemError
-from raynb.runtime.messages.gcs import NamedActor, Query
+from raynb.runtime.messages.gcs import KvGet, NamedActor, Query
 from raynb.runtime.messages.node import ScaleNode, StoreUsage
 
 QUERY_TIMEOUT_S = 30.0
 TIMELINE_PAGE = 20_000
+METRICS_PORT_KEY = b"metrics port"
+"""Of the GCS's table of keys."""
 
 
 def query(table: str, *, timeout_s: float = QUERY_TIMEOUT_S, **how: Any) -> dict[str, Any]:
@@ -64,10 +66,20 @@ DEATH_REASONS = (None, "EXPECTED_TERMINATION", "UNEXPECTED_TERMINATION")
 
 def nodes() -> list[dict[str, Any]]:
     """The cluster's nodes, with the keys that Ray's ``nodes()`` has."""
-    return [node_of(row) for row in query("nodes", limit=10_000, detail=True)["rows"]]
+    port = metrics_port()
+    return [node_of(row, port) for row in query("nodes", limit=10_000, detail=True)["rows"]]
 
 
-def node_of(row: dict[str, Any]) -> dict[str, Any]:
+def metrics_port() -> int:
+    """Where the cluster's metrics are served; 0: nowhere."""
+    client = connected()
+    try:
+        return int(client.request(client.gcs, KvGet(0, METRICS_PORT_KEY), QUERY_TIMEOUT_S))
+    except KeyError:
+        return 0
+
+
+def node_of(row: dict[str, Any], metrics_port: int = 0) -> dict[str, Any]:
     """A node's row with Ray's keys."""
     return {
         "NodeID": row["node_id"],
@@ -79,7 +91,7 @@ def node_of(row: dict[str, Any]) -> dict[str, Any]:
         "ObjectManagerPort": 0,
         "ObjectStoreSocketName": "",
         "RayletSocketName": row["address"],
-        "MetricsExportPort": 0,
+        "MetricsExportPort": metrics_port if row["is_head_node"] else 0,
         "MetricsAgentPort": 0,
         "DashboardAgentListenPort": 0,
         "RuntimeEnvAgentPort": 0,

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from raynb.runtime.api.actors import ActorHandle, handle_from_reply
+from raynb.runtime.api.deprecation import deprecated
 from raynb.runtime.api.runtime_env import RuntimeEnv
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.where import captured_by, labels_of, shown
@@ -30,12 +31,17 @@ class RuntimeContext:
         return self._client.execution()
 
     def __repr__(self) -> str:
-        return f"<RuntimeContext {self.get()}>"
+        return f"<RuntimeContext {self._ids()}>"
 
+    @deprecated("Use get_xxx_id() methods to get relevant ids instead")
     def get(self) -> dict[str, Any]:
         """The ids that there are, by name."""
+        return self._ids()
+
+    def _ids(self) -> dict[str, Any]:
         execution = self._execution
-        known: dict[str, Any] = {"job_id": self.job_id, "node_id": self.node_id, "namespace": self.namespace}
+        node = NodeID(self._client.joined.node_id)
+        known: dict[str, Any] = {"job_id": JobID(execution.context.job), "node_id": node, "namespace": self.namespace}
         if self._in_task:
             known["task_id"] = TaskID(execution.task_id)
         if execution.actor_id:
@@ -89,6 +95,7 @@ class RuntimeContext:
         self._check_worker()
         return shown(self._execution.resources)
 
+    @deprecated("Use get_accelerator_ids() instead")
     def get_resource_ids(self) -> dict[str, list[str]]:
         """As `get_accelerator_ids`, Ray's older name."""
         return self.get_accelerator_ids()
@@ -173,6 +180,7 @@ class RuntimeContext:
         return handle_from_reply(data)
 
     @property
+    @deprecated("Use get_placement_group_id() instead")
     def current_placement_group_id(self) -> PlacementGroupID:
         """Nil outside of placement groups."""
         group = group_of(self._execution.resources)
@@ -186,19 +194,23 @@ class RuntimeContext:
     # Ray's older spellings, as properties: ids as objects.
 
     @property
+    @deprecated("Use get_job_id() instead")
     def job_id(self) -> JobID:
         return JobID(self._execution.context.job)
 
     @property
+    @deprecated("Use get_node_id() instead")
     def node_id(self) -> NodeID:
         return NodeID(self._client.joined.node_id)
 
     @property
+    @deprecated("Use get_task_id() instead")
     def task_id(self) -> TaskID:
         self._check_worker()
         return TaskID(self._execution.task_id)
 
     @property
+    @deprecated("Use get_actor_id() instead")
     def actor_id(self) -> ActorID | None:
         """None outside of actors."""
         self._check_worker()

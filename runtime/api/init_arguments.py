@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 from raynb.runtime.api.options import COMMON, check_option
 
+METRICS_PORT: Final = "_metrics_export_port"
 WITHOUT_EFFECT: Final = frozenset(
     {
-        "_metrics_export_port",
         "_node_ip_address",
         "_plasma_directory",
         "_redis_password",
@@ -56,11 +57,21 @@ def with_spilling_directory(config: dict[str, Any] | None, kwargs: dict[str, Any
 def refuse_unknown(kwargs: dict[str, Any]) -> None:
     """Refuse options that nobody knows, and those that would have to do something."""
     for key, value in kwargs.items():
-        if key in WITHOUT_EFFECT or value is None or value is False:
+        if key == METRICS_PORT or key in WITHOUT_EFFECT or value is None or value is False:
             continue
         if key.startswith("_") or key in ("enable_resource_isolation", "cgroup_path", "proxy_server_url"):
             raise ValueError(f"init() does not support {key}={value!r} in raynb")
         raise RuntimeError(f"Unknown keyword argument(s): {key}. init() of raynb does not know it")
+
+
+def serve_metrics(kwargs: Mapping[str, Any]) -> int:
+    """Serve the cluster's metrics, where that was asked for; the port, or 0."""
+    port = kwargs.get(METRICS_PORT)
+    if port is None:
+        return 0
+    # By its name: it needs a connection, and nobody else needs it.
+    export = importlib.import_module("raynb.runtime.api.metrics_export")
+    return int(export.serve_from_the_beginning(port))
 
 
 def _check_values(new: Mapping[str, Any]) -> None:

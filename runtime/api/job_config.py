@@ -20,6 +20,8 @@ class JobConfig:
         ``"detached"``: actors that don't say otherwise outlive the driver.
     code_search_path
         Folders that tasks import from, too, after the driver's own.
+    metadata
+        Texts by name, which the state API has of the job.
 
     Raises
     ------
@@ -37,20 +39,30 @@ class JobConfig:
         ray_namespace: str | None = None,
         default_actor_lifetime: str = "non_detached",
     ) -> None:
-        for option, value in {
-            "jvm_options": jvm_options,
-            "metadata": metadata,
-        }.items():
-            if value:
-                raise ValueError(f"raynb does not support JobConfig({option}=...)")
+        if jvm_options:
+            raise ValueError("raynb does not support JobConfig(jvm_options=...)")
         self.code_search_path = [os.path.abspath(path) for path in code_search_path or ()]
         self.metadata: dict[str, str] = {}
+        for key, value in (metadata or {}).items():
+            self.set_metadata(key, value)
         self.ray_namespace = ray_namespace
         self.set_runtime_env(runtime_env)
         self.set_default_actor_lifetime(default_actor_lifetime)
 
     def __repr__(self) -> str:
         return f"JobConfig(ray_namespace={self.ray_namespace!r}, runtime_env={self.runtime_env!r})"
+
+    @classmethod
+    def from_json(cls, job_config_json: Mapping[str, Any]) -> JobConfig:
+        """From a mapping with the names of the arguments."""
+        known = ("jvm_options", "code_search_path", "runtime_env", "metadata", "ray_namespace")
+        return cls(**{name: job_config_json[name] for name in known if name in job_config_json})
+
+    def set_metadata(self, key: str, value: str) -> None:
+        """Note something about the job, before it begins."""
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"the metadata of a job must be texts, not {key!r}: {value!r}")
+        self.metadata[key] = value
 
     def set_runtime_env(self, runtime_env: Mapping[str, Any] | None, validate: bool = False) -> None:
         """What the job's processes find; always validated."""

@@ -26,6 +26,7 @@ from raynb.runtime.messages.strategy import LabelRule
 EXAMPLE: Final = (
     'Bundles must be a non-empty list of resource dictionaries. For example: `[{"CPU": 1.0}, {"GPU": 1.0}]`.'
 )
+LATENCIES: Final = ("end_to_end_creation_latency", "scheduling_latency")
 STRATEGIES: Final = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
 
 
@@ -289,8 +290,8 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
     -------
     dict
         ``placement_group_id``, ``name``, ``bundles`` and ``bundles_to_node_id`` by number, ``strategy``, ``state``
-        (PENDING, CREATED, RESCHEDULING or REMOVED) and ``stats``, which say why it is not placed. Empty for
-        a group that is not known.
+        (PENDING, CREATED, RESCHEDULING or REMOVED) and ``stats``, which say how long its placement has taken, in
+        milliseconds, and why it is not placed. Empty for a group that is not known.
     """
     if placement_group is not None:
         row = _row(placement_group.id.hex())
@@ -307,8 +308,14 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
         "bundles_to_node_id": {bundle["bundle_index"]: bundle["node_id"] for bundle in bundles},
         "strategy": row["strategy"],
         "state": row["state"],
-        "stats": row["stats"],
+        "stats": _stats(row["stats"]),
     }
+
+
+def _stats(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """The state API's, with latencies in milliseconds."""
+    latencies = {f"{name}_ms": int(stats[f"{name}_us"]) / 1000 for name in LATENCIES}
+    return {**latencies, **{name: value for name, value in stats.items() if not name.endswith(("_us", "_ns"))}}
 
 
 def get_current_placement_group() -> PlacementGroup | None:

@@ -8,6 +8,7 @@ does with it stands in `raynb.runtime.worker.environment`.
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib
 import json
 import os
@@ -142,15 +143,51 @@ class RuntimeEnv(dict[str, Any]):
     def has_working_dir(self) -> bool:
         return "working_dir" in self
 
-    def has_conda(self) -> bool:
-        return False
+    def pip_uri(self) -> str | None:
+        """A name for what is installed by pip: the same for the same packages."""
+        return _uri("pip", self.get("pip"))
 
-    def conda_uri(self) -> None:
-        """raynb has no conda."""
+    def uv_uri(self) -> str | None:
+        """A name for what is installed by uv."""
+        return _uri("uv", self.get("uv"))
 
     def plugin_uris(self) -> list[str]:
         """raynb has no plugins."""
         return []
+
+    def plugins(self) -> list[tuple[str, Any]]:
+        """raynb has no plugins."""
+        return []
+
+    # What raynb has not is in no environment.
+
+    def has_conda(self) -> bool:
+        return False
+
+    def has_py_container(self) -> bool:
+        return False
+
+    def java_jars(self) -> list[str]:
+        """raynb is for Python."""
+        return []
+
+    def conda_uri(self) -> None:
+        """raynb has no conda."""
+
+    conda_env_name = conda_config = virtualenv_name = conda_uri
+
+    def py_container_image(self) -> None:
+        """raynb starts no containers."""
+
+    py_container_run_options = py_container_worker_path = image_uri = py_container_image
+
+    def py_executable(self) -> None:
+        """Workers run in the driver's Python."""
+
+    def nsight(self) -> None:
+        """raynb starts no profilers."""
+
+    rocprof_sys = nsight
 
     def pip_config(self) -> dict[str, Any]:
         """What is installed by pip."""
@@ -159,6 +196,12 @@ class RuntimeEnv(dict[str, Any]):
     def uv_config(self) -> dict[str, Any]:
         """What is installed by uv."""
         return dict(self.get("uv", {}))
+
+
+def _uri(kind: str, packages: Any) -> str | None:
+    if not packages:
+        return None
+    return f"{kind}://{hashlib.sha1(json.dumps(packages, sort_keys=True).encode()).hexdigest()}"
 
 
 def _unserializable(value: Any) -> Any:

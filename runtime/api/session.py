@@ -23,7 +23,7 @@ from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.api import breakpoints, outputs
 from raynb.runtime.api import local_mode as here
-from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown, with_spilling_directory
+from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown, serve_metrics, with_spilling_directory
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields, of_hook, resolved
@@ -74,6 +74,7 @@ class ClusterContext(Mapping[str, Any]):
             "object_store_address": f"/dev/shm/{info.store_prefix}",
             "raylet_socket_name": info.node_manager,
             "session_dir": info.session_dir,
+            "metrics_export_port": 0,
             "webui_url": None,
         }
         self.dashboard_url = ""
@@ -171,8 +172,7 @@ def init(
     log_to_driver, logging_config
         False: what tasks print is not shown here, only in logs; how records of Python's logging are written anywhere.
     _system_config
-        Fields of `raynb.runtime.messages.config.Config` to change, or Ray's names for them (`system_config`), of which
-        ``object_spilling_directory`` may be given by itself.
+        Fields of `Config` to change, or Ray's names (`system_config`); ``object_spilling_directory`` may stand alone.
 
     Raises
     ------
@@ -192,6 +192,7 @@ def init(
         refuse_unknown(kwargs)
         outputs.begin(log_to_driver, logging_config)
         context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir)
+        context.address_info["metrics_export_port"] = serve_metrics(kwargs)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context
 
@@ -221,7 +222,7 @@ def _init(
     options = _options(new, namespace, temp_dir)
     info, owns = _find_or_launch(address, options)
     _session = _connect(info, namespace or "", options.config, owns, job)
-    _register_job(_session.client, env)
+    _register_job(_session.client, env, job.metadata)
     if on_connect is not None:
         on_connect(_session.client)
     return ClusterContext(info, _session.client.joined.node_id)
@@ -239,7 +240,7 @@ def _options(new: Mapping[str, Any], namespace: str | None, temp_dir: str) -> Cl
     )  # fmt: skip
 
 
-def _register_job(client: Client, given: Mapping[str, Any] | None) -> None:
+def _register_job(client: Client, given: Mapping[str, Any] | None, metadata: dict[str, str]) -> None:
     """Tell who has come, and what the tasks of this job find."""
     try:
         client.runtime_env = resolved(given, client)
@@ -249,7 +250,7 @@ def _register_job(client: Client, given: Mapping[str, Any] | None) -> None:
     context, kernel = client.root.context, notebook.removeprefix("kernel-")
     who = RegisterJob(
         0, context.job, client.address, os.getpid(), context.namespace, _script(), time.time(), kernel,
-        client.runtime_env,
+        client.runtime_env, metadata,
     )  # fmt: skip
     client.send(client.gcs, who)
 

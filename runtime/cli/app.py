@@ -44,6 +44,8 @@ class Table(StrEnum):
     workers = "workers"
     jobs = "jobs"
     placement_groups = "placement-groups"
+    runtime_envs = "runtime-envs"
+    cluster_events = "cluster-events"
 
     @property
     def asked(self) -> str:
@@ -57,6 +59,7 @@ class Format(StrEnum):
     default = "default"
     table = "table"
     json = "json"
+    yaml = "yaml"
 
 
 class Sort(StrEnum):
@@ -123,6 +126,9 @@ def start(
     temp_dir: Annotated[
         str, typer.Option(metavar="FOLDER", help="Where the cluster has its files; an absolute path.")
     ] = "",
+    metrics_export_port: Annotated[
+        int | None, typer.Option(min=0, metavar="PORT", help="Serve metrics for Prometheus there; 0: at any port.")
+    ] = None,
     block: Annotated[
         bool, typer.Option("--block", help="Return when the node has ended; Ctrl-C or SIGTERM ends it.")
     ] = False,
@@ -134,29 +140,22 @@ def start(
         fail("either --head for a new cluster, or --address CLUSTER for one more node of a running one")
     typed = context.get_parameter_source("redis")
     redis_was_typed = typed is not None and typed.name == "COMMANDLINE"
-    if address and (name or redis_was_typed or temp_dir):
-        fail("--name, --redis and --temp-dir are the whole cluster's: they go with --head")
+    if address and (name or redis_was_typed or temp_dir or metrics_export_port is not None):
+        fail("--name, --redis, --temp-dir and --metrics-export-port are the whole cluster's: they go with --head")
+    offered: dict[str, Any] = {
+        "num_cpus": num_cpus,
+        "num_gpus": num_gpus,
+        "resources": resources,
+        "labels": labels,
+        "object_store_memory": object_store_memory,
+    }
     if address:
-        info = lifecycle.start_node(
-            address,
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            resources=resources,
-            labels=labels,
-            object_store_memory=object_store_memory,
-        )
+        info = lifecycle.start_node(address, **offered)
     else:
-        info = lifecycle.start(
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            resources=resources,
-            labels=labels,
-            object_store_memory=object_store_memory,
-            name=name,
-            redis=redis,
-            redis_was_typed=redis_was_typed,
-            temp_dir=temp_dir,
-        )
+        whole: dict[str, Any] = {"redis": redis, "redis_was_typed": redis_was_typed, "temp_dir": temp_dir}
+        info = lifecycle.start(**offered, name=name, **whole)
+    if metrics_export_port is not None:
+        lifecycle.serve_metrics(info, metrics_export_port)
     if block:
         lifecycle.await_end(info)
 
@@ -205,7 +204,7 @@ def list_(
     timeout: Timeout = 30.0,
     address: Address = "",
 ) -> None:
-    """List tasks, actors, objects, nodes, workers, jobs or placement groups."""
+    """List tasks, actors, objects, nodes, workers, jobs, placement groups, runtime envs or cluster events."""
     from raynb.runtime.cli import tables
 
     how = Format.json if as_json else form

@@ -95,6 +95,29 @@ def start(
     return info
 
 
+def serve_metrics(info: ClusterInfo, port: int) -> None:
+    """Have a cluster answer Prometheus; where it can't, it is stopped again.
+
+    Raises
+    ------
+    OSError
+        The port is taken.
+    """
+    # Here: a command that is no driver does not load what drivers need.
+    from raynb.runtime.api.metrics_export import serve
+    from raynb.runtime.api.session import init, shutdown
+
+    try:
+        init(info.name, log_to_driver=False)
+        served = serve(port)
+    except BaseException:
+        stop(info.name, everything=False, timeout_s=10.0, force=True)
+        raise
+    finally:
+        shutdown()
+    typer.echo(f"Its metrics:  http://127.0.0.1:{served}/metrics")
+
+
 def start_node(
     address: str,
     *,

@@ -16,6 +16,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
+def print_yaml(value: Any) -> None:
+    """For programs that read this rather than JSON, and for people where values are nested."""
+    import yaml  # type: ignore[import-untyped]  # here: it takes longer to load than all the rest
+
+    plain = json.loads(json.dumps(value, default=str))
+    print(yaml.safe_dump(plain, sort_keys=False, explicit_start=True, explicit_end=True), end="")
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """For people on a terminal; in a pipe columns are as wide as their text, whatever the terminal is."""
     lines = [[cell(value) for value in row] for row in rows]

@@ -12,11 +12,14 @@ import typer
 
 from raynb.runtime.adapters.registry import find
 from raynb.runtime.adapters.request import Requester
-from raynb.runtime.cli.show import print_json, print_records, print_table
+from raynb.runtime.cli.show import print_json, print_records, print_table, print_yaml
+from raynb.runtime.client.derived_tables import DERIVED
 from raynb.runtime.core.memory_table import UNITS, stores_text
 from raynb.runtime.core.summary import actors_by_class, megabytes, objects_by_site
+from raynb.runtime.core.views import page as only
 
 FILTER: Final = re.compile(r"(?P<field>\w+)\s*(?P<operator>!=|=)\s*(?P<value>.*)", re.DOTALL)
+PRINTERS: Final = {"json": print_json, "yaml": print_yaml}
 STATES: Final = (
     "PENDING_ARGS_AVAIL",
     "PENDING_NODE_ASSIGNMENT",
@@ -44,14 +47,17 @@ def parse_filter(text: str) -> tuple[str, str, str]:
 def show(
     address: str, table: str, filters: Sequence[str], limit: int, detail: bool, form: str, timeout_s: float
 ) -> None:
-    """Print a table of a cluster, as ``json``, as a ``table``, or as suits it."""
+    """Print a table of a cluster, as ``json``, as ``yaml``, as a ``table``, or as suits it."""
     parsed = [parse_filter(text) for text in filters]
-    entry = find(address or "auto")
-    with Requester(entry.session_dir) as guest:
-        page = guest.query(entry.gcs_address, table, parsed, limit, detail=detail, timeout_s=timeout_s)
+    if table in DERIVED:
+        page = _derived(address, table, parsed, limit, timeout_s)
+    else:
+        entry = find(address or "auto")
+        with Requester(entry.session_dir) as guest:
+            page = guest.query(entry.gcs_address, table, parsed, limit, detail=detail, timeout_s=timeout_s)
     rows: list[dict[str, Any]] = page["rows"]
-    if form == "json":
-        print_json(rows)
+    if form in PRINTERS:
+        PRINTERS[form](rows)
     elif rows and detail and form != "table":
         print_records(rows)
     elif rows:
@@ -61,6 +67,17 @@ def show(
         typer.echo(f"No {spoken(table)}.")
     for words in remarks(table, page):
         typer.echo(words, err=True)
+
+
+def _derived(
+    address: str, table: str, filters: Sequence[tuple[str, str, str]], limit: int, timeout_s: float
+) -> dict[str, Any]:
+    """A page of a table that is made of others; of events the newest."""
+    make, fields = DERIVED[table]
+    rows = make(lambda of: _all_rows(address, of, timeout_s))
+    found = only(rows, fields, filters, -1).rows
+    shown = found[max(0, len(found) - limit) :] if table == "cluster_events" else found[:limit]
+    return {"rows": shown, "total": len(found), "dropped": 0}
 
 
 def remarks(table: str, page: dict[str, Any]) -> list[str]:
@@ -89,9 +106,14 @@ def show_one(address: str, table: str, id: str, as_json: bool, timeout_s: float)
     ValueError
         It isn't known.
     """
-    entry = find(address or "auto")
-    with Requester(entry.session_dir) as guest:
-        rows = guest.query(entry.gcs_address, table, id=id, detail=True, limit=-1, timeout_s=timeout_s)["rows"]
+    if table == "runtime_envs":
+        raise ValueError("runtime envs have no ids: `raynb list runtime-envs` has all of them")
+    if table in DERIVED:
+        rows = _derived(address, table, [("event_id", "=", id)], 1, timeout_s)["rows"]
+    else:
+        entry = find(address or "auto")
+        with Requester(entry.session_dir) as guest:
+            rows = guest.query(entry.gcs_address, table, id=id, detail=True, limit=-1, timeout_s=timeout_s)["rows"]
     if not rows:
         one, listed = spoken(table).removesuffix("s"), table.replace("_", "-")
         raise ValueError(f"there is no {one} {id!r}: `raynb list {listed}` has those that there are")
@@ -175,5 +197,5 @@ def write_timeline(address: str, file: Path) -> None:
     with Requester(entry.session_dir) as guest:
         events = guest.timeline(entry.gcs_address)
     file.write_text(json.dumps(events))
-    tasks = sum(event["ph"] == "X" for event in events)
+    tasks = sum(event["ph"] == "X" and event["cat"].startswith("task::") for event in events)
     typer.echo(f"Wrote {tasks} tasks to {file}: open it in ui.perfetto.dev.")

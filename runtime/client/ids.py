@@ -83,6 +83,10 @@ class WorkerID(UniqueID):
     """Of a worker process or a driver."""
 
 
+class ClusterID(UniqueID):
+    """Of a cluster."""
+
+
 class FunctionID(UniqueID):
     """Of a function."""
 

@@ -22,12 +22,13 @@ def arranged(events: list[TraceEvent]) -> list[TraceEvent]:
     """The events of all pages (see `timeline_page`), which are changed."""
     slices: dict[Lane, list[TraceEvent]] = {}
     for event in events:
-        if event["ph"] == "X":
+        if event["ph"] == "X" and not _is_part(event):
             slices.setdefault((event["pid"], event["tid"]), []).append(event)
     moved: dict[tuple[Lane, str], int] = {}
     rows: dict[Lane, int] = {}
     for lane, mine in slices.items():
         rows[lane] = _spread(lane, mine, moved)
+    _mend_parts(events, moved)
     _mend_arrows(events, moved)
     heads = [event for event in events if event["ph"] == "M"]
     rest = [event for event in events if event["ph"] != "M"]
@@ -51,6 +52,20 @@ def _spread(lane: Lane, slices: list[TraceEvent], moved: dict[tuple[Lane, str], 
             event["tid"] = lane[1] + row * ROWS_APART
             moved[lane, event["args"]["task_id"]] = event["tid"]
     return len(last)
+
+
+def _is_part(event: TraceEvent) -> bool:
+    """Whether it lies within a task's slice, and so on top of it."""
+    return "part" in event
+
+
+def _mend_parts(events: list[TraceEvent], moved: dict[tuple[Lane, str], int]) -> None:
+    """A part of a task goes where that has gone."""
+    for event in events:
+        if event["ph"] == "X" and _is_part(event):
+            del event["part"]
+            lane = event["pid"], event["tid"]
+            event["tid"] = moved.get((lane, event["args"]["task_id"]), event["tid"])
 
 
 def _mend_arrows(events: list[TraceEvent], moved: dict[tuple[Lane, str], int]) -> None:

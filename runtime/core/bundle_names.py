@@ -37,6 +37,12 @@ def group_of(need: Iterable[str]) -> bytes | None:
     return None
 
 
+def group_hex(need: Iterable[str]) -> str | None:
+    """The same for people."""
+    group = group_of(need)
+    return None if group is None else group.hex()
+
+
 def cpus_of(resources: Mapping[str, float]) -> float:
     """How many CPUs a task has, of a placement group or not."""
     group = group_of(resources)

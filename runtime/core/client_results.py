@@ -80,8 +80,9 @@ def conclude(
     client.unfinished.pop(task.id, None)
     if task.actor is not None:
         task.actor.concluded += 1
-    client.recorder.ended(task, result, failure, now)
-    if failure is not None and result is not None:
+    failed = failure is not None and not (result is not None and failure.asked_for)
+    client.recorder.ended(task, result, failure if failed else None, now)
+    if failure is not None and failed and result is not None:
         client.failed.add(task, failure)
     objects = client.objects
     if failure is not None and type(values[0]) is Failed and task.num_returns >= 0 and not task.cancelled:

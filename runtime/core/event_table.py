@@ -25,6 +25,7 @@ from typing import Final
 
 from raynb.runtime.core.event_flows import PAIR_BITS, EventFlows
 from raynb.runtime.core.event_names import NO_WORKER, Client, EventNames, RowSums
+from raynb.runtime.core.span_table import SpanTable
 from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES, TaskRows
 from raynb.runtime.messages.ids import TASK_ID_BYTES
 
@@ -72,6 +73,7 @@ class EventTable:
         self.dependencies: dict[int, bytes] = {}
         self._over: deque[int] = deque()
         """Rows in a terminal state, the longest finished first."""
+        self.spans = SpanTable()
         self.let_go = 0
         """Rows that were dropped: with the length of `over`, how many have ended ever."""
         self._free: list[int] = []

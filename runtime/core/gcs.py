@@ -121,7 +121,7 @@ class GcsMachine:
         self.views = ClusterViews(self.members)
         self.jobs = JobTable(self.journal, self.requests)
         self.keys = KeyTable(self.journal, self.requests, config.function_blob_limit_bytes)
-        world = GcsWorld(self.members, self.jobs)
+        world = GcsWorld(self.members, self.jobs, wall_offset_s)
         self.actors = world.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
         self.groups = world.groups = PlacementGroups(
             epoch, self.journal, self.requests, world, self.actors.placed, self.actors.group_removed
@@ -168,7 +168,7 @@ class GcsMachine:
             ActRequest: self.acts.ask,
             Reply: self.acts.answered,
             gcs.Shutdown: self._on_shutdown,
-            events.TaskRows: self.task_news.take,
+            **self.task_news.handlers,
             events.ObjectNames: lambda sender, m, now: self.names.take(sender, m, self._wall(now)),
             **self.stores.handlers(self._wall),
             events.ObjectRows: lambda sender, m, _: self.queries.report(sender, m),

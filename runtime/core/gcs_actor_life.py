@@ -78,6 +78,8 @@ class LifeRecord(Struct, array_like=True, frozen=True, gc=False):
     repr_name: str
     creator: str
     process: ActorProcess | None = None
+    started: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +107,10 @@ class Actor:
     restart_asked: bool = False
     """It was killed with leave to be restarted: its process's end is no end of it."""
     alive_since: float = 0.0
+    started: float = 0.0
+    """When its present or last process was ready, in seconds since the epoch; 0: never."""
+    ended: float = 0.0
+    """When it died for good."""
     early_deaths: int = 0
     """In a row; they slow the next restart down."""
     resend_pause_s: float = 0.0
@@ -232,6 +238,8 @@ class Actor:
             self.repr_name,
             self.creator,
             self.process,
+            self.started,
+            self.ended,
         )
         return Write(LIFE_TABLE, self.id, msgspec.msgpack.encode(record))
 
@@ -244,7 +252,7 @@ class Actor:
         self.state, self.incarnation = record.state, record.incarnation
         self.node_id, self.worker, self.pid = record.node_id, record.worker, record.pid
         self.failure, self.repr_name = record.failure, record.repr_name
-        self.process = record.process
+        self.process, self.started, self.ended = record.process, record.started, record.ended
         self.told = self.announcement()
         self.story.append(f"loaded as {record.state}")
 

@@ -103,6 +103,10 @@ class World(Protocol):
         """Whether this job is over."""
         ...
 
+    def wall(self, now: float) -> float:
+        """Seconds since the epoch, for display."""
+        ...
+
 
 class ActorSteps:
     """The steps of all actors' lives, and their timers."""
@@ -264,6 +268,7 @@ class ActorSteps:
         had_process = actor.state in (*STARTING, ALIVE)
         worker = actor.worker
         actor.move(Cause.ENDED, why)
+        actor.ended = self._world.wall(now)
         actor.failure = failure
         self._index.leave(actor)
         news, watchers = actor.announcement(), list(actor.watchers)

@@ -44,6 +44,7 @@ class JobRecord(Struct, array_like=True, frozen=True, gc=False):
     message: str = ""
     notebook: str = ""
     runtime_env: str = ""
+    metadata: dict[str, str] = {}
 
 
 class JobTable:
@@ -94,6 +95,7 @@ class JobTable:
             message.started,
             notebook=message.notebook,
             runtime_env=message.runtime_env,
+            metadata=message.metadata,
         )
         if known is None:
             self.jobs[message.job] = record

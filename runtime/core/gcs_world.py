@@ -19,8 +19,9 @@ class GcsWorld:
     groups: PlacementGroups
     actors: ActorTable
 
-    def __init__(self, members: Membership, jobs: JobTable) -> None:
+    def __init__(self, members: Membership, jobs: JobTable, wall_offset_s: float) -> None:
         self._members = members
+        self._wall_offset_s = wall_offset_s
         self._after = b""
         """The node that had the last turn where actors are spread."""
         self._jobs = jobs
@@ -78,6 +79,9 @@ class GcsWorld:
 
     def job_ended(self, job: bytes) -> bool:
         return self._jobs.ended(job)
+
+    def wall(self, now: float) -> float:
+        return now + self._wall_offset_s
 
     def lives(self, actor: bytes, incarnation: int) -> bool:
         """Whether an actor is still in this life of it."""

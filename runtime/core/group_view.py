@@ -28,7 +28,7 @@ _SCHEDULING = {CREATED: "FINISHED", REMOVED: "REMOVED"}
 
 
 def group_row(group: Group, views: Sequence[NodeView]) -> dict[str, Any]:
-    """Ray's fields; ``stats`` says why a group is not placed."""
+    """Ray's fields; ``stats`` says how long a group has taken, or why it is not placed."""
     spec = group.spec
     hexed = spec.group.hex()
     state, nodes = group.seen
@@ -43,6 +43,11 @@ def group_row(group: Group, views: Sequence[NodeView]) -> dict[str, Any]:
         ],
         "is_detached": spec.detached,
         "stats": {
+            "creation_request_received_ns": str(round(group.asked * 1e9)),
+            "scheduling_started_time_ns": str(round(group.tried * 1e9)),
+            "scheduling_latency_us": _us(group.tried, group.placed),
+            "end_to_end_creation_latency_us": _us(group.asked, group.placed),
+            "highest_retry_delay_ms": group.delay_s_max * 1000,
             "scheduling_attempt": group.attempt & 0xFFFFF,
             "scheduling_state": _SCHEDULING.get(state) or ("NO_RESOURCES" if group.attempt & 0xFFFFF else "INFEASIBLE"),
             "why": "" if state == CREATED else group.why,
@@ -52,3 +57,8 @@ def group_row(group: Group, views: Sequence[NodeView]) -> dict[str, Any]:
         "strategy": spec.strategy,
         "ray_namespace": spec.namespace,
     }
+
+
+def _us(began: float, ended: float) -> str:
+    """Microseconds, as text: so Ray's state API has them. 0 where one of the two is not known."""
+    return str(max(0, round((ended - began) * 1e6))) if began and ended else "0"

@@ -97,6 +97,10 @@ class World(Protocol):
         """Whether an actor is still in this life of it."""
         ...
 
+    def wall(self, now: float) -> float:
+        """Seconds since the epoch, for display."""
+        ...
+
 
 class Group(Struct, gc=False):
     """One placement group.
@@ -120,6 +124,14 @@ class Group(Struct, gc=False):
     pause_s: float = 0.2
     why: str = ""
     """Why it is not placed, for people."""
+    asked: float = 0.0
+    """When it was asked for, in seconds since the epoch, as the next two; 0: before this GCS was started."""
+    tried: float = 0.0
+    """When its present or last attempt began; 0: there was none."""
+    placed: float = 0.0
+    """When all its bundles were reserved first."""
+    delay_s_max: float = 0.0
+    """The longest that it has waited for its next attempt after one was refused."""
 
     def step(self, event: str) -> None:
         after = NEXT.get((self.state, event))
@@ -176,6 +188,7 @@ class PlacementGroups:
         self._settled = world.settled
         self._job_ended = world.job_ended
         self._lives = world.lives
+        self._wall = world.wall
         self._placed = placed
         self._on_removed = removed
         self.groups: dict[bytes, Group] = {}
@@ -216,8 +229,9 @@ class PlacementGroups:
             group = known
             return self._journal.when_durable(TABLE, message.group, answer, undo)
         group = self.groups[message.group] = Group(
-            message, attempt=self._first_attempt, nodes=[b""] * len(message.bundles), due=now + ANSWER_S
-        )
+            message, attempt=self._first_attempt, nodes=[b""] * len(message.bundles), due=now + ANSWER_S,
+            asked=self._wall(now),
+        )  # fmt: skip
         if not message.detached and self._job_ended(message.job):
             self._outliving[message.group] = None
         return [self._journal.write([group.write()], now, answer, undo)]
@@ -317,6 +331,7 @@ class PlacementGroups:
         # One that only hopes must not hold up, at each of its tries, another that would fit.
         group.pause_s = min(AGAIN_MAX_S, 2 * group.pause_s) if hopes else AGAIN_S
         group.attempt += 1
+        group.tried = self._wall(now)
         group.plan = nodes
         return self._ask(group, now)
 
@@ -360,6 +375,7 @@ class PlacementGroups:
         if group is None:
             return []
         group.step("reserved")
+        group.placed = group.placed or self._wall(now)
         return self._ask(group, now)
 
     def _refused(self, group: Group, why: str, now: float) -> Effects:
@@ -368,6 +384,7 @@ class PlacementGroups:
         group.why = why
         group.plan = []
         group.due = now + group.pause_s
+        group.delay_s_max = max(group.delay_s_max, group.pause_s)
         return effects
 
     def _on_committed(self, sender: str, message: BundlesCommitted, now: float) -> Effects:

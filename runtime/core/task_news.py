@@ -6,13 +6,14 @@ each `ASK_PAUSE_S`.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.event_table import EventTable, MalformedRows
 from raynb.runtime.core.gcs_effects import Say
 from raynb.runtime.core.gcs_journal import Effects
-from raynb.runtime.messages.events import SendNames, TaskRows
+from raynb.runtime.messages.events import SendNames, Spans, TaskRows
 
 ASK_PAUSE_S: Final = 1.0
 
@@ -23,6 +24,10 @@ class TaskNews:
     def __init__(self, table: EventTable) -> None:
         self._table = table
         self._asked: dict[str, float] = {}
+        self.handlers: dict[type, Callable[[str, Any, float], Effects]] = {
+            TaskRows: self.take,
+            Spans: table.spans.take,
+        }
 
     def take(self, sender: str, message: TaskRows, now: float) -> Effects:
         """A client tells."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from heapq import nlargest
 from typing import Final
 
+from raynb.runtime.core.bundle_names import group_hex
 from raynb.runtime.core.event_flows import cell_key
 from raynb.runtime.core.event_names import NO_WORKER, Totals
 from raynb.runtime.core.event_table import EventTable
@@ -111,7 +112,7 @@ def task_row(table: EventTable, slot: int) -> Row:
         "language": "PYTHON",
         "required_resources": definition.resources if definition else {},
         "runtime_env_info": {"serialized_runtime_env": (definition.runtime_env if definition else "") or "{}"},
-        "placement_group_id": None,
+        "placement_group_id": group_hex(definition.resources) if definition else None,
         "events": _events(table, slot),
         "profiling_data": None,
         "creation_time_ms": ms(table.submitted[slot]),

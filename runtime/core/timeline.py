@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.run_history import RunHistory
+from raynb.runtime.core.span_table import SpanTable
 from raynb.runtime.core.store_history import StoreHistory
 from raynb.runtime.core.store_trace import counters, store_trace
 from raynb.runtime.core.task_views import ERROR_TYPES
 from raynb.runtime.core.views import Page
-from raynb.runtime.messages.events import FAILED, RUNNING, TASK_KINDS, TASK_STATES
+from raynb.runtime.messages.events import FAILED, RUNNING, TASK_STATES
 from raynb.runtime.messages.ids import OBJECT_ID_BYTES, PUT_INDEX_BASE, TASK_ID_BYTES, index_of
 
 TraceEvent = dict[str, Any]
@@ -25,15 +26,15 @@ FLOW_INSET_S: Final = 1e-6
 """So much before a task's end an arrow leaves it: at the end itself the slice is over."""
 WITHOUT_WORKERS: Final = 1_000_000
 """From here on nodes are numbered that no worker is known of."""
+OTHER_PROCESSES: Final = 500_000
+"""From here on processes are numbered, as threads of their node, that have run no task."""
+SPAN_COLOURS: Final = {
+    "task:deserialize_arguments": "rail_load",
+    "task:execute": "rail_animation",
+    "task:store_outputs": "rail_idle",
+}
 COLOURS: Final = {"FINISHED": "good", "FAILED": "terrible", "RUNNING": "vsync_highlight_color"}
 """Of the palette that trace viewers have."""
-
-CATEGORIES: Final = {
-    "NORMAL_TASK": "task",
-    "ACTOR_TASK": "actor",
-    "ACTOR_CREATION_TASK": "actor:creation",
-    "DRIVER_TASK": "driver",
-}
 
 
 def timeline_page(
@@ -63,13 +64,14 @@ def timeline_page(
         Its ``more["next"]`` is where the next page begins, 0 at the end.
     """
     end = len(table.ids) if limit < 0 else min(len(table.ids), after + limit)
-    lanes = _Lanes(table)
+    lanes = Lanes(table)
     events: list[TraceEvent] = []
     if after == 0:
         of_stores = store_trace(stores, lanes.node, now_wall) if stores is not None else []
         events += _metadata(table, lanes)
         events += of_stores
         events += counters(history) if history is not None else ()
+        events += span_events(table.spans, lanes)
     for slot in range(after, end):
         if table.ids[slot] and table.started[slot] and table.state[slot] >= RUNNING:
             events.append(_task_event(table, slot, lanes, now_wall))
@@ -78,7 +80,7 @@ def timeline_page(
     return Page(events, len(table.ids), table.dropped, more)
 
 
-class _Lanes:
+class Lanes:
     """Numbers of nodes and workers in the trace; workers keep theirs from page to page."""
 
     def __init__(self, table: EventTable) -> None:
@@ -98,7 +100,7 @@ class _Lanes:
         return self.nodes[self.workers[worker].node_id], worker + 1
 
 
-def _metadata(table: EventTable, lanes: _Lanes) -> list[TraceEvent]:
+def _metadata(table: EventTable, lanes: Lanes) -> list[TraceEvent]:
     events = [_named("process_name", 0, 0, "cluster"), _named("thread_name", 0, 0, "no worker known")]
     for node_id, pid in lanes.nodes.items():
         events.append(_named("process_name", pid, 0, f"node {node_id.hex()[:12]}"))
@@ -113,7 +115,39 @@ def _named(what: str, pid: int, tid: int, name: str) -> TraceEvent:
     return {"ph": "M", "name": what, "pid": pid, "tid": tid, "ts": 0, "args": {"name": name}}
 
 
-def _flows(table: EventTable, slot: int, lanes: _Lanes) -> list[TraceEvent]:
+def span_events(spans: SpanTable, lanes: Lanes) -> list[TraceEvent]:
+    """What was timed by programs, on the lane of its process; one that has run no task has a lane of its own."""
+    workers = {worker.worker_id: number for number, worker in enumerate(lanes.workers)}
+    others: dict[bytes, int] = {}
+    events: list[TraceEvent] = []
+    for message, span in spans:
+        number = workers.get(message.worker_id)
+        if number is not None:
+            pid, tid = lanes.of(number)
+        else:
+            pid = lanes.node(message.node_id)
+            if message.worker_id not in others:
+                others[message.worker_id] = OTHER_PROCESSES + len(others)
+                events.append(_named("thread_name", pid, others[message.worker_id], f"process {message.pid}"))
+            tid = others[message.worker_id]
+        events.append(
+            {
+                "ph": "X",
+                "name": span.extra.get("name", span.name),
+                "cat": span.name,
+                "pid": pid,
+                "tid": tid,
+                "ts": span.started * 1e6,
+                "dur": span.duration * 1e6,
+                "cname": span.extra.get("cname", SPAN_COLOURS.get(span.name, "generic_work")),
+                "args": {**span.extra, "task_id": span.task.hex()},
+                "part": True,
+            }
+        )
+    return events
+
+
+def _flows(table: EventTable, slot: int, lanes: Lanes) -> list[TraceEvent]:
     """Both ends of the arrows to a task: each belongs to the slice that encloses its moment."""
     joined = table.dependencies.get(slot, b"")
     events: list[TraceEvent] = []
@@ -135,9 +169,8 @@ def _flows(table: EventTable, slot: int, lanes: _Lanes) -> list[TraceEvent]:
     return events
 
 
-def _task_event(table: EventTable, slot: int, lanes: _Lanes, now_wall: float) -> TraceEvent:
-    name = table.names.name(table.name[slot])
-    definition = name.definition
+def _task_event(table: EventTable, slot: int, lanes: Lanes, now_wall: float) -> TraceEvent:
+    definition = table.names.name(table.name[slot]).definition
     state = TASK_STATES[table.state[slot]]
     started = table.started[slot]
     ended = table.ended[slot] or now_wall
@@ -164,7 +197,7 @@ def _task_event(table: EventTable, slot: int, lanes: _Lanes, now_wall: float) ->
     return {
         "ph": "X",
         "name": definition.name if definition else "?",
-        "cat": CATEGORIES[TASK_KINDS[name.kind]],
+        "cat": f"task::{definition.name if definition else '?'}",
         "pid": pid,
         "tid": tid,
         "ts": started * 1e6,

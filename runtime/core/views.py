@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from raynb.runtime.core.bundle_names import group_hex
 from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import DEAD, Actor
 from raynb.runtime.core.gcs_jobs import JobRecord
@@ -347,6 +348,9 @@ ACTOR_FIELDS: Final = (
 )
 ACTOR_BASE: Final = ACTOR_FIELDS[:8]
 ACTOR_MORE: Final = (
+    "start_time_ms",
+    "end_time_ms",
+    "node_ip",
     "max_restarts",
     "worker_address",
     "owner",
@@ -400,7 +404,7 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
         "required_resources": creation.resources,
         "death_cause": cause,
         "is_detached": spec.detached,
-        "placement_group_id": None,
+        "placement_group_id": group_hex(creation.resources),
         "repr_name": actor.repr_name,
         "num_restarts": actor.incarnation,
         "num_restarts_due_to_lineage_reconstruction": 0,
@@ -408,6 +412,9 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
         "call_site": spec.call_site,
         "label_selector": {},
         "fallback_strategy": [],
+        "start_time_ms": ms(actor.started),
+        "end_time_ms": ms(actor.ended),
+        "node_ip": actor.ip,
         "max_restarts": spec.max_restarts,
         "worker_address": actor.worker,
         "owner": actor.owner,
@@ -468,7 +475,7 @@ def job_row(job: JobRecord) -> Row:
         "driver_info": {"id": job.job.hex(), "node_ip_address": "127.0.0.1", "pid": str(job.pid)},
         "start_time": ms(job.started),
         "end_time": ms(job.ended),
-        "metadata": {},
+        "metadata": job.metadata,
         "runtime_env": msgspec.json.decode(job.runtime_env or "{}"),
         "driver_agent_http_address": None,
         "driver_node_id": None,

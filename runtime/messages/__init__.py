@@ -128,6 +128,7 @@ Message = (
     | events.ObjectNames
     | events.ReportObjects
     | events.SendNames
+    | events.Spans
     | store_events.StoreEvents
     | store_events.StoredObjects
     | why.WhyObject

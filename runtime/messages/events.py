@@ -152,6 +152,28 @@ class ObjectNames(Struct, array_like=True, gc=False, tag=114):
     notebook: str = ""
 
 
+class Span(Struct, array_like=True, frozen=True, gc=False):
+    """A part of a task's time, or of a driver's (whose ``task`` is empty). ``started``: wall-clock seconds."""
+
+    task: bytes
+    name: str
+    started: float
+    duration: float
+    extra: dict[str, str] = {}
+
+
+class Spans(Struct, array_like=True, gc=False, tag=115):
+    """Worker or driver -> GCS's event hub: what it has timed, because its program says so (`profile`, RAY_PROFILING).
+
+    Unlike `TaskRows` these are one by one, and nobody asks for those that are lost.
+    """
+
+    worker_id: bytes
+    node_id: bytes
+    pid: int
+    spans: list[Span]
+
+
 class SendNames(Struct, array_like=True, gc=False, tag=113):
     """GCS -> client: the hub was restarted, or has no definition of names or workers that rows refer to. Send all of
     them again with the next rows, and all totals. A hint: until then the rows stand under no name, and old tasks

@@ -67,6 +67,8 @@ class RegisterJob(Struct, array_like=True, gc=False, tag=82):
     """The id of the kernel that the driver is; empty for a script."""
     runtime_env: str = ""
     """What its tasks find, as JSON."""
+    metadata: dict[str, str] = {}
+    """What the driver has noted about it, for the state API."""
 
 
 class FinishJob(Struct, array_like=True, gc=False, tag=83):

@@ -99,6 +99,8 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
         Of an actor's death: what else is known of it, a line for each, as ``pid: 17``.
     through
         What this was an input of, and so did not run; empty: nothing, or it is the user's own error.
+    asked_for
+        Of an actor's death: the call that gets this has run, and ended the actor itself.
     """
 
     kind: str
@@ -108,12 +110,13 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
     constructor: bool = False
     through: str = ""
     about: str = ""
+    asked_for: bool = False
 
     def as_input_of(self, name: str) -> Failed:
         """The outcome of what it was an input of. The user's own errors go through as they are."""
         if self.through or self.kind == "RayTaskError":
             return self
-        return msgspec.structs.replace(self, through=name)
+        return msgspec.structs.replace(self, through=name, asked_for=False)
 
 
 class Local(Struct, array_like=True, frozen=True, gc=False, tag=3):

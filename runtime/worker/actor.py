@@ -272,11 +272,12 @@ class ActorRunner:
             self._open.add(job.spec.task_id)
 
     def _exited(self, job: Job) -> list[Value]:
-        """What a call gets that ends the actor, or comes after one that does."""
+        """What a call gets that ends the actor, or comes after one that does and so does not begin."""
+        begun = job.spec.task_id in self._open
         how = self.runner.parting = self.runner.parting or EXIT_ACTOR
         self._end_if_last(job)
         message = f"the actor {self.start.cls.name} has ended itself: {how}."
-        return [Failed("ActorDiedError", message, actor=self.start.actor_id)]
+        return [Failed("ActorDiedError", message, actor=self.start.actor_id, asked_for=begun)]
 
     def _end_if_last(self, job: Job) -> None:
         """A call has ended. Where the actor was asked to end, it does with the last of those that run."""

@@ -55,6 +55,7 @@ from raynb.runtime.worker.modules import ProjectModules
 from raynb.runtime.worker.numeric_threads import threads
 from raynb.runtime.worker.outcome import Outcome
 from raynb.runtime.worker.output import OutputRouter
+from raynb.runtime.worker.phases import stages
 from raynb.runtime.worker.shown import ShownTask
 from raynb.runtime.worker.what_runs import what_runs
 
@@ -126,8 +127,7 @@ class Runner:
     def attach(self, client: Client, output: OutputRouter) -> None:
         self.client = client
         self.output = output
-        self.outcome = Outcome(client, self)
-        self.arguments = Arguments(self)
+        self.arguments, self.outcome = stages(client, self)
         self.breakpoints = Breakpoints(client)
         self.breakpoints.install()
         client.host.turn_limit_s = self._turn_limit_s

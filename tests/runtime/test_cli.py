@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
+import yaml
 
 from raynb.runtime.adapters.processes import is_alive
 from tests.support.leaks import processes_of, shared_memory_of
@@ -39,7 +43,7 @@ class Counter:
     def increment(self):
         return 1
 
-counter = Counter.options(name="counter").remote()
+counter = Counter.options(name="counter", runtime_env={"env_vars": {"COUNTS": "yes"}}).remote()
 kept = raynb.put(b"x" * 1000)
 raynb.get([square.remote(n) for n in range(7)] + [counter.increment.remote()])
 try:
@@ -231,6 +235,24 @@ def test_tables_have_rays_names_and_forms(busy: Terminal) -> None:
     assert "demo" in busy.ok("status", "--address", "demo")
 
 
+def test_lists_are_written_as_yaml(busy: Terminal) -> None:
+    for table in (["actors", "--detail"], ["cluster-events"]):
+        rows = yaml.safe_load(busy.ok("list", *table, "--format", "yaml"))
+        assert rows and rows == busy.json("list", *table)
+
+
+def test_what_has_happened_and_what_is_run_in_are_listed(busy: Terminal) -> None:
+    (env,) = busy.json("list", "runtime-envs")
+    assert (env["runtime_env"], env["ref_cnt"]) == ({"env_vars": {"COUNTS": "yes"}}, 1)
+    assert "no ids" in busy.run("get", "runtime-envs", "0").stderr
+    events = busy.json("list", "cluster-events", "--filter", "source_type=RAYLET")
+    assert [event["severity"] for event in events] == ["INFO"] and "was added" in events[0]["message"]
+    assert busy.json("get", "cluster-events", events[0]["event_id"]) == events
+    (newest,) = busy.json("list", "cluster-events", "--limit", "1")
+    assert newest == busy.json("list", "cluster-events")[-1]
+    assert "no field" in busy.run("list", "cluster-events", "--filter", "who=me").stderr
+
+
 def test_one_thing_is_shown_with_all_that_is_known_of_it(busy: Terminal) -> None:
     (actor,) = busy.json("list", "actors", "--detail")
     (found,) = busy.json("get", "actors", actor["actor_id"])
@@ -345,6 +367,21 @@ def test_a_start_that_blocks_ends_with_its_node() -> None:
             blocked.communicate(timeout=30)
             assert blocked.returncode == 0
             wait_until(lambda pid=status["pid"]: not is_alive(pid), 20)  # type: ignore[misc]
+    finally:
+        terminal.close()
+
+
+def test_a_cluster_is_started_that_serves_metrics() -> None:
+    terminal = Terminal()
+    try:
+        started = terminal.ok("start", "--head", "--num-cpus", "1", "--name", "seen", "--metrics-export-port", "0")
+        (url,) = re.findall(r"Its metrics:  (http://127.0.0.1:\d+/metrics)\n", started)
+        with urlopen(url, timeout=30) as answer:
+            assert b"\nray_cluster_active_nodes 1\n" in answer.read()
+        port = urlsplit(url).port
+        refused = terminal.run("start", "--head", "--name", "late", "--metrics-export-port", str(port))
+        assert refused.returncode == 1 and "can't be served" in refused.stderr and "Traceback" not in refused.stderr
+        assert [cluster["name"] for cluster in terminal.json("status")] == ["seen"]
     finally:
         terminal.close()
 

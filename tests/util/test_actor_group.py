@@ -20,6 +20,14 @@ class Member:
         return self.sum + value * (2 if twice else 1)
 
 
+class Telling(Member):
+    def get_actor_metadata(self) -> dict[str, int]:
+        return {"sum": self.sum}
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # for each, see below
+
+
 @pytest.fixture
 def groups(ray: Ray) -> Any:
     return importlib.import_module(f"{module.NAME}.util.actor_group")
@@ -49,6 +57,21 @@ def test_actors_are_added_and_removed(ray: Ray, group: Any) -> None:
     group.remove_actors([0, 2])
     assert ray.get(group.plus.remote(0)) == [11] * 2
     assert group.actor_metadata == [None, None]
+
+
+def test_what_actors_tell_about_themselves_is_kept(groups: Any) -> None:
+    group = groups.ActorGroup(Telling, num_actors=2, num_cpus_per_actor=0, init_args=(3,))
+    assert group.actor_metadata == [{"sum": 3}] * 2
+    group.add_actors(1)
+    assert group[2].metadata == {"sum": 3}
+    group.shutdown(patience_s=0)
+    assert group.actor_metadata == []
+
+
+def test_it_warns_that_ray_deprecates_it(groups: Any) -> None:
+    with pytest.warns(DeprecationWarning, match="use ray.util.multiprocessing") as caught:
+        groups.ActorGroup(Member, num_cpus_per_actor=0, init_args=(1,)).shutdown(patience_s=0)
+    assert (caught[0].category.__name__, caught[0].filename) == ("RayDeprecationWarning", __file__)
 
 
 def test_after_a_shutdown_it_has_to_be_started_again(ray: Ray, group: Any) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import importlib
 import math
 import pickle
+import re
+import socket
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 from uuid import uuid4
 
 import pytest
 
 from tests.support import module
+from tests.support.cluster import cluster_of
 from tests.support.module import Ray
 from tests.support.waiting import wait_until
 
@@ -140,6 +145,39 @@ def test_text_can_not_break_the_format(metrics: Any, name: str) -> None:
     ]
 
 
+def served_at(port: int, path: str = "/metrics") -> str:
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        return str(answer.read(), "utf-8")
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_metrics_are_served_to_prometheus_under_ray_s_names(ray: Ray, metrics: Any, name: str) -> None:
+    port = metrics.serve()
+    assert metrics.serve(0) == port == ray.nodes()[0]["MetricsExportPort"]
+
+    def named() -> None: ...
+
+    ray.get(ray.remote(named).remote())
+    metrics.Counter(name, "calls").inc(2)
+    metrics.Gauge(f"{name}_level", tag_keys=("a",)).set(0.5, tags={"a": "b"})
+    metrics.flush()
+    lines = served_at(port).splitlines()
+    assert {f"# TYPE ray_{name}_total counter", f"ray_{name}_total 2", f'ray_{name}_level{{a="b"}} 0.5'} <= set(lines)
+    assert {'ray_actors{Name="MetricsHub",State="ALIVE"} 1', "ray_cluster_active_nodes 1"} <= set(lines)
+    wait_until(lambda: re.search(r'ray_tasks\{Name="[^"]*named",State="FINISHED"\} 1\n', served_at(port)))
+    cpus = next(line for line in lines if line.startswith('ray_resources{Name="CPU"') and "AVAILABLE" in line)
+    assert f'NodeId="{ray.get_runtime_context().get_node_id()}"' in cpus
+    with pytest.raises(HTTPError, match="404"):
+        served_at(port, "/other")
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_numbers_beyond_all_bounds_can_be_read(metrics: Any, name: str) -> None:
+    metrics.Gauge(name).set(math.inf)
+    assert f"{name} +Inf" in lines_of(metrics, name)
+
+
 @pytest.mark.usefixtures("raynb_only")
 def test_a_name_is_of_one_kind(metrics: Any, name: str) -> None:
     metrics.Counter(name)
@@ -154,7 +192,41 @@ def test_a_metric_can_be_pickled(metrics: Any, name: str) -> None:
     assert f'{name}{{a="1"}} 1' in lines_of(metrics, name)
 
 
+# At the end: it needs a cluster of its own.
 @pytest.mark.usefixtures("raynb_only")
-def test_numbers_beyond_all_bounds_can_be_read(metrics: Any, name: str) -> None:
-    metrics.Gauge(name).set(math.inf)
-    assert f"{name} +Inf" in lines_of(metrics, name)
+def test_init_has_metrics_served_from_the_beginning(ray: Ray) -> None:
+    ray.shutdown()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"can't be served at 127.0.0.1:{port}: .*in use"):
+            ray.init(num_cpus=1, _metrics_export_port=port)
+        assert not ray.is_initialized()
+    with cluster_of(ray, num_cpus=1, _metrics_export_port=port) as context:
+        assert context["metrics_export_port"] == port == ray.nodes()[0]["MetricsExportPort"]
+        assert "ray_running_jobs 1" in served_at(port)
+    with cluster_of(ray, num_cpus=1) as context:
+        assert context["metrics_export_port"] == ray.nodes()[0]["MetricsExportPort"] == 0
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_tests_of_programs_read_what_is_served(ray: Ray) -> None:
+    ray.shutdown()
+    helpers = importlib.import_module("raynb._private.test_utils")
+    part = importlib.import_module("raynb.util.metrics")
+    with cluster_of(ray, num_cpus=1, _metrics_export_port=0) as context:
+        gauge = part.Gauge("read_by_a_test", tag_keys=("a",))
+        gauge.set(2.5, tags={"a": "b"})
+        part.flush()
+        series = helpers.PrometheusTimeseries()
+        pattern = helpers.MetricSamplePattern
+        wanted = [
+            pattern(name="ray_read_by_a_test", value=2.5, partial_label_match={"a": "b"}),
+            pattern("ray_running_jobs"),
+        ]
+        helpers.wait_for_condition(helpers.get_metric_check_condition(wanted, series))
+        other = pattern(name="ray_read_by_a_test", partial_label_match={"a": "c"})
+        assert not helpers.get_metric_check_condition([other], series)()
+        (sample,) = helpers.raw_metric_timeseries(context, series)["ray_read_by_a_test"]
+        assert (sample.value, series.metric_descriptors["ray_read_by_a_test"].type) == (2.5, "gauge")
+        address = f"127.0.0.1:{context['metrics_export_port']}"
+        assert helpers.fetch_prometheus_metrics([address, "127.0.0.1:1"])["ray_read_by_a_test"] == [sample]

@@ -132,8 +132,8 @@ def test_the_runtime_envs_of_actors_are_listed(ray: Ray, state: Any) -> None:
     env = {"env_vars": {"LISTED": "yes"}}
     actors = [ray.remote(InIt).options(runtime_env=env).remote() for _ in range(2)]
     ray.get([actor.ready.remote() for actor in actors])
-    (found,) = [each for each in state.list_runtime_envs() if "LISTED" in each.runtime_env]
-    assert found.ref_cnt == 2
+    (found,) = [each for each in state.list_runtime_envs() if each.runtime_env == env]
+    assert (found.ref_cnt, found.node_id) == (2, ray.get_runtime_context().get_node_id())
     assert state.list_runtime_envs(filters=[("ref_cnt", "=", "77")]) == []
     with pytest.raises(ValueError, match="no field"):
         state.list_runtime_envs(filters=[("nothing", "=", "1")])

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from raynb.runtime.client.derived_tables import DERIVED
+from raynb.runtime.core.views import page
 from raynb.util.state_client import ListApiOptions as ListApiOptions
 from raynb.util.state_client import StateApiClient as StateApiClient
 from raynb.util.state_client import StateResource as StateResource
 from raynb.util.state_errors import BadQueryError as BadQueryError
 from raynb.util.state_errors import RayStateApiException as RayStateApiException
-from raynb.util.state_events import events
 from raynb.util.state_logs import get_log as get_log
 from raynb.util.state_logs import list_logs as list_logs
 from raynb.util.state_source import ask
@@ -277,15 +278,9 @@ def list_runtime_envs(
     detail: bool = False,
     raise_on_missing_output: bool = True,
 ) -> list[RuntimeEnvState]:
-    """The ``runtime_env`` of the actors that live, each with how many have it."""
-    actors = ask(address, "actors", timeout, limit=LIMIT_MAX, detail=True)["rows"]
-    counts: dict[str, int] = {}
-    for actor in actors:
-        if actor["state"] != "DEAD" and actor["serialized_runtime_env"] not in ("", "{}"):
-            text = actor["serialized_runtime_env"]
-            counts[text] = counts.get(text, 0) + 1
-    rows = [{"runtime_env": text, "ref_cnt": count, "success": True, "error": None} for text, count in counts.items()]
-    return [RuntimeEnvState(row) for row in _passing(rows, filters)[:limit]]
+    """The ``runtime_env`` of the actors that live, each with how many have it on which node."""
+    rows = _derived(address, "runtime_envs", filters, limit, timeout)
+    return [RuntimeEnvState(row) for row in rows]
 
 
 def list_cluster_events(
@@ -297,21 +292,21 @@ def list_cluster_events(
     raise_on_missing_output: bool = True,
 ) -> list[ClusterEventState]:
     """What has happened to nodes, drivers and workers, the oldest first; the newest, where there are more."""
-    found = _passing(events(address, timeout), filters)
+    # Those that are left out are the oldest.
+    found = _derived(address, "cluster_events", filters, -1, timeout)
     return [ClusterEventState(row) for row in found[-limit:]] if limit else []
 
 
-def _passing(rows: list[dict[str, Any]], filters: Sequence[Filter] | None) -> list[dict[str, Any]]:
-    wanted = [_text_filter(given) for given in filters or ()]
-    return [row for row in rows if _passes(row, wanted)]
+def _derived(
+    address: str | None, table: str, filters: Sequence[Filter] | None, limit: int, timeout: float
+) -> list[dict[str, Any]]:
+    make, fields = DERIVED[table]
 
+    def rows(of: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = ask(address, of, timeout, limit=LIMIT_MAX, detail=True)["rows"]
+        return found
 
-def _passes(row: Mapping[str, Any], filters: Sequence[tuple[str, str, str]]) -> bool:
-    for name, operator, value in filters:
-        if name not in row:
-            raise BadQueryError(f"there is no field {name!r}; there are: {', '.join(row)}")
-        if operator not in ("=", "!="):
-            raise ValueError(f"a filter's operator is '=' or '!=', not {operator!r}")
-        if (str(row[name]) == value) != (operator == "="):
-            return False
-    return True
+    try:
+        return page(make(rows), fields, [_text_filter(given) for given in filters or ()], limit).rows
+    except ValueError as error:
+        raise BadQueryError(str(error)) from error

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import warnings
 from typing import Any
+
+import pytest
 
 from tests.support.module import Ray
 
@@ -105,6 +109,54 @@ def test_a_nested_task_belongs_to_the_same_job(ray: Ray) -> None:
     assert own["task"] != nested["task"]
 
 
+OLDER = {
+    "job_id": "get_job_id",
+    "node_id": "get_node_id",
+    "task_id": "get_task_id",
+    "actor_id": "get_actor_id",
+    "current_placement_group_id": "get_placement_group_id",
+    "get_resource_ids": "get_accelerator_ids",
+    "get": "get_xxx_id() methods",
+}
+"""Deprecated names of the context, and what to use instead."""
+
+
+def warnings_of(ray: Ray) -> dict[str, list[str]]:
+    """What each deprecated name warns of in the calling process, and where the warning points."""
+    found: dict[str, list[str]] = {}
+    for name in OLDER:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with contextlib.suppress(AssertionError):  # task_id, actor_id: of a driver
+                value = getattr(ray.get_runtime_context(), name)
+                if callable(value):
+                    value()
+        last = caught[0]
+        found[name] = [last.category.__name__, str(last.message), last.filename]
+    return found
+
+
+def test_what_the_context_had_before_warns_and_says_what_to_use(ray: Ray) -> None:
+    here = warnings_of(ray)
+    there = ray.get(ray.remote(lambda: warnings_of(ray)).remote())
+    for found in (here, there):
+        for name, instead in OLDER.items():
+            category, text, where = found[name]
+            assert (category, where) == ("RayDeprecationWarning", __file__)
+            assert text.startswith("This API is deprecated and may be removed in future Ray releases. ")
+            assert re.search(rf"\nUse {re.escape(instead)}(\(\))?( to get relevant ids)? instead$", text)
+
+
+def test_what_the_context_has_now_does_not_warn(ray: Ray) -> None:
+    context = ray.get_runtime_context()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert repr(context)
+        assert context.get_accelerator_ids()["GPU"] == []
+        assert context.get_placement_group_id() is None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_context_can_be_read_as_one_mapping(ray: Ray) -> None:
     found = ray.get_runtime_context().get()
     assert found["job_id"] and found["node_id"]

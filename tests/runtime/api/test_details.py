@@ -304,6 +304,7 @@ def test_without_its_serializer_a_class_travels_no_more(ray: Ray) -> None:
 # -- the context
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # see test_context
 def test_a_driver_has_no_task_and_no_actor(ray: Ray) -> None:
     context = ray.get_runtime_context()
     assert context.get_task_id() is context.get_actor_id() is context.get_actor_name() is None

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cluster import Ray, cluster_of
 from tests.support.gate import Gate
-from tests.support.module import NAME
+from tests.support.module import NAME, state_api
 from tests.support.waiting import wait_until
 
 
@@ -144,3 +144,18 @@ def test_calls_that_have_not_begun_when_the_actor_ends_do_not_run(ray: Ray, cls:
         with pytest.raises(ray.exceptions.RayActorError):
             ray.get(ref, timeout=30)
     assert gate.arrived() == 2
+
+
+@pytest.mark.parametrize("cls", [Runs, RunsAsync])
+def test_a_call_that_ends_its_actor_has_done_what_it_was_to(ray: Ray, cls: Any) -> None:
+    actor = ray.remote(max_concurrency=1)(cls).remote(None)
+    end, late = actor.end.remote(), actor.run.remote(1)
+    needing = ray.remote(lambda value: value).remote(end)
+    for ref in (end, late, needing):
+        with pytest.raises(ray.exceptions.RayActorError):
+            ray.get(ref, timeout=30)
+
+    def state(ref: Any) -> str:
+        return str(state_api().get_task(ref.task_id().hex()).state)
+
+    wait_until(lambda: [state(ref) for ref in (end, late, needing)] == ["FINISHED", "FAILED", "FAILED"])

@@ -231,7 +231,8 @@ def test_the_state_of_a_task_has_its_environment(ray: Ray) -> None:
         ("util.state.exception", ["RayStateApiException"]),
         ("util.accelerators", ["NVIDIA_TESLA_V100"]),
         ("_private.client_mode_hook", ["client_mode_should_convert", "client_mode_hook"]),
-        ("_raylet", ["ObjectRefStreamEndOfStreamError"]),
+        ("_raylet", ["ObjectRefStreamEndOfStreamError", "ClusterID"]),
+        ("_private.worker", ["pickle"]),
         ("cluster_utils", ["cluster_not_supported"]),
     ],
 )
@@ -315,15 +316,22 @@ def test_names_of_ray_s_configuration_are_known() -> None:
 
 def test_a_job_config_says_namespace_and_environment(bare_ray: Ray) -> None:
     bare_ray.shutdown()
-    job = JobConfig(ray_namespace="mine", runtime_env={"env_vars": {"WHAT": "this"}})
+    job = JobConfig(ray_namespace="mine", runtime_env={"env_vars": {"WHAT": "this"}}, metadata={"owner": "me"})
+    job.set_metadata("purpose", "a test")
     with cluster_of(bare_ray, num_cpus=1, job_config=job):
         context = bare_ray.get_runtime_context()
         assert context.namespace == "mine"
         assert context.runtime_env["env_vars"] == {"WHAT": "this"}
         (row,) = state_api.list_jobs()
         assert row.runtime_env == {"env_vars": {"WHAT": "this"}}
+        assert row.metadata == {"owner": "me", "purpose": "a test"}
     with pytest.raises(ValueError, match="jvm_options"):
         JobConfig(jvm_options=["-X"])
+    with pytest.raises(TypeError, match="texts"):
+        job.set_metadata("number", 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    given = {"ray_namespace": "theirs", "metadata": {"a": "b"}, "client_job": True}
+    assert repr(JobConfig.from_json(given)) == repr(JobConfig(ray_namespace="theirs"))
+    assert JobConfig.from_json(given).metadata == {"a": "b"}
 
 
 def test_init_refuses_what_it_can_not_do(bare_ray: Ray) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cluster import CPUS
 from tests.support.gate import Gate
-from tests.support.module import NAME, Ray
+from tests.support.module import NAME, Ray, state_api
 from tests.support.waiting import wait_until
 
 
@@ -45,6 +45,10 @@ def make(ray: Ray, groups: Any) -> Iterator[Any]:
 
 def free(ray: Ray, resource: str) -> float:
     return float(ray.available_resources().get(resource, 0))
+
+
+class Runs:
+    pass
 
 
 # -- life
@@ -87,6 +91,44 @@ def test_a_group_waits_for_its_resources_to_be_free(ray: Ray, make: Any, gate: G
     gate.open()
     assert ray.get(busy, timeout=30) is None
     assert group.wait(30)
+
+
+def test_a_group_s_statistics_say_how_long_its_placement_has_taken(
+    ray: Ray, make: Any, groups: Any, gate: Gate
+) -> None:
+    busy = ray.remote(num_cpus=CPUS)(gate.through).remote()
+    gate.wait_for(1)
+    before_ns = time.time_ns()
+    group = make([{"CPU": CPUS}])
+    assert not group.wait(0.5)
+    gate.open()
+    assert ray.get(busy, timeout=30) is None
+    assert group.wait(30)
+    stats = groups.placement_group_table(group)["stats"]
+    assert stats["end_to_end_creation_latency_ms"] >= 500
+    assert stats["end_to_end_creation_latency_ms"] >= stats["scheduling_latency_ms"] > 0
+    assert (stats["scheduling_state"], stats["scheduling_attempt"] > 0) == ("FINISHED", True)
+    (row,) = state_api().list_placement_groups(filters=[("placement_group_id", "=", group.id.hex())], detail=True)
+    asked_ns, tried_ns = int(row.stats["creation_request_received_ns"]), int(row.stats["scheduling_started_time_ns"])
+    assert before_ns - 1e9 <= asked_ns <= tried_ns <= time.time_ns() + 1e9
+    assert int(row.stats["end_to_end_creation_latency_us"]) == stats["end_to_end_creation_latency_ms"] * 1000
+
+
+def test_what_runs_in_a_group_is_listed_with_it(ray: Ray, make: Any, strategies: Any) -> None:
+    group = make([{"CPU": 2}])
+    in_it = strategies.PlacementGroupSchedulingStrategy(group)
+    actor_class, task = ray.remote(num_cpus=1)(Runs), ray.remote(lambda: 1)
+    actors = [actor_class.options(scheduling_strategy=in_it).remote(), actor_class.remote()]
+    refs = [task.options(scheduling_strategy=in_it).remote(), task.remote()]
+    ray.get([*refs, *(actor.__ray_ready__.remote() for actor in actors)])
+    state, expected = state_api(), [group.id.hex(), None]
+    assert [state.get_actor(actor._actor_id.hex()).placement_group_id for actor in actors] == expected
+    wait_until(lambda: [state.get_task(ref).placement_group_id for ref in refs] == expected)
+    created = state.list_tasks(filters=[("name", "=", "Runs.__init__")], detail=True)
+    assert [row.placement_group_id for row in created] == expected
+    assert created[1].required_resources == {"CPU": 1}
+    for actor in actors:
+        ray.kill(actor)
 
 
 def test_one_group_after_the_other_takes_all_there_is(ray: Ray, make: Any, groups: Any) -> None:

@@ -393,3 +393,16 @@ def test_runtime_env_is_a_checked_dictionary(bare_ray: Ray) -> None:
     )
     with pytest.raises(TypeError, match="env_vars"):
         part.RuntimeEnv(env_vars={"A": 1})
+
+
+def test_an_environment_is_asked_what_is_in_it(raynb_only: None) -> None:
+    RuntimeEnv = importlib.import_module("raynb.runtime_env").RuntimeEnv
+    env = RuntimeEnv(pip=["one", "two"], env_vars={"A": "1"})
+    assert env.has_pip() and not env.has_uv() and env.pip_config()["packages"] == ["one", "two"]
+    assert env.pip_uri() == RuntimeEnv(pip=["one", "two"]).pip_uri() != RuntimeEnv(pip=["one"]).pip_uri()
+    assert (env.uv_uri(), RuntimeEnv(uv=["one"]).pip_uri()) == (None, None)
+    assert str(RuntimeEnv(uv=["one"]).uv_uri()).startswith("uv://")
+    assert not env.has_conda() and not env.has_py_container()
+    for name in ("conda_uri", "conda_config", "virtualenv_name", "image_uri", "py_container_image", "py_executable"):
+        assert getattr(env, name)() is None
+    assert env.plugins() == env.plugin_uris() == env.java_jars() == []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,8 +15,10 @@ from typing import Any
 
 import pytest
 
+import raynb
 from raynb._common import test_utils
-from raynb._private import gcs_utils, utils
+from raynb._common import utils as common_utils
+from raynb._private import gcs_utils, state, utils, worker
 from raynb._private import test_utils as private_test_utils
 from raynb._private.state_api_test_utils import (
     PidActor,
@@ -126,3 +130,45 @@ def test_which_process_has_a_task_is_checked(ray: Ray) -> None:
     ray.get(ref)
     ended = {"running one": (pids["running one"][0], "FINISHED")}
     test_utils.wait_for_condition(lambda: verify_tasks_running_or_terminated(ended, 1))
+
+
+def test_the_cluster_s_state_says_when_an_actor_began_and_ended(ray: Ray) -> None:
+    class Short:
+        pass
+
+    before_ms = time.time() * 1000
+    actor = ray.remote(Short).remote()
+    ray.get(actor.__ray_ready__.remote())
+    row = state.actors(actor._actor_id.hex())
+    assert before_ms <= row["StartTime"] == row["Timestamp"] <= time.time() * 1000
+    assert row["EndTime"] == 0 and row["Address"]["IPAddress"] == ray.nodes()[0]["NodeManagerAddress"]
+    ray.kill(actor)
+    wait_until(lambda: state.actors(actor._actor_id.hex())["State"] == "DEAD")
+    ended = state.actors(actor._actor_id.hex())
+    assert ended["StartTime"] == row["StartTime"] <= ended["EndTime"] == ended["Timestamp"] <= time.time() * 1000
+
+
+def test_an_id_for_a_job_is_no_job_s(ray: Ray) -> None:
+    assert state.next_job_id().hex() not in {job["JobID"] for job in state.jobs()}
+    assert state.next_job_id() != state.next_job_id()
+    assert raynb.ClusterID.size() == 28
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_runs_knows_what_it_holds(ray: Ray) -> None:
+    assert worker.get_resource_ids() == {}
+    held = ray.remote(num_cpus=2, resources={"special": 0.5})(lambda: worker.get_resource_ids())
+    assert ray.get(held.remote()) == {"CPU": [(0, 2.0)], "special": [(0, 0.5)]}
+
+
+def test_a_background_task_is_kept_until_it_is_done() -> None:
+    async def program() -> list[int]:
+        done = asyncio.Event()
+        task = common_utils.run_background_task(done.wait())
+        sizes = [len(common_utils._BACKGROUND_TASKS)]
+        done.set()
+        await task
+        await asyncio.sleep(0)  # a callback of the task lets it go
+        return [*sizes, len(common_utils._BACKGROUND_TASKS)]
+
+    assert asyncio.run(program()) == [1, 0]

@@ -87,6 +87,9 @@ class Nodes:
     def lives(self, actor: bytes, incarnation: int) -> bool:
         return self.lives_of.get(actor) == incarnation
 
+    def wall(self, now: float) -> float:
+        return 1_800_000_000 + now
+
     # -- events
 
     def end_job(self, job: bytes) -> None:

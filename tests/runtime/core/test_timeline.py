@@ -8,9 +8,10 @@ from raynb.runtime.codec.trace_lanes import arranged
 from raynb.runtime.core.event_table import EventTable
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.run_history import RunHistory
+from raynb.runtime.core.span_table import SPANS_MAX, SpanTable
 from raynb.runtime.core.store_history import StoreHistory
 from raynb.runtime.core.timeline import TraceEvent, timeline_page
-from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_ARGS_AVAIL, RUNNING
+from raynb.runtime.messages.events import FAILED, FINISHED, PENDING_ARGS_AVAIL, RUNNING, Span, Spans
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.store_events import WAIT
 from tests.runtime.core.store_news import store_events
@@ -39,7 +40,8 @@ def events(table: EventTable, phase: str) -> list[TraceEvent]:
 
 def test_a_task_that_has_run_is_a_complete_event_in_its_workers_lane() -> None:
     first, second, third = events(filled(), "X")
-    assert (first["name"], first["cat"], first["ts"], first["dur"]) == ("square", "task", 1_002_250_000.0, 2_250_000.0)
+    assert (first["name"], first["cat"]) == ("square", "task::square")
+    assert (first["ts"], first["dur"]) == (1_002_250_000.0, 2_250_000.0)
     assert first["args"]["task_id"] == task_id(1).hex() and first["args"]["waited_ms"] == 1250.0
     assert second["args"] | {"error_type": "TASK_EXECUTION_EXCEPTION", "error_message": "boom"} == second["args"]
     assert second["args"]["parent_task_id"] == task_id(1).hex()
@@ -125,3 +127,35 @@ def test_what_happened_in_the_stores_stands_in_lanes_that_may_overlap() -> None:
     assert [ends[event["id2"]["local"]]["ts"] for event in begins] == [1003e6, 1010e6]
     processes = {event["pid"]: event["args"]["name"] for event in whole if event["name"] == "process_name"}
     assert processes[begins[0]["pid"]] == f"node {(b'm' * 28).hex()[:12]}"
+
+
+def test_parts_of_a_task_lie_on_top_of_it_wherever_it_has_gone() -> None:
+    table = EventTable(100)
+    spans = table.spans
+    tasks = [Row(1, started=2, ended=9), Row(2, started=3, ended=5)]
+    table.ingest("driver", rows(*tasks, new_names=[name_def(0)], new_workers=[worker_def(0)]))
+    worker = worker_def(0)
+    parts = [Span(task_id(n), "task:execute", 1000 + at, 0.5) for n, at in ((1, 2.5), (2, 3.5))]
+    own = Span(task_id(2), "mine", 1003.6, 0.1, {"name": "shown", "cname": "bad", "k": "v"})
+    spans.take("worker", Spans(worker.worker_id, worker.node_id, worker.pid, [*parts, own]), 0.0)
+    spans.take("driver", Spans(b"d" * 28, worker.node_id, 77, [Span(b"", "by a driver", 1001.0, 8.0)]), 0.0)
+    whole = arranged(timeline_page(table, 0, -1, 1010.0).rows)
+    lanes = {event["args"]["task_id"]: event["tid"] for event in whole if event.get("cat") == "task::square"}
+    assert lanes[task_id(1).hex()] != lanes[task_id(2).hex()], "two tasks at once"
+    found = [event for event in whole if event["ph"] == "X" and event["cat"] in ("task:execute", "mine")]
+    assert [(event["tid"], event["ts"], event["dur"]) for event in found] == [
+        (lanes[task_id(1).hex()], 1002.5e6, 0.5e6),
+        (lanes[task_id(2).hex()], 1003.5e6, 0.5e6),
+        (lanes[task_id(2).hex()], 1003.6e6, 0.1e6),
+    ]
+    assert (found[2]["name"], found[2]["cname"], found[2]["args"]["k"]) == ("shown", "bad", "v")
+    (driver,) = [event for event in whole if event["name"] == "by a driver"]
+    (named,) = [event for event in whole if event["ph"] == "M" and event["tid"] == driver["tid"]]
+    assert (named["args"]["name"], driver["pid"]) == ("process 77", found[0]["pid"])
+
+
+def test_the_oldest_parts_are_given_up() -> None:
+    spans = SpanTable()
+    for number in range(SPANS_MAX // 1000 + 1):
+        spans.take("worker", Spans(b"w" * 28, b"n" * 28, 1, [Span(b"", str(number), 1.0, 1.0)] * 1000), 0.0)
+    assert spans.dropped == 1000 and [span.name for _, span in spans][:: SPANS_MAX - 1] == ["1", "100"]

@@ -1,18 +1,14 @@
-"""The actor that adds up the metrics of a cluster, and writes them down."""
+"""Metrics, and how Prometheus reads them: its text format, version 0.0.4."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 Tags = tuple[tuple[str, str], ...]
 """Names and values, sorted."""
-
-SERIES_MAX: Final = 100_000
-"""More series are not kept: tags with endless values would fill the memory."""
-DROPPED: Final = "raynb_metrics_dropped"
 
 
 @dataclass
@@ -39,48 +35,28 @@ class Change:
     counts: list[int] = field(default_factory=list)
 
 
-class MetricsHub:
-    """Adds up what all processes tell."""
+def text_of(changes: Iterable[Change]) -> str:
+    """Metrics in Prometheus' text format."""
+    series: dict[str, list[Change]] = {}
+    for change in changes:
+        series.setdefault(change.name, []).append(change)
+    lines: list[str] = []
+    for name, mine in sorted(series.items()):
+        shown, first = metric_name(name), mine[0]
+        if first.description:
+            lines.append(f"# HELP {shown} {_escaped(first.description)}")
+        lines.append(f"# TYPE {shown} {first.kind}")
+        for each in sorted(mine, key=lambda change: change.tags):
+            lines += _histogram(shown, each) if first.kind == "histogram" else [_plain(shown, each)]
+    return "".join(f"{line}\n" for line in lines)
 
-    def __init__(self) -> None:
-        self._series: dict[str, dict[Tags, Change]] = {}
-        self._count = 0
-        self._dropped = 0
 
-    def record(self, changes: list[Change]) -> None:
-        """Add these."""
-        for change in changes:
-            series = self._series.setdefault(change.name, {})
-            present = series.get(change.tags)
-            if present is None and self._count < SERIES_MAX:
-                series[change.tags] = change
-                self._count += 1
-            elif present is None or (present.kind, present.bounds) != (change.kind, change.bounds):
-                self._dropped += 1
-            elif change.kind == "gauge":
-                if change.at >= present.at:
-                    series[change.tags] = change
-            else:
-                present.value += change.value
-                present.counts = [a + b for a, b in zip(present.counts, change.counts, strict=True)]
-
-    def text(self) -> str:
-        """In Prometheus' text format, version 0.0.4."""
-        lines: list[str] = []
-        for name in sorted(self._series):
-            series = self._series[name]
-            if not series:
-                continue
-            first = next(iter(series.values()))
-            shown = metric_name(name)
-            if first.description:
-                lines.append(f"# HELP {shown} {_escaped(first.description)}")
-            lines.append(f"# TYPE {shown} {first.kind}")
-            for tags in sorted(series):
-                lines += _histogram(shown, series[tags]) if first.kind == "histogram" else [_plain(shown, series[tags])]
-        if self._dropped:
-            lines += [f"# TYPE {DROPPED} counter", f"{DROPPED} {self._dropped}"]
-        return "".join(f"{line}\n" for line in lines)
+def as_exported(change: Change) -> Change:
+    """Under the name that Ray exports."""
+    name = f"ray_{change.name}"
+    if change.kind == "counter" and not name.endswith("_total"):
+        name += "_total"
+    return replace(change, name=name)
 
 
 def _plain(name: str, series: Change) -> str:
