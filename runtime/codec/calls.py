@@ -23,10 +23,10 @@ from pickle import dumps, loads
 from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.codec.arrays import ArrayHead, assemble, dismantle, is_plain
+from raynb.runtime.codec.culprit import explain_call
 from raynb.runtime.codec.errors import cause_of, could_not
 from raynb.runtime.codec.pickling import ByValuePickler, PlainPickler, dump
 from raynb.runtime.codec.references import collect_references
-from raynb.runtime.codec.serializability import explain_call
 from raynb.runtime.codec.values import (
     CONTAINERS,
     PLAIN_TYPES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -22,7 +22,8 @@ PARTS_MAX = 2000
 TRIALS_MAX = 10_000
 """In one search."""
 REPR_MAX = 40
-"""Characters of what leads to a part."""
+
+ADVICE = ". Make it where it is used, or pass what it can be made from."
 
 ROOTED = {
     "asyncio.events.AbstractEventLoop": "an event loop runs in one thread of one process",
@@ -90,7 +91,7 @@ def find_culprit(value: object, name: str) -> str | None:
             break
         if trials <= 0:
             break
-    path.append(verdict(value, error))
+    path.append(_verdict(value, error))
     return f"{name}: {' -> '.join(path)}"
 
 
@@ -100,6 +101,23 @@ def rooted(value: object) -> str | None:
         if kind.__module__ in sys.modules and (why := ROOTED.get(f"{kind.__module__}.{kind.__qualname__}")):
             return why
     return None
+
+
+def explain(value: object, name: str, error: Exception) -> str:
+    """The message for a pickle that failed with ``error``: with the culprit if it can be found."""
+    culprit = find_culprit(value, name)
+    return f"{culprit or f'{name}: {_verdict(value, error)}'}{ADVICE}"
+
+
+def explain_call(args: Iterable[object], kwargs: dict[str, object], error: Exception) -> str:
+    """`explain` for the arguments of a call."""
+    for index, value in enumerate(args):
+        if culprit := find_culprit(value, f"argument {index}"):
+            return culprit + ADVICE
+    for key, value in kwargs.items():
+        if culprit := find_culprit(value, f"argument {key!r}"):
+            return culprit + ADVICE
+    return f"the arguments cannot be pickled: {_text(error)}"
 
 
 def describe(value: object) -> str:
@@ -120,9 +138,9 @@ def parts(value: object) -> Iterator[tuple[str, Any]]:
     """What pickling ``value`` would pickle, each with how one gets there from it."""
     if isinstance(value, dict):
         for key, item in list(value.items()):
-            yield f"dict key {short(key)}", item
+            yield f"dict key {_short(key)}", item
         for key in list(value):
-            yield f"a key of the dict, {short(key)}", key
+            yield f"a key of the dict, {_short(key)}", key
         if type(value) is not dict:
             yield from _object_parts(value)
     elif isinstance(value, list | tuple | deque):
@@ -132,7 +150,7 @@ def parts(value: object) -> Iterator[tuple[str, Any]]:
             yield from _object_parts(value)
     elif isinstance(value, set | frozenset):
         for item in list(value):
-            yield f"{type(value).__name__} item {short(item)}", item
+            yield f"{type(value).__name__} item {_short(item)}", item
         if type(value) not in (set, frozenset):
             yield from _object_parts(value)
     elif isinstance(value, FunctionType):
@@ -249,7 +267,7 @@ def _reduced_parts(value: object, name: str) -> Iterator[tuple[str, Any]]:
         yield f"item {index} of {name}", item
     if pairs is not None:
         for key, item in islice(pairs, PARTS_MAX):
-            yield f"item {short(key)} of {name}", item
+            yield f"item {_short(key)} of {name}", item
 
 
 def _inner(item: object) -> object:
@@ -260,20 +278,17 @@ def _inner(item: object) -> object:
     return item
 
 
-def short(value: object, length_max: int = REPR_MAX) -> str:
-    """Its `repr`, or the beginning of that."""
+def _short(value: object) -> str:
     try:
         text = repr(value)
     except Exception:
         text = describe(value)
-    return text if len(text) <= length_max else text[: length_max - 3] + "..."
+    return text if len(text) <= REPR_MAX else text[: REPR_MAX - 3] + "..."
 
 
-def verdict(value: object, error: Exception) -> str:
-    """That it can't be pickled, and why."""
-    return f"{describe(value)} cannot be pickled: {rooted(value) or text_of(error)}"
+def _verdict(value: object, error: Exception) -> str:
+    return f"{describe(value)} cannot be pickled: {rooted(value) or _text(error)}"
 
 
-def text_of(error: Exception) -> str:
-    """What it says, or else its kind."""
+def _text(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from raynb.runtime.codec import pickling
 from raynb.runtime.codec.captures import LARGE_BYTES, warn_of_function
-from raynb.runtime.codec.culprit import describe
+from raynb.runtime.codec.culprit import describe, explain
 from raynb.runtime.codec.errors import cause_of, could_not
 from raynb.runtime.codec.references import collect_references
-from raynb.runtime.codec.serializability import explain
 from raynb.runtime.messages.ids import FUNCTION_ID_BYTES
 
 if TYPE_CHECKING:

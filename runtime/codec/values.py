@@ -26,9 +26,9 @@ from msgspec import Struct
 
 from raynb.runtime.codec import pickling
 from raynb.runtime.codec.arrays import assemble, dismantle, is_plain
+from raynb.runtime.codec.culprit import explain
 from raynb.runtime.codec.errors import cause_of, could_not
 from raynb.runtime.codec.references import Found, collect_references
-from raynb.runtime.codec.serializability import explain
 from raynb.runtime.messages.values import Inline, RefInfo
 
 if TYPE_CHECKING:

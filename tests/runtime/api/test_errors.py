@@ -189,27 +189,6 @@ def test_a_value_that_can_not_be_pickled_is_refused_by_put(ray: Ray) -> None:
         ray.put(threading.Lock())
 
 
-def test_what_can_not_be_sent_is_reported_on_as_by_inspect_serializability(ray: Ray) -> None:
-    my_lock = threading.Lock()
-
-    @ray.remote
-    def guarded(given: object = None) -> bool:
-        return my_lock.locked()
-
-    def refused(what: Any, *args: Any) -> str:
-        with pytest.raises(TypeError, match="Could not serialize the ") as refused:
-            what(*args)
-        return str(refused.value)
-
-    given = ray.remote(lambda value: value)
-    for text in (refused(guarded.remote), refused(given.remote, my_lock), refused(ray.put, my_lock)):
-        report = text[text.index("\n====") :]
-        assert "\nChecking Serializability of <" in report
-        assert "\n!!! FAIL serialization: cannot pickle '_thread.lock' object\n" in report
-        assert "\nVariable: \n\n\tFailTuple(" in report and "\n\nwas found to be non-serializable. " in report
-    assert "    Serializing 'my_lock' <unlocked _thread.lock" in refused(guarded.remote)
-
-
 def test_a_result_that_can_not_be_pickled_is_an_error_of_its_ref_and_the_worker_lives(ray: Ray) -> None:
     @ray.remote
     class Maker:
