@@ -6,10 +6,10 @@ Rules
    yet holds back those behind it (unless the actor allows execution out of order).
 2. A call is pushed straight to the actor's process; the GCS only says where that is (`ActorState`), and each change
    of it.
-3. When the actor's process is lost, calls in flight are pushed again, first and in their order, where
-   ``max_task_retries`` allows; otherwise they fail, and say that they may have run. Calls that were not pushed wait
-   for the restart if they may be tried again, or the actor's as a rule may; else they fail while it lasts, as soon as
-   they could be pushed (as Ray's do: who wants an answer now may turn to another actor).
+3. When the actor's process is lost, calls in flight are pushed again where ``max_task_retries`` allows, and so are those
+   whose results were lost with it: all in the order of rule 1. Otherwise they fail, and say that they may have run.
+   Calls that were not pushed wait for the restart if they may be tried again, or the actor's as a rule may; else they
+   fail while it lasts, as soon as they could be pushed (as Ray's do: who wants an answer now may turn to another actor).
 4. A dead actor fails every call with the reason of its death. One outcome for each call. So does one of which the GCS
    can't say what becomes of it (its store is away), until it can.
 5. An actor may be dead, or be started again, before its old process has ended. What the calls that were under way there
@@ -89,6 +89,10 @@ class ActorClient:
         self.wanted = False
         """This process has created it, and keeps its inputs until it is dead: so it wants to know, calls or not."""
 
+    def put_in_order(self) -> None:
+        """Rule 1 for calls of which some are made again: their ids count them."""
+        self.queue = deque(sorted(self.queue, key=lambda task: task.id))
+
     def __repr__(self) -> str:
         inflight = len(self.connection.inflight) if self.connection else 0
         return f"<ActorClient {self.actor_id.hex()[:16]} {self.state} queued={len(self.queue)} inflight={inflight}>"
@@ -135,6 +139,8 @@ class Actors:
             self._fail(task, actor.failure)
             return
         actor.queue.append(task)
+        if task.attempt:
+            actor.put_in_order()
         if task.missing == 0:
             self.ready(task, now)
         self._changed[actor.actor_id] = actor
@@ -382,6 +388,8 @@ class Actors:
                 )
         connection.inflight.clear()
         actor.queue.extendleft(reversed(again))
+        if again:
+            actor.put_in_order()
 
     def _hold_inputs(self, connection: Connection, now: float) -> None:
         """Rule 5."""

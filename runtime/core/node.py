@@ -97,7 +97,7 @@ from raynb.runtime.messages.transfers import NotThere, ObjectChunk, PullChunk, P
 FOR_ALL: Final = JoinNode | StopNode | StoreUsage | LocateObject | ScaleNode
 """What anybody may say."""
 OF_OTHER_NODES: Final = (
-    WhyWaiting | AreAlive | ProcessDied | FreeObjects | KeepCopies
+    WhyWaiting | AreAlive | ProcessDied | FreeObjects | KeepCopies | CollectGarbage | LeaseReturned
     | PullChunk | ObjectChunk | NotThere | TryAnother | PullEnded
 )  # fmt: skip
 """What processes of other nodes may say, too, beside what concerns their leases here. What still comes from a dead one
@@ -203,7 +203,7 @@ class NodeMachine:
         """Whether a process that has not joined may say this: rule 1."""
         if isinstance(message, LeaseDemand):
             return bool(message.home)
-        if isinstance(message, LeaseReturned | KillWorker):
+        if isinstance(message, KillWorker):
             return any(client == sender for client, _ in self.leases.demands)
         return isinstance(message, FOR_ALL | OF_OTHER_NODES)
 

@@ -199,6 +199,8 @@ class SimNode:
             self._watch(effect.address)
         elif isinstance(effect, Say):
             self.world.note(self.address, effect.level, effect.text)
+            if effect.text.endswith("ignored"):
+                raise Violation(f"{self.address}: {effect.text}")
         elif isinstance(effect, ClientFault):
             raise Violation(f"{effect.address}: {effect.message}")
         elif isinstance(effect, StopEverything):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raynb.runtime.core.inbox import TakeItem
 from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages.copies import ValuesLost
@@ -27,6 +29,20 @@ def test_an_actors_result_is_made_again_by_the_actor_where_it_is_restarted() -> 
     world.lives(ACTOR, B, 1)
     world.end(oid)
     assert world.node_of(oid) == B
+
+
+@pytest.mark.parametrize("first", ["workers", "node"])
+def test_calls_that_are_made_again_go_before_later_ones(first: str) -> None:
+    world = OwnerWorld()
+    world.lives(ACTOR, A)
+    done, lost, under_way = (world.ask(ACTOR) for _ in range(3))
+    world.end(done, Inline(b"1"))
+    world.end(lost)
+    world.kill(A, first=first)
+    waits = world.ask(ACTOR)
+    world.attempts.clear()
+    world.lives(ACTOR, B, 1)
+    assert world.attempts == [oid[:24] for oid in (lost, under_way, waits)]
 
 
 def test_an_actors_result_without_retries_is_not_made_again() -> None:

@@ -34,6 +34,8 @@ def test_who_may_hold_what_an_actor_waits_for_is_asked_to_look_for_garbage(world
     assert not sent(world.tick(WAIT_S), CollectGarbage), "not again so soon"
     assert sent(world.tick(Config().garbage_pause_s), CollectGarbage)
     assert "driver" not in {send.to for send in sent(world.receive("driver", CollectGarbage()), CollectGarbage)}
+    other = world.receive("ipc://other/p/manager", CollectGarbage())
+    assert {send.to for send in sent(other, CollectGarbage)} == asked
 
 
 def test_an_actor_that_was_given_a_worker_that_retires_gets_another(world: World) -> None:
