@@ -230,14 +230,14 @@ class ActorClass(OlderForm):
                 runtime_env=resolved(options.get("runtime_env"), client),
                 task_id=task_id,
                 in_order=self._info.in_order,
-                restarts=options.get("max_restarts", 0) != 0,
+                restarts=bool(options.get("max_restarts")),
                 strategy=place.strategy,
             ),
             name,
             namespace,
             detached,
-            options.get("max_restarts", 0),
-            options.get("max_task_retries", 0),
+            options.get("max_restarts") or 0,
+            options.get("max_task_retries") or 0,
             self._cls.__qualname__,
             encode_info(self._info),
             definition_site(self._cls),
@@ -266,7 +266,7 @@ class ActorClass(OlderForm):
             if existing is not None:
                 return existing
         keep = None if detached else ref
-        return ActorHandle(actor_id, self._cls.__qualname__, self._info, keep, options.get("max_task_retries", 0))
+        return ActorHandle(actor_id, self._cls.__qualname__, self._info, keep, options.get("max_task_retries") or 0)
 
     def _create_here(
         self, here: LocalMode, client: Client, args: tuple[Any, ...], kwargs: dict[str, Any]

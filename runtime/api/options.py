@@ -52,6 +52,8 @@ def _amount(name: str, value: Any) -> str:
 
 def _amounts(name: str, value: Any) -> str:
     for key, amount in (value or {}).items():
+        if not isinstance(key, str):
+            return f"resources are amounts by name, not by {key!r}"
         if key in ("CPU", "GPU"):
             return "Use the 'num_cpus' and 'num_gpus' keyword instead of 'CPU' and 'GPU' in 'resources' keyword"
         if key in ("memory", STORE_MEMORY):
@@ -147,6 +149,13 @@ def _actor_name(name: str, value: Any) -> str:
     return "Actor name cannot be an empty string. Give it a name, or leave the option out." if value == "" else ""
 
 
+def _group(name: str, value: Any) -> str:
+    # A text or None: in no group.
+    if value is not None and not isinstance(value, str) and not hasattr(value, "bundle_specs"):
+        raise TypeError(f"the option {name} must be a placement group, not {value!r}")
+    return ""
+
+
 def _selector(name: str, value: Any) -> str:
     return selector_problem(value or {})
 
@@ -183,7 +192,7 @@ COMMON: Final[dict[str, Option]] = {
     "accelerator_type": _TEXT,
     "label_selector": Option((dict, NoneType), None, _selector),
     "fallback_strategy": Option((list, NoneType), None, _fallbacks),
-    "placement_group": Option((object,), "default"),
+    "placement_group": Option((object,), "default", _group),
     "placement_group_bundle_index": Option((int,), -1),
     "placement_group_capture_child_tasks": Option((bool, NoneType)),
     "scheduling_strategy": Option(
@@ -260,11 +269,11 @@ def checked(
     for name, value in given.items():
         option = known.get(name)
         if option is not None:
+            if in_options and name in ONLY_AT_DEFINITION:
+                raise ValueError(f"Setting {name!r} is not supported in '.options()'.")
             check_option(name, value, option)
             if name == STORE_MEMORY and value and known is ACTOR_OPTIONS:
                 warn_of_store_memory("actors")
-            if in_options and name in ONLY_AT_DEFINITION:
-                raise ValueError(f"Setting {name!r} is not supported in '.options()'.")
         elif name not in REFUSED:
             raise ValueError(f"Invalid option keyword {name} for {what}. Valid ones are {sorted(known)}.")
         elif value is not None and value != REFUSED[name]:
