@@ -143,7 +143,8 @@ class Worker:
 
     @property
     def current_job_id(self) -> JobID:
-        return self.core_worker.get_current_job_id()
+        """Nil without a connection."""
+        return self.core_worker.get_current_job_id() if self.connected else JobID.nil()
 
     @property
     def current_task_id(self) -> TaskID:
