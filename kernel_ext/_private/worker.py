@@ -202,6 +202,13 @@ class Node:
         return session().info.node_manager
 
     @property
+    def plasma_store_socket_name(self) -> str:
+        """The node manager's address: it looks after the store."""
+        return refs.current().node_manager
+
+    raylet_socket_name = plasma_store_socket_name
+
+    @property
     def gcs_address(self) -> str:
         return session().info.gcs
 

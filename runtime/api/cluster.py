@@ -77,7 +77,7 @@ def node_of(row: dict[str, Any]) -> dict[str, Any]:
         "NodeManagerHostname": row["hostname"],
         "NodeManagerPort": 0,
         "ObjectManagerPort": 0,
-        "ObjectStoreSocketName": "",
+        "ObjectStoreSocketName": row["address"],  # who looks after the store
         "RayletSocketName": row["address"],
         "MetricsExportPort": 0,
         "MetricsAgentPort": 0,

@@ -34,6 +34,8 @@ class Option(NamedTuple):
     check: Callable[[str, Any], str] = lambda name, value: ""
 
 
+UNITS: Final = ("GPU", "TPU", "NPU", "HPU", "neuron_cores")
+"""Resources of which each unit is a thing: of more than one of them, one has whole ones only."""
 SMALLEST: Final = 0.0001
 """The granularity of resources (`raynb.runtime.core.placement`)."""
 
@@ -173,12 +175,6 @@ def _fallbacks(name: str, value: Any) -> str:
     return ""
 
 
-def _gpus(name: str, value: Any) -> str:
-    if value is not None and value > 1 and value != int(value):
-        return f"GPU resource quantities >1 must be whole numbers. The specified quantity {value} is invalid."
-    return _amount(name, value)
-
-
 _AMOUNT = Option((float, int, NoneType), None, _amount)
 _TEXT = Option((str, NoneType))
 
@@ -187,7 +183,7 @@ COMMON: Final[dict[str, Option]] = {
     "object_store_memory": _AMOUNT,
     "name": _TEXT,
     "num_cpus": _AMOUNT,
-    "num_gpus": Option((float, int, NoneType), None, _gpus),
+    "num_gpus": _AMOUNT,
     "resources": Option((dict, NoneType), None, _amounts),
     "accelerator_type": _TEXT,
     "label_selector": Option((dict, NoneType), None, _selector),
@@ -302,13 +298,25 @@ def check_option(name: str, value: Any, option: Option) -> None:
 
 
 def resources_of(options: Mapping[str, Any], default_cpus: float) -> dict[str, float]:
-    """The resource vector that a task or an actor holds while it runs, without zeros."""
+    """The resource vector that a task or an actor holds while it runs, without zeros.
+
+    Raises
+    ------
+    ValueError
+        One and a half GPUs, say.
+    """
     cpus = options.get("num_cpus")
     wanted: dict[str, float] = {
         "CPU": default_cpus if cpus is None else cpus,
         "GPU": options.get("num_gpus") or 0,
-        "memory": options.get("memory") or 0,
+        "memory": int(options.get("memory") or 0),  # whole bytes
         STORE_MEMORY: options.get(STORE_MEMORY) or 0,
         **(options.get("resources") or {}),
     }
+    for name in UNITS:
+        amount = wanted.get(name, 0)
+        if amount > 1 and amount != int(amount):
+            raise ValueError(
+                f"{name} resource quantities >1 must be whole numbers. The specified quantity {amount} is invalid."
+            )
     return {name: float(amount) for name, amount in wanted.items() if amount}
