@@ -120,7 +120,7 @@ def _text_filter(given: Any) -> tuple[str, str, str]:
     if not isinstance(given, list | tuple) or len(given) != 3:
         raise BadQueryError(f"a filter is (field, '=' or '!=', value), not {given!r}")
     field, operator, value = given
-    return str(field), str(operator), str(value)
+    return str(field).lower(), str(operator), str(value)
 
 
 def list_tasks(
@@ -312,6 +312,6 @@ def _passes(row: Mapping[str, Any], filters: Sequence[tuple[str, str, str]]) -> 
             raise BadQueryError(f"there is no field {name!r}; there are: {', '.join(row)}")
         if operator not in ("=", "!="):
             raise ValueError(f"a filter's operator is '=' or '!=', not {operator!r}")
-        if (str(row[name]) == value) != (operator == "="):
+        if (str(row[name]).lower() == value.lower()) != (operator == "="):
             return False
     return True
