@@ -187,7 +187,7 @@ class Story:
 
 
 NODE_GONE: Final = (
-    "Task failed because the node it was running on is dead or unavailable. Node IP: 127.0.0.1 (all are on one machine);"
+    "Task failed because the node it was running on is dead or unavailable. Node IP: 127.0.0.1, as that of all:"
 )
 
 
