@@ -7,7 +7,7 @@ from typing import Any
 
 from raynb.differences import refusal
 
-_MODULES = ("constants", "network_utils", "ray_constants", "test_utils", "utils")
+_MODULES = ("constants", "filters", "formatters", "network_utils", "ray_constants", "test_utils", "utils")
 
 
 def __getattr__(name: str) -> Any:

@@ -160,7 +160,8 @@ class Worker:
 
     @property
     def current_job_id(self) -> JobID:
-        return self.core_worker.get_current_job_id()
+        """Nil without a connection."""
+        return self.core_worker.get_current_job_id() if self.connected else JobID.nil()
 
     @property
     def current_task_id(self) -> TaskID:
@@ -216,6 +217,13 @@ class Node:
     @property
     def address(self) -> str:
         return session().info.node_manager
+
+    @property
+    def plasma_store_socket_name(self) -> str:
+        """The node manager's address: it looks after the store."""
+        return refs.current().node_manager
+
+    raylet_socket_name = plasma_store_socket_name
 
     @property
     def gcs_address(self) -> str:

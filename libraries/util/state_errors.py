@@ -9,3 +9,11 @@ class RayStateApiException(Exception):
 
 class BadQueryError(RayStateApiException, ValueError):
     """Something was asked that makes no sense: an unknown field, a limit that is too large."""
+
+
+class DataSourceUnavailable(RayStateApiException):
+    """Ray's error where a process does not answer; raynb raises `GetTimeoutError` then."""
+
+
+class ServerUnavailable(RayStateApiException):
+    """Ray's error where its dashboard does not answer; raynb has none."""

@@ -32,7 +32,7 @@ from raynb.runtime.api.where import captured_by, in_group, says_where, where
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION
 from raynb.runtime.client.failures import to_exception
-from raynb.runtime.client.refs import ObjectRef, ids_of
+from raynb.runtime.client.refs import ObjectRef, check_captured, ids_of
 from raynb.runtime.codec.actor_class import is_async
 from raynb.runtime.codec.calls import pack_call
 from raynb.runtime.codec.functions import pack_function
@@ -191,6 +191,7 @@ class ActorClass(OlderForm):
     def _register(self, client: Client) -> None:
         held: list[object] = []
         class_id, blob = pack_function(self._cls, held)
+        check_captured(held)
         publish_large_function(client, self._cls.__name__, len(blob))
         self._definition = FunctionDef(
             client.next_number(), class_id, self._cls.__name__, blob, module=self._cls.__module__ or ""
@@ -231,14 +232,14 @@ class ActorClass(OlderForm):
                 runtime_env=environment,
                 task_id=task_id,
                 in_order=self._info.in_order,
-                restarts=options.get("max_restarts", 0) != 0,
+                restarts=bool(options.get("max_restarts")),
                 strategy=place.strategy,
             ),
             name,
             namespace,
             detached,
-            options.get("max_restarts", 0),
-            options.get("max_task_retries", 0),
+            options.get("max_restarts") or 0,
+            options.get("max_task_retries") or 0,
             self._cls.__qualname__,
             encode_info(self._info),
             definition_site(self._cls),
@@ -267,7 +268,7 @@ class ActorClass(OlderForm):
             if existing is not None:
                 return existing
         keep = None if detached else ref
-        return ActorHandle(actor_id, self._cls.__qualname__, self._info, keep, options.get("max_task_retries", 0))
+        return ActorHandle(actor_id, self._cls.__qualname__, self._info, keep, options.get("max_task_retries") or 0)
 
     def _create_here(
         self, here: LocalMode, client: Client, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -89,7 +89,7 @@ def node_of(row: dict[str, Any], metrics_port: int = 0) -> dict[str, Any]:
         "NodeManagerHostname": row["hostname"],
         "NodeManagerPort": 0,
         "ObjectManagerPort": 0,
-        "ObjectStoreSocketName": "",
+        "ObjectStoreSocketName": row["address"],  # who looks after the store
         "RayletSocketName": row["address"],
         "MetricsExportPort": metrics_port if row["is_head_node"] else 0,
         "MetricsAgentPort": 0,

@@ -23,6 +23,7 @@ from raynb.runtime.api.where import captured_by, in_group, says_where, where
 from raynb.runtime.client import call_sites
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION
+from raynb.runtime.client.refs import check_captured
 from raynb.runtime.codec.functions import pack_function
 from raynb.runtime.codec.pickling import ByValuePickler, dump
 from raynb.runtime.core.task import Function
@@ -132,6 +133,7 @@ class RemoteFunction(OlderForm):
         """Pickle the function, once for each cluster; what it refers to is what it was then."""
         held: list[object] = []
         function_id, blob = pack_function(self._function, held)
+        check_captured(held)
         publish_large_function(client, self._qualified_name(), len(blob))
         place = where(self._options, resources_of(self._options, 1))
         environment = resolved(self._options.get("runtime_env"), client)

@@ -18,7 +18,7 @@ from raynb.runtime.api.returns import number_of_returns, returned
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.signatures import CallSignature
 from raynb.runtime.client.client import Client
-from raynb.runtime.client.refs import ObjectRef
+from raynb.runtime.client.refs import ObjectRef, OfActor
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.actors import ActorClient
 from raynb.runtime.core.task import Function
@@ -251,7 +251,8 @@ class ActorHandle(RaysNames):
 
     def __reduce__(self) -> tuple[Any, ...]:
         info = encode_info(self._info)
-        return _rebuild_handle, (self._id, self._class_name, info, self._ref, self._max_task_retries)
+        ref = None if self._ref is None else OfActor(self._ref)
+        return _rebuild_handle, (self._id, self._class_name, info, ref, self._max_task_retries)
 
 
 def _rebuild_handle(

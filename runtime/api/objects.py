@@ -150,7 +150,7 @@ def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) ->
     client = connect()
     if force and _is_actor_call(client, ref):
         raise ValueError("force=True is not supported for actor tasks.")
-    client.cancel(ref, force=force, recursive=recursive)
+    client.cancel(ref, force=bool(force), recursive=bool(recursive))
 
 
 def _is_actor_call(client: Client, ref: ObjectRef[Any]) -> bool:
@@ -171,4 +171,4 @@ def kill(actor: Any, *, no_restart: bool = True) -> None:
     if local_mode.running is not None:
         local_mode.running.end(actor._id)
     else:
-        client.post(KillByHandle(actor._id, no_restart))
+        client.post(KillByHandle(actor._id, bool(no_restart)))

@@ -34,6 +34,8 @@ class Option(NamedTuple):
     check: Callable[[str, Any], str] = lambda name, value: ""
 
 
+UNITS: Final = ("GPU", "TPU", "NPU", "HPU", "neuron_cores")
+"""Resources of which each unit is a thing: of more than one of them, one has whole ones only."""
 SMALLEST: Final = 0.0001
 """The granularity of resources (`raynb.runtime.core.placement`)."""
 
@@ -52,6 +54,8 @@ def _amount(name: str, value: Any) -> str:
 
 def _amounts(name: str, value: Any) -> str:
     for key, amount in (value or {}).items():
+        if not isinstance(key, str):
+            return f"resources are amounts by name, not by {key!r}"
         if key in ("CPU", "GPU"):
             return "Use the 'num_cpus' and 'num_gpus' keyword instead of 'CPU' and 'GPU' in 'resources' keyword"
         if key in ("memory", STORE_MEMORY):
@@ -147,6 +151,13 @@ def _actor_name(name: str, value: Any) -> str:
     return "Actor name cannot be an empty string. Give it a name, or leave the option out." if value == "" else ""
 
 
+def _group(name: str, value: Any) -> str:
+    # A text or None: in no group.
+    if value is not None and not isinstance(value, str) and not hasattr(value, "bundle_specs"):
+        raise TypeError(f"the option {name} must be a placement group, not {value!r}")
+    return ""
+
+
 def _selector(name: str, value: Any) -> str:
     return selector_problem(value or {})
 
@@ -164,12 +175,6 @@ def _fallbacks(name: str, value: Any) -> str:
     return ""
 
 
-def _gpus(name: str, value: Any) -> str:
-    if value is not None and value > 1 and value != int(value):
-        return f"GPU resource quantities >1 must be whole numbers. The specified quantity {value} is invalid."
-    return _amount(name, value)
-
-
 _AMOUNT = Option((float, int, NoneType), None, _amount)
 _TEXT = Option((str, NoneType))
 
@@ -178,12 +183,12 @@ COMMON: Final[dict[str, Option]] = {
     "object_store_memory": _AMOUNT,
     "name": _TEXT,
     "num_cpus": _AMOUNT,
-    "num_gpus": Option((float, int, NoneType), None, _gpus),
+    "num_gpus": _AMOUNT,
     "resources": Option((dict, NoneType), None, _amounts),
     "accelerator_type": _TEXT,
     "label_selector": Option((dict, NoneType), None, _selector),
     "fallback_strategy": Option((list, NoneType), None, _fallbacks),
-    "placement_group": Option((object,), "default"),
+    "placement_group": Option((object,), "default", _group),
     "placement_group_bundle_index": Option((int,), -1),
     "placement_group_capture_child_tasks": Option((bool, NoneType)),
     "scheduling_strategy": Option(
@@ -260,11 +265,11 @@ def checked(
     for name, value in given.items():
         option = known.get(name)
         if option is not None:
+            if in_options and name in ONLY_AT_DEFINITION:
+                raise ValueError(f"Setting {name!r} is not supported in '.options()'.")
             check_option(name, value, option)
             if name == STORE_MEMORY and value and known is ACTOR_OPTIONS:
                 warn_of_store_memory("actors")
-            if in_options and name in ONLY_AT_DEFINITION:
-                raise ValueError(f"Setting {name!r} is not supported in '.options()'.")
         elif name not in REFUSED:
             raise ValueError(f"Invalid option keyword {name} for {what}. Valid ones are {sorted(known)}.")
         elif value is not None and value != REFUSED[name]:
@@ -293,13 +298,25 @@ def check_option(name: str, value: Any, option: Option) -> None:
 
 
 def resources_of(options: Mapping[str, Any], default_cpus: float) -> dict[str, float]:
-    """The resource vector that a task or an actor holds while it runs, without zeros."""
+    """The resource vector that a task or an actor holds while it runs, without zeros.
+
+    Raises
+    ------
+    ValueError
+        One and a half GPUs, say.
+    """
     cpus = options.get("num_cpus")
     wanted: dict[str, float] = {
         "CPU": default_cpus if cpus is None else cpus,
         "GPU": options.get("num_gpus") or 0,
-        "memory": options.get("memory") or 0,
+        "memory": int(options.get("memory") or 0),  # whole bytes
         STORE_MEMORY: options.get(STORE_MEMORY) or 0,
         **(options.get("resources") or {}),
     }
+    for name in UNITS:
+        amount = wanted.get(name, 0)
+        if amount > 1 and amount != int(amount):
+            raise ValueError(
+                f"{name} resource quantities >1 must be whole numbers. The specified quantity {amount} is invalid."
+            )
     return {name: float(amount) for name, amount in wanted.items() if amount}

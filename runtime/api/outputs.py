@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from raynb.runtime.api.terminal import Terminal
 from raynb.runtime.client.failures import UNHANDLED, unhandled
@@ -31,6 +32,10 @@ _silent = threading.Event()
 """What tasks print is not shown here: the last `init` said so."""
 
 
+ENCODING: Final = "RAY_LOGGING_CONFIG_ENCODING"
+"""Ray's own name for the environment variable: how records are written if `init` does not say."""
+
+
 def begin(log_to_driver: bool | None, logging_config: LoggingConfig | None = None) -> None:
     """A connection is about to be made.
 
@@ -44,8 +49,10 @@ def begin(log_to_driver: bool | None, logging_config: LoggingConfig | None = Non
     global _terminal
     if not isinstance(logging_config, LoggingConfig | None):
         raise TypeError(f"logging_config must be a LoggingConfig, not {logging_config!r}")
+    if logging_config is None and (encoding := os.environ.get(ENCODING)):
+        logging_config = LoggingConfig(encoding)
     follow("" if logging_config is None else logging_config.encoded())
-    _terminal = Terminal()
+    _terminal = Terminal(prefixed=logging_config is None)
     (_silent.set if log_to_driver is False else _silent.clear)()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from math import inf
 from numbers import Real
 from typing import Any, Final
 
@@ -132,6 +133,8 @@ def placement_group(
 
     Raises
     ------
+    TypeError
+        The name is no text.
     ValueError
         Something that makes no sense.
     RaySystemError
@@ -139,6 +142,8 @@ def placement_group(
     """
     strategy, together = _strategy(strategy, topology_strategy)
     validate_placement_group(bundles, strategy, lifetime, _soft_target_node_id, bundle_label_selector)
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a placement group must be a text, not {name!r}")
     specs = _checked(bundles)
     labels = _labels(bundle_label_selector, len(specs))
     target = _target(_soft_target_node_id, strategy)
@@ -248,9 +253,11 @@ def _checked(bundles: Any) -> list[dict[str, float]]:
         if BUNDLE in bundle:
             raise ValueError(f"{EXAMPLE} {BUNDLE!r} can't be asked for, since each bundle has it: {bundle!r}")
         for resource, amount in bundle.items():
+            if not isinstance(resource, str):
+                raise ValueError(f"{EXAMPLE} A bundle has amounts by name of the resource, not by {resource!r}")
             if isinstance(amount, bool) or not isinstance(amount, Real):
                 raise ValueError(f"{EXAMPLE} The amount of {resource!r} in a bundle must be a number, not {amount!r}")
-            if float(amount) < 0 or 0 < float(amount) < SMALLEST:
+            if not 0 <= float(amount) < inf or 0 < float(amount) < SMALLEST:
                 raise ValueError(f"The amount of {resource!r} in a bundle must be 0, or {SMALLEST} at least: {amount}")
         found.append({resource: float(amount) for resource, amount in bundle.items() if amount})
     return found

@@ -50,13 +50,19 @@ class _Fold:
 class Terminal:
     """Shows the output of tasks. Safe in every thread.
 
+    Parameters
+    ----------
+    prefixed
+        Each line begins with who has written it. Where records say that themselves (`LoggingConfig`) it does not.
+
     Raises
     ------
     ValueError
         A variable says nothing that makes sense; it is named.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environ: Mapping[str, str] = os.environ, *, prefixed: bool = True) -> None:
+        self._prefixed = prefixed
         self._folds: OrderedDict[tuple[str, str], _Fold] = OrderedDict()
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
@@ -73,10 +79,13 @@ class Terminal:
             for line in lines:
                 for text in (_as_text(line) if line.stream == DISPLAY else line.text).splitlines():
                     if not self._holds_back(line, text, now):
-                        _write(line.stream, f"({line.actor or line.name} pid={line.pid}) {text}")
+                        _write(line.stream, self._told_by(line, text))
             if dropped:
                 print(f"(raynb) {dropped} more lines are in the workers' logs", file=sys.stderr)
             self._wake()
+
+    def _told_by(self, line: OutputLine, text: str) -> str:
+        return f"({line.actor or line.name} pid={line.pid}) {text}" if self._prefixed else text
 
     def settle(self) -> None:
         """Show what is held back."""
@@ -106,7 +115,7 @@ class Terminal:
         if len(fold.pids) == 1:
             return False  # one process says it again and again: that is its own affair
         fold.count += 1
-        fold.last = f"({line.actor or line.name} pid={line.pid}) {text}"
+        fold.last = self._told_by(line, text)
         return True
 
     def _tell(self, fold: _Fold) -> None:

@@ -131,9 +131,9 @@ def _with_labels(given: Any, labels: tuple[LabelRule, ...]) -> Strategy | None:
     if isinstance(given, NodeAffinitySchedulingStrategy):
         return Strategy(
             node_id=bytes.fromhex(given.node_id),
-            soft=given.soft,
-            spills=given._spill_on_unavailable,
-            fails=given._fail_on_unavailable,
+            soft=bool(given.soft),
+            spills=bool(given._spill_on_unavailable),
+            fails=bool(given._fail_on_unavailable),
             hard=labels,
         )
     if isinstance(given, NodeLabelSchedulingStrategy):

@@ -37,7 +37,7 @@ from raynb.runtime.core.node_identity import session_dir_of
 from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
 from raynb.runtime.core.waiters import Waiter
-from raynb.runtime.messages import Message, gcs
+from raynb.runtime.messages import Message, checked, gcs
 from raynb.runtime.messages.errors import GetTimeoutError, RaySystemError
 from raynb.runtime.messages.ids import (
     FIRST_RETURN,
@@ -430,7 +430,7 @@ class Client:
 
     def request(self, to: str, message: Message, timeout_s: float | None = None) -> bytes:
         """`ask`, for messages that are answered by a `Reply`: its data; raises its error."""
-        reply = self.ask(to, message, timeout_s)
+        reply = self.ask(to, checked(message), timeout_s)
         assert isinstance(reply, gcs.Reply), reply
         if reply.error is not None:
             raise to_exception(reply.error)

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TextIO
 
@@ -87,7 +88,8 @@ class _Handler(logging.StreamHandler[TextIO]):
     def __init__(self, text: str, config: LoggingConfig) -> None:
         logging.Handler.__init__(self)
         self.text = text
-        self.formatter = _Json(config) if config.encoding == "JSON" else _Text(config)
+        self.formatter = JSONFormatter() if config.encoding == "JSON" else TextFormatter()
+        self.formatter.set_additional_log_standard_attrs(config.additional_log_standard_attrs)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
@@ -121,18 +123,22 @@ def ids_of_caller() -> dict[str, str]:
 
 
 class _Formatter(logging.Formatter):
-    def __init__(self, config: LoggingConfig) -> None:
-        super().__init__()
-        self._more = [name for name in config.additional_log_standard_attrs if name not in SHOWN]
+    additional_log_standard_attrs: Sequence[str] = ()
+
+    def set_additional_log_standard_attrs(self, names: Sequence[str]) -> None:
+        """Write these of a record's attributes, too."""
+        self.additional_log_standard_attrs = [name for name in names if name not in SHOWN]
 
     def _rest(self, record: logging.LogRecord) -> dict[str, Any]:
         """What is written behind the usual."""
         own = {name: value for name, value in vars(record).items() if name not in ATTRIBUTES}
-        asked = {name: getattr(record, name, None) for name in self._more}
+        asked = {name: getattr(record, name, None) for name in self.additional_log_standard_attrs}
         return {**asked, **own, **ids_of_caller(), "timestamp_ns": time.time_ns()}
 
 
-class _Json(_Formatter):
+class JSONFormatter(_Formatter):
+    """Makes a record an object of JSON."""
+
     def format(self, record: logging.LogRecord) -> str:
         """A record as JSON."""
         record.message, record.asctime = record.getMessage(), self.formatTime(record)
@@ -144,7 +150,9 @@ class _Json(_Formatter):
         return json.dumps({**found, **self._rest(record)}, default=str)
 
 
-class _Text(_Formatter):
+class TextFormatter(_Formatter):
+    """Makes a record a line for people."""
+
     def format(self, record: logging.LogRecord) -> str:
         """A record as a line, with its traceback below."""
         whole, *below = super().format(record).split("\n")

@@ -88,14 +88,14 @@ class ObjectRef(Generic[T]):
         return rebuild(self._id, self._owner)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return self._reduced(self)
+
+    def _reduced(self, holder: object) -> tuple[Any, ...]:
         if _current is not None and self._drop is not _current.drop and self._drop is not uncounted:
             stale(self)
-        if not note_reference(self._id, self._owner, self):
-            if os.environ.get(OUT_OF_BAND, "1") == "0":
-                raise OufOfBandObjectRefSerializationException(
-                    f"{self!r} can't be pickled by hand, as {OUT_OF_BAND}=0 has it: nobody would count the copy. Pass "
-                    "the reference to a task, return it, or put it: then the object is kept as long as it is needed."
-                )
+        if not note_reference(self._id, self._owner, holder):
+            if holder is self and _counted_only():
+                raise _out_of_band(self, "be pickled by hand")
             # Nobody counts the copy: as in Ray, the object is kept as long as this process lives.
             if self._id not in _kept_for_copies:
                 _kept_for_copies[self._id] = rebuild(self._id, self._owner) if _current is not None else self
@@ -221,6 +221,43 @@ class ObjectRef(Generic[T]):
     def _on_completed(self, py_callback: Callable[[Any], object]) -> None:
         """Have a function called, in a thread of ours, with the value, or with the exception in its place."""
         self.future().add_done_callback(lambda future: py_callback(future.exception() or future.result()))
+
+
+class OfActor:
+    """The reference that a handle takes along: it stands for the actor. Handles may be pickled by hand always."""
+
+    __slots__ = ("_ref",)
+
+    def __init__(self, ref: ObjectRef[Any]) -> None:
+        self._ref = ref
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._ref._reduced(self)
+
+
+def check_captured(held: Iterable[object]) -> None:
+    """What a function or a class takes along may be refused as what is pickled by hand: such programs do so on Ray,
+    where nobody counts it. Here somebody does, so that it is allowed unless it is forbidden.
+
+    Raises
+    ------
+    OufOfBandObjectRefSerializationException
+    """
+    if _counted_only():
+        for ref in held:
+            if isinstance(ref, ObjectRef):
+                raise _out_of_band(ref, "be taken along by a function or a class")
+
+
+def _counted_only() -> bool:
+    return os.environ.get(OUT_OF_BAND, "1") == "0"
+
+
+def _out_of_band(ref: ObjectRef[Any], done: str) -> OufOfBandObjectRefSerializationException:
+    return OufOfBandObjectRefSerializationException(
+        f"{ref!r} can't {done}, as {OUT_OF_BAND}=0 has it. Pass the reference to a task, return it, or put it: then "
+        "the object is kept as long as it is needed."
+    )
 
 
 def uncounted(oid: bytes) -> None:

@@ -78,6 +78,8 @@ def _failed(subject: str, row: dict[str, Any] | None, found: Settled) -> Step:
         how = "while it ran" if ran or "while it ran" in found.message else "before it started"
         return Step("cancelled", subject, f"was cancelled {how}, {_ago(row)}".removesuffix(", "), fix)
     if found.kind in _NODE_GONE:
+        if "init()" in found.message:  # it was this process's own
+            fix = _FIXES["LocalRayletDiedError"]
         return Step("node", subject, f"is lost with its node: {_first_line(found.message).rstrip('.')}", fix)
     what = _exception(found.message) if found.kind == "RayTaskError" else _first_line(found.message).rstrip(".")
     return Step(_KINDS.get(found.kind, "failed"), subject, f"failed{_when(row)}: {what}", fix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from raynb.runtime.core.task import NODE_GONE, PUSHED
 from raynb.runtime.messages.values import Failed
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ def lose(machine: ClientMachine, reason: str, now: float) -> list[Any]:
     failure = Failed("LocalRayletDiedError", machine.lost)
     effects = machine.creations.lost(failure, now)
     machine.actors.lost(failure, now)
+    ran = Failed("NodeDiedError", f"{NODE_GONE} {machine.lost}")
     for task in list(machine.unfinished.values()):
-        machine.fail(task, failure)
+        machine.fail(task, ran if task.state is PUSHED and task.actor is None and task.creation is None else failure)
     machine.scheduler.lost()
     machine.objects.lost(failure)
     return effects

@@ -16,7 +16,7 @@ Any state but DONE can end in DONE by ``fail`` or ``cancel``. `NEXT` is that pic
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -186,10 +186,20 @@ class Story:
         return [step[1:] for step in self._log if step[0] == task_id]
 
 
+NODE_GONE: Final = (
+    "Task failed because the node it was running on is dead or unavailable. Node IP: 127.0.0.1, as that of all:"
+)
+
+
 def crash_message(task: Task, died: ProcessDied) -> str:
-    """What a caller reads when its task's worker is gone."""
+    """What a caller reads when its task's worker is gone. It begins as in Ray, since programs look for these words."""
+    begin = ""
+    if died.node:
+        begin = f"{NODE_GONE} "
+    elif not died.out_of_memory:
+        begin = "The worker died unexpectedly while executing this task: "
     name = task.name or task.function.name
     return (
-        f"the worker (pid {died.pid}) that ran {name} (attempt {task.attempt}) died: {died.reason}. "
+        f"{begin}the worker (pid {died.pid}) that ran {name} (attempt {task.attempt}) died: {died.reason}. "
         f"It is not tried again: max_retries={task.function.max_retries} is used up."
     )

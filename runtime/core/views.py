@@ -3,8 +3,8 @@
 Rules
 -----
 * A view reads tables and changes none. It gives plain maps: ids in hex, times in milliseconds since the epoch.
-* Filters compare text, as Ray's do: (field, "=" or "!=", value); with "in" the value is several lines. An unknown
-  field or operator is a `ValueError`.
+* Filters compare text in any case, as Ray's do: (field, "=" or "!=", value); with "in" the value is several lines, and
+  exact. An unknown field or operator is a `ValueError`.
 * `Page.total` is what matched before the limit; nothing is cut off silently.
 * Fields beyond Ray's stand at the end of each row, and only with ``detail``.
 """
@@ -87,8 +87,10 @@ def matcher(operator: str, value: str) -> Callable[[str], bool]:
     """
     if operator not in OPERATORS:
         raise ValueError(f"there is no operator {operator!r}; there are: = and !=, and `in` with a value in each line")
-    wanted = frozenset(map(text_of, value.split("\n") if operator == "in" else [value]))
-    return (lambda text: text not in wanted) if operator == "!=" else wanted.__contains__
+    if operator == "in":
+        return frozenset(map(text_of, value.split("\n"))).__contains__
+    wanted = value.lower()
+    return (lambda text: text.lower() != wanted) if operator == "!=" else lambda text: text.lower() == wanted
 
 
 def text_of(value: object) -> str:

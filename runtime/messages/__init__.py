@@ -151,4 +151,21 @@ encode = _encoder.encode
 decode = _decoder.decode
 """bytes -> Message; ``msgspec.DecodeError`` for anything that is not one."""
 
-__all__ = ["MESSAGE_TYPES", "PROTOCOL_VERSION", "Config", "Message", "decode", "encode"]
+
+def checked(message: Message) -> Message:
+    """A message with what a program has given, if its receiver can read it: who sends what can't be read is not
+    listened to any more.
+
+    Raises
+    ------
+    TypeError
+        Something is not of its field's type; the message names the field.
+    """
+    try:
+        decode(encode(message))
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"this can't be asked of the cluster ({type(message).__name__}): {error}") from None
+    return message
+
+
+__all__ = ["MESSAGE_TYPES", "PROTOCOL_VERSION", "Config", "Message", "checked", "decode", "encode"]

@@ -159,7 +159,7 @@ def test_a_killed_node_manager_fails_what_waits_within_two_seconds(cluster: Clus
     (worker,) = pids_in(here)
     os.kill(cluster.pid, signal.SIGKILL)
     begin = time.monotonic()
-    with pytest.raises(ray.exceptions.LocalRayletDiedError, match="init"):
+    with pytest.raises(ray.exceptions.NodeDiedError, match="init"):
         ray.get(ref, timeout=10)
     assert time.monotonic() - begin < 2.0
     wait_until(lambda: not psutil.pid_exists(worker), 2, "its workers are gone with it")

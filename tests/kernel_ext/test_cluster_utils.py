@@ -21,6 +21,7 @@ from raynb._private.test_utils import (
     kill_processes,
     kill_raylet,
 )
+from raynb._private.worker import global_worker
 from raynb.cluster_utils import AutoscalingCluster, Cluster
 from raynb.util.placement_group import placement_group
 from raynb.util.state import list_jobs, list_nodes
@@ -58,6 +59,7 @@ def test_a_program_joins_it_by_its_address(cluster: Cluster) -> None:
     (node,) = raynb.nodes()
     assert node["NodeID"] == cluster.list_all_nodes()[0].node_id
     assert node["RayletSocketName"] == cluster.list_all_nodes()[0].raylet_socket_name
+    assert node["ObjectStoreSocketName"] == global_worker.node.plasma_store_socket_name
 
 
 def test_it_outlives_the_programs_that_join_it(cluster: Cluster) -> None:

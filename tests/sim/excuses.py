@@ -138,6 +138,8 @@ class Excuses:
 
     def may_differ(self, kind: str) -> bool:
         """Whether others may have seen another outcome: who looks after a death, or what a disk has done, sees less."""
+        if kind == "NodeDiedError":
+            return self.head_died
         return (kind == "ObjectReconstructionFailedError" and bool(self.rotten)) or kind in (
             "OwnerDiedError",
             "LocalRayletDiedError",
@@ -191,7 +193,7 @@ class Excuses:
         if kind == "TaskPlacementGroupRemoved":
             return self._group_is_gone(facts.group)
         if kind == "NodeDiedError":
-            return bool(self.dead_nodes)
+            return bool(self.dead_nodes) or self.head_died
         if kind == "WorkerCrashedError":
             return any(self.died.get(worker, EXITED) != EXITED for worker, _ in facts.marks)
         return False

@@ -121,7 +121,7 @@ def _text_filter(given: Any) -> tuple[str, str, str]:
     if not isinstance(given, list | tuple) or len(given) != 3:
         raise BadQueryError(f"a filter is (field, '=' or '!=', value), not {given!r}")
     field, operator, value = given
-    return str(field), str(operator), str(value)
+    return str(field).lower(), str(operator), str(value)
 
 
 def list_tasks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.util.state import (
     LIMIT_MAX,
     ActorState,
@@ -37,3 +38,17 @@ __all__ = [
     "TaskState",
     "WorkerState",
 ]
+
+__getattr__ = absent_names(
+    "util.state.common",
+    dict.fromkeys(
+        (
+            "ActorSummaries", "ActorSummaryPerClass", "GetApiOptions", "GetLogOptions", "Humanify", "JobDetails",
+            "ListApiResponse", "NestedTaskSummary", "ObjectSummaries", "ObjectSummaryPerKey", "StateSchema",
+            "StateSummary", "SummaryApiOptions", "SummaryApiResponse", "SummaryResource", "TaskSummaries",
+            "TaskSummaryPerFuncOrClassName", "filter_fields", "protobuf_message_to_dict",
+            "protobuf_to_task_state_dict", "resource_to_schema", "state_column",
+        ),
+        OWN_WORKINGS,
+    ),
+)  # fmt: skip

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from raynb.util.state_errors import RayStateApiException
+from raynb.util.state_errors import DataSourceUnavailable, RayStateApiException, ServerUnavailable
 
-__all__ = ["RayStateApiException"]
+__all__ = ["DataSourceUnavailable", "RayStateApiException", "ServerUnavailable"]

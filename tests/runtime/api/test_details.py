@@ -234,6 +234,24 @@ def test_pickling_a_reference_by_hand_can_be_forbidden(
     assert ray.get(ray.remote(lambda refs: ray.get(refs[0])).remote([ray.put(1)]), timeout=30) == 1
 
 
+def test_then_no_function_and_no_class_takes_a_reference_along(
+    ray: Ray, monkeypatch: pytest.MonkeyPatch, raynb_only: None
+) -> None:
+    ref, actor = ray.put(1), ray.remote(Base).remote(3)
+
+    class Holder:
+        def held(self) -> Any:
+            return ray.get(ref)
+
+    assert ray.get(ray.remote(lambda: ray.get(ref)).remote(), timeout=30) == 1
+    monkeypatch.setenv("RAY_allow_out_of_band_object_ref_serialization", "0")
+    for made in (ray.remote(lambda: [ref]), ray.remote(Holder)):
+        with pytest.raises(ray.exceptions.OufOfBandObjectRefSerializationException, match="taken along"):
+            made.remote()
+    assert ray.get(ray.remote(lambda: ray.get(actor.times.remote(2))).remote(), timeout=30) == 6, "a handle may go"
+    assert ray.get(pickle.loads(pickle.dumps(actor)).times.remote(1), timeout=30) == 3
+
+
 def test_ids_are_objects_of_their_kind(ray: Ray) -> None:
     ref = ray.remote(add).remote(1)
     task, job = ref.task_id(), ref.job_id()

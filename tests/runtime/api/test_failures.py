@@ -126,7 +126,7 @@ def test_the_other_tasks_do_not_notice_that_a_worker_died(ray: Ray) -> None:
     crash = leave.remote()
     after = [square.remote(x) for x in range(100)]
     assert ray.get(before + after, timeout=60) == [x * x for x in range(100)] * 2
-    with pytest.raises(ray.exceptions.WorkerCrashedError):
+    with pytest.raises(ray.exceptions.WorkerCrashedError, match="worker died unexpectedly while executing this task"):
         ray.get(crash)
 
 

@@ -109,8 +109,11 @@ def test_a_bundles_tasks_have_the_bundles_own(ray: Ray, look: Any) -> None:
 
 
 def test_more_than_one_is_a_whole_number(ray: Ray, look: Any) -> None:
+    task = ray.remote(num_gpus=1.5)(look)  # it is when it is called that it is refused, as in Ray
     with pytest.raises(ValueError, match="GPU resource quantities >1 must"):
-        ray.remote(num_gpus=1.5)(look).remote()
+        task.remote()
+    with pytest.raises(ValueError, match="TPU resource quantities >1 must"):
+        ray.remote(type("Some", (), {})).options(resources={"TPU": 2.5}).remote()
 
 
 def test_what_uses_a_gpu_has_processes_of_its_own(ray: Ray) -> None:

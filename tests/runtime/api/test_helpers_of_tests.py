@@ -228,7 +228,9 @@ def test_the_state_of_a_task_has_its_environment(ray: Ray) -> None:
     [
         ("experimental.state.api", ["list_tasks", "StateApiClient"]),
         ("experimental.state.common", ["ListApiOptions", "StateResource"]),
-        ("util.state.exception", ["RayStateApiException"]),
+        ("util.state.common", ["StateSchema", "SummaryApiOptions", "state_column"]),
+        ("util.state.exception", ["DataSourceUnavailable", "RayStateApiException", "ServerUnavailable"]),
+        ("actor", ["ActorProxy"]),
         ("util.accelerators", ["NVIDIA_TESLA_V100"]),
         ("_private.client_mode_hook", ["client_mode_should_convert", "client_mode_hook"]),
         ("_raylet", ["ObjectRefStreamEndOfStreamError", "ClusterID"]),

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from raynb._common.filters import CoreContextFilter
+from raynb._common.formatters import JSONFormatter, TextFormatter
 from tests.support.cluster import cluster_of
 from tests.support.module import Ray
+from tests.support.waiting import wait_until
 
 
 def written(text: str = "hello") -> str:
@@ -82,3 +85,60 @@ def test_what_is_no_way_to_write_records_is_refused(bare_ray: Ray) -> None:
             bare_ray.LoggingConfig(**wrong)
     with pytest.raises(TypeError, match="LoggingConfig"):
         bare_ray.init(logging_config={"encoding": "JSON"})
+
+
+def test_a_variable_says_how_records_are_written_if_init_does_not(
+    bare_ray: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_LOGGING_CONFIG_ENCODING", "JSON")
+    with cluster_of(bare_ray, num_cpus=1):
+        assert all("job_id" in json.loads(line) for line in written().splitlines())
+    monkeypatch.setenv("RAY_LOGGING_CONFIG_ENCODING", "XML")
+    with pytest.raises(ValueError, match="XML"):
+        bare_ray.init(num_cpus=1)
+
+
+def test_records_get_their_ids_without_being_written(bare_ray: Ray) -> None:
+    def noted() -> tuple[dict[str, Any], dict[str, str]]:
+        record, here = logging.makeLogRecord({}), bare_ray.get_runtime_context()
+        assert CoreContextFilter().filter(record)
+        return vars(record), {"job_id": here.get_job_id(), "node_id": here.get_node_id()}
+
+    assert "job_id" not in vars(logging.makeLogRecord({}))
+    with cluster_of(bare_ray, num_cpus=1):
+        for record, ids in (noted(), bare_ray.get(bare_ray.remote(noted).remote(), timeout=30)):
+            assert ids.items() <= record.items()
+        assert "task_id" in record, "the second was a task's"
+
+
+def test_a_formatter_can_be_used_by_itself(bare_ray: Ray) -> None:
+    record = logging.makeLogRecord({"msg": "hello", "name": "mine", "given": 3})
+    in_json, in_text = JSONFormatter(), TextFormatter()
+    assert "name" not in json.loads(in_json.format(record))
+    for formatter in (in_json, in_text):
+        formatter.set_additional_log_standard_attrs(["name", "message"])
+    told = json.loads(in_json.format(record))
+    assert (told["message"], told["name"], told["given"]) == ("hello", "mine", 3)
+    assert "hello name=mine given=3" in in_text.format(record)
+
+
+def test_lines_that_say_themselves_whose_they_are_have_nothing_in_front(
+    bare_ray: Ray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def say() -> None:
+        logging.getLogger("mine").info("what a task says")
+
+    for config, prefix in ((bare_ray.LoggingConfig(), False), (None, True)):
+        with cluster_of(bare_ray, num_cpus=1, logging_config=config):
+            task = bare_ray.remote(say if config else lambda: print("what a task says"))
+            bare_ray.get(task.remote(), timeout=30)
+            text = ""
+
+            def told() -> bool:
+                nonlocal text
+                text += "".join(capsys.readouterr())
+                return "what a task says" in text
+
+            wait_until(told)
+        (line,) = [line for line in text.splitlines() if "what a task says" in line]
+        assert line.startswith("(") == prefix

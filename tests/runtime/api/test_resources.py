@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.cluster import CPUS
+from tests.support.cluster import CPUS, cluster_of
 from tests.support.gate import Gate
 from tests.support.module import Ray
 from tests.support.waiting import wait_until
@@ -231,3 +231,13 @@ def test_a_part_of_the_object_store_can_be_asked_for(ray: Ray, gate: Gate) -> No
     assert ray.get(actor.remote().assigned.remote())[name] == 1000
     with pytest.raises(ValueError, match="Use the 'object_store_memory' keyword"):
         ray.remote(resources={name: 1})(Actor)
+
+
+def test_memory_is_asked_for_in_whole_bytes(bare_ray: Ray) -> None:
+    if bare_ray.is_initialized():
+        bare_ray.shutdown()
+    with cluster_of(bare_ray, num_cpus=1, _memory=2):
+        task = bare_ray.remote(lambda: 1)
+        fits = [task.options(memory=bytes_).remote() for bytes_ in (2.9, 0.5)]
+        assert bare_ray.get(fits, timeout=30) == [1, 1]
+        assert bare_ray.wait([task.options(memory=3.1).remote()], timeout=0.2)[0] == []

@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 import raynb
+from raynb import cloudpickle
 from raynb._common import test_utils
 from raynb._common import utils as common_utils
 from raynb._private import gcs_utils, state, utils, worker
@@ -53,6 +56,28 @@ def test_ctrl_c_waits_until_it_is_let_in() -> None:
         assert got[2:] == ["later"]
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_what_can_not_be_pickled_is_told_with_what_shows_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lock = threading.Lock()
+    assert cloudpickle.loads(cloudpickle.dumps_debug([1])) == [1]
+    with pytest.raises(TypeError, match="RAY_PICKLE_VERBOSE_DEBUG=1"):
+        cloudpickle.dumps_debug(lock)
+    with (tmp_path / "file").open("wb") as file, pytest.raises(TypeError, match="inspect_serializability"):
+        cloudpickle.dump_debug(lambda: lock, file)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("RAY_PICKLE_VERBOSE_DEBUG", "1")
+    with pytest.raises(TypeError, match="lock"):
+        cloudpickle.dumps_debug(lambda: lock)
+    assert "lock" in capsys.readouterr().out
+
+
+def test_without_a_cluster_there_is_no_job() -> None:
+    words = "from raynb._private.worker import global_worker as here; print(here.current_job_id.is_nil())"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_ctrl_c_is_nothing_to_other_threads() -> None:

@@ -138,7 +138,9 @@ def test_filters_choose_and_exclude(ray: Ray, state: Any) -> None:
     both = [("name", "=", "chosen"), ("state", "=", "FINISHED")]
     assert len(state.list_tasks(filters=both)) == 3
     assert state.list_tasks(filters=[("name", "=", "chosen"), ("state", "!=", "FINISHED")]) == []
-    others = state.list_tasks(filters=[("name", "!=", "chosen")], limit=1_000)
+    loud = [(field.upper(), operator, value.swapcase()) for field, operator, value in both]
+    assert len(state.list_tasks(filters=loud)) == 3, "whatever case they are in"
+    others = state.list_tasks(filters=[("name", "!=", "Chosen")], limit=1_000)
     assert "chosen" not in {task.name for task in others}
 
 

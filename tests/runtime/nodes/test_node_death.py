@@ -43,8 +43,9 @@ def test_one_that_may_not_be_tried_again_fails_with_the_node_in_the_error(nodes:
     gate.wait_for(1)
     nodes.cluster.remove_node(second, allow_graceful=False)
     began = time.monotonic()
-    with pytest.raises(raynb.exceptions.NodeDiedError, match=second.node_id[:12]):
+    with pytest.raises(raynb.exceptions.NodeDiedError, match=second.node_id[:12]) as caught:
         raynb.get(ref, timeout=20)
+    assert raynb.nodes()[0]["NodeManagerAddress"] in str(caught.value)
     assert time.monotonic() - began < 5
 
 
