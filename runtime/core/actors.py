@@ -6,10 +6,11 @@ Rules
    yet holds back those behind it (unless the actor allows execution out of order).
 2. A call is pushed straight to the actor's process; the GCS only says where that is (`ActorState`), and each change
    of it.
-3. When the actor's process is lost, calls in flight are pushed again where ``max_task_retries`` allows, and so are those
-   whose results were lost with it: all in the order of rule 1. Otherwise they fail, and say that they may have run.
-   Calls that were not pushed wait for the restart if they may be tried again, or the actor's as a rule may; else they
-   fail while it lasts, as soon as they could be pushed (as Ray's do: who wants an answer now may turn to another actor).
+3. When the actor's process is lost, calls in flight are pushed again where ``max_task_retries`` allows, and so are
+   those whose results were lost with it: all in the order of rule 1. Otherwise they fail, and say that they may have
+   run. Calls that were not pushed wait for the restart if they may be tried again, or the actor's as a rule may; else
+   they fail while it lasts, as soon as they could be pushed (as Ray's do: who wants an answer now may turn to another
+   actor).
 4. A dead actor fails every call with the reason of its death. One outcome for each call. So does one of which the GCS
    can't say what becomes of it (its store is away), until it can.
 5. An actor may be dead, or be started again, before its old process has ended. What the calls that were under way there
