@@ -253,6 +253,8 @@ def test_an_actor_in_a_bundle_without_cpus_has_to_ask_for_none(ray: Ray, make: A
         ([{"CPU": 1}], {"strategy": "ROUND"}),
         ([{"CPU": 1}], {"lifetime": "for ever"}),
         ([{"bundle": 1}], {}),
+        ([{1: 1}], {}),
+        ([{"CPU": 1}], {"topology_strategy": {"rack": "SPREAD"}}),
     ],
 )
 def test_a_group_that_makes_no_sense_is_refused(ray: Ray, groups: Any, bundles: Any, options: dict[str, Any]) -> None:
@@ -260,6 +262,29 @@ def test_a_group_that_makes_no_sense_is_refused(ray: Ray, groups: Any, bundles: 
         groups.placement_group(bundles, **options)
     with pytest.raises((ValueError, TypeError)):
         groups.validate_placement_group(bundles, **options)
+
+
+def test_a_group_s_name_is_a_text(ray: Ray, groups: Any) -> None:
+    with pytest.raises(TypeError):
+        groups.placement_group([{"CPU": 1}], name=5)
+
+
+def test_a_bundle_s_number_can_be_checked(ray: Ray, groups: Any, make: Any) -> None:
+    group = make([{"CPU": 1}, {"CPU": 1}])
+    for index in (-1, 0, 1):
+        groups.check_placement_group_index(group, index)
+    for wrong in (-2, 2):
+        with pytest.raises(ValueError, match="bundle index"):
+            groups.check_placement_group_index(group, wrong)
+    with pytest.raises(ValueError, match="must be -1"):
+        groups.check_placement_group_index(groups.PlacementGroup.empty(), 0)
+
+
+def test_a_group_is_said_in_one_way_only(ray: Ray, make: Any, strategies: Any) -> None:
+    group = make([{"CPU": 1}])
+    inside = ray.remote(lambda: 1).options(scheduling_strategy=strategies.PlacementGroupSchedulingStrategy(group))
+    with pytest.raises(ValueError, match="scheduling_strategy"):
+        inside.options(placement_group=group).remote()
 
 
 def test_a_group_is_checked_without_asking_for_it(groups: Any) -> None:
