@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from raynb._private.gcs_client import GcsClientOptions
 from raynb.runtime.api.cluster import (
@@ -15,7 +15,8 @@ from raynb.runtime.api.cluster import (
 )
 from raynb.runtime.api.placement_groups import placement_group_table
 from raynb.runtime.client.ids import JobID, PlacementGroupID
-from raynb.runtime.client.refs import current
+from raynb.runtime.client.refs import connected, current
+from raynb.runtime.messages.errors import RaySystemError
 from raynb.util.state_source import ask
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "workers",
 ]
 
+NOT_STARTED: Final = "Ray has not been started yet. You can start Ray with 'ray.init()'."
 ROWS_MAX = 100_000
 
 
@@ -65,9 +67,10 @@ class GlobalState:
         self._address = None
 
     def _rows(self, table: str, **how: Any) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = ask(self._address, table, QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True, **how)[
-            "rows"
-        ]
+        if self._address is None and not connected():
+            raise RaySystemError(NOT_STARTED)
+        page = ask(self._address, table, QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True, **how)
+        rows: list[dict[str, Any]] = page["rows"]
         return rows
 
     def _living(self) -> list[dict[str, Any]]:
@@ -179,6 +182,7 @@ def _job(row: dict[str, Any]) -> dict[str, Any]:
         "DriverPid": int(driver.get("pid") or 0),
         "StartTime": row["start_time"],
         "EndTime": row["end_time"],
+        "Timestamp": float(row["end_time"] or row["start_time"] or 0),
         "Entrypoint": row["entrypoint"],
     }
 

@@ -9,6 +9,7 @@ from raynb import cloudpickle as pickle
 from raynb._private import ray_constants
 from raynb._private.gcs_client import GcsClient
 from raynb._private.processes import ProcessInfo, daemons_of, kill_all
+from raynb._private.state import NOT_STARTED
 from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api import outputs
 from raynb.runtime.api.cluster import get_actor, query
@@ -24,7 +25,7 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.messages.errors import ObjectLostError, error_class
+from raynb.runtime.messages.errors import ObjectLostError, RaySystemError, error_class
 from raynb.runtime.messages.values import Failed
 from raynb.util.node_address import get_node_ip_address
 
@@ -200,7 +201,8 @@ class Worker:
 
     def check_connected(self) -> None:
         """Raise without a connection."""
-        refs.current()
+        if not refs.connected():
+            raise RaySystemError(NOT_STARTED)
 
 
 class Node:

@@ -147,6 +147,12 @@ def _actor_name(name: str, value: Any) -> str:
     return "Actor name cannot be an empty string. Give it a name, or leave the option out." if value == "" else ""
 
 
+def _group(name: str, value: Any) -> str:
+    if value not in (None, "default") and not hasattr(value, "bundle_specs"):
+        raise TypeError(f"the option {name} must be a placement group, not {value!r}")
+    return ""
+
+
 def _selector(name: str, value: Any) -> str:
     return selector_problem(value or {})
 
@@ -183,7 +189,7 @@ COMMON: Final[dict[str, Option]] = {
     "accelerator_type": _TEXT,
     "label_selector": Option((dict, NoneType), None, _selector),
     "fallback_strategy": Option((list, NoneType), None, _fallbacks),
-    "placement_group": Option((object,), "default"),
+    "placement_group": Option((object,), "default", _group),
     "placement_group_bundle_index": Option((int,), -1),
     "placement_group_capture_child_tasks": Option((bool, NoneType)),
     "scheduling_strategy": Option(

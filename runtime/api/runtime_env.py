@@ -218,6 +218,8 @@ def check_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     if isinstance(given, RuntimeEnv):
         return dict(given)
+    if not isinstance(given, Mapping):
+        raise TypeError(f"runtime_env must be a dictionary or a RuntimeEnv, not {type(given)}")
     found: dict[str, Any] = {}
     for name, value in given.items():
         if value is None:

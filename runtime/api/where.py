@@ -59,8 +59,6 @@ def group_strategy(options: Mapping[str, Any]) -> PlacementGroupSchedulingStrate
         if options.get("placement_group_bundle_index", -1) != -1:
             raise ValueError("If placement group is not set, the value of bundle index must be -1.")
         return None
-    if not hasattr(group, "bundle_specs"):
-        raise TypeError(f"the option placement_group must be a placement group, not {group!r}")
     warnings.warn(
         "the option placement_group is deprecated: use scheduling_strategy=PlacementGroupSchedulingStrategy(...)",
         DeprecationWarning,

@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from raynb._private import state
+from raynb._private.worker import global_worker
+from raynb.exceptions import RaySystemError
 
 from tests.support import module
 from tests.support.cluster import cluster_of
@@ -207,7 +210,13 @@ def test_what_tells_of_the_cluster_starts_none(ray: Ray, name: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_cpus": -1}, {"no_such_option": 1}, {"resources": {"CPU": 1}}, {"object_store_memory": 1}],
+    [
+        {"num_cpus": -1},
+        {"no_such_option": 1},
+        {"resources": {"CPU": 1}},
+        {"object_store_memory": 1},
+        {"runtime_env": "env"},
+    ],
     ids=repr,
 )
 def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, object]) -> None:
@@ -220,6 +229,12 @@ def test_a_cluster_that_is_not_there_is_a_connection_error(ray: Ray) -> None:
     with pytest.raises(ConnectionError):
         ray.init(address="auto")
     assert not ray.is_initialized()
+
+
+def test_the_state_of_no_cluster_is_an_error_that_says_how_to_start_one(ray: Ray, raynb_only: None) -> None:
+    for ask in (state.actors, state.jobs, state.workers, global_worker.check_connected):
+        with pytest.raises(RaySystemError, match=r"ray\.init"):
+            ask()
 
 
 @pytest.mark.parametrize(

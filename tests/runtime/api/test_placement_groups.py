@@ -287,6 +287,11 @@ def test_a_group_is_said_in_one_way_only(ray: Ray, make: Any, strategies: Any) -
         inside.options(placement_group=group).remote()
 
 
+def test_a_group_is_no_number(ray: Ray) -> None:
+    with pytest.raises(TypeError, match="placement_group"):
+        ray.remote(lambda: 1).options(placement_group=1)
+
+
 def test_a_group_is_checked_without_asking_for_it(groups: Any) -> None:
     assert groups.validate_placement_group([{"CPU": 1}, {"GPU": 2}], "SPREAD", lifetime="detached")
     assert {"PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"} == groups.VALID_PLACEMENT_GROUP_STRATEGIES
