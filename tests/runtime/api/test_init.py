@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from raynb._private import state
 from raynb._private.worker import global_worker
 from raynb.exceptions import RaySystemError
-
 from tests.support import module
 from tests.support.cluster import cluster_of
 from tests.support.module import Ray
