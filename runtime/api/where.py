@@ -60,7 +60,7 @@ def group_strategy(options: Mapping[str, Any]) -> PlacementGroupSchedulingStrate
             raise ValueError("If placement group is not set, the value of bundle index must be -1.")
         return None
     warnings.warn(
-        "the option placement_group is deprecated: use scheduling_strategy=PlacementGroupSchedulingStrategy(...)",
+        "placement_group parameter is deprecated. Use scheduling_strategy=PlacementGroupSchedulingStrategy(...)",
         DeprecationWarning,
         stacklevel=5,  # of `.remote()`
     )

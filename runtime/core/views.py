@@ -292,6 +292,9 @@ def _worker_row(listing: WorkerListing, node: Node) -> Row:
 DRIVER_LEFT: Final = "it left, by ray.shutdown() or at the end of its program"
 BY_SYSTEM: Final = "killed by SIGKILL"
 _INTENDED: Final = (
+    "its actor has ended",
+    "its actor lives in another process",
+    "its actor was started again elsewhere",
     "killed by `ray.kill`",
     "its placement group was removed",
     "placement group removed",
