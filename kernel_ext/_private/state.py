@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from raynb._private.gcs_client import GcsClientOptions
 from raynb.runtime.api.cluster import (
@@ -13,6 +13,7 @@ from raynb.runtime.api.cluster import (
     nodes,
     timeline,
 )
+from raynb.runtime.api.init_arguments import NOT_STARTED
 from raynb.runtime.api.placement_groups import placement_group_table
 from raynb.runtime.client.ids import JobID, PlacementGroupID
 from raynb.runtime.client.refs import connected, current
@@ -36,7 +37,6 @@ __all__ = [
     "workers",
 ]
 
-NOT_STARTED: Final = "Ray has not been started yet. You can start Ray with 'ray.init()'."
 ROWS_MAX = 100_000
 
 

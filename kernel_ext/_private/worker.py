@@ -9,13 +9,13 @@ from raynb import cloudpickle as pickle
 from raynb._private import ray_constants
 from raynb._private.gcs_client import GcsClient
 from raynb._private.processes import ProcessInfo, daemons_of, kill_all
-from raynb._private.state import NOT_STARTED
 from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api import outputs
 from raynb.runtime.api.cluster import get_actor, query
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
 from raynb.runtime.api.deprecation import deprecated
 from raynb.runtime.api.generator import ObjectRefGenerator
+from raynb.runtime.api.init_arguments import NOT_STARTED
 from raynb.runtime.api.modes import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
 from raynb.runtime.api.objects import cancel, get, kill, put, wait
 from raynb.runtime.api.remote import remote

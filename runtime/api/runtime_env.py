@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Final
 from raynb.runtime.api.env_packages import snapshot
 from raynb.runtime.client.client import Client
 from raynb.runtime.codec.pickling import ByValuePickler, dump
+from raynb.runtime.messages.errors import RuntimeEnvSetupError
 
 PIP_FIELDS: Final = ("packages", "pip_check", "pip_install_options", "pip_version")
 UV_FIELDS: Final = ("packages", "uv_check", "uv_pip_install_options", "uv_version")
@@ -432,10 +433,17 @@ def packed(given: Mapping[str, Any], client: Client) -> dict[str, Any]:
         env["py_modules"] = [snapshot(module, where, excludes, "py_modules") for module in env["py_modules"]]
     hook = env.get("worker_process_setup_hook")
     if callable(hook):
-        env["worker_process_setup_hook"] = HOOK_PREFIX + base64.b64encode(dump(ByValuePickler, hook)[0]).decode()
+        env["worker_process_setup_hook"] = HOOK_PREFIX + base64.b64encode(_exported(hook)).decode()
     elif hook is not None and not re.fullmatch(r"\w+(\.\w+)+", hook) and not hook.startswith(HOOK_PREFIX):
         raise ValueError(f"worker_process_setup_hook must be the name of a function, 'module.function', not {hook!r}")
     return env
+
+
+def _exported(hook: Callable[[], Any]) -> bytes:
+    try:
+        return bytes(dump(ByValuePickler, hook)[0])
+    except Exception as error:
+        raise RuntimeEnvSetupError(f"Failed to export the setup function. {type(error).__name__}: {error}") from error
 
 
 def of_hook(env: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -228,6 +229,26 @@ def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, obj
 def test_a_cluster_that_is_not_there_is_a_connection_error(ray: Ray) -> None:
     with pytest.raises(ConnectionError):
         ray.init(address="auto")
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_the_environment_s_hook_may_be_skipped(
+    ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skips: bool
+) -> None:
+    (tmp_path / "of_the_site.py").write_text("def hook(env): return {'env_vars': {'OF_THE_SITE': 'yes'}}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("RAY_RUNTIME_ENV_HOOK", "of_the_site.hook")
+    ray.init(num_cpus=1, _skip_env_hook=skips)
+    assert ray.get(ray.remote(os.getenv).remote("OF_THE_SITE")) == (None if skips else "yes")
+
+
+def test_no_cluster_is_started_by_itself_where_the_environment_says_so(
+    ray: Ray, monkeypatch: pytest.MonkeyPatch, raynb_only: None
+) -> None:
+    monkeypatch.setenv("RAY_ENABLE_AUTO_CONNECT", "0")
+    with pytest.raises(RaySystemError, match=r"ray\.init"):
+        ray.put(1)
     assert not ray.is_initialized()
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import os
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -323,6 +324,17 @@ def test_a_failing_hook_fails_tasks_and_actors_with_its_traceback(ray: Ray, look
     with pytest.raises(ray.exceptions.RuntimeEnvSetupError, match="the hook's own words"):
         ray.get(ray.remote(Actor).options(runtime_env=env).remote().method.remote())
     assert look(None, "OF_THE_JOB") == ["yes"]
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_a_hook_that_can_not_be_sent_is_refused(ray: Ray) -> None:
+    lock = threading.Lock()
+
+    def hook() -> None:
+        print(lock)
+
+    with pytest.raises(ray.exceptions.RuntimeEnvSetupError, match=r"Failed to export the setup function.*lock"):
+        ray.remote(variables).options(runtime_env={"worker_process_setup_hook": hook}).remote()
 
 
 @pytest.mark.usefixtures("raynb_only")
