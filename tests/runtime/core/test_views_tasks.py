@@ -99,7 +99,7 @@ def test_without_detail_a_row_is_short(table: EventTable) -> None:
         ([("parent_task_id", "=", task_id(1).hex())], [2]),
         ([("task_id", "=", task_id(5).hex())], [5]),
         ([("cell", "=", "cell-1"), ("state", "=", "RUNNING")], [3]),
-        ([("state", "=", "finished")], []),
+        ([("state", "=", "finished")], [1, 4]),
     ],
 )
 def test_filters_compare_text_and_must_all_hold(
