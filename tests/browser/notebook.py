@@ -50,8 +50,8 @@ class NotebookPage:
         before = prompt.inner_text()
 
         def has_begun() -> bool:
-            # Again, if need be: a key that comes before Notebook's session is ready is ignored. Not soon: a busy machine
-            # would run the cell twice.
+            # Again, if need be: a key that comes before Notebook's session is ready is ignored. Not soon: a busy
+            # machine would run the cell twice.
             self.cells.nth(number).locator(".jp-InputArea-editor").click()
             self.page.keyboard.press("Shift+Enter")
             with contextlib.suppress(AssertionError):
