@@ -190,9 +190,7 @@ def init(
             return present
         init_arguments.refuse_unknown(kwargs)
         outputs.begin(log_to_driver, logging_config)
-        job = job_config or JobConfig()
-        env = init_arguments.given_environment(runtime_env, job, kwargs)
-        context = _init(address, new, namespace, env, job, _temp_dir)
+        context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir, kwargs)
         context.address_info["metrics_export_port"] = init_arguments.serve_metrics(kwargs)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context
@@ -209,12 +207,12 @@ def _present(may_be: bool) -> ClusterContext | None:
 
 
 def _init(
-    address: str | None, new: Mapping[str, Any], namespace: str | None, env: Mapping[str, Any], job: JobConfig,
-    temp_dir: str,
+    address: str | None, new: Mapping[str, Any], namespace: str | None, env: Mapping[str, Any] | None, job: JobConfig,
+    temp_dir: str, kwargs: Mapping[str, Any],
 ) -> ClusterContext:  # fmt: skip
     global _session
     check_namespace(namespace)
-    namespace = namespace or job.ray_namespace
+    namespace, env = namespace or job.ray_namespace, init_arguments.given_environment(env, job, kwargs)
     check_fields(env)
     address = init_arguments.chosen_address(address, new)
     temp_dir = temp_dir or os.environ.get("RAY_TMPDIR", "")

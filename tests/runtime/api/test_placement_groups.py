@@ -281,10 +281,9 @@ def test_a_bundle_s_number_can_be_checked(ray: Ray, groups: Any, make: Any) -> N
 
 
 def test_a_group_is_said_in_one_way_only(ray: Ray, make: Any, strategies: Any) -> None:
-    group = make([{"CPU": 1}])
-    inside = ray.remote(lambda: 1).options(scheduling_strategy=strategies.PlacementGroupSchedulingStrategy(group))
+    inside = strategies.PlacementGroupSchedulingStrategy(group := make([{"CPU": 1}]))
     with pytest.raises(ValueError, match="scheduling_strategy"):
-        inside.options(placement_group=group).remote()
+        ray.remote(lambda: 1).options(scheduling_strategy=inside).options(placement_group=group).remote()
 
 
 def test_a_group_is_no_number(ray: Ray) -> None:
