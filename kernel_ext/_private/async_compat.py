@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 __all__ = ["get_new_event_loop", "has_async_methods", "is_async_func", "sync_to_async"]
@@ -26,6 +26,7 @@ def has_async_methods(cls: type) -> bool:
     return any(is_async_func(member) for _, member in inspect.getmembers(cls, inspect.isroutine))
 
 
+@lru_cache(maxsize=1024)
 def sync_to_async(func: Callable[..., Any]) -> Callable[..., Any]:
     """A coroutine function that calls this one."""
     if is_async_func(func):

@@ -13,9 +13,11 @@ from raynb.runtime.api.cluster import (
     nodes,
     timeline,
 )
+from raynb.runtime.api.init_arguments import NOT_STARTED
 from raynb.runtime.api.placement_groups import placement_group_table
 from raynb.runtime.client.ids import JobID, PlacementGroupID
-from raynb.runtime.client.refs import current
+from raynb.runtime.client.refs import connected, current
+from raynb.runtime.messages.errors import RaySystemError
 from raynb.util.state_source import ask
 
 __all__ = [
@@ -65,9 +67,10 @@ class GlobalState:
         self._address = None
 
     def _rows(self, table: str, **how: Any) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = ask(self._address, table, QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True, **how)[
-            "rows"
-        ]
+        if self._address is None and not connected():
+            raise RaySystemError(NOT_STARTED)
+        page = ask(self._address, table, QUERY_TIMEOUT_S, limit=ROWS_MAX, detail=True, **how)
+        rows: list[dict[str, Any]] = page["rows"]
         return rows
 
     def _living(self) -> list[dict[str, Any]]:
@@ -179,6 +182,7 @@ def _job(row: dict[str, Any]) -> dict[str, Any]:
         "DriverPid": int(driver.get("pid") or 0),
         "StartTime": row["start_time"],
         "EndTime": row["end_time"],
+        "Timestamp": float(row["end_time"] or row["start_time"] or 0),
         "Entrypoint": row["entrypoint"],
     }
 

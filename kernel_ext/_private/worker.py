@@ -15,6 +15,7 @@ from raynb.runtime.api.cluster import get_actor, query
 from raynb.runtime.api.context import get_gpu_ids, get_runtime_context
 from raynb.runtime.api.deprecation import deprecated
 from raynb.runtime.api.generator import ObjectRefGenerator
+from raynb.runtime.api.init_arguments import NOT_STARTED
 from raynb.runtime.api.modes import LOCAL_MODE, SCRIPT_MODE, WORKER_MODE
 from raynb.runtime.api.objects import cancel, get, kill, put, wait
 from raynb.runtime.api.remote import remote
@@ -24,7 +25,7 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.messages.errors import ObjectLostError, error_class
+from raynb.runtime.messages.errors import ObjectLostError, RaySystemError, error_class
 from raynb.runtime.messages.values import Failed
 from raynb.util.node_address import get_node_ip_address
 
@@ -201,7 +202,8 @@ class Worker:
 
     def check_connected(self) -> None:
         """Raise without a connection."""
-        refs.current()
+        if not refs.connected():
+            raise RaySystemError(NOT_STARTED)
 
 
 class Node:

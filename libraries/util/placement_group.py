@@ -14,6 +14,7 @@ from typing import Any, Final
 from raynb.runtime.api.placement_groups import (
     STRATEGIES,
     PlacementGroup,
+    check_placement_group_index,
     get_current_placement_group,
     get_placement_group,
     placement_group,
@@ -25,6 +26,7 @@ from raynb.runtime.api.placement_groups import (
 __all__ = [
     "VALID_PLACEMENT_GROUP_STRATEGIES",
     "PlacementGroup",
+    "check_placement_group_index",
     "get_current_placement_group",
     "get_placement_group",
     "placement_group",

@@ -77,7 +77,9 @@ def spill_place(session: Session, config: Config) -> SpillPlace:
         return SpillPlace(None, fraction)
     if directory:
         try:
-            root = private_directory(Path(directory).expanduser().absolute() / f"raynb-{os.geteuid()}-spill")
+            folder = Path(directory).expanduser().absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            root = private_directory(folder / f"raynb-{os.geteuid()}-spill")
             for left in root.iterdir():
                 if is_held(left) is False:
                     shutil.rmtree(left, ignore_errors=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from _thread import allocate_lock
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -86,12 +88,14 @@ class ActorClass(OlderForm):
     """A class whose instances are actors. Made by ``@remote``; instantiate it with ``.remote(...)``."""
 
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
-        self._cls = cls
-        self._options = checked(options, ACTOR_OPTIONS, "actors")
+        self._take(cls, checked(options, ACTOR_OPTIONS, "actors"))
         if self._options.get("get_if_exists") and not self._options.get("name"):
             raise ValueError("The actor name must be specified to use `get_if_exists`.")
-        self._info = self._info_of(cls)
-        self._methods = self._info.methods
+        assert self._info  # so that what makes no sense is refused here
+
+    def _take(self, cls: type, options: dict[str, Any]) -> None:
+        self._cls = cls
+        self._options = options
         self._client: Client | None = None
         self._definition: FunctionDef
         self._held: list[object] = []
@@ -100,8 +104,10 @@ class ActorClass(OlderForm):
         self.__module__ = cls.__module__
         self.__doc__ = cls.__doc__
 
-    def _info_of(self, cls: type) -> ClassInfo:
-        options = self._options
+    @cached_property
+    def _info(self) -> ClassInfo:
+        """Found when it is first used: a class that names itself has no methods yet when it is unpickled."""
+        cls, options = self._cls, self._options
         pending = options.get("max_pending_calls")
         at_once = is_async(cls) or (options.get("max_concurrency") or 1) > 1
         out_of_order = options.get("allow_out_of_order_execution")
@@ -118,6 +124,10 @@ class ActorClass(OlderForm):
             options.get("enable_task_events", True),
             cls.__module__ or "",
         )
+
+    @property
+    def _methods(self) -> Mapping[str, MethodInfo]:
+        return self._info.methods
 
     def __repr__(self) -> str:
         return f"ActorClass({self._cls.__name__})"
@@ -155,7 +165,7 @@ class ActorClass(OlderForm):
         raise no_graphs(f"{self._cls.__name__}.bind")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ActorClass, (self._cls, self._options)
+        return _same_class, (self._cls, self._options)
 
     def options(self, **options: Any) -> ActorClass:
         """This class with other options; the original keeps its own."""
@@ -316,3 +326,9 @@ class ActorClass(OlderForm):
                 events=self._info.events,
             )
         return function
+
+
+def _same_class(cls: type, options: dict[str, Any]) -> ActorClass:
+    made = ActorClass.__new__(ActorClass)
+    made._take(cls, options)
+    return made

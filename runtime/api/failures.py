@@ -75,7 +75,7 @@ class Failure:
         """
         if self.is_actor_call:
             raise ValueError(f"{self.name} is a method of an actor: the object that it works on is in the actor")
-        called: Callable[..., Any] = unpack_function(self._task.function.definition.blob)
+        called: Callable[..., Any] = unpack_function(self._task.function.definition.blob, "The remote function")
         return called if self._task.num_returns != STREAMING else _to_its_end(called)
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -7,7 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import COMMON, check_option
+from raynb.runtime.api.runtime_env import of_hook
+from raynb.runtime.messages.errors import RaySystemError
 
 METRICS_PORT: Final = "_metrics_export_port"
 WITHOUT_EFFECT: Final = frozenset(
@@ -16,7 +19,6 @@ WITHOUT_EFFECT: Final = frozenset(
         "_plasma_directory",
         "_redis_password",
         "_redis_username",
-        "_skip_env_hook",
         "configure_logging",
         "dashboard_host",
         "dashboard_port",
@@ -28,8 +30,11 @@ WITHOUT_EFFECT: Final = frozenset(
 """What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports, no log configuration of its own."""
 
 STORE_BYTES_MIN: Final = 1024 * 1024
+SKIP_HOOK: Final = "_skip_env_hook"
 SPILLING_DIRECTORY: Final = "object_spilling_directory"
 ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
+AUTO_CONNECT_VARIABLE: Final = "RAY_ENABLE_AUTO_CONNECT"
+NOT_STARTED: Final = "Ray has not been started yet. You can start Ray with 'ray.init()'."
 
 
 def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
@@ -48,16 +53,33 @@ def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
     return address
 
 
+def check_auto_connect() -> None:
+    """Refuse to start a cluster that ``init`` was not called for, where the environment says so: ``0``.
+
+    Raises
+    ------
+    RaySystemError
+    """
+    if os.environ.get(AUTO_CONNECT_VARIABLE) == "0":
+        raise RaySystemError(NOT_STARTED)
+
+
 def with_spilling_directory(config: dict[str, Any] | None, kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """The ``_system_config``, with the folder for what memory has no room for, if it is an argument of its own."""
     folder = kwargs.pop(SPILLING_DIRECTORY, None)
     return config if folder is None else {**(config or {}), SPILLING_DIRECTORY: folder}
 
 
+def given_environment(env: Mapping[str, Any] | None, job: JobConfig, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The job's ``runtime_env``, as the environment's hook has it, if it may."""
+    given = env or job.runtime_env
+    return (given if kwargs.get(SKIP_HOOK) else of_hook(given)) or {}
+
+
 def refuse_unknown(kwargs: dict[str, Any]) -> None:
     """Refuse options that nobody knows, and those that would have to do something."""
     for key, value in kwargs.items():
-        if key == METRICS_PORT or key in WITHOUT_EFFECT or value is None or value is False:
+        if key in (METRICS_PORT, SKIP_HOOK) or key in WITHOUT_EFFECT or value is None or value is False:
             continue
         if key.startswith("_") or key in ("enable_resource_isolation", "cgroup_path", "proxy_server_url"):
             raise ValueError(f"init() does not support {key}={value!r} in raynb")

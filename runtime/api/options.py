@@ -152,8 +152,7 @@ def _actor_name(name: str, value: Any) -> str:
 
 
 def _group(name: str, value: Any) -> str:
-    # A text or None: in no group.
-    if value is not None and not isinstance(value, str) and not hasattr(value, "bundle_specs"):
+    if value not in (None, "default") and not hasattr(value, "bundle_specs"):
         raise TypeError(f"the option {name} must be a placement group, not {value!r}")
     return ""
 

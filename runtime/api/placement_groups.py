@@ -165,10 +165,11 @@ def placement_group(
 
 def validate_placement_group(
     bundles: Sequence[Mapping[str, float]],
-    strategy: str = "PACK",
+    strategy: str | None = None,
     lifetime: str | None = None,
     _soft_target_node_id: str | None = None,
     bundle_label_selector: Sequence[Mapping[str, str]] | None = None,
+    topology_strategy: Mapping[str, str] | None = None,
 ) -> bool:
     """Whether `placement_group` takes these: True, or an error.
 
@@ -177,6 +178,7 @@ def validate_placement_group(
     ValueError
         Something makes no sense; the message says what.
     """
+    strategy, _ = _strategy(strategy, topology_strategy)
     if strategy not in STRATEGIES:
         raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
     if lifetime not in (None, "detached"):
@@ -184,6 +186,23 @@ def validate_placement_group(
     _labels(bundle_label_selector, len(_checked(bundles)))
     _target(_soft_target_node_id, strategy)
     return True
+
+
+def check_placement_group_index(placement_group: PlacementGroup, bundle_index: int) -> None:
+    """Refuse the number of a bundle that the group does not have; -1 stands for any.
+
+    Raises
+    ------
+    ValueError
+        It has none of that number.
+    """
+    count = placement_group.bundle_count
+    if placement_group.is_empty and bundle_index != -1:
+        raise ValueError("If placement group is not set, the value of bundle index must be -1.")
+    if not placement_group.is_empty and not -1 <= bundle_index < count:
+        raise ValueError(
+            f"placement group bundle index {bundle_index} is invalid. Valid placement group indexes: 0-{count - 1}"
+        )
 
 
 def _strategy(strategy: str | None, topology: Mapping[str, str] | None) -> tuple[str, str]:
@@ -244,7 +263,7 @@ def _checked(bundles: Any) -> list[dict[str, float]]:
         raise ValueError(f"{EXAMPLE} Got empty list instead.")
     found: list[dict[str, float]] = []
     for bundle in bundles:
-        if not isinstance(bundle, Mapping):
+        if not isinstance(bundle, Mapping) or not all(isinstance(name, str) for name in bundle):
             raise ValueError(f"{EXAMPLE} A bundle is a dictionary of amounts by name of the resource, not {bundle!r}")
         if not bundle or all(not amount for amount in bundle.values()):
             raise ValueError(

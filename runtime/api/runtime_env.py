@@ -13,13 +13,17 @@ import importlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import asdict, is_dataclass
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from raynb.runtime.api.env_packages import snapshot
 from raynb.runtime.client.client import Client
 from raynb.runtime.codec.pickling import ByValuePickler, dump
+from raynb.runtime.messages.errors import RuntimeEnvSetupError
 
 PIP_FIELDS: Final = ("packages", "pip_check", "pip_install_options", "pip_version")
 UV_FIELDS: Final = ("packages", "uv_check", "uv_pip_install_options", "uv_version")
@@ -52,6 +56,8 @@ class RuntimeEnvConfig(dict[str, Any]):
         Without effect.
     """
 
+    known_fields: ClassVar[frozenset[str]] = frozenset({"setup_timeout_seconds", "eager_install", "log_files"})
+
     def __init__(
         self, setup_timeout_seconds: int = 600, eager_install: bool = True, log_files: list[str] | None = None
     ) -> None:
@@ -68,6 +74,27 @@ class RuntimeEnvConfig(dict[str, Any]):
         super().__init__(
             setup_timeout_seconds=setup_timeout_seconds, eager_install=eager_install, log_files=log_files or []
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dictionary."""
+        return deepcopy(dict(self))
+
+    @classmethod
+    def default_config(cls) -> RuntimeEnvConfig:
+        """What holds where nothing is said."""
+        return cls()
+
+    @classmethod
+    def parse_and_validate_runtime_env_config(cls, config: Mapping[str, Any]) -> RuntimeEnvConfig:
+        """From a dictionary; entries that nobody knows are warned of."""
+        if isinstance(config, RuntimeEnvConfig):
+            return config
+        if not isinstance(config, Mapping):
+            raise TypeError(f"runtime_env['config'] must be of type dict or RuntimeEnvConfig, got: {type(config)}")
+        known = {name: value for name, value in config.items() if name in cls.known_fields}
+        if unknown := sorted(map(str, set(config) - set(known))):
+            warnings.warn(f"runtime_env['config']: entries that are not known are ignored: {unknown}", stacklevel=2)
+        return cls(**known)
 
 
 class RuntimeEnv(dict[str, Any]):
@@ -98,12 +125,31 @@ class RuntimeEnv(dict[str, Any]):
         A value of the wrong type.
     """
 
+    known_fields: ClassVar[frozenset[str]]
+
     def __init__(self, *, _validate: bool = True, **fields: Any) -> None:
         super().__init__(check_fields(fields) if _validate else fields)
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        given = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for field, checked in check_fields({name: given}).items():
+            super().__setitem__(field, checked)
+
+    def set(self, name: str, value: Any) -> None:
+        """As ``env[name] = value``: a field, or a dataclass with what is in it."""
+        self[name] = value
+
+    def get(self, name: str, default: Any = None, data_class: Callable[..., Any] | None = None) -> Any:
+        """A field; with a dataclass, an instance of it with what is in the field."""
+        value = super().get(name, default)
+        return value if data_class is None or name not in self else data_class(**value)
+
     def to_dict(self) -> dict[str, Any]:
         """A plain dictionary."""
-        return dict(self)
+        return {
+            name: value.to_dict() if isinstance(value, RuntimeEnvConfig) else _copy(value)
+            for name, value in self.items()
+        }
 
     def serialize(self) -> str:
         """As JSON."""
@@ -124,7 +170,7 @@ class RuntimeEnv(dict[str, Any]):
 
     def working_dir_uri(self) -> str | None:
         """As `working_dir`; None where there is none."""
-        return self.get("working_dir")
+        return self.working_dir() or None
 
     def py_modules_uris(self) -> list[str]:
         """As `py_modules`, as texts."""
@@ -198,6 +244,13 @@ class RuntimeEnv(dict[str, Any]):
         return dict(self.get("uv", {}))
 
 
+def _copy(value: Any) -> Any:
+    """Of lists and dictionaries; modules and functions are what they are."""
+    if isinstance(value, dict):
+        return {name: _copy(part) for name, part in value.items()}
+    return [_copy(part) for part in value] if isinstance(value, list) else value
+
+
 def _uri(kind: str, packages: Any) -> str | None:
     if not packages:
         return None
@@ -218,13 +271,17 @@ def check_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     if isinstance(given, RuntimeEnv):
         return dict(given)
+    if not isinstance(given, Mapping):
+        raise TypeError(f"runtime_env must be a dictionary or a RuntimeEnv, not {type(given)}")
     found: dict[str, Any] = {}
     for name, value in given.items():
         if value is None:
             continue
         check = CHECKS.get(name)
         if check is not None:
-            found[name] = check(name, value)
+            checked = check(name, value)
+            if not _says_nothing(name, checked):
+                found[name] = checked
         elif name in UNSUPPORTED:
             raise ValueError(f"raynb does not support runtime_env[{name!r}]: {UNSUPPORTED[name]}")
         else:
@@ -232,6 +289,10 @@ def check_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     if "pip" in found and "uv" in found:
         raise ValueError("The 'pip' field and 'uv' field of runtime_env cannot be specified at the same time.")
     return found
+
+
+def _says_nothing(name: str, checked: Any) -> bool:
+    return not checked["packages"] if name in ("pip", "uv") else checked in ({}, []) and name != "py_modules"
 
 
 def _check_env_vars(name: str, value: Any) -> dict[str, str]:
@@ -282,10 +343,26 @@ def _check_packages(name: str, value: Any) -> dict[str, Any]:
             f"runtime_env[{name!r}] can only have these fields: {', '.join(fields[:-1])} and {fields[-1]}, but got: "
             f"{unknown}"
         )
+    _check_pip_options(name, value)
     packages = value.get("packages")
     if not isinstance(packages, list | tuple) or not all(isinstance(package, str) for package in packages):
         raise ValueError(f"runtime_env[{name!r}] must include the field 'packages', a list of requirements")
-    return {f"{name}_check": False, **value, "packages": list(packages)}
+    return {f"{name}_check": False, **value, "packages": list(dict.fromkeys(packages))}
+
+
+def _check_pip_options(name: str, given: Mapping[str, Any]) -> None:
+    for field, value in given.items():
+        wanted: type | None = None
+        if field.endswith("_check"):
+            wanted = bool
+        elif field.endswith("_version"):
+            wanted = str
+        elif field.endswith("_options"):
+            wanted = list
+        if wanted is not None and not isinstance(value, wanted):
+            raise TypeError(f"runtime_env[{name!r}][{field!r}] must be of type {wanted.__name__}, got {type(value)}")
+        if wanted is list and (other := next((text for text in value if not isinstance(text, str)), None)) is not None:
+            raise TypeError(f"runtime_env[{name!r}][{field!r}] must be of type list[str], got {type(other)} in it")
 
 
 def _check_hook(name: str, value: Any) -> Any:
@@ -301,9 +378,7 @@ def _check_excludes(name: str, value: Any) -> list[str]:
 
 
 def _check_config(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"runtime_env['config'] must be of type dict or RuntimeEnvConfig, got: {type(value)}")
-    return RuntimeEnvConfig(**value)
+    return RuntimeEnvConfig.parse_and_validate_runtime_env_config(value)
 
 
 CHECKS: Final = {
@@ -316,6 +391,7 @@ CHECKS: Final = {
     "working_dir": _check_working_dir,
     "worker_process_setup_hook": _check_hook,
 }
+RuntimeEnv.known_fields = frozenset({*CHECKS, *UNSUPPORTED})
 
 
 def resolved(given: Mapping[str, Any] | None, client: Client) -> str:
@@ -357,10 +433,17 @@ def packed(given: Mapping[str, Any], client: Client) -> dict[str, Any]:
         env["py_modules"] = [snapshot(module, where, excludes, "py_modules") for module in env["py_modules"]]
     hook = env.get("worker_process_setup_hook")
     if callable(hook):
-        env["worker_process_setup_hook"] = HOOK_PREFIX + base64.b64encode(dump(ByValuePickler, hook)[0]).decode()
+        env["worker_process_setup_hook"] = HOOK_PREFIX + base64.b64encode(_exported(hook)).decode()
     elif hook is not None and not re.fullmatch(r"\w+(\.\w+)+", hook) and not hook.startswith(HOOK_PREFIX):
         raise ValueError(f"worker_process_setup_hook must be the name of a function, 'module.function', not {hook!r}")
     return env
+
+
+def _exported(hook: Callable[[], Any]) -> bytes:
+    try:
+        return bytes(dump(ByValuePickler, hook)[0])
+    except Exception as error:
+        raise RuntimeEnvSetupError(f"Failed to export the setup function. {type(error).__name__}: {error}") from error
 
 
 def of_hook(env: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -21,12 +21,11 @@ import msgspec
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster, read_cluster_info
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api import breakpoints, outputs
+from raynb.runtime.api import breakpoints, init_arguments, outputs
 from raynb.runtime.api import local_mode as here
-from raynb.runtime.api.init_arguments import chosen_address, refuse_unknown, serve_metrics, with_spilling_directory
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import check_namespace
-from raynb.runtime.api.runtime_env import check_fields, of_hook, resolved
+from raynb.runtime.api.runtime_env import check_fields, resolved
 from raynb.runtime.api.system_config import config_of
 from raynb.runtime.client import log_records, refs
 from raynb.runtime.client.client import Client
@@ -184,15 +183,15 @@ def init(
     new = {
         "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources, "labels": labels, "redis": redis,
         "object_store_memory": object_store_memory, "_memory": _memory, "name": name, "node_name": _node_name,
-        "_system_config": with_spilling_directory(_system_config, kwargs),
+        "_system_config": init_arguments.with_spilling_directory(_system_config, kwargs),
     }  # fmt: skip
     with _lock:
         if (present := _present(ignore_reinit_error)) is not None:
             return present
-        refuse_unknown(kwargs)
+        init_arguments.refuse_unknown(kwargs)
         outputs.begin(log_to_driver, logging_config)
-        context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir)
-        context.address_info["metrics_export_port"] = serve_metrics(kwargs)
+        context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir, kwargs)
+        context.address_info["metrics_export_port"] = init_arguments.serve_metrics(kwargs)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context
 
@@ -209,13 +208,13 @@ def _present(may_be: bool) -> ClusterContext | None:
 
 def _init(
     address: str | None, new: Mapping[str, Any], namespace: str | None, env: Mapping[str, Any] | None, job: JobConfig,
-    temp_dir: str,
+    temp_dir: str, kwargs: Mapping[str, Any],
 ) -> ClusterContext:  # fmt: skip
     global _session
     check_namespace(namespace)
-    namespace, env = namespace or job.ray_namespace, of_hook(env or job.runtime_env) or {}
+    namespace, env = namespace or job.ray_namespace, init_arguments.given_environment(env, job, kwargs)
     check_fields(env)
-    address = chosen_address(address, new)
+    address = init_arguments.chosen_address(address, new)
     temp_dir = temp_dir or os.environ.get("RAY_TMPDIR", "")
     if temp_dir and not os.path.isabs(temp_dir):
         raise ValueError(f"_temp_dir must be an absolute path, not {temp_dir!r}")
@@ -416,6 +415,7 @@ def connect() -> Client:
     """This process's client; starts an embedded cluster where `init` was not called."""
     client = refs._current
     if client is None:
+        init_arguments.check_auto_connect()
         init()
         client = refs.current()
     elif client.pid != os.getpid():

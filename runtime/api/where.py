@@ -47,22 +47,20 @@ class Where(NamedTuple):
 def group_strategy(options: Mapping[str, Any]) -> PlacementGroupSchedulingStrategy | None:
     """The placement group that options ask for, in the new way or the older one."""
     strategy = options.get("scheduling_strategy")
-    if isinstance(strategy, PlacementGroupSchedulingStrategy):
-        return strategy
     group = options.get("placement_group", "default")
-    if group in ("default", None):
-        if options.get("placement_group_bundle_index", -1) != -1:
-            raise ValueError("If placement group is not set, the value of bundle index must be -1.")
-        return None
-    if strategy is not None:
+    if strategy is not None and group not in ("default", None):
         raise ValueError(
             "Placement groups should be specified via the scheduling_strategy option. The placement_group option is "
             "deprecated."
         )
-    if not hasattr(group, "bundle_specs"):
-        raise TypeError(f"the option placement_group must be a placement group, not {group!r}")
+    if isinstance(strategy, PlacementGroupSchedulingStrategy):
+        return strategy
+    if group in ("default", None):
+        if options.get("placement_group_bundle_index", -1) != -1:
+            raise ValueError("If placement group is not set, the value of bundle index must be -1.")
+        return None
     warnings.warn(
-        "the option placement_group is deprecated: use scheduling_strategy=PlacementGroupSchedulingStrategy(...)",
+        "placement_group parameter is deprecated. Use scheduling_strategy=PlacementGroupSchedulingStrategy(...)",
         DeprecationWarning,
         stacklevel=5,  # of `.remote()`
     )

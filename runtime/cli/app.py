@@ -95,7 +95,7 @@ def raynb(version: Annotated[bool, typer.Option("--version", help="Print it.")] 
         raise typer.Exit
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def start(
     context: typer.Context,
     head: Annotated[bool, typer.Option("--head", help="Start the first node of a new cluster.")] = False,
@@ -133,9 +133,14 @@ def start(
         bool, typer.Option("--block", help="Return when the node has ended; Ctrl-C or SIGTERM ends it.")
     ] = False,
 ) -> None:
-    """Start a cluster that lives until `raynb stop`, or one more node of it."""
-    from raynb.runtime.cli import lifecycle
+    """Start a cluster that lives until `raynb stop`, or one more node of it.
 
+    Options of `ray start` that say where Ray's daemons listen have no effect: raynb has no ports.
+    """
+    from raynb.runtime.cli import lifecycle, places
+
+    if argument := places.unknown(context.args):
+        fail(f"there is no option {argument!r}: see raynb start --help")
     if head == bool(address):
         fail("either --head for a new cluster, or --address CLUSTER for one more node of a running one")
     typed = context.get_parameter_source("redis")

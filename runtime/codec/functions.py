@@ -78,15 +78,26 @@ def pack_function(obj: Any, held: list[object] | None = None) -> tuple[bytes, by
     return function_id, blob
 
 
-def unpack_function(blob: Buffer) -> Any:
+def unpack_function(blob: Buffer, what: str) -> Any:
     """The function or class again.
+
+    Parameters
+    ----------
+    what
+        For people.
 
     Raises
     ------
-    Exception
-        Whatever unpickling raises: a module that it uses can't be imported here, say.
+    RuntimeError
+        Its cause is whatever unpickling raises: a module that it uses can't be imported here, say.
     """
-    return pickle.loads(blob)
+    try:
+        return pickle.loads(blob)
+    except Exception as error:
+        raise RuntimeError(
+            f"{what} failed to import on the worker. This may be because needed library dependencies are not installed "
+            f"in the worker environment or cannot be found from sys.path: {type(error).__name__}: {error}"
+        ) from error
 
 
 class _InBandPickler(pickling.ByValuePickler):

@@ -58,6 +58,7 @@ class ActorClient:
         "queue",
         "registered",
         "restarting",
+        "starting",
         "state",
         "wanted",
     )
@@ -81,6 +82,8 @@ class ActorClient:
         self.asked_at = -1.0
         self.restarting = False
         """Whether the GCS has said so; ``state`` may be ahead of it."""
+        self.starting = False
+        """Whether it has not lived yet, as far as this process has heard from its beginning."""
         self.registered = True
         """False while its creation has not been acknowledged: nothing is asked about it before."""
         self.limited = 0
@@ -223,7 +226,7 @@ class Actors:
         effects: list[Any] = []
         changed, self._changed = self._changed, {}
         for actor in changed.values():
-            if actor.restarting and actor.max_task_retries == 0:
+            if actor.restarting and not actor.starting and actor.max_task_retries == 0:
                 self._fail_ready(actor)
             if not actor.queue:
                 continue
@@ -297,7 +300,7 @@ class Actors:
                 actor.connection = Connection(message.worker)
                 self.by_worker[message.worker] = actor
                 self._unsure.append(message.worker)
-            actor.state = ALIVE
+            actor.state, actor.starting = ALIVE, False
         elif message.state == DEAD:
             actor.state = DEAD
             actor.failure = message.failure or Failed("ActorDiedError", "the actor is dead", actor=actor.actor_id)
@@ -309,6 +312,8 @@ class Actors:
         else:
             if message.state == RESTARTING:
                 self._lose_connection(actor, "it is being restarted", now, dead=False)
+            else:
+                actor.starting = actor.starting or message.incarnation <= 0
             actor.state = message.state
             if actor.failure is not None:
                 self._fail_queue(actor, actor.failure)

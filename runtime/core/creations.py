@@ -67,7 +67,7 @@ class Creations:
         actor_id = task.creation.creation.actor_id
         self._living[actor_id] = task
         actor = self._actors.of(actor_id)
-        actor.registered, actor.wanted = False, True
+        actor.registered, actor.wanted, actor.starting = False, True, True
 
     def register(self, task: Task, now: float) -> None:
         """Its inputs are not there: have its name, if it has one, known before."""

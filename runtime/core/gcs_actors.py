@@ -297,7 +297,7 @@ class ActorTable:
             why = "its constructor failed"
             return self._steps.end(actor, message.failure, why, now, CONSTRUCTOR_FAILED)
         actor.move(Cause.STARTED, f"in process {message.pid}")
-        actor.alive_since, actor.started = now, self._world.wall(now)
+        actor.alive_since, actor.started = now, actor.started or self._world.wall(now)
         return self._steps.write_alive(actor, now)
 
     def start_failed(self, message: ActorStartFailed, now: float) -> Effects:

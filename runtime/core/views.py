@@ -78,7 +78,7 @@ def compile_filters(filters: Sequence[Filter], fields: Sequence[str]) -> Callabl
 
 
 def matcher(operator: str, value: str) -> Callable[[str], bool]:
-    """Whether a text passes. ``in``: it is one of the lines of ``value``.
+    """Whether a text passes, in any spelling, as in Ray. ``in``: it is one of the lines of ``value``.
 
     Raises
     ------
@@ -87,16 +87,15 @@ def matcher(operator: str, value: str) -> Callable[[str], bool]:
     """
     if operator not in OPERATORS:
         raise ValueError(f"there is no operator {operator!r}; there are: = and !=, and `in` with a value in each line")
-    if operator == "in":
-        return frozenset(map(text_of, value.split("\n"))).__contains__
-    wanted = value.lower()
-    return (lambda text: text.lower() != wanted) if operator == "!=" else lambda text: text.lower() == wanted
+    wanted = frozenset(text_of(one).lower() for one in (value.split("\n") if operator == "in" else [value]))
+    if operator == "!=":
+        return lambda text: text.lower() not in wanted
+    return lambda text: text.lower() in wanted
 
 
 def text_of(value: object) -> str:
-    """How a value is compared: as text, and truth in any spelling."""
-    text = str(value)
-    return text.lower() if text in ("True", "False", "TRUE", "FALSE") else text
+    """How a value is compared: as text."""
+    return str(value)
 
 
 def page(
@@ -294,6 +293,9 @@ def _worker_row(listing: WorkerListing, node: Node) -> Row:
 DRIVER_LEFT: Final = "it left, by ray.shutdown() or at the end of its program"
 BY_SYSTEM: Final = "killed by SIGKILL"
 _INTENDED: Final = (
+    "its actor has ended",
+    "its actor lives in another process",
+    "its actor was started again elsewhere",
     "killed by `ray.kill`",
     "its placement group was removed",
     "placement group removed",

@@ -132,7 +132,7 @@ class ActorRunner:
         guard = Guard()
         failed = ""
         try:
-            cls: Any = runner.function(start.cls)
+            cls: Any = runner.function(start.cls, f"The actor with name {start.cls.name}")
             if is_async(cls):
                 self._loop = asyncio.new_event_loop()
                 asyncio.set_event_loop(self._loop)

@@ -89,7 +89,13 @@ class Environment:
         hook = env.get("worker_process_setup_hook")
         if hook is not None:
             self.being_set_up = "the worker_process_setup_hook"
-            _function(hook)()
+            try:
+                _function(hook)()
+            except BaseException as error:
+                story = "".join(traceback.format_exception(error)).rstrip()
+                raise RuntimeEnvSetupError(
+                    f"Failed to execute the setup hook method. The worker_process_setup_hook failed:\n{story}"
+                ) from error
 
     def first_on_path(self) -> None:
         """Its folders stand before the driver's."""

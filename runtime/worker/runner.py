@@ -443,11 +443,11 @@ class Runner:
 
     # -- functions, arguments, jobs
 
-    def function(self, definition: FunctionDef) -> Callable[..., Any]:
+    def function(self, definition: FunctionDef, what: str = "The remote function") -> Callable[..., Any]:
         """The function of a task; unpacked once."""
         function = self._functions.get(definition.function_id)
         if function is None:
-            function = unpack_function(definition.blob)
+            function = unpack_function(definition.blob, what)
             self._functions[definition.function_id] = function
             if len(self._functions) > FUNCTIONS_MAX:
                 self._functions.popitem(last=False)

@@ -401,3 +401,16 @@ def test_a_node_joins_a_cluster_and_is_stopped_with_it() -> None:
         assert not processes_of(str(terminal.home))
     finally:
         terminal.close()
+
+
+def test_options_that_say_where_rays_daemons_listen_have_no_effect() -> None:
+    terminal = Terminal()
+    places = ["--port=6379", "--node-ip-address", "127.0.0.1", "--include-dashboard=false", "--disable-usage-stats"]
+    try:
+        terminal.ok("start", "--head", "--name", "elsewhere", *places, "--num-cpus", "1")
+        assert [status["name"] for status in terminal.json("status")] == ["elsewhere"]
+        for wrong in ("--prt=1", "--port", "--no-monitor=1", "elsewhere"):
+            refused = terminal.run("start", "--head", wrong)
+            assert refused.returncode == 1 and wrong in refused.stderr
+    finally:
+        terminal.close()

@@ -114,6 +114,8 @@ def _rows(
         raise BadQueryError(f"limit is at most {LIMIT_MAX}: narrow the listing with filters; got {limit}")
     how: dict[str, Any] = {"filters": [_text_filter(f) for f in filters or ()], "limit": limit, "detail": detail}
     page = ask(address, table, timeout, id=id, whole=whole, **how)
+    if kind in (NodeState, WorkerState) and detail:
+        return [kind({**row, "end_time_ms": row["end_time_ms"] or 0}) for row in page["rows"]]  # as Ray has it
     return [kind(row) for row in page["rows"]]
 
 

@@ -455,3 +455,36 @@ def test_a_method_is_called_though_an_attribute_has_its_name(ray: Ray) -> None:
 
     actor = ray.remote(Both).remote()
     assert ray.get([actor.value.remote(), actor.static.remote(), actor.of_class.remote()]) == [5, "static", "Both"]
+
+
+def test_a_constructor_that_ends_its_process_is_run_again_for_calls_that_wait(ray: Ray, tmp_path: Path) -> None:
+    class Late:
+        def __init__(self, folder: Path) -> None:
+            (folder / str(os.getpid())).touch()
+            if len(list(folder.iterdir())) < 3:
+                os._exit(0)
+
+        def times(self) -> int:
+            return len(list(tmp_path.iterdir()))
+
+    assert ray.get(ray.remote(Late).options(max_restarts=3).remote(tmp_path).times.remote(), timeout=60) == 3
+
+
+def test_an_actor_that_is_started_again_began_when_it_first_did(ray: Ray) -> None:
+    class Lives:
+        def pid(self) -> int:
+            return os.getpid()
+
+    actor = ray.remote(Lives).options(max_restarts=1, max_task_retries=-1).remote()
+    first = ray.get(actor.pid.remote(), timeout=30)
+    began = actor_entry(actor)["StartTime"]
+    os.kill(first, 9)
+    wait_until(lambda: ray.get(actor.pid.remote(), timeout=30) != first)
+    wait_until(lambda: actor_entry(actor)["NumRestarts"] == 1)
+    assert actor_entry(actor)["StartTime"] == began > 0
+
+
+def actor_entry(actor: Any) -> dict[str, Any]:
+    """As Ray's programs ask for it."""
+    found: dict[str, Any] = importlib.import_module(f"{NAME}._private.state").actors(actor._actor_id.hex())
+    return found

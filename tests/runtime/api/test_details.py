@@ -406,3 +406,22 @@ def test_a_reference_is_made_of_an_id(ray: Ray) -> None:
 def test_a_job_s_number_is_written_as_in_ray(ray: Ray) -> None:
     assert ray.JobID.from_int(1).hex() == "01000000"
     assert ray.JobID.from_int(1).int() == 1
+
+
+def test_an_actor_s_class_may_name_itself(ray: Ray) -> None:
+    @ray.remote(num_cpus=0)
+    class Node:
+        def __init__(self, depth: int = 0) -> None:
+            self.depth = depth
+
+        def child(self) -> Any:
+            self.kept = Node.remote(self.depth + 1)
+            return self.kept
+
+        def level(self) -> int:
+            return self.depth
+
+    first = Node.remote()
+    second = ray.get(first.child.remote(), timeout=30)
+    third = ray.get(second.child.remote(), timeout=30)
+    assert ray.get([second.level.remote(), third.level.remote()], timeout=30) == [1, 2]

@@ -163,6 +163,7 @@ def test_the_cluster_s_state_has_the_keys_that_ray_has(ray: Ray) -> None:
     assert row["ActorClassName"].endswith(".<locals>.Quiet")
     assert actor._actor_id.hex() in state.actors(actor_state_name="ALIVE")
     mine = next(job for job in state.jobs() if job["DriverPid"] == os.getpid() and not job["IsDead"])
+    assert mine["Timestamp"] == mine["StartTime"]
     assert mine["DriverIPAddress"] == ray.nodes()[0]["NodeManagerAddress"]
     assert any(worker["IsDriver"] for worker in state.workers().values())
     (node,) = state.total_resources_per_node()

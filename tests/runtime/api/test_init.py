@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from raynb._private import state
+from raynb._private.worker import global_worker
+from raynb.exceptions import RaySystemError
 from tests.support import module
 from tests.support.cluster import cluster_of
 from tests.support.module import Ray
@@ -207,7 +211,13 @@ def test_what_tells_of_the_cluster_starts_none(ray: Ray, name: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_cpus": -1}, {"no_such_option": 1}, {"resources": {"CPU": 1}}, {"object_store_memory": 1}],
+    [
+        {"num_cpus": -1},
+        {"no_such_option": 1},
+        {"resources": {"CPU": 1}},
+        {"object_store_memory": 1},
+        {"runtime_env": "env"},
+    ],
     ids=repr,
 )
 def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, object]) -> None:
@@ -220,6 +230,32 @@ def test_a_cluster_that_is_not_there_is_a_connection_error(ray: Ray) -> None:
     with pytest.raises(ConnectionError):
         ray.init(address="auto")
     assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_the_environment_s_hook_may_be_skipped(
+    ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skips: bool
+) -> None:
+    (tmp_path / "of_the_site.py").write_text("def hook(env): return {'env_vars': {'OF_THE_SITE': 'yes'}}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("RAY_RUNTIME_ENV_HOOK", "of_the_site.hook")
+    ray.init(num_cpus=1, _skip_env_hook=skips)
+    assert ray.get(ray.remote(os.getenv).remote("OF_THE_SITE")) == (None if skips else "yes")
+
+
+def test_no_cluster_is_started_by_itself_where_the_environment_says_so(
+    ray: Ray, monkeypatch: pytest.MonkeyPatch, raynb_only: None
+) -> None:
+    monkeypatch.setenv("RAY_ENABLE_AUTO_CONNECT", "0")
+    with pytest.raises(RaySystemError, match=r"ray\.init"):
+        ray.put(1)
+    assert not ray.is_initialized()
+
+
+def test_the_state_of_no_cluster_is_an_error_that_says_how_to_start_one(ray: Ray, raynb_only: None) -> None:
+    for ask in (state.actors, state.jobs, state.workers, global_worker.check_connected):
+        with pytest.raises(RaySystemError, match=r"ray\.init"):
+            ask()
 
 
 @pytest.mark.parametrize(

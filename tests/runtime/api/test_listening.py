@@ -23,7 +23,7 @@ from raynb._private.test_utils import (
 )
 from raynb._private.worker import global_worker
 from raynb.runtime.api.published import KEPT_MAX
-from tests.support.module import Ray
+from tests.support.module import Ray, state_api
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("raynb_only")
@@ -58,6 +58,14 @@ def test_an_actor_that_ends_as_it_is_asked_to_is_no_error(ray: Ray) -> None:
     ray.get([one.pid.remote(), other.pid.remote()])
     ray.kill(one)
     other.__ray_terminate__.remote()
+    assert get_error_message(subscriber, timeout=1) == []
+
+
+def test_an_actor_that_nobody_refers_to_before_it_lives_is_no_error(ray: Ray) -> None:
+    subscriber = init_error_pubsub()
+    for _ in range(3):
+        ray.remote(Some).remote()
+    wait_until(lambda: all(actor.state == "DEAD" for actor in state_api().list_actors()))
     assert get_error_message(subscriber, timeout=1) == []
 
 

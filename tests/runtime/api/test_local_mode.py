@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from raynb.util import list_named_actors
 from tests.support.cluster import cluster_of
 from tests.support.module import Ray
 
@@ -104,7 +105,9 @@ def test_actors_live_here_too(ray: Ray, errors: Any) -> None:
     with pytest.raises(ValueError, match="already taken"):
         ray.remote(Counter).options(name="counter").remote()
     assert ray.remote(Counter).options(name="counter", get_if_exists=True).remote() == counter
+    assert list_named_actors() == ["counter"]
     ray.kill(counter)
+    assert list_named_actors() == []
     with pytest.raises(errors.ActorDiedError, match="killed"):
         ray.get(counter.add.remote())
     with pytest.raises(ValueError, match="Failed to look up actor"):

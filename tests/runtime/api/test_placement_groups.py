@@ -125,8 +125,8 @@ def test_what_runs_in_a_group_is_listed_with_it(ray: Ray, make: Any, strategies:
     assert [state.get_actor(actor._actor_id.hex()).placement_group_id for actor in actors] == expected
     wait_until(lambda: [state.get_task(ref).placement_group_id for ref in refs] == expected)
     created = state.list_tasks(filters=[("name", "=", "Runs.__init__")], detail=True)
-    assert [row.placement_group_id for row in created] == expected
-    assert created[1].required_resources == {"CPU": 1}
+    resources = {row.placement_group_id: row.required_resources for row in created}
+    assert resources.keys() == set(expected) and resources[None] == {"CPU": 1}
     for actor in actors:
         ray.kill(actor)
 
@@ -253,6 +253,8 @@ def test_an_actor_in_a_bundle_without_cpus_has_to_ask_for_none(ray: Ray, make: A
         ([{"CPU": 1}], {"strategy": "ROUND"}),
         ([{"CPU": 1}], {"lifetime": "for ever"}),
         ([{"bundle": 1}], {}),
+        ([{1: 1}], {}),
+        ([{"CPU": 1}], {"topology_strategy": {"rack": "SPREAD"}}),
     ],
 )
 def test_a_group_that_makes_no_sense_is_refused(ray: Ray, groups: Any, bundles: Any, options: dict[str, Any]) -> None:
@@ -260,6 +262,33 @@ def test_a_group_that_makes_no_sense_is_refused(ray: Ray, groups: Any, bundles: 
         groups.placement_group(bundles, **options)
     with pytest.raises((ValueError, TypeError)):
         groups.validate_placement_group(bundles, **options)
+
+
+def test_a_group_s_name_is_a_text(ray: Ray, groups: Any) -> None:
+    with pytest.raises(TypeError):
+        groups.placement_group([{"CPU": 1}], name=5)
+
+
+def test_a_bundle_s_number_can_be_checked(ray: Ray, groups: Any, make: Any) -> None:
+    group = make([{"CPU": 1}, {"CPU": 1}])
+    for index in (-1, 0, 1):
+        groups.check_placement_group_index(group, index)
+    for wrong in (-2, 2):
+        with pytest.raises(ValueError, match="bundle index"):
+            groups.check_placement_group_index(group, wrong)
+    with pytest.raises(ValueError, match="must be -1"):
+        groups.check_placement_group_index(groups.PlacementGroup.empty(), 0)
+
+
+def test_a_group_is_said_in_one_way_only(ray: Ray, make: Any, strategies: Any) -> None:
+    inside = strategies.PlacementGroupSchedulingStrategy(group := make([{"CPU": 1}]))
+    with pytest.raises(ValueError, match="scheduling_strategy"):
+        ray.remote(lambda: 1).options(scheduling_strategy=inside).options(placement_group=group).remote()
+
+
+def test_a_group_is_no_number(ray: Ray) -> None:
+    with pytest.raises(TypeError, match="placement_group"):
+        ray.remote(lambda: 1).options(placement_group=1)
 
 
 def test_a_group_is_checked_without_asking_for_it(groups: Any) -> None:

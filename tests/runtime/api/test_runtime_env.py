@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -325,6 +327,17 @@ def test_a_failing_hook_fails_tasks_and_actors_with_its_traceback(ray: Ray, look
 
 
 @pytest.mark.usefixtures("raynb_only")
+def test_a_hook_that_can_not_be_sent_is_refused(ray: Ray) -> None:
+    lock = threading.Lock()
+
+    def hook() -> None:
+        print(lock)
+
+    with pytest.raises(ray.exceptions.RuntimeEnvSetupError, match=r"Failed to export the setup function.*lock"):
+        ray.remote(variables).options(runtime_env={"worker_process_setup_hook": hook}).remote()
+
+
+@pytest.mark.usefixtures("raynb_only")
 def test_why_says_that_the_runtime_env_is_being_set_up(ray: Ray, gate: Gate) -> None:
     through = gate.through
 
@@ -379,8 +392,12 @@ def test_what_raynb_does_not_have_is_refused_by_name(ray: Ray, env: Any, named: 
         ray.remote(variables).options(runtime_env=env).remote()
 
 
-def test_runtime_env_is_a_checked_dictionary(bare_ray: Ray) -> None:
-    part = importlib.import_module(f"{module.NAME}.runtime_env")
+@pytest.fixture
+def part(bare_ray: Ray) -> ModuleType:
+    return importlib.import_module(f"{module.NAME}.runtime_env")
+
+
+def test_runtime_env_is_a_checked_dictionary(part: ModuleType) -> None:
     env = part.RuntimeEnv(env_vars={"A": "1"})
     assert (env.working_dir(), env.working_dir_uri(), env.py_modules_uris(), env.plugin_uris()) == ("", None, [], [])
     assert env.conda_uri() is None
@@ -406,3 +423,45 @@ def test_an_environment_is_asked_what_is_in_it(raynb_only: None) -> None:
     for name in ("conda_uri", "conda_config", "virtualenv_name", "image_uri", "py_container_image", "py_executable"):
         assert getattr(env, name)() is None
     assert env.plugins() == env.plugin_uris() == env.java_jars() == []
+
+
+def test_a_field_that_is_set_is_checked_as_if_it_had_been_given(part: ModuleType) -> None:
+    @dataclasses.dataclass
+    class Packages:
+        packages: list[str]
+        pip_check: bool
+
+    env = part.RuntimeEnv(env_vars={"A": "1"})
+    env["pip"] = ["one", "two", "one"]
+    assert env.pip_config() == {"packages": ["one", "two"], "pip_check": False}
+    env.set("pip", Packages(["three"], True))
+    assert env.get("pip", data_class=Packages) == Packages(["three"], True)
+    assert env.get("uv", data_class=Packages) is None
+    with pytest.raises(TypeError):
+        env["env_vars"] = {"A": 1}
+    with pytest.raises(ValueError, match="field"):
+        env["no_such_field"] = 1
+    assert env["env_vars"] == {"A": "1"}
+
+
+def test_an_environment_as_a_dictionary_shares_nothing_with_it(part: ModuleType) -> None:
+    config = part.RuntimeEnvConfig(setup_timeout_seconds=5)
+    env = part.RuntimeEnv(pip=["one"], config=config)
+    plain = env.to_dict()
+    assert (type(plain), type(plain["config"]), plain["config"]) == (dict, dict, config.to_dict())
+    plain["pip"]["packages"].append("two")
+    assert env.pip_config()["packages"] == ["one"]
+    assert part.RuntimeEnvConfig.default_config()["setup_timeout_seconds"] == 600
+
+
+@pytest.mark.parametrize("nothing", [{"env_vars": {}}, {"excludes": []}, {"pip": []}, {"uv": []}], ids=repr)
+def test_an_empty_field_is_none(part: ModuleType, nothing: dict[str, Any]) -> None:
+    assert part.RuntimeEnv(**nothing) == {}
+
+
+@pytest.mark.parametrize(
+    "options", [{"pip_check": "yes"}, {"pip_version": 1}, {"pip_install_options": "-q"}, {"pip_install_options": [1]}]
+)
+def test_options_of_pip_have_types(part: ModuleType, options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        part.RuntimeEnv(pip={"packages": ["one"], **options})

@@ -90,18 +90,19 @@ def test_a_view_of_what_is_on_disk_keeps_it(ray: Any) -> None:
 @pytest.mark.parametrize("by", ["spill_directory", "object_spilling_config", "an argument"])
 def test_a_directory_of_ones_own_which_is_left_clean(tmp_path: Path, by: str) -> None:
     raynb.shutdown()
-    place = json.dumps({"type": "filesystem", "params": {"directory_path": str(tmp_path)}})
+    folder = tmp_path / "made" / "when it is needed"
+    place = json.dumps({"type": "filesystem", "params": {"directory_path": str(folder)}})
     how: dict[str, Any] = {
-        "spill_directory": {"_system_config": {"spill_directory": str(tmp_path)}},
+        "spill_directory": {"_system_config": {"spill_directory": str(folder)}},
         "object_spilling_config": {
             "_system_config": {"automatic_object_spilling_enabled": True, "object_spilling_config": place}
         },
-        "an argument": {"object_spilling_directory": str(tmp_path)},
+        "an argument": {"object_spilling_directory": str(folder)},
     }[by]
     raynb.init(num_cpus=1, object_store_memory=CAPACITY, **how)
     try:
         refs = [raynb.put(array(number)) for number in range(10)]
-        (found,) = tmp_path.glob("raynb-*/*")
+        (found,) = folder.glob("raynb-*/*")
         assert list(found.iterdir())
         assert int(raynb.get(refs[-1])[0]) == 9
     finally:

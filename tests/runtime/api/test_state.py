@@ -295,6 +295,15 @@ def test_objects_are_listed_with_their_size_and_who_refers_to_them(ray: Ray, sta
     wait_until(lambda: name not in {each.object_id for each in state.list_objects(limit=1_000)}, 20)
 
 
+def test_what_has_not_ended_has_zero_for_its_end(ray: Ray, state: Any) -> None:
+    (node,) = state.list_nodes(detail=True)
+    (driver,) = state.list_workers(
+        filters=[("worker_type", "=", "driver"), ("pid", "=", str(os.getpid()))], detail=True
+    )
+    assert (node.end_time_ms, driver.end_time_ms) == (0, 0)
+    assert 0 < node.start_time_ms <= driver.start_time_ms
+
+
 def test_the_node_is_listed(ray: Ray, state: Any) -> None:
     (node,) = state.list_nodes(detail=True)
     assert node.node_id == ray.get_runtime_context().get_node_id()

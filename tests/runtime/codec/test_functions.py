@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,7 @@ def test_a_function_goes_with_its_globals_and_closure() -> None:
     n = 4
     table = np.arange(10_000)
     function_id, blob = pack_function(lambda x: x + n + table[-1])
-    assert unpack_function(blob)(1) == 5 + 9999
+    assert unpack_function(blob, "It")(1) == 5 + 9999
     assert function_id == hashlib.sha256(blob).digest()[:FUNCTION_ID_BYTES]
 
 
@@ -37,7 +40,18 @@ def test_a_class_goes_by_value() -> None:
             return self.n
 
     _, blob = pack_function(Counter)
-    assert unpack_function(blob)().increment() == 1
+    assert unpack_function(blob, "It")().increment() == 1
+
+
+def test_what_can_not_be_unpacked_says_what_it_is_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "only_for_now.py").write_text("def f(): ...")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        module = importlib.import_module("only_for_now")
+        _, blob = pack_function(lambda: module.f())
+    del sys.modules["only_for_now"]
+    with pytest.raises(RuntimeError, match=r"The thing failed to import on the worker.*No module named 'only_for_now'"):
+        unpack_function(blob, "The thing")
 
 
 def test_the_same_function_has_the_same_address() -> None:

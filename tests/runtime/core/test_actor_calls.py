@@ -85,6 +85,21 @@ def test_while_an_actor_restarts_calls_fail_that_may_not_be_repeated() -> None:
     assert isinstance(push, PushTasks) and len(push.tasks) == 1, "the one that may be repeated has waited"
 
 
+def test_before_an_actor_has_lived_calls_wait_however_often_its_constructor_is_run() -> None:
+    caller = Caller()
+    caller.hear("PENDING_CREATION")
+    caller.call()
+    caller.hear("RESTARTING", 1)
+    caller.call()
+    assert not caller.failures
+    caller.hear("ALIVE", 1, "ipc://w2")
+    (push,) = caller.pump()
+    assert isinstance(push, PushTasks) and len(push.tasks) == 2
+    caller.hear("RESTARTING", 2)
+    caller.call()
+    assert [failure.kind for failure in caller.failures][-1] == "ActorUnavailableError", "it has lived by now"
+
+
 def test_calls_that_could_not_be_pushed_anyway_wait_for_the_restart() -> None:
     world = OwnerWorld()
     world.lives(ACTOR, A)
