@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Any
 
 import msgspec
 
@@ -21,8 +22,8 @@ class Execution(msgspec.Struct, gc=False):
     resources: dict[str, float] = {}
     gpus: list[str] = []
     cancelled: bool = False
-    exits: bool = False
-    """`exit_actor` was called in it."""
+    exits: tuple[int, Any] | None = None
+    """Where `exit_actor` was called in it: thread, and task of asyncio if that was in one."""
     captures: bool = False
     """As in `FunctionDef`."""
     attempt: int = 0

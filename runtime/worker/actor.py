@@ -211,7 +211,7 @@ class ActorRunner:
             value = args = kwargs = None  # type: ignore[assignment]
             if execution.cancelled:
                 raise KeyboardInterrupt
-            if execution.exits:
+            if execution.exits and execution.exits[0] == thread:
                 raise ActorExit  # although the method has caught it
         except BaseException as error:
             args = kwargs = None  # type: ignore[assignment]
@@ -350,7 +350,7 @@ class ActorRunner:
             value = args = kwargs = None
             if execution.cancelled:
                 raise asyncio.CancelledError
-            if execution.exits:
+            if execution.exits and execution.exits[1] is asyncio.current_task():
                 raise ActorExit  # although the method has caught it
         except asyncio.CancelledError:
             values = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")]
@@ -380,6 +380,10 @@ def exit_actor() -> None:
     execution = refs.current().execution() if refs.connected() else None
     if execution is None or not execution.actor_id:
         raise TypeError("exit_actor must be called inside an actor: exit_actor API is called on a non-actor worker")
-    execution.exits = True
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        task = None
+    execution.exits = threading.get_ident(), task
     _asked_to_end.set()
     raise ActorExit

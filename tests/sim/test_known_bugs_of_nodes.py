@@ -28,7 +28,7 @@ def with_a_death() -> list[Plan]:
     """Plans in which a node dies, after one message or another."""
     return [
         makes_again(seed, w.Fault("far-node", after=after, nth=nth, which=seed))
-        for seed, nth in enumerate((2, 5, 8, 3, 1))
+        for seed, nth in enumerate((2, 5, 8, 3, 1, 10, 12, 15, 20))
         for after in NODE_MESSAGES
     ]
 

@@ -392,8 +392,7 @@ def test_an_actor_that_ends_itself_does_what_it_has_registered(ray: Ray, tmp_pat
     else:
         with pytest.raises(ray.exceptions.ActorDiedError, match="exit_actor"):
             ray.get(last, timeout=20)
-    wait_until(path.exists, 20)
-    assert path.read_text() == way
+    wait_until(lambda: path.exists() and path.read_text() == way, 20)
     with pytest.raises(ray.exceptions.ActorDiedError):
         ray.get(actor.ready.remote(), timeout=20)
 
