@@ -225,8 +225,6 @@ class Excuses:
                 return True
             if any(process in self.died for process in actor.processes) or self._cluster.job_over(actor.job):
                 return True
-            if self.dead_nodes and 0 not in actor.incarnations:
-                return True  # its first process was to be one of a node that died
             if not facts.keeps:
                 return True
         if kind == "ActorDiedError" and any(self._may_have_failed(dep) for dep in actor.deps):
