@@ -14,7 +14,7 @@ from raynb.runtime.core.bundle_names import group_hex
 from raynb.runtime.core.event_flows import cell_key
 from raynb.runtime.core.event_names import NO_WORKER, Totals
 from raynb.runtime.core.event_table import EventTable
-from raynb.runtime.core.views import Filter, Page, Row, compile_filters, matcher, ms, strip, text_of
+from raynb.runtime.core.views import Filter, Page, Row, compile_filters, matcher, ms, strip
 from raynb.runtime.messages.events import (
     FAILED,
     FINISHED,
@@ -244,11 +244,11 @@ def name_text(table: EventTable, position: int, field: str) -> str:
     if definition is None:
         return "?"
     if field == "actor_id":
-        return text_of(definition.actor_id.hex() or None)
+        return str(definition.actor_id.hex() or None)
     if field == "job_id":
         return definition.job.hex()
     if field == "call_site":
-        return text_of(definition.call_site or None)
+        return str(definition.call_site or None)
     return definition.cell if field == "cell" else table.names.shown(name)
 
 
