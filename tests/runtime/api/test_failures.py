@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import cluster_of
 from tests.support.gate import Gate
 from tests.support.module import Ray
 from tests.support.waiting import wait_until
@@ -279,27 +278,6 @@ def test_an_object_made_by_an_actor_that_died_can_still_be_read_from_its_owner(r
     ray.wait([ref], timeout=30)
     ray.kill(maker)
     assert ray.get(ref, timeout=30) == "small"
-
-
-def test_what_died_with_its_owner_keeps_no_memory_from_others_although_it_is_referred_to(bare_ray: Ray) -> None:
-    ray = bare_ray
-    store_bytes, half = 80 * 2**20, 45 * 2**20
-
-    @ray.remote(num_cpus=0)
-    class Owner:
-        def put(self) -> tuple[list[Any], int]:
-            return [ray.put(bytes(half))], os.getpid()
-
-    with cluster_of(ray, object_store_memory=store_bytes, _system_config={"automatic_object_spilling_enabled": False}):
-        owner = Owner.remote()
-        (ref,), pid = ray.get(owner.put.remote(), timeout=30)
-        ray.kill(owner)
-        wait_until(lambda: not is_alive(pid), 10)
-        with pytest.raises(ray.exceptions.OwnerDiedError):
-            ray.get(ref, timeout=30)
-        assert len(ray.get(ray.put(bytes(half)), timeout=30)) == half
-        with pytest.raises(ray.exceptions.OwnerDiedError):
-            ray.get(ref, timeout=30)
 
 
 def test_an_object_whose_owner_died_is_there_or_lost_but_nobody_hangs(ray: Ray) -> None:

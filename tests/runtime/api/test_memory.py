@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,6 +134,23 @@ def test_an_actor_that_is_killed_lets_go_of_what_it_held(ray: Ray, used: Callabl
     del ref
     ray.kill(holder)
     wait_until(lambda: used() == 0)
+
+
+def test_what_died_with_its_owner_is_free_although_it_is_referred_to(ray: Ray, used: Callable[[], int]) -> None:
+    @ray.remote(num_cpus=0)
+    class Owner:
+        def put(self) -> tuple[list[Any], int]:
+            return [ray.put(array(30))], os.getpid()
+
+    owner = Owner.remote()
+    (ref,), pid = ray.get(owner.put.remote(), timeout=30)
+    ray.kill(owner)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10, "its process has ended")
+    with pytest.raises(ray.exceptions.OwnerDiedError):
+        ray.get(ref, timeout=30)
+    wait_until(lambda: used() == 0, 10)
+    with pytest.raises(ray.exceptions.OwnerDiedError):
+        ray.get(ref, timeout=30)
 
 
 def test_what_a_task_has_put_is_free_when_the_caller_drops_it(ray: Ray, used: Callable[[], int]) -> None:
