@@ -79,6 +79,7 @@ class Demands:
 
     def _state_home(self, pool: Pool, effects: list[Any]) -> None:
         elsewhere = sum(share.count for share in pool.elsewhere.values())
+        pool.room = False
         effects.append(Send(pool.home, self._message(pool, max(0, pool.demanded - elsewhere))))
 
     def _state_share(self, pool: Pool, manager: str, share: Share, effects: list[Any]) -> None:

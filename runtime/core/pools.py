@@ -103,6 +103,7 @@ class Pool:
         "queue",
         "resources",
         "retriable",
+        "room",
         "runtime_env",
         "strategy",
     )
@@ -126,6 +127,8 @@ class Pool:
         """What of it is stated at other managers."""
         self.heeded = 0
         """Number of the last `LeaseSpill` that it has heeded."""
+        self.room = False
+        """Whether a lease has gone back at its home, which makes room there, since it has stated its demand."""
         self.infeasible = ""
 
     @property

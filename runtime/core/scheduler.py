@@ -15,7 +15,8 @@ Rules
    queued again, at the front, and spends none. Where its node has died with it, all that it was sent may have started.
 6. An idle lease is kept ``lease_idle_s`` for the next task. One that the node manager asks back gets no more tasks, and
    goes back when what it was sent has ended. One at a node that has another class's demand stated elsewhere for want of
-   room goes back at once, and the demand stays: its tasks may have been drawn to that node by their inputs.
+   room goes back at once, and the demand stays: its tasks may have been drawn to that node by their inputs. It stays,
+   too, where one has gone back since it was stated: the node had not heard of that.
 
 What it never knows: sockets, threads, the values of objects (`Ownership` keeps them).
 """
@@ -373,7 +374,7 @@ class Scheduler:
         for lease in list(self.by_worker.values()) if message.full else ():
             if lease.manager == pool.home and not lease.inflight and lease.pool.makes_room_for(pool):
                 self._give_back(lease, effects)
-        return effects + self._demands.spill(pool, message, stay=bool(effects))
+        return effects + self._demands.spill(pool, message, stay=bool(effects) or (message.full and pool.room))
 
     def declined(self, manager: str, message: LeaseDeclined) -> list[Any]:
         """A manager has granted less than was stated there."""
@@ -414,6 +415,9 @@ class Scheduler:
         self.by_worker.pop(lease.worker, None)
         effects.append(Send(lease.manager, LeaseReturned(lease.number)))
         self._changed.add(lease.pool.key)
+        for pool in self.pools.values():
+            if pool.queue and pool.home == lease.manager and lease.pool.makes_room_for(pool):
+                pool.room = True
 
     def worker_died(self, message: ProcessDied, now: float) -> None:
         """Rule 5."""

@@ -27,6 +27,18 @@ def test_a_demand_stays_where_a_lease_that_idles_makes_room() -> None:
     assert (stated.count, there.count) == (0, 1), "none idles any more"
 
 
+def test_a_demand_stays_where_a_lease_has_gone_back_that_the_node_had_not_heard_of() -> None:
+    world = OwnerWorld()
+    world.made(HOME)
+    world.granting = False
+    world.call(A)
+    world.tick()
+    assert [to for to, _ in world.take(LeaseReturned)] == [HOME], "it has idled for long"
+    (stated,) = spilled(world, 2, full=True)
+    assert (stated.count, stated.sent_on, stated.heeded) == (1, False, 1)
+    assert len(spilled(world, 2, full=True)) == 2, "it has heard of it by now"
+
+
 def test_leases_are_kept_that_could_make_no_room() -> None:
     world = OwnerWorld()
     world.made(HOME)
