@@ -292,6 +292,7 @@ _INTENDED: Final = (
     "its actor lives in another process",
     "its actor was started again elsewhere",
     "it did not end when it was asked to",
+    "it left",
     "killed by `ray.kill`",
     "out of scope",
     "its placement group was removed",
