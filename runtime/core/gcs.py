@@ -114,7 +114,6 @@ class GcsMachine:
     ) -> None:
         self.epoch = epoch
         self._config = config
-        self._wall_offset_s = wall_offset_s
         self.journal = Journal(PERSIST_PATIENCE_S)
         self.requests = Requests()
         self.members = Membership(hostname)
@@ -122,6 +121,7 @@ class GcsMachine:
         self.jobs = JobTable(self.journal, self.requests)
         self.keys = KeyTable(self.journal, self.requests, config.function_blob_limit_bytes)
         world = GcsWorld(self.members, self.jobs, wall_offset_s)
+        self._wall = world.wall
         self.actors = world.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
         self.groups = world.groups = PlacementGroups(
             epoch, self.journal, self.requests, world, self.actors.placed, self.actors.group_removed
@@ -176,9 +176,6 @@ class GcsMachine:
 
     def __repr__(self) -> str:
         return f"<GcsMachine epoch={self.epoch} {self.members!r} {self.actors!r} {self.jobs!r}>"
-
-    def _wall(self, now: float) -> float:
-        return now + self._wall_offset_s
 
     # -- the one door
 

@@ -81,6 +81,7 @@ class GcsWorld:
         return self._jobs.ended(job)
 
     def wall(self, now: float) -> float:
+        """Seconds since the epoch, for display."""
         return now + self._wall_offset_s
 
     def lives(self, actor: bytes, incarnation: int) -> bool:

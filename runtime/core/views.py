@@ -3,8 +3,8 @@
 Rules
 -----
 * A view reads tables and changes none. It gives plain maps: ids in hex, times in milliseconds since the epoch.
-* Filters compare text in any case, as Ray's do: (field, "=" or "!=", value); with "in" the value is several lines, and
-  exact. An unknown field or operator is a `ValueError`.
+* Filters compare text in any case, as Ray's do: (field, "=" or "!=", value); with "in" the value is several lines. An
+  unknown field or operator is a `ValueError`.
 * `Page.total` is what matched before the limit; nothing is cut off silently.
 * Fields beyond Ray's stand at the end of each row, and only with ``detail``.
 """
