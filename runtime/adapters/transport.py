@@ -2,7 +2,8 @@
 
 A process's *address* is the endpoint that its ROUTER is bound to, with a random name of its own, so an address also
 says which incarnation of a process it is. A DEALER carries the sender's address as its routing id, so every message
-arrives with its sender, and the messages of one sender to one receiver keep their order.
+arrives with its sender, and the messages of one sender to one receiver keep their order. What a process of this
+machine has sent before it ended arrives before the news of its end (see `last_words`).
 
 Everything but `Transport.wake` belongs to one thread.
 """
@@ -19,7 +20,9 @@ from typing import Final
 import msgspec
 import zmq
 
+from raynb.runtime.adapters.last_words import ECHO, LastWords
 from raynb.runtime.messages import Message, decode, encode
+from raynb.runtime.messages.node import ProcessDied
 from raynb.runtime.messages.transfers import ObjectChunk
 
 POLLIN: Final = int(zmq.POLLIN)
@@ -72,6 +75,7 @@ class Transport:
         self._poller.register(self._wake_fd, select.EPOLLIN)
         self._poller.register(self._inbound_fd, select.EPOLLIN)
         self._watched: dict[int, Callable[[], None]] = {}
+        self._last_words = LastWords(self._send_echo)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -108,6 +112,9 @@ class Transport:
         self._peers[to] = socket
         return socket
 
+    def _send_echo(self) -> None:
+        (self._peers.get(self.address) or self._connect(self.address)).send(ECHO, zmq.NOBLOCK)
+
     def forget(self, peer: str) -> None:
         """A peer is dead: drop what is queued for it, and refuse whatever it may still have sent."""
         self._dropped.add(peer)
@@ -140,7 +147,7 @@ class Transport:
 
     def _drain(self) -> list[tuple[str, Message]]:
         received: list[tuple[str, Message]] = []
-        inbound, recv = self._inbound, self._inbound.recv
+        inbound, recv, last_words = self._inbound, self._inbound.recv, self._last_words
         # Asking for the events first is far cheaper than an exception for "nothing there".
         while int(inbound.get(zmq.EVENTS)) & POLLIN:
             # A ROUTER gives the sender's name first; what it sent has one frame at least.
@@ -149,17 +156,25 @@ class Transport:
             payload = self._payload() if inbound.get(zmq.RCVMORE) else None
             if sender in self._dropped:
                 continue
+            if not body and sender == self.address:
+                last_words.heard_echo()
+                continue
             try:
                 message = decode(body)
                 if payload is not None and type(message) is ObjectChunk:
                     message.data = payload
-                received.append((sender, message))
+                if type(message) is ProcessDied:
+                    last_words.hold(sender, message.address, message)
+                elif not (last_words.pending and last_words.holds(sender, message)):
+                    received.append((sender, message))
             except msgspec.MsgspecError as error:
                 self.forget(sender)
                 if self._on_malformed is not None:
                     self._on_malformed(sender, str(error))
             if len(received) >= FRAMES_PER_TURN_MAX:
                 break
+        if last_words.pending:
+            received += last_words.take()
         return received
 
     def _payload(self) -> memoryview:
@@ -185,6 +200,10 @@ class Transport:
         if self._watched.pop(fd, None) is not None:
             self._poller.unregister(fd)
 
+    def after_all_of(self, dead: str, call: Callable[[], None]) -> None:
+        """Call ``call`` in `receive` once all is received that this peer, whose process has ended, had sent."""
+        self._last_words.hold_call(dead, call)
+
     # -- the end
 
     def close(self, linger_s: float = 0.5) -> None:
@@ -194,8 +213,8 @@ class Transport:
         with self._wake_lock:
             # From here on nobody writes to the descriptor, whose number somebody else may get.
             self._closed = True
-        for socket in self._peers.values():
-            socket.close(linger=int(linger_s * 1000))
+        for address, socket in self._peers.items():
+            socket.close(linger=0 if address == self.address else int(linger_s * 1000))
         self._peers.clear()
         self._inbound.close(linger=0)
         self._context.term()

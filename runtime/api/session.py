@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -377,10 +378,11 @@ def _watch_node_manager(transport: Transport, client: Client, info: ClusterInfo)
     except ProcessLookupError:
         client.host.call(lambda: client.host.node_manager_died("its process has ended"))
         return None
+    lost = partial(client.host.node_manager_died, f"its process (pid {info.pid}) has ended")
 
     def died() -> None:
         transport.unwatch(daemon.fileno())
-        client.host.node_manager_died(f"its process (pid {info.pid}) has ended")
+        transport.after_all_of(client.node_manager, lost)
 
     transport.watch(daemon.fileno(), died)
     return daemon

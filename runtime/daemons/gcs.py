@@ -155,7 +155,8 @@ class GcsHost:
     def _process_ended(self, effect: WatchProcess, process: Process) -> None:
         self.transport.unwatch(process.fileno())
         process.close()
-        self._ended.append(ProcessEnded(effect.address, effect.pid, "its process has ended"))
+        ended = ProcessEnded(effect.address, effect.pid, "its process has ended")
+        self.transport.after_all_of(effect.address, partial(self._ended.append, ended))
 
 
 def serve(settings: GcsSettings) -> int:

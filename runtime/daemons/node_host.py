@@ -288,9 +288,14 @@ class NodeHost:
 
     def _on_client_exit(self, address: str) -> None:
         process = self._drivers.get(address)
-        if process is not None and process.collect() is not None:
-            del self._drivers[address]
-            self._unwatch(process)
+        if process is not None:
+            self._transport.unwatch(process.fileno())
+            self._transport.after_all_of(address, partial(self._client_exited, address))
+
+    def _client_exited(self, address: str) -> None:
+        process = self._drivers.pop(address, None)
+        if process is not None:
+            process.close()
             self._parts.post(ClientExited(address, "its process ended"))
 
     def _unwatch(self, process: Process) -> None:

@@ -34,10 +34,11 @@ FORKSERVER: Final = "raynb.runtime.worker.forkserver"
 
 
 class Watcher(Protocol):
-    """Who calls back when a descriptor is readable: the transport."""
+    """Who calls back when a descriptor is readable, or a dead peer's last words are: the transport."""
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None: ...
     def unwatch(self, fd: int) -> None: ...
+    def after_all_of(self, dead: str, call: Callable[[], None]) -> None: ...
 
 
 class WorkerProcess:
@@ -203,13 +204,16 @@ class WorkerProcesses:
 
     def _on_exit(self, token: str) -> None:
         worker = self._workers.get(token)
+        if worker is None or worker.process is None or self._watcher is None:
+            return
+        self._watcher.unwatch(worker.process.fileno())
+        self._watcher.after_all_of(worker.settings.address, partial(self._collect, token))
+
+    def _collect(self, token: str) -> None:
+        worker = self._workers.get(token)
         if worker is None or worker.process is None:
             return
         status = worker.process.collect()
-        if status is None:
-            return
-        assert self._watcher is not None
-        self._watcher.unwatch(worker.process.fileno())
         worker.process.close()
         self._gone(token, worker.process.pid, str(status))
 

@@ -10,6 +10,7 @@ import zmq
 
 from raynb.runtime.adapters.transport import Transport
 from raynb.runtime.messages import Message, encode
+from raynb.runtime.messages.node import ProcessDied
 from raynb.runtime.messages.objects import FreeObjects
 from raynb.runtime.messages.transfers import ObjectChunk
 from tests.support.waiting import wait_until
@@ -73,3 +74,30 @@ def test_frames_that_nobody_knows_do_no_harm(ends: tuple[Transport, Transport]) 
     sender.send(receiver.address, FreeObjects([b"y"]))
     assert FreeObjects([b"y"]) in received(receiver, 2)
     context.destroy(linger=0)
+
+
+def test_what_the_dead_have_sent_arrives_before_the_news_of_their_death(
+    ends: tuple[Transport, Transport], tmp_path: Path
+) -> None:
+    sender, receiver = ends
+    teller = Transport(f"ipc://{tmp_path}/c")
+    calls: list[int] = []
+    found: list[Message] = []
+    try:
+        last = [FreeObjects([b"%d" % i, b"." * 5000]) for i in range(2000)]
+        for message in last:
+            sender.send(receiver.address, message)
+        sender.close(linger_s=10)
+        death, after = ProcessDied(sender.address, "worker", 7, "it ended"), FreeObjects([b"after"])
+        teller.send(receiver.address, death)
+        teller.send(receiver.address, after)
+        receiver.after_all_of(sender.address, lambda: calls.append(len(found)))
+
+        def all_there() -> bool:
+            found.extend(message for _, message in receiver.receive(0.1))
+            return len(found) >= 2002
+
+        wait_until(all_there)
+    finally:
+        teller.close()
+    assert found == [*last, death, after] and calls and calls[0] + 256 >= 2000
