@@ -44,8 +44,7 @@ def lasted(begin_ms: int | None, end_ms: int | None) -> str:
     if not begin_ms:
         return ""
     end = end_ms / 1000 if end_ms else time.time()
-    seconds = max(0.0, end - begin_ms / 1000)
-    return f"{seconds * 1000:.0f} ms" if seconds < 0.1 else span(seconds)
+    return span(max(0.0, end - begin_ms / 1000))
 
 
 def count(number: int, what: str) -> str:

@@ -112,6 +112,12 @@ test('who holds an object is told by name where names are known', () => {
   assert.equal(holders({}), '');
 });
 
+test('what the handles of an actor hold is no value', () => {
+  const row = { reference_type: 'ACTOR_HANDLE', state: '', object_size: 0, held_by: [] };
+  const texts = OBJECT_COLUMNS.map(column => column.cell(row, 0).text);
+  assert.deepEqual(texts.slice(1, 6), ['an actor', '', '', 'a handle', '']);
+});
+
 test('shapes, restarts, ids and states read as people say them', () => {
   assert.equal(
     shapeText({ value_dtype: 'float64', value_shape: [1000, 20] }),

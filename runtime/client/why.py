@@ -105,8 +105,10 @@ def said(steps: Sequence[Step]) -> Why:
 
 
 def span(seconds: float) -> str:
-    """A time for people: ``0.4 s``, ``12 s``, ``3 min``."""
+    """A time for people: ``27 ms``, ``0.4 s``, ``12 s``, ``3 min``."""
     for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= size * 1.5:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"

@@ -16,7 +16,7 @@ from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.notebook_names import NotebookNames
 from raynb.runtime.core.store_history import Stay, StoreHistory
 from raynb.runtime.core.task_moment import NOT_YET, state_at
-from raynb.runtime.core.task_views import is_put
+from raynb.runtime.core.task_views import ACTOR_HANDLE, is_put, makes_actor
 from raynb.runtime.core.views import Row, ms
 from raynb.runtime.messages.events import FAILED, FINISHED, TASK_STATES
 from raynb.runtime.messages.ids import task_of
@@ -90,6 +90,8 @@ class PastObjects:
         state = state_at(table, slot, wall)
         if state == NOT_YET:
             return None
+        if makes_actor(table, slot):
+            return self._row(oid, held_by, task_status=TASK_STATES[state], reference_type=ACTOR_HANDLE)
         words = "FAILED" if state == FAILED else "READY" if state == FINISHED else "PENDING"
         made = state == FINISHED
         return self._row(

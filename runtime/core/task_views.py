@@ -322,17 +322,18 @@ def object_row(
 ) -> Row:
     """Ray's ObjectState of an object in the table of the process ``holder``; who has it besides: the notebook's
     ``names``, and ``users``. ``says_how``: its ``call_site`` is Ray's, with how this process came by it."""
+    reference_type = _reference_type(row, table)
     return {
         "object_id": row.oid.hex(),
         "object_size": row.size,
         "task_status": _task_status(row, table),
         "attempt_number": _attempt(row, table),
-        "reference_type": _reference_type(row, table),
+        "reference_type": reference_type,
         "call_site": _made_at(row, table, is_actor) if says_how else _place(row.call_site),
         "type": worker_type,
         "pid": pid,
         "ip": ip,
-        "state": row.state,
+        "state": row.state if reference_type != ACTOR_HANDLE else "",  # it has no value ever
         "value_type": row.kind.type if row.kind is not None else "",
         "value_shape": row.kind.shape if row.kind is not None else None,
         "value_dtype": row.kind.dtype if row.kind is not None else "",
@@ -347,11 +348,20 @@ def object_row(
     }
 
 
+ACTOR_HANDLE: Final = "ACTOR_HANDLE"
+"""The `reference_type` of what an actor's handles hold."""
+
+
+def makes_actor(table: EventTable, slot: int) -> bool:
+    """Whether a task is the creation of an actor."""
+    return TASK_KINDS[table.names.name(table.name[slot]).kind] == "ACTOR_CREATION_TASK"
+
+
 def _reference_type(row: ObjectRow, table: EventTable) -> str:
     """The strongest of the reasons for which a process has it, in Ray's order."""
     slot = table.index.get(task_of(row.oid))
-    if slot is not None and TASK_KINDS[table.names.name(table.name[slot]).kind] == "ACTOR_CREATION_TASK":
-        return "ACTOR_HANDLE"
+    if slot is not None and makes_actor(table, slot):
+        return ACTOR_HANDLE
     if row.views:
         return "PINNED_IN_MEMORY"
     if row.tasks:

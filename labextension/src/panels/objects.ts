@@ -6,7 +6,15 @@ import { bytes, duration } from '../dom/words';
 import { numberOf, TableModel, textOf, type Row } from '../model/table';
 import type { ObjectPreview } from '../generated/screen';
 import { PreviewView, type PreviewQuery } from '../preview/view';
-import { holders, OBJECT_COLUMNS, shapeText, stateCell, typeName } from '../table/columns';
+import {
+  holders,
+  isActor,
+  isMade,
+  OBJECT_COLUMNS,
+  shapeText,
+  stateCell,
+  typeName
+} from '../table/columns';
 import type { Outside } from './panel';
 import { Facts, type RowDetails, type RowTools, type TableKind } from './table';
 
@@ -41,6 +49,7 @@ export function objectsKind(outside: ObjectsOutside): TableKind {
           ['', 'held by anything'],
           ['LOCAL_REFERENCE', 'held by a variable'],
           ['USED_BY_PENDING_TASK', 'held by queued tasks'],
+          ['ACTOR_HANDLE', "held by an actor's handles"],
           ['PINNED_IN_MEMORY', 'held by others']
         ]
       }
@@ -54,30 +63,35 @@ export function objectsKind(outside: ObjectsOutside): TableKind {
 function objectDetails(row: Row, tools: RowTools, outside: ObjectsOutside): RowDetails {
   const id = textOf(row.object_id);
   const facts = new Facts();
-  const made = ['STORED', 'READY', 'SPILLED'].includes(textOf(row.state));
-  const preview = made ? new PreviewView(query => outside.preview(tools.cluster, id, query)) : null;
+  const preview = isMade(row)
+    ? new PreviewView(query => outside.preview(tools.cluster, id, query))
+    : null;
   const buttons = element('div', { class: 'raynb-Details-buttons' });
   const site = textOf(row.call_site);
   if (site) {
     buttons.append(button('Only from this line', () => tools.filter('call_site', site)));
   }
-  buttons.append(
-    confirmed({
-      text: 'Free…',
-      question: `Free ${bytes(numberOf(row.object_size))}? Whoever reads it then gets an error.`,
-      yes: 'Free it',
-      done: 'Freed.',
-      work: () => tools.act('free', id)
-    })
-  );
+  if (isActor(row)) {
+    buttons.append(button('Actors', () => void tools.outside.execute('raynb:open-actors')));
+  } else {
+    buttons.append(
+      confirmed({
+        text: 'Free…',
+        question: `Free ${bytes(numberOf(row.object_size))}? Whoever reads it then gets an error.`,
+        yes: 'Free it',
+        done: 'Freed.',
+        work: () => tools.act('free', id)
+      })
+    );
+  }
   const name = clean(textOf(row.name)) || typeName(row) || 'Object';
   const nodes = [element('h2', { text: name }), facts.node, buttons];
   return {
     nodes: preview ? [...nodes, preview.node] : nodes,
     refresh: now => {
-      facts.set('type', clean(textOf(now.value_type)));
+      facts.set('type', isActor(now) ? typeName(now) : clean(textOf(now.value_type)));
       facts.set('shape', shapeText(now));
-      facts.set('size', bytes(numberOf(now.object_size)));
+      facts.set('size', isMade(now) ? bytes(numberOf(now.object_size)) : '');
       facts.set('state', stateCell(textOf(now.state)).text);
       facts.set('held by', holders(now));
       facts.set('references', references(now));

@@ -100,7 +100,9 @@ export function stateCell(state: string): Cell {
 }
 
 function state(field: string): Column {
-  return plain('State', field, { cell: row => stateCell(textOf(row[field])) });
+  return plain('State', field, {
+    cell: row => (row[field] ? stateCell(textOf(row[field])) : { text: '' })
+  });
 }
 
 function share(title: string, used: (row: Row) => number, all: (row: Row) => number): Column {
@@ -120,6 +122,7 @@ function share(title: string, used: (row: Row) => number, all: (row: Row) => num
 // -- objects
 
 const REFERENCES: Record<string, string> = {
+  ACTOR_HANDLE: 'a handle',
   LOCAL_REFERENCE: 'a variable',
   USED_BY_PENDING_TASK: 'queued tasks',
   PINNED_IN_MEMORY: 'others'
@@ -142,9 +145,21 @@ export function shapeText(row: Row): string {
   return clean([textOf(row.value_dtype ?? row.dtype), text].filter(Boolean).join(' '));
 }
 
-export function typeName(row: Row): string {
-  return clean(textOf(row.value_type)).split('.').pop() ?? '';
+/** Whether it is what an actor's handles hold: it is counted as objects are, and has no value. */
+export function isActor(row: Row): boolean {
+  return row.reference_type === 'ACTOR_HANDLE';
 }
+
+/** Whether it has a value (or had one then). */
+export function isMade(row: Row): boolean {
+  return ['STORED', 'READY', 'SPILLED'].includes(textOf(row.state));
+}
+
+export function typeName(row: Row): string {
+  return isActor(row) ? 'an actor' : (clean(textOf(row.value_type)).split('.').pop() ?? '');
+}
+
+const OBJECT_SIZE = size('Size', 'object_size');
 
 export const OBJECT_COLUMNS: readonly Column[] = [
   plain('Object', 'object_id', {
@@ -162,7 +177,7 @@ export const OBJECT_COLUMNS: readonly Column[] = [
     sorts: false,
     cell: row => ({ text: shapeText(row) })
   }),
-  size('Size', 'object_size'),
+  { ...OBJECT_SIZE, cell: (row, now) => (isMade(row) ? OBJECT_SIZE.cell(row, now) : { text: '' }) },
   plain('Held by', 'reference_type', {
     cell: row => ({ text: holders(row), title: textOf(row.reference_type) })
   }),

@@ -51,7 +51,7 @@ def test_names_are_escaped_in_html() -> None:
 
 def test_times_are_for_people() -> None:
     assert [span(s) for s in (0.04, 3, 42, 200, 9000, 300_000)] == [
-        "0.0 s",
+        "40 ms",
         "3.0 s",
         "42 s",
         "3.3 min",

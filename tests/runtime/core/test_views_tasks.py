@@ -164,3 +164,13 @@ def test_an_object_tells_who_holds_it_and_how_its_task_does(table: EventTable) -
     assert row(3)["task_status"] == "RUNNING"
     assert row(3, state="READY")["task_status"] == "FINISHED"
     assert row(77)["task_status"] == "PENDING_NODE_ASSIGNMENT"
+    assert row(3)["state"] == "PENDING"
+
+
+def test_what_an_actors_handles_hold_has_no_state_of_a_value() -> None:
+    table = EventTable(100)
+    created = name_def(0, "Counter.__init__", 1, ACTOR)
+    table.ingest("driver", rows(Row(1, FINISHED), new_names=[created], new_workers=[worker_def(0)]))
+    row = ObjectRow(task_id(1) + (1).to_bytes(4, "little"), 0, "PENDING", 1, 0, 0)
+    found = object_row(row, table, 99, "DRIVER", "127.0.0.1", ["counter"], [])
+    assert (found["reference_type"], found["state"], found["task_status"]) == ("ACTOR_HANDLE", "", "FINISHED")
