@@ -127,9 +127,10 @@ test('shapes, restarts, ids and states read as people say them', () => {
   assert.equal(restarts({ num_restarts: 1, max_restarts: 4 }), '1 of 4');
   assert.equal(restarts({ num_restarts: 0, max_restarts: -1 }), '0, any number');
   assert.equal(restarts({ num_restarts: 2 }), '2');
-  const task = `${'0'.repeat(13)}2a1f${'9c'.repeat(15)}7`;
-  assert.equal(shortId(`${task}01000000`), '0002a1f9c9·1');
-  assert.equal(shortId(`${task}03000080`), '0002a1f9c9·put 3');
+  const task = `${'0'.repeat(12)}2a1f${'9c'.repeat(16)}`;
+  assert.equal(shortId(`${task}01000000`), '2a1f-9c9c');
+  assert.equal(shortId(`${task}03000000`), '2a1f-9c9c.3');
+  assert.equal(shortId(`${task}00000080`), '2a1f-9c9c');
   assert.equal(shortId('short'), 'short');
   assert.equal(stateCell('DEPENDENCIES_UNREADY').text, 'waits for its arguments');
   assert.equal(stateCell('SOMETHING_NEW').text, 'something new');

@@ -34,11 +34,13 @@ export function plain(title: string, field: string, more: Partial<Column> = {}):
 }
 
 const OBJECT_ID_CHARS = 56;
+const COUNTER_CHARS = 16;
+const ORIGIN_CHARS = 4;
 const PUT = 0x80000000;
 
 /**
- * What tells objects apart: the number of their task and its process's first digits, and which of its results, or of
- * what it has put, an object is (`raynb.runtime.messages.ids` has the layout).
+ * What tells objects apart, as the notebook shows it: the number of their task (or put), its process's first digits,
+ * and which of its results an object is where that is not the first (`raynb.runtime.messages.ids` has the layout).
  */
 export function shortId(id: string): string {
   if (id.length !== OBJECT_ID_CHARS) {
@@ -46,7 +48,9 @@ export function shortId(id: string): string {
   }
   const bytes = [48, 50, 52, 54].map(at => parseInt(id.slice(at, at + 2), 16));
   const index = bytes.reduceRight((sum, byte) => sum * 256 + byte, 0);
-  return `${id.slice(10, 20)}·${index >= PUT ? `put ${index - PUT}` : index}`;
+  const counter = id.slice(0, COUNTER_CHARS).replace(/^0+/, '') || '0';
+  const origin = id.slice(COUNTER_CHARS, COUNTER_CHARS + ORIGIN_CHARS);
+  return `${counter}-${origin}${index > 1 && index < PUT ? `.${index}` : ''}`;
 }
 
 function size(title: string, field: string): Column {
