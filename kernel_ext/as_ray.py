@@ -1,7 +1,8 @@
 """Programs that say ``import ray``, run on raynb: ``install_as_ray()``, or ``python -m raynb.as_ray program.py``.
 
 Limits: only where Ray is not installed; only what raynb has (docs/ray-compatibility.md); and workers find it in
-clusters that are started afterwards, for they are told by an environment variable.
+clusters that are started afterwards, for they are told by an environment variable. Programs that are started
+afterwards find ``ray`` by PYTHONPATH, and the command ``ray`` by PATH.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from pathlib import Path
 
 from raynb.runtime.adapters.ray_alias import VARIABLE, install
 
+SHIMS = Path(__file__).parent / "shims"
+"""Has a package and a command of Ray's name, for child processes."""
+
 
 def install_as_ray() -> None:
-    """From now on ``import ray`` gives raynb, in this process and in the workers of clusters that it starts.
+    """From now on ``import ray`` gives raynb: in this process, in programs that it starts, and in the workers of
+    clusters that it starts. The command ``ray`` of such programs is raynb's.
 
     Raises
     ------
@@ -26,6 +31,11 @@ def install_as_ray() -> None:
     if VARIABLE not in os.environ:
         _refuse_if_impossible()
     os.environ[VARIABLE] = "1"
+    os.environ["RAYNB_PYTHON"] = sys.executable
+    for variable, folder in (("PYTHONPATH", SHIMS), ("PATH", SHIMS / "bin")):
+        folders = os.environ.get(variable, "").split(os.pathsep)
+        if str(folder) not in folders:
+            os.environ[variable] = os.pathsep.join(filter(None, [str(folder), *folders]))
     install()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import msgspec
 import typer
 
 from raynb.runtime.adapters.launch import (
@@ -23,6 +24,7 @@ from raynb.runtime.adapters.launch import (
 )
 from raynb.runtime.adapters.private_files import UnsafePathError
 from raynb.runtime.adapters.processes import Process
+from raynb.runtime.adapters.ray_alias import VARIABLE as AS_RAY
 from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import is_held, sweep
@@ -90,7 +92,7 @@ def start(
     typer.echo(f"Its logs are in {info.session_dir}/logs, its state in {info.state_store}.")
     typer.echo(f"\nIn Python:    raynb.init(address={info.name!r})")
     typer.echo(f"To look at:   raynb status {info.name}")
-    typer.echo(f"Another node: raynb start --address {info.name}")
+    typer.echo(f"Another node: raynb start --address='{info.name}'")  # as Ray says it: programs look for that
     typer.echo(f"To stop it:   raynb stop {info.name}")
     return info
 
@@ -228,6 +230,8 @@ def _amount(name: str, value: float) -> str:
 def stop(cluster: str, *, everything: bool, timeout_s: float, force: bool = False) -> bool:
     """Stop one or all clusters, at once with ``force``, and say what was stopped. False if something is still there.
 
+    As the command ``ray`` of a program that runs on raynb it stops, if none is named, all that ``start`` has started.
+
     Raises
     ------
     ClusterLookupError
@@ -235,11 +239,20 @@ def stop(cluster: str, *, everything: bool, timeout_s: float, force: bool = Fals
     """
     if everything:
         entries = clusters()
-        if not entries:
-            typer.echo("No cluster is running.")
+    elif not cluster and os.environ.get(AS_RAY) == "1":
+        entries = [entry for entry in clusters() if _was_started_here(entry)]
     else:
         entries = [find(cluster or "auto")]
+    if not entries:
+        typer.echo("No cluster is running.")
     return all([_stop_one(entry, timeout_s, force) for entry in entries])
+
+
+def _was_started_here(entry: ClusterEntry) -> bool:
+    """Whether a command has started it: others end with their drivers."""
+    with suppress(OSError, msgspec.MsgspecError):  # it is ending
+        return read_cluster_info(Path(entry.session_dir)).lifetime == "daemon"
+    return False
 
 
 def _stop_one(entry: ClusterEntry, timeout_s: float, force: bool) -> bool:

@@ -72,6 +72,47 @@ def test_a_program_can_ask_for_it_itself(folder: Path) -> None:
     assert "'raynb'" in done.stdout
 
 
+CHILDREN = """
+import os, subprocess, sys
+import ray
+
+child = "import ray.util; import ray; print(ray.__name__, ray.util.__name__)"
+print(subprocess.check_output([sys.executable, "-c", child], text=True).strip())
+print(subprocess.check_output(["ray", "--version"], text=True).strip())
+started = subprocess.check_output("ray start --head --num-cpus=1 --port 0".split(), text=True)
+address = started.split("--address='")[1].split("'")[0]
+try:
+    ray.init(address=address, log_to_driver=False)
+    print(ray.cluster_resources()["CPU"])
+    ray.shutdown()
+finally:
+    print(subprocess.check_output(["ray", "stop"], text=True).split(":")[0].replace(address, "ours"))
+print(subprocess.check_output(["ray", "stop"], text=True).strip())
+"""
+
+
+def test_its_child_processes_find_ray_and_its_command(folder: Path) -> None:
+    (folder / "children.py").write_text(CHILDREN)
+    done = run("-m", "raynb.as_ray", "children.py", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "raynb raynb.util",
+        f"raynb {raynb.__version__}",
+        "1.0",
+        "Stopped cluster 'ours'",
+        "No cluster is running.",
+    ]
+
+
+def test_a_cluster_of_another_driver_is_not_stopped_by_rays_command(folder: Path) -> None:
+    (folder / "own.py").write_text(
+        "import ray, subprocess\nray.init(num_cpus=1)\nsubprocess.check_call(['ray', 'stop'])\n"
+        "print(ray.get(ray.put(1)), ray.is_initialized(), ray.cluster_resources()['CPU'])"
+    )
+    done = run("-m", "raynb.as_ray", "own.py", cwd=folder)
+    assert done.stdout.splitlines() == ["No cluster is running.", "1 True 1.0"], done.stderr
+
+
 def test_where_ray_is_installed_it_is_refused(folder: Path) -> None:
     (folder / "ray" / "__init__.py").write_text("")
     done = run("-c", "import raynb; raynb.install_as_ray()", cwd=folder)

@@ -127,6 +127,11 @@ def test_the_wheel_is_typed_and_enables_both_extensions(in_wheel: set[str]) -> N
     assert [name for name in in_wheel if name.startswith(f"{data}/{LAB}/static/remoteEntry.")]
 
 
+def test_the_wheel_has_rays_command_as_one_that_can_be_run(wheel: Path) -> None:
+    command = zipfile.ZipFile(wheel).getinfo("raynb/shims/bin/ray")
+    assert (command.external_attr >> 16) & 0o111 == 0o111
+
+
 def test_the_wheel_carries_each_widgets_bundle_in_one_file(wheel: Path, in_wheel: set[str]) -> None:
     folder = "raynb/widgets/static/"
     assert {name for name in in_wheel if name.startswith(folder)} == {f"{folder}{name}" for name in WIDGETS}

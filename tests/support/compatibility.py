@@ -20,8 +20,9 @@ NAMES = Path(__file__).with_name("ray_names.txt")
 HEAD = """# What of Ray's programming interface raynb has
 
 `import raynb as ray` runs programs that use the names below; `raynb.install_as_ray()`, or `python -m raynb.as_ray
-program.py`, runs those that say `import ray` (where Ray is not installed, and before a cluster is started). Names are
-those of Ray 2.60, without `ray.`. This page is made from the code: `python -m tests.support.compatibility`.
+program.py`, runs those that say `import ray` (where Ray is not installed, and before a cluster is started); programs
+that they start find `ray`, too, as a module and as a command. Names are those of Ray 2.60, without
+`ray.`. This page is made from the code: `python -m tests.support.compatibility`.
 """
 
 
