@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any, Final
 
 from raynb.runtime.api.job_config import JobConfig
-from raynb.runtime.api.options import COMMON, check_option
+from raynb.runtime.api.options import COMMON, Option, check_namespace, check_option
 from raynb.runtime.api.runtime_env import of_hook
 from raynb.runtime.messages.errors import RaySystemError
 
@@ -30,11 +31,37 @@ WITHOUT_EFFECT: Final = frozenset(
 """What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports, no log configuration of its own."""
 
 STORE_BYTES_MIN: Final = 1024 * 1024
+PORT_MAX: Final = 65535
 SKIP_HOOK: Final = "_skip_env_hook"
 SPILLING_DIRECTORY: Final = "object_spilling_directory"
 ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
 AUTO_CONNECT_VARIABLE: Final = "RAY_ENABLE_AUTO_CONNECT"
 NOT_STARTED: Final = "Ray has not been started yet. You can start Ray with 'ray.init()'."
+
+
+def _texts(name: str, value: Any) -> str:
+    wrong = [part for item in (value or {}).items() for part in item if not isinstance(part, str)]
+    return f"{name} must be texts by name, but {wrong[0]!r} is none" if wrong else ""
+
+
+def _port(name: str, value: Any) -> str:
+    return "" if value is None or 0 <= value <= PORT_MAX else f"{name} must be between 0 and {PORT_MAX}, not {value}"
+
+
+_TEXT: Final = Option((str, NoneType))
+NEW: Final[dict[str, Option]] = {
+    "num_cpus": COMMON["num_cpus"],
+    "num_gpus": COMMON["num_gpus"],
+    "resources": COMMON["resources"],
+    "labels": Option((dict, NoneType), None, _texts),
+    "object_store_memory": COMMON["object_store_memory"],
+    "_memory": COMMON["memory"],
+    "name": _TEXT,
+    "redis": _TEXT,
+    "node_name": _TEXT,
+    "_system_config": Option((dict, NoneType)),
+}
+"""What a new cluster may be told."""
 
 
 def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
@@ -76,8 +103,17 @@ def given_environment(env: Mapping[str, Any] | None, job: JobConfig, kwargs: Map
     return (given if kwargs.get(SKIP_HOOK) else of_hook(given)) or {}
 
 
-def refuse_unknown(kwargs: dict[str, Any]) -> None:
-    """Refuse options that nobody knows, and those that would have to do something."""
+def check_given(namespace: Any, job: Any, kwargs: Mapping[str, Any]) -> None:
+    """Refuse what is wrong whatever cluster is meant, and options that nobody knows or that would have to do something.
+
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError
+        The message names the argument.
+    """
+    check_namespace(namespace)
+    check_option("job_config", job, Option((JobConfig, NoneType)))
+    check_option(METRICS_PORT, kwargs.get(METRICS_PORT), Option((int, NoneType), None, _port))
     for key, value in kwargs.items():
         if key in (METRICS_PORT, SKIP_HOOK) or key in WITHOUT_EFFECT or value is None or value is False:
             continue
@@ -97,9 +133,8 @@ def serve_metrics(kwargs: Mapping[str, Any]) -> int:
 
 
 def _check_values(new: Mapping[str, Any]) -> None:
-    for what in ("num_cpus", "num_gpus", "resources"):
-        check_option(what, new[what], COMMON[what])
-    check_option("memory", new["_memory"], COMMON["memory"])
+    for what, option in NEW.items():
+        check_option(what, new[what], option)
     object_store_memory = new["object_store_memory"]
     if object_store_memory is not None and object_store_memory < STORE_BYTES_MIN:
         raise ValueError(f"object_store_memory must be at least {STORE_BYTES_MIN} bytes: {object_store_memory}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields
 
 
@@ -42,10 +43,12 @@ class JobConfig:
         if jvm_options:
             raise ValueError("raynb does not support JobConfig(jvm_options=...)")
         self.code_search_path = [os.path.abspath(path) for path in code_search_path or ()]
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise TypeError(f"the metadata of a job must be texts by name, not {metadata!r}")
         self.metadata: dict[str, str] = {}
         for key, value in (metadata or {}).items():
             self.set_metadata(key, value)
-        self.ray_namespace = ray_namespace
+        self.set_ray_namespace(ray_namespace)
         self.set_runtime_env(runtime_env)
         self.set_default_actor_lifetime(default_actor_lifetime)
 
@@ -69,8 +72,9 @@ class JobConfig:
         check_fields(runtime_env or {})
         self.runtime_env = dict(runtime_env or {})
 
-    def set_ray_namespace(self, ray_namespace: str) -> None:
+    def set_ray_namespace(self, ray_namespace: str | None) -> None:
         """Where named actors are looked for."""
+        check_namespace(ray_namespace)
         self.ray_namespace = ray_namespace
 
     def set_default_actor_lifetime(self, default_actor_lifetime: str) -> None:

@@ -25,7 +25,6 @@ from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.api import breakpoints, init_arguments, outputs
 from raynb.runtime.api import local_mode as here
 from raynb.runtime.api.job_config import JobConfig
-from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields, resolved
 from raynb.runtime.api.system_config import config_of
 from raynb.runtime.client import log_records, refs
@@ -189,7 +188,7 @@ def init(
     with _lock:
         if (present := _present(ignore_reinit_error)) is not None:
             return present
-        init_arguments.refuse_unknown(kwargs)
+        init_arguments.check_given(namespace, job_config, kwargs)
         outputs.begin(log_to_driver, logging_config)
         context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir, kwargs)
         context.address_info["metrics_export_port"] = init_arguments.serve_metrics(kwargs)
@@ -212,7 +211,6 @@ def _init(
     temp_dir: str, kwargs: Mapping[str, Any],
 ) -> ClusterContext:  # fmt: skip
     global _session
-    check_namespace(namespace)
     namespace, env = namespace or job.ray_namespace, init_arguments.given_environment(env, job, kwargs)
     check_fields(env)
     address = init_arguments.chosen_address(address, new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -224,6 +225,33 @@ def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, obj
     with pytest.raises((ValueError, TypeError, RuntimeError, AssertionError)):
         ray.init(**options)
     assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("named", "options"),
+    [
+        ("job_config", {"job_config": 5}),
+        ("labels", {"labels": {"zone": 1}}),
+        ("object_store_memory", {"object_store_memory": "1 GB"}),
+        ("node_name", {"_node_name": 5}),
+        ("_system_config", {"_system_config": [1]}),
+        ("_metrics_export_port", {"_metrics_export_port": -1}),
+    ],
+    ids=repr,
+)
+def test_what_init_is_told_of_a_wrong_type_is_named(
+    ray: Ray, raynb_only: None, named: str, options: dict[str, object]
+) -> None:
+    with pytest.raises((ValueError, TypeError), match=named):
+        ray.init(**options)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize("options", [{"metadata": 5}, {"metadata": {"a": 1}}, {"ray_namespace": 5}], ids=repr)
+def test_what_a_job_is_told_of_a_wrong_type_is_named(ray: Ray, raynb_only: None, options: dict[str, object]) -> None:
+    job_config = importlib.import_module(f"{module.NAME}.job_config")
+    with pytest.raises(TypeError, match=r"metadata|namespace"):
+        job_config.JobConfig(**options)
 
 
 def test_a_cluster_that_is_not_there_is_a_connection_error(ray: Ray) -> None:
