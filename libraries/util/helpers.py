@@ -62,7 +62,11 @@ def map_unordered(
     ------
     ValueError
         A size is not positive.
+    TypeError
+        ``fn`` is no remote function.
     """
+    if not hasattr(fn, "remote"):
+        raise TypeError(f"map_unordered() takes a remote function, not {fn!r}: decorate it with @ray.remote")
     _check_positive("chunk_size", chunk_size)
     if backpressure_size is not None:
         _check_positive("backpressure_size", backpressure_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,8 +39,10 @@ def get_object_locations(
     ------
     RuntimeError
         This process is not connected to a cluster.
+    TypeError
+        Something is no reference.
     """
-    client = _connected()
+    client = _connected(obj_refs)
     # What was put just now counts: the machine has not looked, perhaps.
     new = [ref._id for ref in obj_refs if ref._owner == client.address and not client.is_ready(ref)]
     if new:
@@ -59,15 +61,19 @@ def get_local_object_locations(obj_refs: Sequence[ObjectRef[Any]]) -> dict[Objec
     ------
     RuntimeError
         This process is not connected to a cluster.
+    TypeError
+        Something is no reference.
     """
-    client = _connected()
+    client = _connected(obj_refs)
     ids = _node_ids()
     known = client.machine.objects.entries
     return {ref: _told(client.machine.objects.directory.locate(ref._id), ids) for ref in obj_refs if ref._id in known}
 
 
-def _connected() -> Client:
-    """The connection; to look starts no cluster."""
+def _connected(refs: Any) -> Client:
+    """The connection, where these are references; to look starts no cluster."""
+    if not isinstance(refs, Iterable) or not all(isinstance(ref, ObjectRef) for ref in refs):
+        raise TypeError(f"the location of references is asked for: a list of them is needed, not {refs!r}")
     if not is_initialized():
         raise RuntimeError("Ray hasn't been initialized: call init() first")
     return connect()

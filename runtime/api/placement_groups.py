@@ -320,6 +320,9 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
         milliseconds, and why it is not placed. Empty for a group that is not known.
     """
     if placement_group is not None:
+        if not isinstance(placement_group, PlacementGroup):
+            kind = type(placement_group).__name__
+            raise TypeError(f"placement_group_table() takes a placement group, not {kind}")
         row = _row(placement_group.id.hex())
         return _entry(row) if row is not None else {}
     return {row["placement_group_id"]: _entry(row) for row in _rows()}

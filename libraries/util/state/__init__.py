@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from raynb.runtime.client.derived_tables import DERIVED
+from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.core.views import page
 from raynb.util.state_client import ListApiOptions as ListApiOptions
 from raynb.util.state_client import StateApiClient as StateApiClient
@@ -232,6 +233,8 @@ def _one(address: str | None, table: str, kind: type[StateRow], id: str, timeout
 def get_task(id: Any, address: str | None = None, timeout: float = 30) -> TaskState | list[TaskState] | None:
     """A task, by its id in hex (or a reference to its result): a list of its attempts if there were several, None if it
     isn't known."""
+    if not isinstance(id, str | ObjectRef):
+        raise TypeError(f"get_task() takes a task's id in hex, or a reference to its result, not {id!r}")
     text = id if isinstance(id, str) else id.task_id().hex()
     rows: list[TaskState] = _rows(address, "tasks", TaskState, None, LIMIT_MAX, timeout, True, text)
     return rows if len(rows) > 1 else rows[0] if rows else None
