@@ -157,7 +157,7 @@ class ActorRunner:
             EXECUTION.reset(token)
 
     def _new(self, cls: Any, args: Any, kwargs: Any) -> Any:
-        """An instance. That of an async actor is made in its loop: its constructor may be a coroutine, or begin some."""
+        """An instance. That of an async actor is made in its loop: its constructor may be one of its coroutines."""
         if self._loop is None:
             return cls(*args, **kwargs)
 
