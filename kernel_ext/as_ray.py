@@ -1,7 +1,8 @@
 """Programs that say ``import ray``, run on raynb: ``install_as_ray()``, or ``python -m raynb.as_ray program.py``.
 
 Limits: only where Ray is not installed; only what raynb has (docs/ray-compatibility.md); and workers find it in
-clusters that are started afterwards, for they are told by an environment variable.
+clusters that are started afterwards, for they are told by an environment variable. Whatever else this process starts
+afterwards (processes of `multiprocessing` that are spawned, scripts) finds it on its import path.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import os
 import runpy
 import sys
 from pathlib import Path
+from typing import Final
 
 from raynb.runtime.adapters.ray_alias import VARIABLE, install
 
+ON_PATH: Final = str(Path(__file__).with_name("as_ray_path"))
+"""What processes have on their import path that this one starts: there, ``ray`` stands for raynb."""
+
 
 def install_as_ray() -> None:
-    """From now on ``import ray`` gives raynb, in this process and in the workers of clusters that it starts.
+    """From now on ``import ray`` gives raynb, in this process and in the workers and programs that it starts.
 
     Raises
     ------
@@ -26,6 +31,10 @@ def install_as_ray() -> None:
     if VARIABLE not in os.environ:
         _refuse_if_impossible()
     os.environ[VARIABLE] = "1"
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", ON_PATH)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([ON_PATH, *others])
+    if ON_PATH not in sys.path:
+        sys.path.append(ON_PATH)  # spawned processes get this one's path
     install()
 
 
