@@ -1,7 +1,7 @@
 """What tasks write, as a script shows it: on the same stream, each line with the task's name and process in front.
 
 A line that several processes write is shown once, and after a while once more, with how often it has come since: Ray's
-rule and Ray's variables. Lines are the same where they differ in words with digits only. Progress bars are always shown.
+rule and Ray's variables. Lines are the same where they differ in words with digits only. Progress bars always are.
 
 Environment
 -----------
