@@ -1,8 +1,9 @@
 """Programs that say ``import ray``, run on raynb: ``install_as_ray()``, or ``python -m raynb.as_ray program.py``.
 
 Limits: only where Ray is not installed; only what raynb has (docs/ray-compatibility.md); and workers find it in
-clusters that are started afterwards, for they are told by an environment variable. Programs that are started
-afterwards find ``ray`` by PYTHONPATH, and the command ``ray`` by PATH.
+clusters that are started afterwards, for they are told by an environment variable. What else this process starts
+afterwards (spawned processes of `multiprocessing`, scripts) finds ``ray`` on its import path, and the command ``ray``
+on its PATH.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 import runpy
 import sys
 from pathlib import Path
+from typing import Final
 
 from raynb.runtime.adapters.ray_alias import VARIABLE, install
 
-SHIMS = Path(__file__).parent / "shims"
+SHIMS: Final = Path(__file__).parent / "shims"
 """Has a package and a command of Ray's name, for child processes."""
 
 
@@ -33,9 +35,10 @@ def install_as_ray() -> None:
     os.environ[VARIABLE] = "1"
     os.environ["RAYNB_PYTHON"] = sys.executable
     for variable, folder in (("PYTHONPATH", SHIMS), ("PATH", SHIMS / "bin")):
-        folders = os.environ.get(variable, "").split(os.pathsep)
-        if str(folder) not in folders:
-            os.environ[variable] = os.pathsep.join(filter(None, [str(folder), *folders]))
+        others = [path for path in os.environ.get(variable, "").split(os.pathsep) if path not in ("", str(folder))]
+        os.environ[variable] = os.pathsep.join([str(folder), *others])
+    if str(SHIMS) not in sys.path:
+        sys.path.append(str(SHIMS))  # spawned processes get this one's path
     install()
 
 

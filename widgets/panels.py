@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from raynb.runtime.adapters.registry import ClusterEntry, clusters
-from raynb.runtime.api import session
+from raynb.runtime.api import ends, session
 from raynb.runtime.api.cluster import nodes
 from raynb.runtime.api.handles import ActorHandle
 from raynb.runtime.client.refs import ObjectRef
@@ -116,8 +116,8 @@ class ScreenPanel:
             output.draw_at_the_end(lambda: self._draw_again(output))
         if not self._closed:
             sampler.add(self._sample, SAMPLE_S)
-            if self._last_look not in session.before_end:
-                session.before_end.append(self._last_look)
+            if self._last_look not in ends.before_end:
+                ends.before_end.append(self._last_look)
 
     def close(self) -> None:
         """End it: its last picture stays in the notebook. Idempotent."""
@@ -227,8 +227,8 @@ class ScreenPanel:
     def _end(self) -> None:
         """The last picture takes the place of the live view, so that the notebook keeps it."""
         self._closed = True
-        if self._last_look in session.before_end:
-            session.before_end.remove(self._last_look)
+        if self._last_look in ends.before_end:
+            ends.before_end.remove(self._last_look)
         current, self._screen = self._screen, None
         if current is not None:
             current.close()

@@ -22,7 +22,7 @@ import msgspec
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster, read_cluster_info
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api import breakpoints, init_arguments, outputs
+from raynb.runtime.api import breakpoints, ends, init_arguments, outputs
 from raynb.runtime.api import local_mode as here
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.runtime_env import check_fields, resolved
@@ -342,7 +342,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool, job_
     client.host.start()
     for sender, message in early:
         client.host.call(lambda sender=sender, message=message: _on_foreign(sender, message))  # type: ignore[misc]
-    atexit.register(shutdown)
+    atexit.register(shutdown, _exiting_interpreter=True)
     if keeps_failures:
         client.post(KeepFailures(client.config.failures_kept, client.config.failures_kept_bytes))
     return Session(info, client, owns, daemon)
@@ -438,18 +438,14 @@ def is_initialized() -> bool:
     return refs.connected()
 
 
-before_end: list[Callable[[], None]] = []
-"""Called when this process is about to leave its cluster, while the connection still works; they raise nothing."""
-
-
 def shutdown(*, wait_for_processes: bool = False, _exiting_interpreter: bool = False) -> None:
     """Leave the cluster; one that `init` started ends, and everything of it is gone when this returns.
 
     References and handles become inert. Idempotent.
     """
     global _session
-    for last_look in list(before_end) if _session is not None else ():
-        last_look()
+    if (present := _session) is not None and os.getpid() == present.client.pid:
+        ends.prepare(present.client, _exiting_interpreter and not restarting)
     with _lock:
         ended, _session = _session, None
         if ended is None:

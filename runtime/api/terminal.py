@@ -1,7 +1,7 @@
 """What tasks write, as a script shows it: on the same stream, each line with the task's name and process in front.
 
 A line that several processes write is shown once, and after a while once more, with how often it has come since: Ray's
-rule and Ray's variables. Lines are the same where they differ in words with digits only.
+rule and Ray's variables. Lines are the same where they differ in words with digits only. Progress bars always are.
 
 Environment
 -----------
@@ -77,8 +77,11 @@ class Terminal:
         now = time.monotonic()
         with self._lock:
             for line in lines:
-                for text in (_as_text(line) if line.stream == DISPLAY else line.text).splitlines():
-                    if not self._holds_back(line, text, now):
+                written = _as_text(line) if line.stream == DISPLAY else line.text
+                # Each state of what overwrites itself (a progress bar) is a line; at first it overwrites nothing.
+                bar = written.startswith("\r")
+                for text in written.lstrip("\r").splitlines():
+                    if bar or not self._holds_back(line, text, now):
                         _write(line.stream, self._told_by(line, text))
             if dropped:
                 print(f"(raynb) {dropped} more lines are in the workers' logs", file=sys.stderr)

@@ -25,7 +25,7 @@ _MACHINERY = f"{Path(__file__).parents[1]}{os.sep}"
 
 def to_exception(failed: Failed) -> Exception:
     """What ``get`` raises for a failed object; a new instance each time, for tracebacks are attached to it."""
-    if failed.kind == "RayTaskError":
+    if failed.kind == "RayTaskError" or (failed.cause and not failed.through):
         if failed.cause:
             try:
                 error = pickle.loads(failed.cause)

@@ -183,7 +183,7 @@ class NodeMachine:
         handler = self._events.get(type(event))
         effects = handler(event, now) if handler is not None else list(self.store.handle(event, now))
         if (self._serve_again or self.bundles.changed) and not self.memory.holds(now):
-            self._serve_again = self.bundles.changed = False
+            self._serve_again = False
             effects += self._serve(now)
         return effects
 
@@ -358,6 +358,9 @@ class NodeMachine:
             effects.append(Send(client, LeaseReclaim(numbers)))
         effects += self.spillback.serve(outcome, now)
         effects += self.pool.replenish(outcome.workers_wanted, now)
+        if self.bundles.changed or outcome.claims or any(grant.demand.start for grant in outcome.granted):
+            self.bundles.changed = False
+            effects += self.reports.taken(self._usage(), now)
         if self.pool.start_failures >= START_FAILURES_TOLD:
             effects += self._tell_start_failures(now)
         elif self._failure_told:

@@ -92,6 +92,14 @@ class NodeReports:
             return self.register(drivers, now)
         return []
 
+    def taken(self, usage: tuple[int, int, int], now: float) -> list[Any]:
+        """An actor or a group has taken something: the GCS is told before it can be told that the actor or group lives,
+        so that nobody who knows of them is told that it is free."""
+        if not self.registered or self.all_told:
+            return []
+        self._status_at = now
+        return self._report(usage, now)
+
     def _report(self, usage: tuple[int, int, int], now: float) -> list[Any]:
         effects: list[Any] = []
         me = self._identity

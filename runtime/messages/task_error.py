@@ -100,6 +100,7 @@ class RayTaskError(RayError):
         error.args = cause.args
         _copy_state(cause, error)
         error.__dict__.update(_origin(self))
+        error.__dict__.pop("__notes__", None)  # the text has them: Python would tell them twice
         return error
 
     def make_dual_exception_instance(self) -> RayTaskError:

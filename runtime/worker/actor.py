@@ -141,7 +141,7 @@ class ActorRunner:
             values = [runner.arguments.ask_owner(dep) for dep in start.deps or ()]
             failed = ""
             args, kwargs = unpack_call(start.args, start.buffers, values)
-            self.instance = cls(*args, **kwargs)
+            self.instance = self._new(cls, args, kwargs)
             return None
         except BaseException as error:
             raised = RayTaskError(name, failed + format_remote(error), None, pid=os.getpid(), **self._origin())
@@ -155,6 +155,26 @@ class ActorRunner:
                 runner.breakpoints.task_ended(start.task_id)
             guard.release(runner.client.host.inbox)
             EXECUTION.reset(token)
+
+    def _new(self, cls: Any, args: Any, kwargs: Any) -> Any:
+        """An instance. That of an async actor is made in its loop: its constructor may be one of its coroutines."""
+        if self._loop is None:
+            return cls(*args, **kwargs)
+
+        async def new() -> tuple[Any, BaseException | None]:
+            try:
+                if not inspect.iscoroutinefunction(cls.__init__):
+                    return cls(*args, **kwargs), None
+                instance = cls.__new__(cls, *args, **kwargs)
+                await instance.__init__(*args, **kwargs)
+            except BaseException as error:  # raised outside, where the loop is not in its traceback
+                return None, error
+            return instance, None
+
+        instance, error = self._loop.run_until_complete(new())
+        if error is not None:
+            raise error
+        return instance
 
     def _repr(self) -> str:
         described: Any = type(self.instance).__repr__
@@ -353,7 +373,7 @@ class ActorRunner:
             if execution.exits and execution.exits[1] is asyncio.current_task():
                 raise ActorExit  # although the method has caught it
         except asyncio.CancelledError:
-            values = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")]
+            values = [self.runner.outcome.of_cancelled(job, execution.name, **self._origin())]
             retryable = False
         except BaseException as error:
             args = kwargs = None

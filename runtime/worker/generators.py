@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.dynamic import DynamicObjectRefGenerator
+from raynb.runtime.client.failures import format_remote
 from raynb.runtime.client.refs import ObjectRef, uncounted
 from raynb.runtime.core.executor import Job
 from raynb.runtime.core.inbox import Outgoing
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from raynb.runtime.worker.runner import Runner
 
 STREAM_BATCH_MAX = 256
+
+TOO_LATE = "Unhandled error: the task has raised an exception when all its {} values were made, so none has it:"
+"""Before an error that no reference stands for."""
 
 
 def runs_late(num_returns: int, value: object) -> bool:
@@ -73,9 +78,14 @@ class Generators:
                 values.append(self._outcome.pack_return(job, index, item))
             if len(values) < count:
                 raise ValueError(f"Task returned {len(values)} objects, but num_returns={count}.")
+            # Its code may go on after the last of them.
+            for _ in iterator:
+                raise ValueError(f"Task returned more than num_returns={count} objects.")
         except Exception as error:
-            if not values or self._outcome.is_retryable(job, error):
+            if not values or (len(values) < count and self._outcome.is_retryable(job, error)):
                 raise
+            if len(values) == count:
+                print(f"{TOO_LATE.format(count)}\n{format_remote(error)}", file=sys.stderr)
             values += [self._outcome.failure(job, error)] * (count - len(values))
         return values
 

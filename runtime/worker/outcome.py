@@ -15,6 +15,7 @@ from raynb.runtime.codec.values import Packed, pack
 from raynb.runtime.core.executor import Job
 from raynb.runtime.core.inbox import HandOff
 from raynb.runtime.core.task import DYNAMIC, STREAMING
+from raynb.runtime.messages.errors import TaskCancelledError
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.values import Failed, Value
 from raynb.runtime.worker.generators import Generators
@@ -91,6 +92,12 @@ class Outcome:
         if said := read_only.hint(error):
             error.add_note(said)
         return [from_exception(error, name, self._pid, actor_repr, actor_id)], self.is_retryable(job, error)
+
+    def of_cancelled(self, job: Job, name: str, actor_repr: str, actor_id: str) -> Failed:
+        """What a cancelled call in an event loop gives: its code has raised, so the error is a RayTaskError, too."""
+        message = f"{job.function.name} was cancelled while it ran"
+        raised = from_exception(TaskCancelledError.told(message), name, self._pid, actor_repr, actor_id)
+        return Failed("TaskCancelledError", message, raised.cause)
 
     @staticmethod
     def is_retryable(job: Job, error: BaseException) -> bool:

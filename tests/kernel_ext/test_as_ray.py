@@ -14,6 +14,7 @@ import cloudpickle
 import pytest
 
 import raynb
+from raynb.as_ray import SHIMS
 from raynb.differences import ABSENT, DIFFERENCES, REFUSED
 from tests.support import compatibility
 
@@ -122,6 +123,47 @@ def test_where_ray_is_installed_it_is_refused(folder: Path) -> None:
 def test_after_init_it_is_refused(folder: Path) -> None:
     done = run("-c", "import raynb; raynb.init(num_cpus=1); raynb.install_as_ray()", cwd=folder)
     assert "call install_as_ray() before init()" in done.stderr
+
+
+STARTS = """
+import multiprocessing
+import subprocess
+import sys
+import ray
+
+@ray.remote
+def name():
+    return ray.__name__
+
+def double(x):
+    return ray.__name__, 2 * x
+
+if __name__ == "__main__":
+    ray.init(num_cpus=1)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(double, [1, 2]))
+    script = "from ray.util import ActorPool; import ray; print(ray.__name__, ActorPool.__module__)"
+    print(subprocess.check_output([sys.executable, "-c", script], text=True).strip())
+    print(ray.get(name.remote()))
+"""
+
+
+def test_what_a_program_starts_finds_raynb_as_ray_too(folder: Path) -> None:
+    (folder / "starts.py").write_text(STARTS)
+    done = run("-m", "raynb.as_ray", "starts.py", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    first, second, third = done.stdout.splitlines()
+    assert first == "[('raynb', 2), ('raynb', 4)]"
+    assert second == "raynb raynb.util.actor_pool"
+    assert third == "raynb"
+
+
+def test_a_python_without_raynb_keeps_its_own_ray(folder: Path) -> None:
+    (folder / "ray" / "__init__.py").write_text("HERE = True\n")
+    environment = {"PYTHONPATH": os.pathsep.join([str(SHIMS), str(folder)])}
+    command = [sys.executable, "-S", "-c", "import ray; print(ray.HERE)"]  # it does not see what is installed
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_without_a_program_it_says_how_it_is_used(folder: Path) -> None:

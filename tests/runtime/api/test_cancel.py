@@ -215,6 +215,8 @@ def test_a_running_call_of_an_async_actor_can_be_cancelled(ray: Ray) -> None:
     wait_until(lambda: ray.get(sleeper.state.remote())[0], 20)
     ray.cancel(ref)
     refuses(ray, ref)
+    with pytest.raises(ray.exceptions.RayTaskError):  # its code has raised
+        ray.get(ref)
     wait_until(lambda: ray.get(sleeper.state.remote())[1], 20)
 
 

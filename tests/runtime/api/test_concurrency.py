@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.module import Ray
+from tests.support.module import NAME, Ray
 from tests.support.waiting import wait_until
 
 
@@ -229,3 +229,40 @@ def test_a_call_whose_input_is_late_holds_up_nobody_where_order_is_not_asked_for
 def test_calls_that_run_at_once_have_no_order_to_keep(ray: Ray) -> None:
     with pytest.raises(ValueError, match="allow_out_of_order_execution"):
         ray.remote(max_concurrency=2, allow_out_of_order_execution=False)(Log).remote()
+
+
+def test_the_constructor_of_an_async_actor_runs_in_its_loop(ray: Ray) -> None:
+    @ray.remote
+    class Begins:
+        def __init__(self) -> None:
+            self.loop = asyncio.get_running_loop()
+            self.value = 0
+            self.task = self.loop.create_task(self.fill())
+
+        async def fill(self) -> None:
+            self.value = 7
+
+        async def filled(self) -> tuple[int, bool]:
+            await self.task
+            return self.value, self.loop is asyncio.get_running_loop()
+
+    assert ray.get(Begins.remote().filled.remote(), timeout=30) == (7, True)
+
+
+def test_the_constructor_of_an_actor_may_be_a_coroutine(ray: Ray) -> None:
+    @ray.remote
+    class Awaits:
+        async def __init__(self, value: int) -> None:  # type: ignore[misc]  # Python's own classes can't have it
+            await asyncio.sleep(0)
+            if value < 0:
+                raise LookupError("there is none")
+            self.value = value
+
+        def get(self) -> int:
+            return self.value
+
+    assert ray.get(Awaits.remote(3).get.remote(), timeout=30) == 3
+    with pytest.raises(ray.exceptions.ActorDiedError, match="there is none") as caught:
+        ray.get(Awaits.remote(-1).get.remote(), timeout=30)
+    if NAME == "raynb":
+        assert "run_until_complete" not in str(caught.value), "the loop's own frames tell nobody anything"

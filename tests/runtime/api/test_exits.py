@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.cluster import Ray, cluster_of
@@ -159,3 +163,24 @@ def test_a_call_that_ends_its_actor_has_done_what_it_was_to(ray: Ray, cls: Any) 
         return str(state_api().get_task(ref.task_id().hex()).state)
 
     wait_until(lambda: [state(ref) for ref in (end, late, needing)] == ["FINISHED", "FAILED", "FAILED"])
+
+
+@pytest.mark.parametrize("how", ["kill", "crash", "exit_actor"])
+def test_what_a_worker_has_started_ends_with_it(ray: Ray, how: str) -> None:
+    @ray.remote
+    class Starts:
+        def start(self) -> int:
+            return subprocess.Popen(["sleep", "1000"]).pid
+
+        def end(self) -> None:
+            if how == "crash":
+                os.kill(os.getpid(), signal.SIGKILL)
+            importlib.import_module(f"{NAME}.actor").exit_actor()
+
+    actor = Starts.remote()
+    started = psutil.Process(ray.get(actor.start.remote(), timeout=30))
+    if how == "kill":
+        ray.kill(actor)
+    else:
+        actor.end.remote()
+    wait_until(lambda: not started.is_running() or started.status() == psutil.STATUS_ZOMBIE, 20)

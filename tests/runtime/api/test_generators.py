@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.gate import Gate
-from tests.support.module import Ray
+from tests.support.module import NAME, Ray
 from tests.support.waiting import wait_until
 
 
@@ -43,6 +44,21 @@ def noting(number: int, folder: Path) -> Iterator[int]:
     for i in range(number):
         (folder / str(i)).touch()
         yield i
+
+
+LATE = f"""
+import {NAME} as ray
+ray.init(num_cpus=1, include_dashboard=False)
+@ray.remote(num_returns=2)
+def fails():
+    yield 0
+    yield 1
+    raise LookupError("too late")
+@ray.remote(num_returns=2)
+def too_many():
+    yield from range(5)
+print(ray.get([*fails.remote(), *too_many.remote()]))
+"""
 
 
 class Counting:
@@ -372,6 +388,26 @@ def test_a_fixed_number_of_results_takes_so_many_items(ray: Ray) -> None:
     assert values(ray, task.options(num_returns=3).remote(1)) == [0, "ValueError", "ValueError"]
     assert values(ray, task.options(num_returns=3).remote(3, 1)) == [0, "LookupError", "LookupError"]
     assert task.options(num_returns=0).remote(3) is None
+
+
+def test_a_generator_with_a_fixed_number_of_results_runs_to_its_end(ray: Ray, tmp_path: Path) -> None:
+    def pair() -> Iterator[int]:
+        yield 0
+        yield 1
+        (tmp_path / "end").touch()
+
+    assert values(ray, ray.remote(num_returns=2)(pair).remote()) == [0, 1]
+    assert (tmp_path / "end").exists()
+
+
+def test_an_error_after_the_last_result_is_printed(python: str, tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(LATE)
+    done = subprocess.run([python, "late.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    said = done.stdout + done.stderr
+    assert "[0, 1, 0, 1]" in said
+    assert said.count("Unhandled error") == 2
+    assert "LookupError: too late" in said
+    assert "ValueError: Task returned more than num_returns=2 objects." in said
 
 
 @pytest.mark.parametrize("how", ["streaming", "dynamic"])

@@ -100,6 +100,23 @@ ray.shutdown()
     assert "said in a task" in run(tmp_path, program)
 
 
+def test_quick_tasks_run_although_the_script_that_called_them_ends(tmp_path: Path) -> None:
+    program = """\
+import raynb as ray
+ray.init(num_cpus=2, include_dashboard=False)
+@ray.remote
+def talk(said):
+    print(said)
+@ray.remote
+def forever():
+    import threading
+    threading.Event().wait()
+forever.remote()
+talk.remote("said by a task")
+"""
+    assert "said by a task" in run(tmp_path, program)
+
+
 @pytest.mark.usefixtures("raynb_only")
 def test_a_script_that_ends_without_shutdown_leaves_no_process(tmp_path: Path) -> None:
     program = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.cluster import CPUS, cluster_of
 from tests.support.gate import Gate
-from tests.support.module import Ray
+from tests.support.module import NAME, Ray
 from tests.support.waiting import wait_until
 
 
@@ -241,3 +242,23 @@ def test_memory_is_asked_for_in_whole_bytes(bare_ray: Ray) -> None:
         fits = [task.options(memory=bytes_).remote() for bytes_ in (2.9, 0.5)]
         assert bare_ray.get(fits, timeout=30) == [1, 1]
         assert bare_ray.wait([task.options(memory=3.1).remote()], timeout=0.2)[0] == []
+
+
+def test_what_an_actor_or_a_group_has_taken_is_not_free_any_more_when_it_is_there(bare_ray: Ray) -> None:
+    ray = bare_ray
+    groups = importlib.import_module(f"{NAME}.util.placement_group")
+
+    class Holds:
+        def nothing(self) -> None: ...
+
+    with cluster_of(ray, num_cpus=4):
+        for _ in range(5):
+            actor = ray.remote(num_cpus=1)(Holds).remote()
+            ray.get(actor.nothing.remote(), timeout=30)
+            assert ray.available_resources()["CPU"] == 3
+            group = groups.placement_group([{"CPU": 2}])
+            ray.get(group.ready(), timeout=30)
+            assert ray.available_resources()["CPU"] == 1
+            groups.remove_placement_group(group)
+            ray.kill(actor)
+            wait_until(lambda: ray.available_resources()["CPU"] == 4, 20)

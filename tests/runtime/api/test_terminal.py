@@ -53,6 +53,15 @@ def test_numbers_alone_are_never_held_back(capsys: pytest.CaptureFixture[str]) -
     assert shown(capsys) == []
 
 
+def test_each_state_of_a_progress_bar_is_a_line_and_none_is_held_back(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal({})
+    for pid in (1, 2):
+        terminal.take(said(pid, "\rdone: 50%\rdone: 100%"), 0)
+    assert shown(capsys) == [f"(f pid={pid}) done: {done}%" for pid in (1, 2) for done in (50, 100)]
+    terminal.settle()
+    assert shown(capsys) == []
+
+
 def test_the_two_streams_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal({})
     terminal.take(said(1, "same"), 0)
