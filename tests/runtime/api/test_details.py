@@ -182,6 +182,12 @@ def test_get_says_what_it_takes(ray: Ray) -> None:
     assert ray.get(ref, timeout=0) == ray.get(ref, timeout=-1) == 1
 
 
+def test_a_negative_timeout_of_a_get_is_an_error(ray: Ray, raynb_only: None) -> None:
+    for bad in (-2, -0.5):
+        with pytest.raises(ValueError, match="must be nonnegative"):
+            ray.get(ray.put(1), timeout=bad)
+
+
 def test_wait_says_what_it_takes(ray: Ray) -> None:
     ref = ray.put(1)
     for bad in (ref, (ref,), [1], 3):
