@@ -352,9 +352,9 @@ class ActorRunner:
                 raise asyncio.CancelledError
             if execution.exits and execution.exits[1] is asyncio.current_task():
                 raise ActorExit  # although the method has caught it
-        except asyncio.CancelledError:
-            values = [Failed("TaskCancelledError", f"{job.function.name} was cancelled while it ran")]
-            retryable = False
+        except asyncio.CancelledError as error:
+            args = kwargs = None
+            values, retryable = self._of_error(job, KeyboardInterrupt().with_traceback(error.__traceback__))
         except BaseException as error:
             args = kwargs = None
             values, retryable = self._of_error(job, error)

@@ -7,6 +7,8 @@ import pickle
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from raynb.runtime.client import read_only
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.failures import from_exception
@@ -15,6 +17,7 @@ from raynb.runtime.codec.values import Packed, pack
 from raynb.runtime.core.executor import Job
 from raynb.runtime.core.inbox import HandOff
 from raynb.runtime.core.task import DYNAMIC, STREAMING
+from raynb.runtime.messages.errors import TaskCancelledError
 from raynb.runtime.messages.ids import object_id
 from raynb.runtime.messages.values import Failed, Value
 from raynb.runtime.worker.generators import Generators
@@ -87,7 +90,10 @@ class Outcome:
         """What a task that raised gives, and whether its ``retry_exceptions`` names the error."""
         if isinstance(error, KeyboardInterrupt):
             why = f": {error}" if error.args else ""
-            return [Failed("TaskCancelledError", f"{name} was cancelled while it ran{why}")], False
+            told = f"{name} was cancelled while it ran{why}"
+            stopped = TaskCancelledError(job.spec.task_id.hex(), told).with_traceback(error.__traceback__)
+            failed = from_exception(stopped, name, self._pid, actor_repr, actor_id)
+            return [replace(failed, kind="TaskCancelledError", message=told)], False
         if said := read_only.hint(error):
             error.add_note(said)
         return [from_exception(error, name, self._pid, actor_repr, actor_id)], self.is_retryable(job, error)
