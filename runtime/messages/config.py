@@ -39,7 +39,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     # Workers
     worker_start_timeout_s: float = 30.0
-    worker_idle_s: float = 60.0
+    worker_idle_s: float = 5.0
     """Idle workers beyond the node's CPUs are ended after this."""
     workers_max: int = 512
 
