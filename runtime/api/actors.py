@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from raynb.runtime.api import local_mode
-from raynb.runtime.api.functions import definition_site, packed_exceptions
+from raynb.runtime.api.functions import decorator_of, definition_site, packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.handles import (
     ActorHandle,
@@ -74,6 +74,7 @@ def methods_of(cls: type) -> dict[str, MethodInfo]:
             generator,
             options.get("concurrency_group") or "",
             options.get("enable_task_events"),
+            pack_function(decorator)[1] if (decorator := decorator_of(member)) is not None else b"",
         )
     for name in ("__ray_terminate__", "__ray_ready__", "__ray_call__"):
         found[name] = MethodInfo(None)

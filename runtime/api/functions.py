@@ -29,6 +29,14 @@ from raynb.runtime.codec.pickling import ByValuePickler, dump
 from raynb.runtime.core.task import Function
 from raynb.runtime.messages.tasks import FunctionDef
 
+Invocation = Callable[[Sequence[Any], Mapping[str, Any]], Any]
+"""Submits a call with these arguments."""
+
+
+def decorator_of(function: Callable[..., Any]) -> Callable[[Invocation], Invocation] | None:
+    """What a function wants to have done to its calls where they are made (Ray's name for that), if anything."""
+    return getattr(function, "__ray_invocation_decorator__", None)
+
 
 class RemoteFunction(OlderForm):
     """A function whose calls are tasks. Made by ``@remote``; call it with ``.remote(...)``.
@@ -48,6 +56,7 @@ class RemoteFunction(OlderForm):
         self._captured: dict[bytes, RemoteFunction] = {}
         self._registered: Function
         self._held: list[object] = []
+        self._decorator = decorator_of(function)
         self._signature = signature_of(function)
         self._num_returns = number_of_returns(self._options.get("num_returns"), is_generator(function))
         self._name = self._options.get("name") or ""
@@ -90,6 +99,8 @@ class RemoteFunction(OlderForm):
         TypeError
             The arguments do not fit the function, or can't be pickled; the message names the culprit.
         """
+        if self._decorator is not None:
+            return self._decorator(self._undecorated())(args, kwargs)
         client = connect()
         group = captured_by(EXECUTION.get())
         if group is not None and not says_where(self._options):
@@ -113,11 +124,17 @@ class RemoteFunction(OlderForm):
         )
         return returned(refs, self._num_returns)
 
+    def _undecorated(self) -> Invocation:
+        plain = self.options()
+        plain._decorator = None
+        return lambda args, kwargs: plain.remote(*args, **kwargs)
+
     def _in_group(self, group: bytes) -> RemoteFunction:
         """This function, in the placement group of the task that calls."""
         captured = self._captured.get(group)
         if captured is None:
             captured = self._captured[group] = self.options(scheduling_strategy=in_group(group))
+            captured._decorator = self._decorator
         return captured
 
     def bind(self, *args: Any, **kwargs: Any) -> NoReturn:

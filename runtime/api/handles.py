@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from msgspec import Struct
 
 from raynb.runtime.api import local_mode
-from raynb.runtime.api.functions import packed_exceptions
+from raynb.runtime.api.functions import Invocation, packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.older_form import OlderForm
 from raynb.runtime.api.options import METHOD_OPTIONS, checked
@@ -43,6 +46,7 @@ class MethodInfo(Struct, array_like=True, frozen=True):
     generator: bool = False
     group: str = ""
     events: bool | None = None
+    decorator: bytes = b""
 
 
 class ClassInfo(Struct, array_like=True, frozen=True):
@@ -80,6 +84,12 @@ def encode_info(info: ClassInfo) -> bytes:
     return _encoder.encode(info)
 
 
+@lru_cache(64)
+def _decorator(packed: bytes) -> Callable[[Invocation], Invocation]:
+    unpacked: Callable[[Invocation], Invocation] = pickle.loads(packed)
+    return unpacked
+
+
 class ActorMethod(OlderForm):
     """A method of an actor: call it with ``.remote(...)``."""
 
@@ -87,7 +97,7 @@ class ActorMethod(OlderForm):
         self._handle = handle
         self._name = name
         self._info = info
-        options = options or {}
+        options = self._options = options or {}
         given = options.get("num_returns")
         self._num_returns = info.num_returns if given is None else number_of_returns(given, info.generator)
         self._retry_exceptions = info.retry_exceptions
@@ -129,6 +139,8 @@ class ActorMethod(OlderForm):
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Submit a call. Returns as `RemoteFunction.remote` does."""
         handle = self._handle
+        if self._info.decorator:
+            return _decorator(self._info.decorator)(self._undecorated())(args, kwargs)
         client = connect()
         if self._info.signature is not None:
             self._info.signature.check(args, kwargs)
@@ -156,6 +168,11 @@ class ActorMethod(OlderForm):
             also=handle._keep,
         )
         return returned(refs, self._num_returns)
+
+    def _undecorated(self) -> Invocation:
+        info = msgspec.structs.replace(self._info, decorator=b"")
+        plain = ActorMethod(self._handle, self._name, info, self._options)
+        return lambda args, kwargs: plain.remote(*args, **kwargs)
 
     def _count(self, actor: ActorClient, limit: int) -> None:
         with _pending_lock:

@@ -25,19 +25,23 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     ----------
     object_refs : ObjectRef or list of ObjectRef
     timeout : float, optional
-        Seconds; 0 means now or never.
+        Seconds; 0 means now or never, -1 that there is no limit.
 
     Raises
     ------
     GetTimeoutError
         Some values were not there in time (also a `TimeoutError`).
+    ValueError
+        The timeout is negative, and not -1.
     RayTaskError
         A task failed; the error is an instance of what it raised, too.
     """
     __tracebackhide__ = True
     client = connect()
     if timeout is not None and timeout < 0:
-        timeout = None  # as Ray has it: no limit
+        if timeout != -1:
+            raise ValueError(f"The 'timeout' argument must be nonnegative (or -1: no limit). Received {timeout}")
+        timeout = None
     if isinstance(object_refs, ObjectRef):
         return client.get([object_refs], timeout)[0]
     if isinstance(object_refs, ObjectRefGenerator):

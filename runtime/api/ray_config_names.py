@@ -49,7 +49,7 @@ _BY_REASON: Final = {
         task_events_max_num_export_status_events_buffer_on_worker
     """,
     "nothing is polled: a process's death, and what comes of it, is told": """
-        actor_graceful_shutdown_timeout_ms cancellation_retry_ms cancelled_lease_tombstone_ttl_ms
+        cancellation_retry_ms cancelled_lease_tombstone_ttl_ms
         fetch_fail_timeout_milliseconds fetch_warn_timeout_milliseconds
         get_check_signal_interval_milliseconds handler_warning_timeout_ms inline_object_status_in_refs
         kill_worker_timeout_milliseconds max_cancelled_lease_tombstones max_object_report_batch_size

@@ -41,6 +41,7 @@ def _lineage(pinned: bool) -> int | None:
 
 
 CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
+    "actor_graceful_shutdown_timeout_ms": ("actor_end_patience_s", _seconds),
     "automatic_object_spilling_enabled": ("spill_directory", _spilling),
     "global_gc_min_interval_s": ("garbage_pause_s", float),
     "idle_worker_killing_time_threshold_ms": ("worker_idle_s", _seconds),

@@ -25,16 +25,16 @@ _MACHINERY = f"{Path(__file__).parents[1]}{os.sep}"
 
 def to_exception(failed: Failed) -> Exception:
     """What ``get`` raises for a failed object; a new instance each time, for tracebacks are attached to it."""
-    if failed.kind == "RayTaskError" or (failed.cause and not failed.through):
-        if failed.cause:
-            try:
-                error = pickle.loads(failed.cause)
-            except Exception as problem:
-                return RayTaskError(
-                    "a task", f"{failed.message}\n(the exception itself can't be unpickled here: {problem!r})"
-                )
-            if isinstance(error, Exception):
-                return error
+    if failed.cause and not failed.through:
+        try:
+            error = pickle.loads(failed.cause)
+        except Exception as problem:
+            return RayTaskError(
+                "a task", f"{failed.message}\n(the exception itself can't be unpickled here: {problem!r})"
+            )
+        if isinstance(error, Exception):
+            return error
+    if failed.kind == "RayTaskError":
         return RayTaskError("a task", failed.message)
     made = make_error(failed.kind, failed.message)
     if failed.actor and isinstance(made, RayActorError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from raynb.runtime.client.failures import to_exception
-from raynb.runtime.core.far_places import FarPlaces, outcome
+from raynb.runtime.core.far_places import PLACES_MAX, FarPlaces, outcome
 from raynb.runtime.core.inbox import Answer, Ask, Outgoing, StopWaiting, WaitFor
 from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages import Message
@@ -85,6 +85,8 @@ class Fetching(FarPlaces):
     def __init__(self, client: Client) -> None:
         super().__init__(client.node_manager)
         self._client = client
+        self._ahead: dict[bytes, None] = {}
+        """Objects that were asked for before anybody needed them."""
 
     def begin(
         self, wanted: Sequence[Stored], done: Callable[[list[Stored | Failed] | None], None], *, together: bool = False
@@ -104,6 +106,15 @@ class Fetching(FarPlaces):
     def prefetch(self, wanted: Sequence[Stored]) -> None:
         """Have the arguments of a task brought here in time; whether that works is seen when they are needed."""
         self.begin(wanted, lambda values: None, together=True)
+
+    def bring_ahead(self, values: Iterable[Value | None]) -> None:
+        """Have those brought here that are far, each once: what makes room for others is not asked for again."""
+        wanted = [v for v in values if self.is_far(v) and v.oid not in self._ahead and self.place(v) is None]
+        if wanted:
+            if len(self._ahead) > PLACES_MAX:
+                self._ahead.clear()
+            self._ahead.update((value.oid, None) for value in wanted)
+            self.begin(wanted, lambda values: None)
 
     def held(self, values: Iterable[Value | None], deadline: float | None = None, *, together: bool = False) -> Hold:
         """A context: while it lasts, the places of all of these that are far are known, if anybody has to be asked.

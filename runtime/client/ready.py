@@ -32,6 +32,9 @@ def wait(
         ready = _settled(client, refs, num_returns)
     if fetch_local and any(client.fetching.is_far(_value(client, refs[at])) for at in ready):
         ready = Arrivals(client, refs, num_returns).wait(deadline)
+    if fetch_local and client.machine.objects.lineage.far:
+        # What is not told as ready is on its way here when it is asked for.
+        client.fetching.bring_ahead(_value(client, ref) for ref in refs)
     if len(ready) == 1:
         (at,) = ready
         return [refs[at]], [*refs[:at], *refs[at + 1 :]]

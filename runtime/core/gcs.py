@@ -122,7 +122,7 @@ class GcsMachine:
         self.keys = KeyTable(self.journal, self.requests, config.function_blob_limit_bytes)
         world = GcsWorld(self.members, self.jobs, wall_offset_s)
         self._wall = world.wall
-        self.actors = world.actors = ActorTable(self.journal, self.requests, world, config.interrupt_patience_s)
+        self.actors = world.actors = ActorTable(self.journal, self.requests, world, config.actor_end_patience_s)
         self.groups = world.groups = PlacementGroups(
             epoch, self.journal, self.requests, world, self.actors.placed, self.actors.group_removed
         )

@@ -68,7 +68,8 @@ class Lineage:
         self._bytes_max = bytes_max
         self.active = False
         """Rule 1: whether anything is kept."""
-        self._far = False
+        self.far = False
+        """Whether other nodes are in play."""
         self.kept: dict[bytes, Kept] = {}
         self._whole: dict[bytes, None] = {}
         """Those that could be run again, the oldest first."""
@@ -79,7 +80,7 @@ class Lineage:
 
     def are_far(self) -> None:
         """Other nodes are in play from now on."""
-        self.active = self._far = True
+        self.active = self.far = True
 
     def saw(self, values: Iterable[Value]) -> None:
         """These are values of this process's objects."""
@@ -112,7 +113,7 @@ class Lineage:
             if maker is not None and maker.task is not None and not entry.owner:
                 maker.uses += 1
                 makers.append(task_of(oid))
-            elif not entry.is_actor and (type(entry.value) is Inline or (self._far and not entry.owner)):
+            elif not entry.is_actor and (type(entry.value) is Inline or (self.far and not entry.owner)):
                 entry.pins += 1
                 pinned.append(oid)
                 kept.nbytes += size_of(entry.value) if type(entry.value) is Inline else 0

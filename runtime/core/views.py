@@ -293,6 +293,7 @@ _INTENDED: Final = (
     "its actor was started again elsewhere",
     "it did not end when it was asked to",
     "it left",
+    "it was idle",
     "killed by `ray.kill`",
     "out of scope",
     "its placement group was removed",

@@ -293,7 +293,8 @@ class WorkerPool:
 
     def leaves(self, worker: Worker, why: str, now: float) -> None:
         """It says goodbye; its process ends by itself."""
-        self._end(worker, why or "it left", now, intended=True)
+        idle = worker.state == IDLE and worker.asked_to_leave is not None
+        self._end(worker, why or ("it was idle" if idle else "it left"), now, intended=True)
         worker.deadline = now + self._config.interrupt_patience_s
 
     def kill(self, worker: Worker, reason: str, now: float, *, intended: bool) -> list[Any]:

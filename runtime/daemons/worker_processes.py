@@ -270,6 +270,7 @@ class WorkerProcesses:
             self.forkserver.signal_group(SIGKILL)
         processes = [worker.process for worker in self._workers.values() if worker.process is not None]
         for process in processes:
+            process.signal(SIGKILL)  # an actor takes a SIGTERM for leave to end its calls
             process.signal_group(SIGTERM)
         deadline = time.monotonic() + patience_s
         for process in processes:

@@ -39,7 +39,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     # Workers
     worker_start_timeout_s: float = 30.0
-    worker_idle_s: float = 60.0
+    worker_idle_s: float = 5.0
     """Idle workers beyond the node's CPUs are ended after this."""
     workers_max: int = 512
 
@@ -83,6 +83,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """References to what was interrupted settle after this, whether it has stopped or not."""
     force_patience_s: float = 2.0
     """A worker whose task is cancelled by force may end itself for so long; then its node manager ends it."""
+    actor_end_patience_s: float = 30.0
+    """So long an actor may take to end that nobody refers to, or that wants to; then its process is killed."""
     driver_grace_s: float = 60.0
     node_status_s: float = 0.1
     garbage_pause_s: float = 10.0

@@ -169,7 +169,7 @@ class KillActor(Struct, array_like=True, gc=False, tag=88):
 
     Answered by a `Reply` once durable, if ``request`` is not 0. A killed actor's process is ended at once, by its node
     manager; one that is out of scope gets `ExitWorker`; one that exits does so itself. What is still there after
-    ``Config.interrupt_patience_s`` is ended.
+    ``Config.actor_end_patience_s`` is ended.
 
     Where it may be started again, ``incarnation`` is the one that is meant (-1: whichever lives), so that a repeated
     request does not end the next one too. The reply's data is the address of the process that is ended; empty: none

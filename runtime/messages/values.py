@@ -92,8 +92,8 @@ class Failed(Struct, array_like=True, frozen=True, gc=False, tag=2):
     message
         For the reader: what happened and what to do.
     cause
-        Pickle of what is raised: of the user's own exception (for ``RayTaskError``), or where a call was cancelled in
-        an event loop. Else empty.
+        Pickle of the user's own exception (for ``RayTaskError``), or of the error of what was cancelled while it ran;
+        else empty.
     actor, constructor
         Of an actor's death: which one's, and whether its constructor raised.
     about

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 import sys
 import threading
 import time
+from types import FrameType
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +30,7 @@ from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Value
 from raynb.runtime.worker.arguments import MissingDependency
-from raynb.runtime.worker.exits import exit_process
+from raynb.runtime.worker.exits import die_of_sigterm, exit_process
 from raynb.runtime.worker.generators import runs_late
 from raynb.runtime.worker.groups import LoopGroups, ThreadGroups
 from raynb.runtime.worker.numeric_threads import threads
@@ -67,6 +69,11 @@ class ActorRunner:
         """Calls that run, by task, but for those that have asked to end the actor."""
         self._open_lock = threading.Lock()
         self._ended = False
+        self._pid = os.getpid()
+        self._terminated = False
+        """It was sent SIGTERM."""
+        self._concurrent = False
+        self._clean = False
 
     # -- construction
 
@@ -100,12 +107,18 @@ class ActorRunner:
             return
         runner.output.actor = started.repr_name or start.cls.name
         runner._become = None
+        self._concurrent = self._loop is not None or bool(start.groups) or at_once > 1
+        if self._concurrent or hasattr(self.instance, "__ray_shutdown__"):
+            signal.signal(signal.SIGTERM, self._on_sigterm)
         if self._loop is not None:
-            LoopGroups(runner, at_once, start.groups, self._call_async).serve(self._loop)
+            LoopGroups(runner, at_once, start.groups, self._call_async, self._clean_up).serve(self._loop)
         elif start.groups:
             ThreadGroups(runner, at_once, start.groups, self.call).serve()
         else:
             self._serve_threads(at_once)
+        self._clean_up()
+        if self._terminated:
+            die_of_sigterm(runner)
 
     def _construct(self) -> Failed | None:
         runner, start = self.runner, self.start
@@ -269,6 +282,7 @@ class ActorRunner:
     def _of_error(self, job: Job, error: BaseException) -> tuple[list[Value], bool]:
         """The outcome of a call that has raised, or `ENDS`."""
         if isinstance(error, SystemExit) and error.code != 0:
+            self._clean_up()
             exit_process(self.runner, error)  # a death, as any other
         if isinstance(error, ActorExit | SystemExit):
             _asked_to_end.set()
@@ -312,14 +326,16 @@ class ActorRunner:
         self, job: Job, guard: Guard | None, values: list[Value], retryable: bool, started: float, begin: float
     ) -> None:
         runner = self.runner
+        # Where SIGTERM has ended it, or kept it from beginning, the end of the process tells.
+        told = not (self._terminated and (values is ENDS or not self._concurrent))
         if values is ENDS:
             values = self._exited(job)
         if runner.breakpoints.active:
             runner.breakpoints.task_ended(job.spec.task_id)
         if guard is not None:
             guard.release(runner.client.host.inbox)
-        result = Result(job.spec.seq, started, time.perf_counter() - begin, values, retryable)
-        runner.note(job.sender, result)
+        if told:
+            runner.note(job.sender, Result(job.spec.seq, started, time.perf_counter() - begin, values, retryable))
         self._end_if_last(job)
         if self._ended:
             runner.flush()
@@ -329,8 +345,43 @@ class ActorRunner:
         client = self.runner.client
         # The results of earlier calls go first: a caller that hears of the end before them takes those calls for lost.
         self.runner.flush()
-        client.post(Outgoing(client.gcs, KillActor(self.start.actor_id, True, "exited")))
+        if not self._terminated:
+            client.post(Outgoing(client.gcs, KillActor(self.start.actor_id, True, "exited")))
         self.runner.leaving = True
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        """Calls that run beside others may end, as after `exit_actor`; one that runs alone is interrupted."""
+        if os.getpid() != self._pid:  # a child has inherited this
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTERM)
+        self._terminated = True
+        _asked_to_end.set()
+        # What this has interrupted may hold any lock.
+        threading.Thread(target=self._end_if_idle, name="raynb-sigterm", daemon=True).start()
+        runs = self.runner.running.get(threading.get_ident())
+        if runs is not None and not self._concurrent:
+            self.runner._interrupt = runs.job.spec.task_id
+            signal.raise_signal(signal.SIGINT)
+
+    def _end_if_idle(self) -> None:
+        with self._open_lock:
+            if self._open or self._ended:
+                return
+            self._ended = True
+        self._end()
+        self.runner.wake()
+        self.runner.client.host.transport.wake()
+
+    def _clean_up(self) -> None:
+        """Call the actor's own ``__ray_shutdown__``, if it has one: in any orderly end, once."""
+        clean_up = getattr(self.instance, "__ray_shutdown__", None)
+        if clean_up is None or self._clean:
+            return
+        self._clean = True
+        try:
+            clean_up()
+        except BaseException as error:
+            print(f"{self.start.cls.name}.__ray_shutdown__ raised:\n{format_remote(error)}", file=sys.stderr)
 
     # -- calls in an event loop
 
@@ -372,9 +423,9 @@ class ActorRunner:
                 raise asyncio.CancelledError
             if execution.exits and execution.exits[1] is asyncio.current_task():
                 raise ActorExit  # although the method has caught it
-        except asyncio.CancelledError:
-            values = [self.runner.outcome.of_cancelled(job, execution.name, **self._origin())]
-            retryable = False
+        except asyncio.CancelledError as error:
+            args = kwargs = None
+            values, retryable = self._of_error(job, KeyboardInterrupt().with_traceback(error.__traceback__))
         except BaseException as error:
             args = kwargs = None
             values, retryable = self._of_error(job, error)

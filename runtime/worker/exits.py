@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 FAILED_S_MAX: Final = 60.0
 """For so long a process waits that ends by ``sys.exit``: those who wait for its task learn of the end only then."""
+OWNED_S_MAX: Final = 5.0
+"""For so long an actor that is to end waits for those who hold what it owns."""
 LOOK_PATIENCE_S: Final = 10.0
 EXIT_FUNCTIONS_S_MAX: Final = 5.0
 
@@ -40,6 +43,8 @@ def settle(runner: Runner, timeout_s: float | None = None) -> None:
             host.transport.send(manager, WorkerBlocked())
         return busy
 
+    if asked and runner.machine.is_actor:
+        timeout_s = OWNED_S_MAX
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     if host.run(look, LOOK_PATIENCE_S):
         while needed() and host.alive and (deadline is None or time.monotonic() < deadline):
@@ -59,9 +64,22 @@ def exit_process(runner: Runner, error: SystemExit) -> NoReturn:
     elif not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
+    _leave_unexpected(runner, FAILED_S_MAX)
+    os._exit(code)
+
+
+def die_of_sigterm(runner: Runner) -> NoReturn:
+    """The end of a process that was sent SIGTERM, and has let its calls end first: it did not mean to."""
+    _leave_unexpected(runner, OWNED_S_MAX)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGTERM)
+    os._exit(1)
+
+
+def _leave_unexpected(runner: Runner, timeout_s: float) -> None:
+    """Without a goodbye: it is the end of the process that is told."""
     runner.flush()
-    settle(runner, FAILED_S_MAX)
+    settle(runner, timeout_s)
     runner.client.stop()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)

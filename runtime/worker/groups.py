@@ -117,8 +117,10 @@ class LoopGroups:
         size: int,
         groups: Mapping[str, int],
         call: Callable[[Job], Coroutine[Any, Any, None]],
+        clean_up: Callable[[], None],
     ) -> None:
         self._runner = runner
+        self._clean_up = clean_up
         self._groups = {group: LoopGroup(runner, n, call, self._on_end) for group, n in {"": size, **groups}.items()}
         self._loops: dict[str, asyncio.AbstractEventLoop] = {}
         self._begun = 0
@@ -177,3 +179,4 @@ class LoopGroups:
                     groups[""].begin(job)
             await arrived.wait()
         await groups[""].finish()
+        await asyncio.to_thread(self._clean_up)  # it may want the loops

@@ -7,6 +7,8 @@ import pickle
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from raynb.runtime.client import read_only
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.failures import from_exception
@@ -88,16 +90,13 @@ class Outcome:
         """What a task that raised gives, and whether its ``retry_exceptions`` names the error."""
         if isinstance(error, KeyboardInterrupt):
             why = f": {error}" if error.args else ""
-            return [Failed("TaskCancelledError", f"{name} was cancelled while it ran{why}")], False
+            told = f"{name} was cancelled while it ran{why}"
+            stopped = TaskCancelledError(job.spec.task_id.hex(), told).with_traceback(error.__traceback__)
+            failed = from_exception(stopped, name, self._pid, actor_repr, actor_id)
+            return [replace(failed, kind="TaskCancelledError", message=told)], False
         if said := read_only.hint(error):
             error.add_note(said)
         return [from_exception(error, name, self._pid, actor_repr, actor_id)], self.is_retryable(job, error)
-
-    def of_cancelled(self, job: Job, name: str, actor_repr: str, actor_id: str) -> Failed:
-        """What a cancelled call in an event loop gives: its code has raised, so the error is a RayTaskError, too."""
-        message = f"{job.function.name} was cancelled while it ran"
-        raised = from_exception(TaskCancelledError.told(message), name, self._pid, actor_repr, actor_id)
-        return Failed("TaskCancelledError", message, raised.cause)
 
     @staticmethod
     def is_retryable(job: Job, error: BaseException) -> bool:

@@ -144,6 +144,6 @@ def test_the_stop_button_cancels_the_tasks_of_its_cell_and_of_no_other(opened: O
     settled, seconds, other = notebook.run(FIRST + 2).inner_text().split()
     assert (settled, other) == ("1000", "0")
     assert float(seconds) < SETTLED_S_MAX
-    expect(notebook.run(FIRST + 3)).to_have_text("{'TaskCancelledError'}")
+    expect(notebook.run(FIRST + 3)).to_contain_text("TaskCancelledError")
     gate.touch()
     expect(notebook.run(FIRST + 4)).to_contain_text("other [0, 1, 2, 3]")

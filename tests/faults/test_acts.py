@@ -205,7 +205,7 @@ def test_a_stopped_drivers_tasks_are_cancelled_running_and_queued(driver: Driver
     driver.act("cancel", running[0])
     driver.act("cancel", queued)
     driver.go_on()
-    assert driver.say("get", "a")["outcome"] == "TaskCancelledError"
+    assert driver.say("get", "a")["outcome"] == "RayTaskError(TaskCancelledError)"
     assert driver.say("get", "c")["outcome"] == "TaskCancelledError"
     (driver.folder / "open").touch()
     assert driver.say("get", "b")["outcome"] == "'b'"

@@ -98,7 +98,7 @@ def test_stop_ends_the_wait_and_cancels_a_thousand_tasks(kernel: Kernel, gate: P
     assert "KeyboardInterrupt" in text or "CancelledError" in text
     assert "host.py" not in text and "client.py" not in text, "no machinery is shown"
     found, seconds = outcomes(kernel, "refs")
-    assert found == ["TaskCancelledError"]
+    assert sorted(found) == ["RayTaskError(TaskCancelledError)", "TaskCancelledError"], "what ran, and what did not"
     assert seconds < SETTLED_S_MAX
 
 

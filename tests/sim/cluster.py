@@ -35,6 +35,7 @@ CONFIG = Config(
     own_extent_bytes=2048,
     retry_request_s=0.5,
     interrupt_patience_s=1.0,
+    actor_end_patience_s=1.0,
     force_patience_s=1.0,
     event_flush_s=0.4,
     store_full_timeout_s=3.0,

@@ -32,6 +32,31 @@ def test_a_queued_task_can_be_cancelled_and_never_runs(ray: Ray, gate: Gate, tmp
     assert not Path(mark).exists()
 
 
+def test_what_is_cancelled_while_it_runs_says_where_it_was_stopped(ray: Ray, gate: Gate) -> None:
+    through = gate.through
+
+    def stopped_here() -> None:
+        through()
+
+    class Waiting:
+        async def call(self) -> None:
+            await self.stopped_here()
+
+        async def stopped_here(self) -> None:
+            through(await asyncio.Event().wait())
+
+    ref = ray.remote(stopped_here).remote()
+    gate.wait_for(1)
+    waiting = ray.remote(Waiting).remote()
+    call = waiting.call.remote()
+    ray.get(waiting.__ray_ready__.remote(), timeout=20)
+    for each in (ref, call):
+        ray.cancel(each)
+        with pytest.raises(ray.exceptions.RayTaskError, match=r"in stopped_here\n") as caught:
+            ray.get(each, timeout=20)
+        assert isinstance(caught.value, ray.exceptions.TaskCancelledError)
+
+
 def test_a_task_that_waits_for_its_argument_can_be_cancelled(ray: Ray, gate: Gate) -> None:
     late = ray.remote(gate.through).remote()
     waiting = ray.remote(lambda x: x).remote(late)

@@ -182,6 +182,12 @@ def test_get_says_what_it_takes(ray: Ray) -> None:
     assert ray.get(ref, timeout=0) == ray.get(ref, timeout=-1) == 1
 
 
+def test_a_negative_timeout_of_a_get_is_an_error(ray: Ray, raynb_only: None) -> None:
+    for bad in (-2, -0.5):
+        with pytest.raises(ValueError, match="must be nonnegative"):
+            ray.get(ray.put(1), timeout=bad)
+
+
 def test_wait_says_what_it_takes(ray: Ray) -> None:
     ref = ray.put(1)
     for bad in (ref, (ref,), [1], 3):
@@ -425,3 +431,22 @@ def test_an_actor_s_class_may_name_itself(ray: Ray) -> None:
     second = ray.get(first.child.remote(), timeout=30)
     third = ray.get(second.child.remote(), timeout=30)
     assert ray.get([second.level.remote(), third.level.remote()], timeout=30) == [1, 2]
+
+
+def test_a_function_may_have_its_calls_changed_where_they_are_made(ray: Ray) -> None:
+    def twice(call: Any) -> Any:
+        return lambda args, kwargs: (call([*args, *args], {}), kwargs)
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    class Adder:
+        def add(self, a: int, b: int) -> int:
+            return a + b
+
+    add.__ray_invocation_decorator__ = Adder.add.__ray_invocation_decorator__ = twice  # type: ignore[attr-defined]
+    adder = ray.remote(Adder).remote()
+    for call in (ray.remote(add), ray.remote(add).options(name="sum"), adder.add, adder.add.options(name="sum")):
+        ref, rest = call.remote(3, more=4)
+        assert (ray.get(ref), rest) == (6, {"more": 4})
+    assert ray.get(ray.remote(lambda it: ray.get(it.add.remote(2)[0])).remote(adder)) == 4

@@ -155,6 +155,16 @@ def test_idle_workers_beyond_the_cpus_are_asked_to_leave_the_longest_idle_first(
     assert len(sent(pool.tick(30.0), ExitWorker)) == 2, "it is asked again later"
 
 
+def test_who_leaves_because_it_was_idle_says_so() -> None:
+    pool = Pool(cpus=1, worker_idle_s=10)
+    pool.order(wanted=2)
+    asked, other = (pool.workers[pool.up(now=now)] for now in (0.0, 5.0))
+    pool.tick(11.0)
+    for worker in (asked, other):
+        pool.leaves(worker, "", 11.0)
+    assert (asked.ended_because, other.ended_because) == ("it was idle", "it left")
+
+
 def test_a_worker_that_was_asked_to_leave_is_the_last_to_be_used() -> None:
     pool = Pool(cpus=1, worker_idle_s=10)
     pool.order(wanted=2)

@@ -150,6 +150,15 @@ def test_wait_counts_what_is_here_only_if_that_is_asked_for(nodes: Nodes) -> Non
     assert raynb.wait(refs, num_returns=3, timeout=0) == (refs, [])
 
 
+def test_wait_has_brought_here_what_is_not_told_as_ready_yet(nodes: Nodes) -> None:
+    near, far = ([make.options(**place).remote(BIG) for _ in range(2)] for place in (HERE, THERE))
+    raynb.wait(near + far, num_returns=4, timeout=20, fetch_local=False)
+    assert usage(nodes.head)["objects"] == 2
+    assert raynb.wait(near + far, num_returns=2, timeout=20) == (near, far)
+    wait_until(lambda: usage(nodes.head)["objects"] == 4, 20, "they are here")
+    assert raynb.wait(far, num_returns=2, timeout=0) == (far, [])
+
+
 def test_wait_for_generators_and_far_objects_counts_what_is_here(nodes: Nodes) -> None:
     @raynb.remote(num_cpus=0, num_returns="streaming")
     def numbers() -> Iterator[int]:
