@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from raynb.runtime.api import local_mode
@@ -38,7 +39,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     """
     __tracebackhide__ = True
     client = connect()
-    if timeout is not None and timeout < 0:
+    if timeout is not None and _is_negative(timeout):
         if timeout != -1:
             raise ValueError(f"The 'timeout' argument must be nonnegative (or -1: no limit). Received {timeout}")
         timeout = None
@@ -55,6 +56,13 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         culprit = next(item for item in object_refs if type(item) is not ObjectRef)
         raise TypeError(f"Attempting to call `get` on the value {culprit!r}, which is not an ray.ObjectRef.")
     return client.get(object_refs, timeout)
+
+
+def _is_negative(timeout: float) -> bool:
+    try:
+        return not timeout >= 0  # no number is neither
+    except TypeError:
+        raise TypeError(f"The 'timeout' argument must be a number of seconds, not {timeout!r}") from None
 
 
 def put(value: Any, *, name: str | None = None, _owner: Any = None, _tensor_transport: Any = None) -> ObjectRef[Any]:
@@ -111,7 +119,7 @@ def wait(
         )
     if not isinstance(ray_waitables, list):
         raise TypeError(f"wait() expected a list of ray.ObjectRef or ray.ObjectRefGenerator, got {type(ray_waitables)}")
-    if timeout is not None and timeout < 0:
+    if timeout is not None and _is_negative(timeout):
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
     kinds = set(map(type, ray_waitables))
     for kind in kinds - {ObjectRef, ObjectRefGenerator}:
@@ -124,6 +132,10 @@ def wait(
     unique = set(ray_waitables) if ObjectRefGenerator in kinds else set(map(ID_OF, ray_waitables))
     if len(unique) != len(ray_waitables):
         raise ValueError("Wait requires a list of unique ray_waitables.")
+    try:
+        num_returns = index(num_returns)
+    except TypeError:
+        raise TypeError(f"num_returns must be a whole number, not {num_returns!r}") from None
     if num_returns <= 0:
         raise ValueError(f"Invalid number of objects to return {num_returns}.")
     if num_returns > len(ray_waitables):
