@@ -23,7 +23,7 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api.init_arguments import with_spilling_directory
+from raynb.runtime.api.init_arguments import check_custom_resources, with_spilling_directory
 from raynb.runtime.api.session import init, is_initialized, session
 from raynb.runtime.api.system_config import config_of
 from raynb.runtime.messages.node import StopNode
@@ -208,6 +208,8 @@ class Cluster:
         ------
         ValueError
             An argument that is not known, or is the head's alone.
+        AssertionError
+            An amount among the ``resources`` has an argument of its own.
         """
         given = {**NODE_DEFAULTS, **node_args}
         known = {name: given.pop(name, None) for name in ("num_cpus", "num_gpus", "object_store_memory")}
@@ -215,6 +217,7 @@ class Cluster:
             known["object_store_memory"] = int(known["object_store_memory"])
         known["node_name"] = given.pop("node_name", None) or ""
         resources, labels = given.pop("resources", None) or {}, given.pop("labels", None)
+        check_custom_resources(resources)
         if (memory := given.pop("memory", None)) is not None:
             resources = {**resources, "memory": memory}
         changes = with_spilling_directory(given.pop("_system_config", None), given)

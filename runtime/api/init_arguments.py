@@ -10,6 +10,7 @@ from typing import Any, Final
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import COMMON, check_option
 from raynb.runtime.api.runtime_env import of_hook
+from raynb.runtime.api.system_config import SPILLING_DIRECTORY
 from raynb.runtime.messages.errors import RaySystemError
 
 METRICS_PORT: Final = "_metrics_export_port"
@@ -29,9 +30,12 @@ WITHOUT_EFFECT: Final = frozenset(
 )
 """What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports, no log configuration of its own."""
 
+KEYWORDS: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "_memory",
+                   "object_store_memory": "object_store_memory"}  # fmt: skip
+"""What says the amounts that are no custom resources."""
+
 STORE_BYTES_MIN: Final = 1024 * 1024
 SKIP_HOOK: Final = "_skip_env_hook"
-SPILLING_DIRECTORY: Final = "object_spilling_directory"
 ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
 AUTO_CONNECT_VARIABLE: Final = "RAY_ENABLE_AUTO_CONNECT"
 NOT_STARTED: Final = "Ray has not been started yet. You can start Ray with 'ray.init()'."
@@ -96,7 +100,22 @@ def serve_metrics(kwargs: Mapping[str, Any]) -> int:
     return int(export.serve_from_the_beginning(port))
 
 
+def check_custom_resources(resources: Mapping[str, Any] | None) -> None:
+    """Refuse amounts that have keywords of their own, as Ray does.
+
+    Raises
+    ------
+    AssertionError
+    """
+    for name in resources or {}:
+        if name in KEYWORDS:
+            raise AssertionError(
+                f"`{name}` cannot be a custom resource because it is one of the default resources: use {KEYWORDS[name]}"
+            )
+
+
 def _check_values(new: Mapping[str, Any]) -> None:
+    check_custom_resources(new["resources"])
     for what in ("num_cpus", "num_gpus", "resources"):
         check_option(what, new[what], COMMON[what])
     check_option("memory", new["_memory"], COMMON["memory"])

@@ -160,3 +160,9 @@ def test_a_thing_is_logged_once() -> None:
 def test_the_node_has_an_address_also_without_a_cluster() -> None:
     address = importlib.import_module(f"{module.NAME}.util").get_node_ip_address()
     assert len(address.split(".")) == 4
+
+
+def test_resources_of_a_running_node_are_not_set() -> None:
+    set_resource = importlib.import_module(f"{module.NAME}.experimental").set_resource
+    with pytest.raises(DeprecationWarning, match="placement"):
+        set_resource("gold", 1)

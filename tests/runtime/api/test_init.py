@@ -226,6 +226,13 @@ def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, obj
     assert not ray.is_initialized()
 
 
+@pytest.mark.parametrize("name", ["CPU", "GPU", "memory", "object_store_memory"])
+def test_amounts_with_a_keyword_of_their_own_are_no_custom_resources(ray: Ray, name: str) -> None:
+    with pytest.raises(AssertionError, match=f"`{name}` cannot be a custom resource"):
+        ray.init(resources={name: 1})
+    assert not ray.is_initialized()
+
+
 def test_a_cluster_that_is_not_there_is_a_connection_error(ray: Ray) -> None:
     with pytest.raises(ConnectionError):
         ray.init(address="auto")

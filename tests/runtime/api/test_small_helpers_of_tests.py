@@ -167,6 +167,7 @@ def test_the_cluster_s_state_says_when_an_actor_began_and_ended(ray: Ray) -> Non
     row = state.actors(actor._actor_id.hex())
     assert before_ms <= row["StartTime"] == row["Timestamp"] <= time.time() * 1000
     assert row["EndTime"] == 0 and row["Address"]["IPAddress"] == ray.nodes()[0]["NodeManagerAddress"]
+    assert row["OwnerAddress"]["NodeID"] == row["Address"]["NodeID"] == ray.nodes()[0]["NodeID"]
     ray.kill(actor)
     wait_until(lambda: state.actors(actor._actor_id.hex())["State"] == "DEAD")
     ended = state.actors(actor._actor_id.hex())
