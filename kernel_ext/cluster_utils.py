@@ -23,6 +23,7 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import sweep
+from raynb.runtime.api import init_arguments
 from raynb.runtime.api.init_arguments import check_custom_resources, with_spilling_directory
 from raynb.runtime.api.session import init, is_initialized, session
 from raynb.runtime.api.system_config import config_of
@@ -140,7 +141,7 @@ class ClusterNode:
 
 
 class Cluster:
-    """A cluster that lives until `shutdown`, whoever joins and leaves it.
+    """A cluster that lives until `shutdown`, whoever joins and leaves it: this process with ``init()`` alone.
 
     Parameters
     ----------
@@ -244,6 +245,7 @@ class Cluster:
             self.worker_nodes.add(node)
             return node
         self.head_node = node
+        init_arguments.own_cluster = node.info.session
         if self._shutdown_at_exit:
             atexit.register(self.shutdown)
         return node

@@ -41,8 +41,15 @@ AUTO_CONNECT_VARIABLE: Final = "RAY_ENABLE_AUTO_CONNECT"
 NOT_STARTED: Final = "Ray has not been started yet. You can start Ray with 'ray.init()'."
 
 
-def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
+#: Set by `cluster_utils.Cluster`: the id of one that this process has started.
+own_cluster = ""
+
+
+def chosen_address(address: str | None, new: Mapping[str, Any], *, may_join: bool) -> str | None:
     """What the program says, or else the environment: None or ``local`` for a new cluster with what is ``new``.
+
+    Where nobody says anything, also not of what would be new, it is the cluster that was started by itself, if it may
+    be joined: by this process, or last by ``raynb start``.
 
     Raises
     ------
@@ -50,11 +57,21 @@ def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
         What makes no sense for a new cluster, or can't be asked of one that runs.
     """
     address = address or os.environ.get(ADDRESS_VARIABLE) or None
+    if address is None and may_join and all(value in (None, "") for value in new.values()):
+        address = _started_before()
     if address in (None, "local"):
         _check_values(new)
     else:
         _refuse_for_existing(new)
     return address
+
+
+def _started_before() -> str | None:
+    # Here: where an address is given, nobody needs the list.
+    from raynb.runtime.adapters import registry
+
+    entry = (registry.running(own_cluster) if own_cluster else None) or registry.started()
+    return entry.cluster_id if entry is not None else None
 
 
 def check_auto_connect() -> None:

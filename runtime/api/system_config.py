@@ -29,7 +29,10 @@ def _spill_directory(config: Any) -> str:
     given = json.loads(config) if isinstance(config, str) else config
     if given.get("type") != "filesystem":
         raise ValueError(f"object_spilling_config: raynb spills to folders only, not to {given.get('type')!r}")
-    place = given.get("params", {}).get("directory_path", "")
+    params = given.get("params", {})
+    if params.keys() - {"directory_path", "buffer_size"} or not params.get("directory_path"):
+        raise TypeError(f"object_spilling_config: its params are a directory_path and a buffer_size, not {params!r}")
+    place = params["directory_path"]
     return str(place[0] if isinstance(place, list) else place)
 
 

@@ -22,7 +22,7 @@ from raynb.runtime.adapters.launch import (
 )
 from raynb.runtime.adapters.private_files import UnsafePathError
 from raynb.runtime.adapters.processes import Process
-from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find
+from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find, remember
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import is_held, sweep
 from raynb.runtime.messages.errors import RpcError
@@ -64,6 +64,7 @@ def start(options: ClusterOptions, *, redis_was_typed: bool) -> ClusterInfo:
             f"a cluster named {name!r} is running: stop it first (raynb stop {name}), or take another name"
         )
     info = launch_cluster(options)
+    remember(info.session)
     typer.echo(f"Started cluster {info.name!r} (pid {info.pid}): {_amounts(info)}.")
     typer.echo(f"Its logs are in {info.session_dir}/logs, its state in {info.state_store}.")
     typer.echo(f"\nIn Python:    raynb.init(address={info.name!r})")

@@ -430,6 +430,29 @@ def test_what_a_node_offers_is_typed_as_for_ray(tmp_path: Path) -> None:
         terminal.close()
 
 
+def test_a_program_joins_what_was_started_last_where_nothing_is_said() -> None:
+    terminal = Terminal()
+    code = "import raynb; raynb.init(); print(raynb.cluster_resources().get('there'))"
+
+    def joined() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=terminal.env, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    try:
+        assert joined() == "None", "one of its own"
+        for number in (1, 2):
+            name = f"number{number}"
+            terminal.ok("start", "--head", "--name", name, "--num-cpus", "1", "--resources", f'{{"there": {number}}}')
+            assert joined() == f"{number}.0"
+        terminal.ok("stop", "number2")
+        assert joined() == "None"
+    finally:
+        terminal.close()
+
+
 def test_options_that_say_where_rays_daemons_listen_have_no_effect() -> None:
     terminal = Terminal()
     places = ["--port=6379", "--node-ip-address", "127.0.0.1", "--include-dashboard=false", "--disable-usage-stats"]

@@ -87,6 +87,7 @@ def test_a_strategy_keeps_what_it_was_made_with(strategies: Any) -> None:
     [
         (lambda s: s.NodeAffinitySchedulingStrategy("not hex", soft=True), "node_id"),
         (lambda s: s.NodeAffinitySchedulingStrategy("abcd", soft=True), "node_id"),
+        (lambda s: s.NodeAffinitySchedulingStrategy("ff" * 28, soft=True), "node_id"),
         (lambda s: s.NodeAffinitySchedulingStrategy(NODE, False, _spill_on_unavailable=True), "_spill_on_unavailable"),
         (lambda s: s.NodeAffinitySchedulingStrategy(NODE, True, _fail_on_unavailable=True), "_fail_on_unavailable"),
         (lambda s: s.NodeLabelSchedulingStrategy({}), "both be empty"),
