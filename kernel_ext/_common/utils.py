@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from raynb.differences import absent_names
 from raynb.runtime.adapters import registry
 from raynb.runtime.adapters.machine_limits import memory_total_bytes
 from raynb.runtime.adapters.session_dir import session_roots
@@ -145,3 +146,6 @@ def reset_ray_address(temp_dir: str | None = None) -> None:
 def try_to_create_directory(directory_path: str) -> None:
     """With what is above it."""
     Path(directory_path).mkdir(parents=True, exist_ok=True)
+
+
+__getattr__ = absent_names("_common.utils")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raynb._private.gcs_client import GcsClientOptions
+from raynb.differences import absent_names
 from raynb.runtime.api.cluster import (
     QUERY_TIMEOUT_S,
     available_resources,
@@ -217,3 +218,6 @@ def current_node_id() -> str:
 
 def _positive(amounts: dict[str, float]) -> dict[str, float]:
     return {name: amount for name, amount in amounts.items() if amount > 0}
+
+
+__getattr__ = absent_names("_private.state")

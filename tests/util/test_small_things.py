@@ -167,3 +167,18 @@ def test_resources_of_a_running_node_are_not_set() -> None:
     set_resource = importlib.import_module(f"{module.NAME}.experimental").set_resource
     with pytest.raises(DeprecationWarning, match="placement"):
         set_resource("gold", 1)
+
+
+def test_bundles_and_their_labels_are_checked_without_a_cluster() -> None:
+    groups = part_of_util("placement_group")
+    groups._validate_bundles([{"CPU": 1, "custom-resource": 2.2}, {"GPU": 0.75}])
+    groups._validate_bundle_label_selector([])
+    groups._validate_bundle_label_selector([{"ray.io/market_type": "spot"}])
+    wrong: list[tuple[Any, str]] = [
+        ("no list", "must be a list"),
+        ([{1: "value"}], "must be a list of string dictionary"),
+        ([{"no label": "a"}], "Invalid label selector provided"),
+    ]
+    for given, words in wrong:
+        with pytest.raises(ValueError, match=words):
+            groups._validate_bundle_label_selector(given)
