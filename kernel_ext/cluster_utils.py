@@ -23,7 +23,8 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api.init_arguments import with_spilling_directory
+from raynb.runtime.api import init_arguments
+from raynb.runtime.api.init_arguments import check_custom_resources, with_spilling_directory
 from raynb.runtime.api.session import init, is_initialized, session
 from raynb.runtime.api.system_config import config_of
 from raynb.runtime.messages.node import StopNode
@@ -140,7 +141,7 @@ class ClusterNode:
 
 
 class Cluster:
-    """A cluster that lives until `shutdown`, whoever joins and leaves it.
+    """A cluster that lives until `shutdown`, whoever joins and leaves it: this process with ``init()`` alone.
 
     Parameters
     ----------
@@ -208,6 +209,8 @@ class Cluster:
         ------
         ValueError
             An argument that is not known, or is the head's alone.
+        AssertionError
+            An amount among the ``resources`` has an argument of its own.
         """
         given = {**NODE_DEFAULTS, **node_args}
         known = {name: given.pop(name, None) for name in ("num_cpus", "num_gpus", "object_store_memory")}
@@ -215,6 +218,7 @@ class Cluster:
             known["object_store_memory"] = int(known["object_store_memory"])
         known["node_name"] = given.pop("node_name", None) or ""
         resources, labels = given.pop("resources", None) or {}, given.pop("labels", None)
+        check_custom_resources(resources)
         if (memory := given.pop("memory", None)) is not None:
             resources = {**resources, "memory": memory}
         changes = with_spilling_directory(given.pop("_system_config", None), given)
@@ -241,6 +245,7 @@ class Cluster:
             self.worker_nodes.add(node)
             return node
         self.head_node = node
+        init_arguments.own_cluster = node.info.session
         if self._shutdown_at_exit:
             atexit.register(self.shutdown)
         return node

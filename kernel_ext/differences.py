@@ -9,6 +9,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final, NoReturn
 
+from raynb.own_workings import NAMES
+
 _LIBRARY = "raynb is Ray's core for notebooks; this library of Ray's is not part of it"
 _PYTHON = "raynb is for Python only"
 _CLIENT = "there are no client connections (ray://): raynb.init(address=...) joins a cluster on this machine"
@@ -207,9 +209,11 @@ def absent(name: str, why: str) -> Absent:
     return Absent(name.rpartition(".")[2], (), {"words": absence(name, why), "__module__": __name__})
 
 
-def absent_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` for those names of Ray's, each with the reason, that it has in this way only."""
+def absent_names(module: str, names: Mapping[str, str] | None = None) -> Callable[[str], Any]:
+    """A module's ``__getattr__`` for those names of Ray's, each with the reason, that it has in this way only; and for
+    those that `own_workings` has of it."""
     made: dict[str, Absent] = {}
+    names = {**dict.fromkeys(NAMES.get(module, ()), OWN_WORKINGS), **(names or {})}
 
     def find(name: str) -> Absent:
         if name not in names:

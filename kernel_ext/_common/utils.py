@@ -8,12 +8,17 @@ import os
 import random
 import string
 import tempfile
+import warnings
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from raynb.differences import absent_names
+from raynb.runtime.adapters import registry
 from raynb.runtime.adapters.machine_limits import memory_total_bytes
 from raynb.runtime.adapters.session_dir import session_roots
+from raynb.runtime.api import init_arguments
 
 __all__ = [
     "binary_to_hex",
@@ -81,9 +86,13 @@ def get_or_create_event_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        return loop
+        pass
+    with suppress(RuntimeError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # where there is none, some versions of Python make one
+        return asyncio.get_event_loop_policy().get_event_loop()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 def run_background_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -129,9 +138,14 @@ def load_class(path: str) -> Any:
 
 
 def reset_ray_address(temp_dir: str | None = None) -> None:
-    """Nothing is left of a cluster that has ended: its entry in the registry went with it."""
+    """Forget which cluster ``init()`` would join: it starts one of its own."""
+    init_arguments.own_cluster = ""
+    registry.forget()
 
 
 def try_to_create_directory(directory_path: str) -> None:
     """With what is above it."""
     Path(directory_path).mkdir(parents=True, exist_ok=True)
+
+
+__getattr__ = absent_names("_common.utils")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
+from raynb.differences import absent_names
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 is_client_mode_enabled: Final = False
@@ -47,3 +49,6 @@ def connect_to_client_or_not(connect_to_client: bool) -> Iterator[None]:
         with enable_client_mode():
             pass
     yield
+
+
+__getattr__ = absent_names("_private.client_mode_hook")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from raynb.differences import absent_names
 from raynb.runtime.api.profiling import profile
 from raynb.runtime.client.spans import VARIABLE
 
@@ -11,3 +12,5 @@ __all__ = ["PROFILING_ENABLED", "profile"]
 
 PROFILING_ENABLED = VARIABLE in os.environ
 """Whether arguments, execution and results of each task are timed; `profile` always does what it says."""
+
+__getattr__ = absent_names("_private.profiling")

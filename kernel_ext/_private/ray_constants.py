@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from raynb._common import constants
+from raynb._common import constants, utils
 from raynb._common import ray_constants as common
 from raynb.differences import OWN_WORKINGS, absent_names
+from raynb.runtime.adapters.overrides import RESOURCES
+from raynb.runtime.api.labels import RESERVED
+from raynb.runtime.api.options import SMALLEST
 from raynb.runtime.codec.captures import LARGE_BYTES
 from raynb.runtime.codec.functions import BYTES_MAX
 from raynb.runtime.messages.config import Config
@@ -20,6 +23,11 @@ DEFAULT_TASK_MAX_RETRIES: Final = 3
 DEFAULT_TASK_NUM_RETURNS: Final = 1
 DEFAULT_ACTOR_CREATION_CPU_SIMPLE: Final = 1
 DEFAULT_ACTOR_METHOD_CPU_SIMPLE: Final = 0
+DEFAULT_ACTOR_CREATION_CPU_SPECIFIED: Final = 1
+DEFAULT_ACTOR_METHOD_CPU_SPECIFIED: Final = 0
+DEFAULT_MAX_CONCURRENCY_THREADED: Final = 1
+MIN_RESOURCE_GRANULARITY: Final = SMALLEST
+MAX_INT64_VALUE: Final = 2**63 - 1
 OBJECT_STORE_MINIMUM_MEMORY_BYTES: Final = 1024 * 1024
 DEFAULT_OBJECT_STORE_MEMORY_PROPORTION: Final = Config().store_fraction
 FUNCTION_SIZE_ERROR_THRESHOLD: Final = BYTES_MAX
@@ -27,6 +35,13 @@ FUNCTION_SIZE_WARN_THRESHOLD: Final = LARGE_BYTES
 RAY_ADDRESS_ENVIRONMENT_VARIABLE: Final = "RAY_ADDRESS"
 RAY_NAMESPACE_ENVIRONMENT_VARIABLE: Final = "RAY_NAMESPACE"
 RAY_RUNTIME_ENV_ENVIRONMENT_VARIABLE: Final = "RAY_RUNTIME_ENV"
+RAY_RUNTIME_ENV_HOOK: Final = "RAY_RUNTIME_ENV_HOOK"
+RESOURCES_ENVIRONMENT_VARIABLE: Final = RESOURCES
+RAY_DEFAULT_LABEL_KEYS_PREFIX: Final = RESERVED
+IS_WINDOWS_OR_OSX: Final = False
+ENABLE_RAY_CLUSTER: Final = True
+RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING: Final = utils.env_bool("RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING", False)
+"""What tests of where the calls of actors print go by; raynb records that always."""
 DEFAULT_RESOURCES: Final = {"CPU", "GPU", "memory", "object_store_memory"}
 GPU: Final = "GPU"
 

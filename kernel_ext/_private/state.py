@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raynb._private.gcs_client import GcsClientOptions
+from raynb.differences import absent_names
 from raynb.runtime.api.cluster import (
     QUERY_TIMEOUT_S,
     available_resources,
@@ -80,15 +81,17 @@ class GlobalState:
         self, actor_id: str | None, job_id: JobID | None = None, actor_state_name: str | None = None
     ) -> dict[str, Any]:
         """Of one actor, or by id in hex of all (of a job, in a state): ``ActorID``, ``ActorClassName``, ``Name``,
-        ``JobID``, ``Address`` (with its ``NodeID``), ``State``, ``NumRestarts``, ``Pid``, ``IsDetached``,
-        ``RayNamespace``, ``DeathCause``, ``StartTime`` and ``EndTime`` in milliseconds (0: not yet)."""
+        ``JobID``, ``Address`` and ``OwnerAddress`` (``NodeID``, ``IPAddress``, ``Port``: 0), ``State``,
+        ``NumRestarts``, ``Pid``, ``IsDetached``, ``RayNamespace``, ``DeathCause``, ``StartTime`` and ``EndTime`` in
+        milliseconds (0: not yet)."""
         filters = []
         if job_id is not None:
             filters.append(("job_id", "=", job_id.hex()))
         if actor_state_name is not None:
             filters.append(("state", "=", actor_state_name))
         rows = self._rows("actors", filters=filters, id=actor_id or "")
-        found = {row["actor_id"]: _actor(row) for row in rows}
+        processes = {row["address"]: row for row in self._rows("workers")}
+        found = {row["actor_id"]: _actor(row, processes.get(row["owner"], {})) for row in rows}
         return found if actor_id is None else found.get(actor_id, {})
 
     def job_table(self) -> list[dict[str, Any]]:
@@ -154,14 +157,19 @@ total_resources_per_node = state.total_resources_per_node
 available_resources_per_node = state.available_resources_per_node
 
 
-def _actor(row: dict[str, Any]) -> dict[str, Any]:
+def _place(node_id: str | None, ip: str) -> dict[str, Any]:
+    return {"NodeID": node_id or "", "IPAddress": ip, "Port": 0}
+
+
+def _actor(row: dict[str, Any], owner: dict[str, Any]) -> dict[str, Any]:
     return {
         "ActorID": row["actor_id"],
         "ActorClassName": row["class_name"],
         "IsDetached": row["is_detached"],
         "Name": row["name"],
         "JobID": row["job_id"],
-        "Address": {"NodeID": row["node_id"] or "", "IPAddress": row["node_ip"]},
+        "Address": _place(row["node_id"], row["node_ip"]),
+        "OwnerAddress": _place(owner.get("node_id"), owner.get("ip", "")),
         "State": row["state"],
         "NumRestarts": row["num_restarts"],
         "Timestamp": float(row["end_time_ms"] or row["start_time_ms"] or 0),
@@ -210,3 +218,6 @@ def current_node_id() -> str:
 
 def _positive(amounts: dict[str, float]) -> dict[str, float]:
     return {name: amount for name, amount in amounts.items() if amount > 0}
+
+
+__getattr__ = absent_names("_private.state")

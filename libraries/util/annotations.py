@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from raynb.differences import absent_names
 from raynb.runtime.api.deprecation import RayDeprecationWarning, warning_text
 
 
@@ -66,3 +67,6 @@ def _mark_annotated(obj: Any, annotation_type: str = "UNKNOWN") -> None:
 def _get_annotation_type(obj: Any) -> str | None:
     """How it was marked; None if it was not."""
     return getattr(obj, "_annotated_type", None) if _is_annotated(obj) else None
+
+
+__getattr__ = absent_names("util.annotations")

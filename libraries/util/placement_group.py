@@ -11,10 +11,13 @@ import sys
 from types import ModuleType
 from typing import Any, Final
 
+from raynb.differences import absent_names
 from raynb.runtime.api.placement_groups import (
     STRATEGIES,
     PlacementGroup,
     check_placement_group_index,
+    checked_bundles,
+    checked_selectors,
     get_current_placement_group,
     get_placement_group,
     placement_group,
@@ -36,6 +39,8 @@ __all__ = [
 ]
 
 VALID_PLACEMENT_GROUP_STRATEGIES: Final = frozenset(STRATEGIES)
+_validate_bundles: Final = checked_bundles
+_validate_bundle_label_selector: Final = checked_selectors
 
 
 class _Callable(ModuleType):
@@ -47,3 +52,5 @@ class _Callable(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Callable
+
+__getattr__ = absent_names("util.placement_group")

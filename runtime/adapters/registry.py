@@ -32,6 +32,8 @@ from raynb.runtime.adapters.private_files import (
 from raynb.runtime.adapters.session_dir import is_held
 
 _ENTRY_BYTES_MAX: Final = 64 * 1024
+STARTED: Final = ".started"
+"""The file with the id of the cluster that `raynb start` has started last."""
 _CLUSTER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _log = logging.getLogger(__name__)
 
@@ -147,6 +149,34 @@ def unregister(cluster_id: str, *, directory: Path | None = None) -> None:
     """Take a cluster off the list. Idempotent."""
     with suppress(FileNotFoundError):
         _path(directory or registry_directory(), cluster_id).unlink()
+
+
+def remember(cluster_id: str, *, directory: Path | None = None) -> None:
+    """Have `started` give this cluster, until another one is remembered."""
+    directory = directory or registry_directory()
+    with _locked(directory):
+        write_aside(directory / STARTED, cluster_id.encode())
+
+
+def forget(*, directory: Path | None = None) -> None:
+    """Have `started` give none. Idempotent."""
+    with suppress(FileNotFoundError):
+        ((directory or registry_directory()) / STARTED).unlink()
+
+
+def started(*, directory: Path | None = None) -> ClusterEntry | None:
+    """The cluster that was remembered last, if it runs."""
+    directory = directory or registry_directory()
+    try:
+        cluster_id = read_private(directory / STARTED, _ENTRY_BYTES_MAX).decode(errors="replace")
+    except (FileNotFoundError, UnsafePathError):
+        return None
+    return running(cluster_id, directory=directory)
+
+
+def running(cluster_id: str, *, directory: Path | None = None) -> ClusterEntry | None:
+    """The cluster of this id, if it runs."""
+    return next((entry for entry in clusters(directory=directory) if entry.cluster_id == cluster_id), None)
 
 
 def clusters(*, directory: Path | None = None) -> list[ClusterEntry]:

@@ -9,11 +9,14 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Final
+
+from raynb.runtime.messages.sizes import size_text
 
 NEVER: Final = ("__pycache__", ".git", ".venv", "node_modules")
 """Folders that are left out always, as nobody means them."""
@@ -121,7 +124,15 @@ def _copied(files: Sequence[tuple[Path, Path]], inside: str, store: Path) -> Pat
             shutil.copy2(path, target)
         (folder / inside).mkdir(parents=True, exist_ok=True)
 
-    return _made(store / f"pkg_{digest.hexdigest()[:24]}", fill)
+    final = store / f"pkg_{digest.hexdigest()[:24]}"
+    if not final.is_dir():
+        size = size_text(sum(path.stat().st_size for path, _ in files))
+        print(
+            f"raynb: Pushing file package {final.name!r} ({size}), a copy for those who run tasks...", file=sys.stderr
+        )
+        _made(final, fill)
+        print(f"raynb: Successfully pushed file package {final.name!r}.", file=sys.stderr)
+    return final
 
 
 def _unpacked(archive: Path, store: Path) -> Path:

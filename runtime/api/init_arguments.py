@@ -11,6 +11,7 @@ from typing import Any, Final
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import COMMON, Option, check_namespace, check_option
 from raynb.runtime.api.runtime_env import of_hook
+from raynb.runtime.api.system_config import SPILLING_DIRECTORY
 from raynb.runtime.messages.errors import RaySystemError
 
 METRICS_PORT: Final = "_metrics_export_port"
@@ -30,10 +31,13 @@ WITHOUT_EFFECT: Final = frozenset(
 )
 """What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports, no log configuration of its own."""
 
+KEYWORDS: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "_memory",
+                   "object_store_memory": "object_store_memory"}  # fmt: skip
+"""What says the amounts that are no custom resources."""
+
 STORE_BYTES_MIN: Final = 1024 * 1024
 PORT_MAX: Final = 65535
 SKIP_HOOK: Final = "_skip_env_hook"
-SPILLING_DIRECTORY: Final = "object_spilling_directory"
 ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
 AUTO_CONNECT_VARIABLE: Final = "RAY_ENABLE_AUTO_CONNECT"
 NOT_STARTED: Final = "Ray has not been started yet. You can start Ray with 'ray.init()'."
@@ -64,8 +68,15 @@ NEW: Final[dict[str, Option]] = {
 """What a new cluster may be told."""
 
 
-def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
+#: Set by `cluster_utils.Cluster`: the id of one that this process has started.
+own_cluster = ""
+
+
+def chosen_address(address: str | None, new: Mapping[str, Any], *, may_join: bool) -> str | None:
     """What the program says, or else the environment: None or ``local`` for a new cluster with what is ``new``.
+
+    Where nobody says anything, also not of what would be new, it is the cluster that was started by itself, if it may
+    be joined: by this process, or last by ``raynb start``.
 
     Raises
     ------
@@ -73,11 +84,21 @@ def chosen_address(address: str | None, new: Mapping[str, Any]) -> str | None:
         What makes no sense for a new cluster, or can't be asked of one that runs.
     """
     address = address or os.environ.get(ADDRESS_VARIABLE) or None
+    if address is None and may_join and all(value in (None, "") for value in new.values()):
+        address = _started_before()
     if address in (None, "local"):
         _check_values(new)
     else:
         _refuse_for_existing(new)
     return address
+
+
+def _started_before() -> str | None:
+    # Here: where an address is given, nobody needs the list.
+    from raynb.runtime.adapters import registry
+
+    entry = (registry.running(own_cluster) if own_cluster else None) or registry.started()
+    return entry.cluster_id if entry is not None else None
 
 
 def check_auto_connect() -> None:
@@ -132,7 +153,23 @@ def serve_metrics(kwargs: Mapping[str, Any]) -> int:
     return int(export.serve_from_the_beginning(port))
 
 
+def check_custom_resources(resources: Mapping[str, Any] | None) -> None:
+    """Refuse amounts that have keywords of their own, as Ray does.
+
+    Raises
+    ------
+    AssertionError
+    """
+    for name in resources or {}:
+        if name in KEYWORDS:
+            raise AssertionError(
+                f"`{name}` cannot be a custom resource because it is one of the default resources: use {KEYWORDS[name]}"
+            )
+
+
 def _check_values(new: Mapping[str, Any]) -> None:
+    if isinstance(new["resources"], Mapping):
+        check_custom_resources(new["resources"])
     for what, option in NEW.items():
         check_option(what, new[what], option)
     object_store_memory = new["object_store_memory"]

@@ -11,7 +11,8 @@ from typing import Any, Final
 from raynb.runtime.api import objects
 from raynb.runtime.api.cluster import query
 from raynb.runtime.api.functions import RemoteFunction
-from raynb.runtime.api.options import SMALLEST, TASK_OPTIONS, check_option, warn_of_store_memory
+from raynb.runtime.api.labels import selector_problem
+from raynb.runtime.api.options import SMALLEST, warn_of_store_memory
 from raynb.runtime.api.session import connect
 from raynb.runtime.api.strategies import PlacementGroupSchedulingStrategy
 from raynb.runtime.api.where import label_rules
@@ -144,7 +145,7 @@ def placement_group(
     validate_placement_group(bundles, strategy, lifetime, _soft_target_node_id, bundle_label_selector)
     if not isinstance(name, str):
         raise TypeError(f"the name of a placement group must be a text, not {name!r}")
-    specs = _checked(bundles)
+    specs = checked_bundles(bundles)
     labels = _labels(bundle_label_selector, len(specs))
     target = _target(_soft_target_node_id, strategy)
     if any(bundle.get(STORE_MEMORY) for bundle in specs):
@@ -183,7 +184,7 @@ def validate_placement_group(
         raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
     if lifetime not in (None, "detached"):
         raise ValueError(f"Placement group `lifetime` argument must be either `None` or 'detached'. Got {lifetime}.")
-    _labels(bundle_label_selector, len(_checked(bundles)))
+    _labels(bundle_label_selector, len(checked_bundles(bundles)))
     _target(_soft_target_node_id, strategy)
     return True
 
@@ -227,21 +228,35 @@ def _strategy(strategy: str | None, topology: Mapping[str, str] | None) -> tuple
 def _labels(given: Any, bundles: int) -> list[tuple[LabelRule, ...]]:
     if not given:
         return []
-    if not isinstance(given, list) or not all(isinstance(selector, Mapping) for selector in given):
-        raise ValueError(
-            "Bundle label selector must be a list of string dictionary label selectors, for example "
-            f'[{{"market": "spot"}}, {{}}], not {given!r}'
-        )
+    rules = checked_selectors(given)
     if len(given) != bundles:
         raise ValueError(
             f"Invalid bundle label selector {given}. The length of `bundle_label_selector` should equal the length of "
             f"`bundles`: {len(given)} for {bundles} bundles."
         )
+    return rules
+
+
+def checked_selectors(given: Any) -> list[tuple[LabelRule, ...]]:
+    """What is asked of the nodes of bundles.
+
+    Raises
+    ------
+    ValueError
+        It is no list of dictionaries of texts, or no label can be like that.
+    """
+    if not isinstance(given, list):
+        raise ValueError(f"Placement group bundle_label_selector must be a list, got {type(given)}.")
     for selector in given:
-        try:
-            check_option("label_selector", selector, TASK_OPTIONS["label_selector"])
-        except TypeError as error:
-            raise ValueError(f"Invalid bundle label selector {given}: {error}") from None
+        if not isinstance(selector, Mapping) or not all(
+            isinstance(text, str) for pair in selector.items() for text in pair
+        ):
+            raise ValueError(
+                "Bundle label selector must be a list of string dictionary label selectors, for example "
+                f'[{{"market": "spot"}}, {{}}], not {given!r}'
+            )
+        if problem := selector_problem(selector):
+            raise ValueError(f"Invalid label selector provided in bundle_label_selector {given!r}: {problem}")
     return list(map(label_rules, given))
 
 
@@ -256,7 +271,14 @@ def _target(node_id: str | None, strategy: str) -> bytes:
         raise ValueError(f"Invalid hex ID of _soft_target_node_id, got {node_id}") from None
 
 
-def _checked(bundles: Any) -> list[dict[str, float]]:
+def checked_bundles(bundles: Any) -> list[dict[str, float]]:
+    """The amounts of each, without zeros.
+
+    Raises
+    ------
+    ValueError
+        Something makes no sense; the message says what.
+    """
     if not isinstance(bundles, list | tuple):
         raise ValueError(f"Placement group bundles must be a list, got {type(bundles)}. {EXAMPLE}")
     if not bundles:

@@ -17,7 +17,7 @@ _BY_REASON: Final = {
         num_grpc_internal_threads num_server_call_thread object_manager_client_connection_num
         object_manager_max_bytes_in_flight object_manager_push_timeout_ms object_manager_rpc_threads_num
         object_manager_timer_freq_ms ray_cookie raylet_client_connect_timeout_milliseconds
-        raylet_client_num_connect_attempts raylet_rpc_server_reconnect_timeout_base_s
+        ping_gcs_rpc_server_max_retries raylet_client_num_connect_attempts raylet_rpc_server_reconnect_timeout_base_s
         raylet_rpc_server_reconnect_timeout_max_s task_rpc_inlined_bytes_limit worker_fetch_request_size
         worker_num_grpc_internal_threads
     """,
@@ -54,6 +54,7 @@ _BY_REASON: Final = {
         get_check_signal_interval_milliseconds handler_warning_timeout_ms inline_object_status_in_refs
         kill_worker_timeout_milliseconds max_cancelled_lease_tombstones max_object_report_batch_size
         max_placement_group_load_report_size max_resource_shapes_per_load_report pop_worker_max_retries
+        pull_based_healthcheck use_ray_syncer
         ray_syncer_message_refresh_interval_ms raylet_check_for_unexpected_worker_disconnect_interval_ms
         raylet_check_gc_period_milliseconds raylet_core_dump_exclude_plasma_store
         raylet_liveness_self_check_interval_ms raylet_start_wait_time_s report_actor_placement_resources
@@ -80,6 +81,7 @@ _BY_REASON: Final = {
     """,
     "where and when something runs is decided in raynb's own way": """
         actor_excess_queueing_warn_threshold enable_infeasible_task_early_exit enable_worker_prestart
+        gcs_actor_scheduling_enabled
         locality_aware_leasing_enabled max_pending_lease_requests_per_scheduling_category
         preload_python_modules scheduler_top_k_absolute scheduler_top_k_fraction
         support_fork system_concurrency_group_name task_actor_unavailable_retry_delay_base_ms

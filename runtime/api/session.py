@@ -147,16 +147,16 @@ def init(
     _node_name: str | None = None,
     **kwargs: Any,
 ) -> ClusterContext:
-    """Connect this process to a cluster; without an address, start one on this machine that ends with the process.
+    """Connect this process to a cluster; where there is none, start one on this machine that ends with the process.
 
     Parameters
     ----------
     address
         ``"auto"``: a running cluster on this machine; or a cluster's name or address; ``"local"``: a new one; None:
-        what the environment variable RAY_ADDRESS says, else a new one.
+        what RAY_ADDRESS says, else (not in notebooks, nor with options of a new one) the `Cluster` of this process or
+        what ``raynb start`` has started last; else a new one.
     num_cpus, num_gpus, resources, labels, object_store_memory
-        What the new cluster offers; by default the machine's (or container's) own CPUs, and 30 % of its memory (in
-        bytes) for objects.
+        What the new cluster offers; by default the CPUs of machine or container, and 30 % of its bytes for objects.
     local_mode
         Tasks and actors run in this process, each when it is called.
     ignore_reinit_error
@@ -213,8 +213,8 @@ def _init(
     global _session
     namespace, env = namespace or job.ray_namespace, init_arguments.given_environment(env, job, kwargs)
     check_fields(env)
-    address = init_arguments.chosen_address(address, new)
     temp_dir = temp_dir or os.environ.get("RAY_TMPDIR", "")
+    address = init_arguments.chosen_address(address, new, may_join=not (notebook or temp_dir))
     if temp_dir and not os.path.isabs(temp_dir):
         raise ValueError(f"_temp_dir must be an absolute path, not {temp_dir!r}")
     options = _options(new, namespace, temp_dir)

@@ -6,7 +6,7 @@ These classes say what is wanted, and refuse what can't be meant. Who places tas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any, Final, Union
 
 from raynb.runtime.messages.ids import NODE_ID_BYTES
 
@@ -65,10 +65,14 @@ class NodeAffinitySchedulingStrategy:
         self._fail_on_unavailable = _fail_on_unavailable
 
 
+NIL: Final = b"\xff" * NODE_ID_BYTES
+"""Ray's id of no node."""
+
+
 def _node_id(given: Any) -> str:
     text = given.hex() if hasattr(given, "hex") else given
     try:
-        right = isinstance(text, str) and len(bytes.fromhex(text)) == NODE_ID_BYTES
+        right = isinstance(text, str) and len(found := bytes.fromhex(text)) == NODE_ID_BYTES and found != NIL
     except ValueError:
         right = False
     if not right:

@@ -16,6 +16,9 @@ import msgspec
 from raynb.runtime.api.ray_config_names import OTHERS
 from raynb.runtime.messages import Config
 
+SPILLING_DIRECTORY: Final = "object_spilling_directory"
+"""The folder for what memory has no room for, as Ray calls it."""
+
 
 def _seconds(milliseconds: float) -> float:
     return milliseconds / 1000
@@ -26,7 +29,10 @@ def _spill_directory(config: Any) -> str:
     given = json.loads(config) if isinstance(config, str) else config
     if given.get("type") != "filesystem":
         raise ValueError(f"object_spilling_config: raynb spills to folders only, not to {given.get('type')!r}")
-    place = given.get("params", {}).get("directory_path", "")
+    params = given.get("params", {})
+    if params.keys() - {"directory_path", "buffer_size"} or not params.get("directory_path"):
+        raise TypeError(f"object_spilling_config: its params are a directory_path and a buffer_size, not {params!r}")
+    place = params["directory_path"]
     return str(place[0] if isinstance(place, list) else place)
 
 
@@ -52,7 +58,7 @@ CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "memory_monitor_refresh_ms": ("memory_monitor_s", _seconds),
     "object_manager_default_chunk_size": ("transfer_chunk_bytes", int),
     "object_spilling_config": ("spill_directory", _spill_directory),
-    "object_spilling_directory": ("spill_directory", str),
+    SPILLING_DIRECTORY: ("spill_directory", str),
     "scheduler_spread_threshold": ("spread_threshold", float),
     "task_events_report_interval_ms": ("event_flush_s", _seconds),
     "task_events_max_num_task_in_gcs": ("hub_tasks_max", int),

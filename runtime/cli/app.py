@@ -33,6 +33,30 @@ Timeout = Annotated[
     float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="So long is waited for an answer.")
 ]
 
+NumCpus = Annotated[float | None, typer.Option(min=0, help="CPUs to use; those that this machine grants, if left out.")]
+NumGpus = Annotated[float | None, typer.Option(min=0, help="GPUs; those that are there, if left out.")]
+Memory = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="BYTES", help="Memory that tasks may ask for; what the machine grants, if left out."),
+]
+ObjectStoreMemory = Annotated[
+    int | None, typer.Option(min=1, metavar="BYTES", help="Shared memory for objects; 30 % of all, if left out.")
+]
+Resources = Annotated[str, typer.Option(metavar="JSON", help='Other resources, {"name": amount}.')]
+Labels = Annotated[str, typer.Option(metavar="KEY=VALUE,...", help="Labels of the node, by which tasks may choose it.")]
+LabelsFile = Annotated[
+    str, typer.Option(metavar="FILE", help="More of them, in YAML; what is in --labels goes before.")
+]
+Redis = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="RAYNB_REDIS_URL",
+        help="Keep the cluster's state in your own Redis. A URL with a password goes into the variable: "
+        "everybody can read arguments.",
+    ),
+]
+
 
 class Table(StrEnum):
     """What can be listed."""
@@ -102,29 +126,24 @@ def start(
     address: Annotated[
         str, typer.Option(metavar="CLUSTER", help="Start one more node of this cluster: its name or address, or auto.")
     ] = "",
-    num_cpus: Annotated[
-        float | None, typer.Option(min=0, help="CPUs to use; those that this machine grants, if left out.")
-    ] = None,
-    num_gpus: Annotated[float | None, typer.Option(min=0, help="GPUs; those that are there, if left out.")] = None,
-    resources: Annotated[str, typer.Option(metavar="JSON", help='Other resources, {"name": amount}.')] = "{}",
-    object_store_memory: Annotated[
-        int | None, typer.Option(min=1, metavar="BYTES", help="Shared memory for objects; 30 % of all, if left out.")
-    ] = None,
-    labels: Annotated[
-        str, typer.Option(metavar="KEY=VALUE,...", help="Labels of the node, by which tasks may choose it.")
-    ] = "",
+    num_cpus: NumCpus = None,
+    num_gpus: NumGpus = None,
+    memory: Memory = None,
+    object_store_memory: ObjectStoreMemory = None,
+    resources: Resources = "{}",
+    labels: Labels = "",
+    labels_file: LabelsFile = "",
+    node_name: Annotated[str, typer.Option(help="What the node is called; as its machine, if left out.")] = "",
     name: Annotated[str, typer.Option(help="What the cluster is called.")] = "",
-    redis: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            envvar="RAYNB_REDIS_URL",
-            help="Keep the cluster's state in your own Redis. A URL with a password goes into the variable: "
-            "everybody can read arguments.",
-        ),
-    ] = "",
+    redis: Redis = "",
     temp_dir: Annotated[
         str, typer.Option(metavar="FOLDER", help="Where the cluster has its files; an absolute path.")
+    ] = "",
+    object_spilling_directory: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Where it keeps what its memory has no room for.")
+    ] = "",
+    system_config: Annotated[
+        str, typer.Option(metavar="JSON", help="Limits of the cluster, as _system_config of init() has them.")
     ] = "",
     metrics_export_port: Annotated[
         int | None, typer.Option(min=0, metavar="PORT", help="Serve metrics for Prometheus there; 0: at any port.")
@@ -137,7 +156,7 @@ def start(
 
     Options of `ray start` that say where Ray's daemons listen have no effect: raynb has no ports.
     """
-    from raynb.runtime.cli import lifecycle, places
+    from raynb.runtime.cli import lifecycle, offers, places
 
     if argument := places.unknown(context.args):
         fail(f"there is no option {argument!r}: see raynb start --help")
@@ -145,20 +164,22 @@ def start(
         fail("either --head for a new cluster, or --address CLUSTER for one more node of a running one")
     typed = context.get_parameter_source("redis")
     redis_was_typed = typed is not None and typed.name == "COMMANDLINE"
-    if address and (name or redis_was_typed or temp_dir or metrics_export_port is not None):
-        fail("--name, --redis, --temp-dir and --metrics-export-port are the whole cluster's: they go with --head")
-    offered: dict[str, Any] = {
-        "num_cpus": num_cpus,
-        "num_gpus": num_gpus,
-        "resources": resources,
-        "labels": labels,
-        "object_store_memory": object_store_memory,
-    }
+    whole = (name, redis_was_typed, temp_dir, object_spilling_directory, system_config)
+    if address and (any(whole) or metrics_export_port is not None):
+        fail(
+            "--name, --redis, --temp-dir, --object-spilling-directory, --system-config and --metrics-export-port are "
+            "the whole cluster's: they go with --head"
+        )
+    options = offers.options_of(
+        num_cpus=num_cpus, num_gpus=num_gpus, memory=memory, object_store_memory=object_store_memory,
+        resources=resources, labels=labels, labels_file=labels_file, node_name=node_name,
+    )  # fmt: skip
     if address:
-        info = lifecycle.start_node(address, **offered)
+        info = lifecycle.start_node(address, options)
     else:
-        whole: dict[str, Any] = {"redis": redis, "redis_was_typed": redis_was_typed, "temp_dir": temp_dir}
-        info = lifecycle.start(**offered, name=name, **whole)
+        options.name, options.redis, options.temp_dir = name, redis, temp_dir
+        options.config = offers.config_of(system_config, object_spilling_directory)
+        info = lifecycle.start(options, redis_was_typed=redis_was_typed)
     if metrics_export_port is not None:
         lifecycle.serve_metrics(info, metrics_export_port)
     if block:

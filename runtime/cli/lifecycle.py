@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -25,7 +24,7 @@ from raynb.runtime.adapters.launch import (
 from raynb.runtime.adapters.private_files import UnsafePathError
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.ray_alias import VARIABLE as AS_RAY
-from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find
+from raynb.runtime.adapters.registry import ClusterEntry, ClusterLookupError, clusters, find, remember
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import is_held, sweep
 from raynb.runtime.messages.errors import RpcError
@@ -45,18 +44,7 @@ FAILURES: Final = (
 REPEAT_S: Final = 0.5
 
 
-def start(
-    *,
-    num_cpus: float | None,
-    num_gpus: float | None,
-    resources: str,
-    labels: str,
-    object_store_memory: int | None,
-    name: str,
-    redis: str,
-    redis_was_typed: bool,
-    temp_dir: str = "",
-) -> ClusterInfo:
+def start(options: ClusterOptions, *, redis_was_typed: bool) -> ClusterInfo:
     """Start a cluster and say how to use it.
 
     Raises
@@ -66,7 +54,8 @@ def start(
     ClusterLaunchError
         It could not be started.
     """
-    if redis_was_typed and urlsplit(redis).password:
+    name, temp_dir = options.name, options.temp_dir
+    if redis_was_typed and urlsplit(options.redis).password:
         raise ValueError(
             "everybody on this machine can read arguments: put a URL with a password into RAYNB_REDIS_URL, not --redis"
         )
@@ -76,18 +65,8 @@ def start(
         raise ValueError(
             f"a cluster named {name!r} is running: stop it first (raynb stop {name}), or take another name"
         )
-    options = ClusterOptions(
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-        resources=parse_resources(resources),
-        labels=parse_labels(labels),
-        object_store_memory=object_store_memory,
-        name=name,
-        redis=redis,
-        temp_dir=temp_dir,
-        lifetime="daemon",
-    )
     info = launch_cluster(options)
+    remember(info.session)
     typer.echo(f"Started cluster {info.name!r} (pid {info.pid}): {_amounts(info)}.")
     typer.echo(f"Its logs are in {info.session_dir}/logs, its state in {info.state_store}.")
     typer.echo(f"\nIn Python:    raynb.init(address={info.name!r})")
@@ -120,15 +99,7 @@ def serve_metrics(info: ClusterInfo, port: int) -> None:
     typer.echo(f"Its metrics:  http://127.0.0.1:{served}/metrics")
 
 
-def start_node(
-    address: str,
-    *,
-    num_cpus: float | None,
-    num_gpus: float | None,
-    resources: str,
-    labels: str,
-    object_store_memory: int | None,
-) -> ClusterInfo:
+def start_node(address: str, options: ClusterOptions) -> ClusterInfo:
     """Start one more node of a running cluster, on this machine, and say so.
 
     Raises
@@ -141,17 +112,8 @@ def start_node(
         It could not be started, or the cluster refuses it.
     """
     cluster = read_cluster_info(Path(find(address).session_dir))
-    options = ClusterOptions(
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-        resources=parse_resources(resources),
-        labels=parse_labels(labels),
-        object_store_memory=object_store_memory,
-        config=cluster.config,
-        lifetime="daemon",
-        temp_dir=str(Path(cluster.session_dir).parent.parent),
-        join=cluster,
-    )
+    options.config, options.join = cluster.config, cluster
+    options.temp_dir = str(Path(cluster.session_dir).parent.parent)
     info = launch_cluster(options)
     typer.echo(f"Started node {info.node_id[:12]} of cluster {info.name!r} (pid {info.pid}): {_amounts(info)}.")
     typer.echo(f"Its logs are in {info.session_dir}/logs. It ends with the cluster: raynb stop {info.name}")
@@ -182,43 +144,6 @@ def await_end(info: ClusterInfo) -> None:
 
 def _amounts(info: ClusterInfo) -> str:
     return ", ".join(f"{_amount(n, v)} {n}" for n, v in sorted(info.resources.items()) if not n.startswith("node:"))
-
-
-def parse_labels(text: str) -> dict[str, str]:
-    """The argument of ``--labels``.
-
-    Raises
-    ------
-    ValueError
-        It is not a list of ``key=value``.
-    """
-    found: dict[str, str] = {}
-    for part in filter(None, text.split(",")):
-        key, equals, value = part.partition("=")
-        if not key.strip() or not equals:
-            raise ValueError(f"--labels: write key=value,key=value, not {part!r}")
-        found[key.strip()] = value.strip()
-    return found
-
-
-def parse_resources(text: str) -> dict[str, float]:
-    """The argument of ``--resources``.
-
-    Raises
-    ------
-    ValueError
-        It is not a JSON object of amounts.
-    """
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'--resources is not JSON ({error}): write {{"name": amount}}') from error
-    if not isinstance(found, dict):
-        raise ValueError('--resources must be an object: {"name": amount}')
-    for name, amount in found.items():
-        if isinstance(amount, bool) or not isinstance(amount, int | float) or amount < 0:
-            raise ValueError(f"--resources: the amount of {name!r} must be a number, 0 or more, not {amount!r}")
-    return {name: float(amount) for name, amount in found.items()}
 
 
 def _amount(name: str, value: float) -> str:

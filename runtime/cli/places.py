@@ -13,6 +13,7 @@ VALUES: Final = frozenset(
         "--dashboard-host",
         "--dashboard-port",
         "--include-dashboard",
+        "--include-log-monitor",
         "--log-color",
         "--log-style",
         "--max-worker-port",
@@ -28,7 +29,16 @@ VALUES: Final = frozenset(
         "--worker-port-list",
     }
 )
-FLAGS: Final = frozenset({"--disable-usage-stats", "--no-monitor", "--ray-debugger-external", "--verbose", "-v"})
+FLAGS: Final = frozenset(
+    {
+        "--disable-usage-stats",
+        "--enable-object-reconstruction",
+        "--no-monitor",
+        "--ray-debugger-external",
+        "--verbose",
+        "-v",
+    }
+)
 
 
 def unknown(arguments: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import cloudpickle
 import pytest
 
 import raynb
+from raynb import own_workings
 from raynb.as_ray import SHIMS
 from raynb.differences import ABSENT, DIFFERENCES, REFUSED
 from tests.support import compatibility
@@ -205,6 +206,15 @@ def test_modules_of_ray_s_own_workings_are_imported_and_refused_when_they_are_us
             _ = thing.of_it
         assert not isinstance(1, thing)
     assert not compatibility.found(name)
+
+
+@pytest.mark.parametrize("module", sorted(own_workings.NAMES))
+def test_names_of_ray_s_own_workings_are_found_and_refused_when_they_are_used(module: str) -> None:
+    found = importlib.import_module(f"raynb.{module}")
+    for name in own_workings.NAMES[module]:
+        assert name not in vars(found), "it is there"
+        with pytest.raises(NotImplementedError, match=rf"ray\.{module}\.{name}"):
+            getattr(found, name)()
 
 
 def test_a_program_may_name_what_is_absent_before_it_uses_it(folder: Path) -> None:

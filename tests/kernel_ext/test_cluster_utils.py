@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import raynb
+from raynb._common.utils import reset_ray_address
 from raynb._private import ray_constants, services
 from raynb._private.test_utils import (
     get_error_message,
@@ -45,6 +46,10 @@ def cluster() -> Iterator[Cluster]:
     raynb.shutdown()
     cluster.shutdown()
     before.assert_nothing_left(session)
+
+
+def cluster_session(cluster: Cluster) -> str:
+    return cluster.list_all_nodes()[0].info.session_dir
 
 
 def run_one(**options: Any) -> int:
@@ -157,6 +162,17 @@ def test_that_a_node_is_gone_is_told_if_nobody_has_asked_for_it(cluster: Cluster
     (told,) = get_error_message(subscriber, 1, ray_constants.REMOVED_NODE_ERROR)
     assert told["error_message"].split(" ")[5] == killed.node_id  # where Ray's tests look for it
     assert get_error_message(subscriber, timeout=0.3) == []
+
+
+def test_this_process_joins_it_where_nothing_is_said(cluster: Cluster) -> None:
+    assert raynb.init().address_info["session_dir"] == cluster_session(cluster)
+    raynb.shutdown()
+    others: list[dict[str, Any]] = [{"num_cpus": 1}, {"address": "local"}, {"resources": {"special": 2}}]
+    for asked in others:
+        assert raynb.init(**asked).address_info["session_dir"] != cluster_session(cluster)
+        raynb.shutdown()
+    reset_ray_address()
+    assert raynb.init().address_info["session_dir"] != cluster_session(cluster)
 
 
 def test_its_daemons_are_told_by_kind(cluster: Cluster) -> None:

@@ -19,7 +19,9 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from raynb.runtime.adapters.launch import read_cluster_info
 from raynb.runtime.adapters.processes import is_alive
+from raynb.runtime.adapters.registry import find
 from tests.support.leaks import processes_of, shared_memory_of
 from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
@@ -149,6 +151,12 @@ def test_without_a_cluster_everything_says_so(terminal: Terminal) -> None:
         (["start", "--head", "--resources", "{gold}"], "not JSON"),
         (["start", "--head", "--resources", '{"gold": true}'], "must be a number"),
         (["start", "--head", "--resources", "[1]"], "must be an object"),
+        (["start", "--head", "--resources", '{"CPU": 1}'], "'CPU' cannot be a custom resource: use --num-cpus"),
+        (["start", "--head", "--labels", '{"zone": 1}'], 'The value of "zone" is not string type'),
+        (["start", "--head", "--labels", '{"ray.io/zone": "a"}'], "cannot start with the prefix `ray.io/`"),
+        (["start", "--head", "--labels-file", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["start", "--head", "--system-config", "{"], "not JSON"),
+        (["start", "--head", "--system-config", '{"no_such_limit": 1}'], "no_such_limit"),
         (["start", "--head", "--redis", "redis://me:secret@host"], "RAYNB_REDIS_URL"),
         (["start", "--head", "--num-cpus", "-1"], "num-cpus"),
         (["list", "secrets"], "secrets"),
@@ -399,6 +407,48 @@ def test_a_node_joins_a_cluster_and_is_stopped_with_it() -> None:
         assert "Stopped cluster 'wide'" in terminal.ok("stop", "wide")
         assert not is_alive(rows[False]["pid"])
         assert not processes_of(str(terminal.home))
+    finally:
+        terminal.close()
+
+
+def test_what_a_node_offers_is_typed_as_for_ray(tmp_path: Path) -> None:
+    terminal = Terminal()
+    more = tmp_path / "labels.yaml"
+    more.write_text("zone: there\nkind: spot\n")
+    labels = ["--labels", '{"zone": "here", "place": ""}', "--labels-file", str(more)]
+    cluster = ["--object-spilling-directory", str(tmp_path), "--system-config", '{"max_direct_call_object_size": 10}']
+    try:
+        terminal.ok("start", "--head", "--name", "n", "--node-name", "first", "--memory", "5000000", *labels, *cluster)
+        (node,) = terminal.json("list", "nodes", "--detail")
+        assert node["labels"] == {"zone": "here", "place": "", "kind": "spot"}
+        assert node["node_name"] == "first" and node["resources_total"]["memory"] == 5_000_000
+        config = read_cluster_info(
+            Path(find("n", directory=terminal.home / "jupyter" / "raynb" / "clusters").session_dir)
+        ).config
+        assert config.inline_limit_bytes == 10 and config.spill_directory == str(tmp_path)
+    finally:
+        terminal.close()
+
+
+def test_a_program_joins_what_was_started_last_where_nothing_is_said() -> None:
+    terminal = Terminal()
+    code = "import raynb; raynb.init(); print(raynb.cluster_resources().get('there'))"
+
+    def joined() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=terminal.env, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    try:
+        assert joined() == "None", "one of its own"
+        for number in (1, 2):
+            name = f"number{number}"
+            terminal.ok("start", "--head", "--name", name, "--num-cpus", "1", "--resources", f'{{"there": {number}}}')
+            assert joined() == f"{number}.0"
+        terminal.ok("stop", "number2")
+        assert joined() == "None"
     finally:
         terminal.close()
 

@@ -87,6 +87,7 @@ def test_a_strategy_keeps_what_it_was_made_with(strategies: Any) -> None:
     [
         (lambda s: s.NodeAffinitySchedulingStrategy("not hex", soft=True), "node_id"),
         (lambda s: s.NodeAffinitySchedulingStrategy("abcd", soft=True), "node_id"),
+        (lambda s: s.NodeAffinitySchedulingStrategy("ff" * 28, soft=True), "node_id"),
         (lambda s: s.NodeAffinitySchedulingStrategy(NODE, False, _spill_on_unavailable=True), "_spill_on_unavailable"),
         (lambda s: s.NodeAffinitySchedulingStrategy(NODE, True, _fail_on_unavailable=True), "_fail_on_unavailable"),
         (lambda s: s.NodeLabelSchedulingStrategy({}), "both be empty"),
@@ -160,3 +161,24 @@ def test_a_thing_is_logged_once() -> None:
 def test_the_node_has_an_address_also_without_a_cluster() -> None:
     address = importlib.import_module(f"{module.NAME}.util").get_node_ip_address()
     assert len(address.split(".")) == 4
+
+
+def test_resources_of_a_running_node_are_not_set() -> None:
+    set_resource = importlib.import_module(f"{module.NAME}.experimental").set_resource
+    with pytest.raises(DeprecationWarning, match="placement"):
+        set_resource("gold", 1)
+
+
+def test_bundles_and_their_labels_are_checked_without_a_cluster() -> None:
+    groups = part_of_util("placement_group")
+    groups._validate_bundles([{"CPU": 1, "custom-resource": 2.2}, {"GPU": 0.75}])
+    groups._validate_bundle_label_selector([])
+    groups._validate_bundle_label_selector([{"ray.io/market_type": "spot"}])
+    wrong: list[tuple[Any, str]] = [
+        ("no list", "must be a list"),
+        ([{1: "value"}], "must be a list of string dictionary"),
+        ([{"no label": "a"}], "Invalid label selector provided"),
+    ]
+    for given, words in wrong:
+        with pytest.raises(ValueError, match=words):
+            groups._validate_bundle_label_selector(given)

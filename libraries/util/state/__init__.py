@@ -7,11 +7,12 @@ A listing's rows are mappings whose fields can also be read as attributes, as Ra
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from raynb.runtime.client.derived_tables import DERIVED
 from raynb.runtime.client.refs import ObjectRef
-from raynb.runtime.core.views import page
+from raynb.runtime.core.task_views import OBJECT_FIELDS, TASK_FIELDS
+from raynb.runtime.core.views import ACTOR_FIELDS, WORKER_FIELDS, page
 from raynb.util.state_client import ListApiOptions as ListApiOptions
 from raynb.util.state_client import StateApiClient as StateApiClient
 from raynb.util.state_client import StateResource as StateResource
@@ -31,12 +32,14 @@ Filter = tuple[str, str, Any]
 
 
 class StateRow(Mapping[str, Any]):
-    """One row of a listing. Subclasses only give it the name that Ray has for its kind."""
+    """One row of a listing. Subclasses give it the name that Ray has for its kind, and its ``fields``: those that were
+    not asked for are None."""
 
     __slots__ = ("_row",)
+    fields: ClassVar[Sequence[str]] = ()
 
     def __init__(self, row: Mapping[str, Any]) -> None:
-        self._row = row
+        self._row = {**dict.fromkeys(self.fields), **row}
 
     def __getitem__(self, key: str) -> Any:
         return self._row[key]
@@ -65,13 +68,19 @@ class StateRow(Mapping[str, Any]):
 class TaskState(StateRow):
     """A task; its states are Ray's."""
 
+    fields = TASK_FIELDS
+
 
 class ActorState(StateRow):
     """An actor."""
 
+    fields = ACTOR_FIELDS
+
 
 class ObjectState(StateRow):
     """An object, in its owner's table."""
+
+    fields = OBJECT_FIELDS
 
 
 class NodeState(StateRow):
@@ -80,6 +89,8 @@ class NodeState(StateRow):
 
 class WorkerState(StateRow):
     """A worker process or a driver."""
+
+    fields = WORKER_FIELDS
 
 
 class PlacementGroupState(StateRow):

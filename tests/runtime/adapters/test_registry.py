@@ -22,8 +22,11 @@ from raynb.runtime.adapters.registry import (
     ClusterNotFoundError,
     clusters,
     find,
+    forget,
     register,
     registry_directory,
+    remember,
+    started,
     unregister,
 )
 from raynb.runtime.adapters.session_dir import create_session
@@ -198,6 +201,20 @@ def test_auto_is_this_notebooks_newest_cluster_else_the_only_one(directory: Dire
                 assert str(one) in str(several.value)
             with pytest.raises(ClusterAmbiguousError):
                 find("auto")
+
+
+def test_the_cluster_that_was_started_last_is_remembered_while_it_runs(directory: Directory) -> None:
+    assert started() is None
+    with living(directory, "a") as first, living(directory, "b"):
+        assert started() is None
+        remember("b")
+        remember("a")
+        assert started() == first
+        forget()
+        forget()
+        assert started() is None
+        remember("a")
+    assert started() is None, "it has ended"
 
 
 def test_a_cluster_is_found_by_each_of_its_names(directory: Directory) -> None:

@@ -315,6 +315,9 @@ def test_names_of_ray_s_configuration_are_known() -> None:
         config_of({"zork": 1})
     with pytest.raises(ValueError, match="folders only, not to 's3'"):
         config_of({"object_spilling_config": {"type": "s3"}})
+    for params in ({}, {"directory_path": "/there", "how": "fast"}):
+        with pytest.raises(TypeError, match="directory_path"):
+            config_of({"object_spilling_config": {"type": "filesystem", "params": params}})
 
 
 def test_a_job_config_says_namespace_and_environment(bare_ray: Ray) -> None:

@@ -254,6 +254,13 @@ def test_what_a_job_is_told_of_a_wrong_type_is_named(ray: Ray, raynb_only: None,
         job_config.JobConfig(**options)
 
 
+@pytest.mark.parametrize("name", ["CPU", "GPU", "memory", "object_store_memory"])
+def test_amounts_with_a_keyword_of_their_own_are_no_custom_resources(ray: Ray, name: str) -> None:
+    with pytest.raises(AssertionError, match=f"`{name}` cannot be a custom resource"):
+        ray.init(resources={name: 1})
+    assert not ray.is_initialized()
+
+
 def test_a_cluster_that_is_not_there_is_a_connection_error(ray: Ray) -> None:
     with pytest.raises(ConnectionError):
         ray.init(address="auto")

@@ -127,6 +127,18 @@ def test_the_context_tells_what_the_caller_runs_in(ray: Ray) -> None:
 # -- folders
 
 
+def test_it_is_said_once_that_a_folder_is_copied(
+    ray: Ray, tmp_path: Path, capsys: pytest.CaptureFixture[str], raynb_only: None
+) -> None:
+    (tmp_path / "data.txt").write_text("x" * 2048)
+    name = ray.remote(lambda: os.path.basename(os.getcwd())).options(runtime_env={"working_dir": str(tmp_path)})
+    package = ray.get(name.remote())
+    assert ray.get(name.remote()) == package
+    said = capsys.readouterr().err
+    assert f"Pushing file package {package!r} (2.0 kB)" in said
+    assert said.count(f"Successfully pushed file package {package!r}") == 1
+
+
 def test_tasks_run_in_a_copy_of_the_working_directory(ray: Ray, folder: Path) -> None:
     def look() -> Any:
         import in_the_project  # pyright: ignore  # it is in the working directory

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import raynb
 from raynb import cloudpickle
 from raynb._common import test_utils
 from raynb._common import utils as common_utils
-from raynb._private import gcs_utils, state, utils, worker
+from raynb._private import gcs_utils, services, state, utils, worker
 from raynb._private import test_utils as private_test_utils
 from raynb._private.state_api_test_utils import (
     PidActor,
@@ -123,6 +123,27 @@ def test_links_and_imports_are_tried(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert [record.args for record in caplog.records] == [("no_such_module",)]
 
 
+def test_an_event_loop_is_that_of_the_thread() -> None:
+    async def running() -> bool:
+        return common_utils.get_or_create_event_loop() is asyncio.get_running_loop()
+
+    def loops() -> tuple[bool, bool]:
+        with closing(common_utils.get_or_create_event_loop()) as made, closing(asyncio.new_event_loop()) as mine:
+            asyncio.set_event_loop(mine)
+            return made is not mine, common_utils.get_or_create_event_loop() is mine
+
+    assert asyncio.run(running())
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(loops).result() == (True, True)
+
+
+def test_the_environment_says_which_cluster_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert services.get_ray_address_from_environment("here", None) == "here"
+    monkeypatch.setenv("RAY_ADDRESS", "there")
+    assert services.get_ray_address_from_environment("here", None) == "there"
+
+
 def test_small_questions_have_answers() -> None:
     assert utils.split_address("scheme://there") == ("scheme", "there")
     with pytest.raises(ValueError, match="must contain"):
@@ -167,6 +188,7 @@ def test_the_cluster_s_state_says_when_an_actor_began_and_ended(ray: Ray) -> Non
     row = state.actors(actor._actor_id.hex())
     assert before_ms <= row["StartTime"] == row["Timestamp"] <= time.time() * 1000
     assert row["EndTime"] == 0 and row["Address"]["IPAddress"] == ray.nodes()[0]["NodeManagerAddress"]
+    assert row["OwnerAddress"]["NodeID"] == row["Address"]["NodeID"] == ray.nodes()[0]["NodeID"]
     ray.kill(actor)
     wait_until(lambda: state.actors(actor._actor_id.hex())["State"] == "DEAD")
     ended = state.actors(actor._actor_id.hex())

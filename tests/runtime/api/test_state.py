@@ -192,6 +192,8 @@ def test_actors_are_listed_from_their_birth_to_their_death(ray: Ray, state: Any)
     dead = wait_until(lambda: in_state("DEAD"), 20)
     assert dead.actor_id == alive.actor_id
     assert dead.death_cause
+    short = state.list_actors(filters=[("actor_id", "=", dead.actor_id)])[0]
+    assert short.state == "DEAD" and short.death_cause is short["is_detached"] is None, "detail was not asked for"
 
 
 def test_an_actor_that_waits_for_its_arguments_is_listed(ray: Ray, state: Any, gate: Gate) -> None:

@@ -240,8 +240,9 @@ def test_a_strict_pack_begins_with_the_node_that_is_wished_for(three: Three) -> 
     ("options", "words"),
     [
         ({"bundle_label_selector": [{"zone": "a"}]}, "length of `bundle_label_selector`"),
-        ({"bundle_label_selector": {"zone": "a"}}, "list of string dictionary"),
-        ({"bundle_label_selector": [{"zone": 1}, {}]}, "texts by name"),
+        ({"bundle_label_selector": {"zone": "a"}}, "must be a list"),
+        ({"bundle_label_selector": [{"zone": 1}, {}]}, "list of string dictionary"),
+        ({"bundle_label_selector": [{"no zone": "a"}, {}]}, "Invalid label selector provided"),
         ({"_soft_target_node_id": "ab"}, "only works with STRICT_PACK"),
         ({"_soft_target_node_id": "node", "strategy": "STRICT_PACK"}, "Invalid hex ID"),
         ({"topology_strategy": {"zone": "STRICT_PACK"}, "strategy": "PACK"}, "not both"),
