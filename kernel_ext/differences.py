@@ -14,6 +14,7 @@ from raynb.own_workings import NAMES
 _LIBRARY = "raynb is Ray's core for notebooks; this library of Ray's is not part of it"
 _PYTHON = "raynb is for Python only"
 _CLIENT = "there are no client connections (ray://): raynb.init(address=...) joins a cluster on this machine"
+_MEASURES = "measurements are those of the command `raynb microbenchmark`"
 _VIEWS = "the views of a cluster are in JupyterLab"
 _GRAPHS = "there are no graphs that are compiled before they run; tasks that use one another's references are one"
 OWN_WORKINGS = "that is part of Ray's own workings"
@@ -80,7 +81,10 @@ ABSENT: Final = {
     "_private.path_utils": OWN_WORKINGS,
     "_private.process_watcher": OWN_WORKINGS,
     "_private.prometheus_exporter": OWN_WORKINGS,
+    "_private.ray_client_microbenchmark": _MEASURES,
     "_private.ray_logging": OWN_WORKINGS,
+    "_private.ray_microbenchmark_helpers": _MEASURES,
+    "_private.ray_perf": _MEASURES,
     "_private.resource_and_label_spec": OWN_WORKINGS,
     "_private.resource_spec": OWN_WORKINGS,
     "_private.resource_isolation_config": OWN_WORKINGS,

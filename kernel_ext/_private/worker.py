@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, Final
 
 from raynb import cloudpickle as pickle
 from raynb._private import ray_constants
 from raynb._private.gcs_client import GcsClient
+from raynb._private.out_of_scope import calls_of
 from raynb._private.processes import ProcessInfo, daemons_of, kill_all
 from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.api import outputs
@@ -101,6 +103,12 @@ class CoreWorker:
         value = None if entry is None else entry.value
         lost = isinstance(value, Failed) and issubclass(error_class(value.kind), ObjectLostError)
         return bool(ready) and value is not None and not lost
+
+    def add_object_out_of_scope_callback(self, object_ref: ObjectRef[Any], callback: Callable[[bytes], object]) -> bool:
+        """Have this function called, with the object's id, when this process refers to it no more, or has freed it.
+        False where that is so already: then it isn't."""
+        client = self._client
+        return calls_of(client).add(client, object_ref._id, callback)
 
     def get_current_task_id(self) -> TaskID:
         return TaskID(self._client.execution().task_id)

@@ -25,7 +25,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raynb.runtime.core.client import ClientMachine
-from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, Unhandled
+from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, OutOfScope, Unhandled
 from raynb.runtime.core.effects import Send, Tick
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied
 from raynb.runtime.core.waiters import Wake
@@ -86,6 +86,8 @@ class ClientHost:
         """Called in the seat before messages are handled; what it posts is handled before them."""
         self.on_unhandled: Callable[[Unhandled], None] = lambda failure: None
         """Called in the seat with what nobody has looked at."""
+        self.on_out_of_scope: Callable[[bytes], None] = lambda oid: None
+        """Called in the seat with an object that is gone, and was to be told."""
         self.on_crash: Callable[[], None] = lambda: None
         """Called when an error in raynb has ended it."""
         self._on_foreign = on_foreign
@@ -341,5 +343,7 @@ class ClientHost:
                 self._on_notice(effect.text)
             elif kind is Unhandled:
                 self.on_unhandled(effect)
+            elif kind is OutOfScope:
+                self.on_out_of_scope(effect.oid)
             else:
                 raise AssertionError(f"no host for the effect {effect!r}")

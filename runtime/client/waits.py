@@ -12,6 +12,7 @@ Rules
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -63,6 +64,7 @@ class Waits:
         self.broken = False
         """One of them is to end with an error."""
         self._thread: threading.Thread | None = None
+        self._warned = False
 
     def __repr__(self) -> str:
         return f"<Waits of {len(self.by_thread)} threads>"
@@ -72,14 +74,30 @@ class Waits:
         """This thread waits for these."""
         __tracebackhide__ = True
         self.by_thread[threading.get_ident()] = Wait(refs, timeout_s)
-        if self._client.gives_way and self._thread is None and timeout_s is None:
-            self._watch()
+        if self._client.gives_way:
+            if not self._warned:
+                self._warn_in_loop()
+            if self._thread is None and timeout_s is None:
+                self._watch()
         try:
             yield
         finally:
             del self.by_thread[threading.get_ident()]
             if self.broken:
                 self.broken = any(wait.error is not None for wait in list(self.by_thread.values()))
+
+    def _warn_in_loop(self) -> None:
+        """Say once what it means to wait in the event loop of an actor; while it is made, nobody else waits there."""
+        asyncio = sys.modules.get("asyncio")  # whoever has a loop has imported it
+        if asyncio is None or asyncio._get_running_loop() is None:
+            return
+        execution = self._client.execution()
+        if execution.actor_id and not execution.name.endswith(".__init__"):
+            self._warned = True
+            log.warning(
+                "get() in an event loop holds up all other calls that run there until the value has come: await the "
+                "reference instead, or several with asyncio.gather()"
+            )
 
     def check(self) -> None:
         """Raise what the wait of this thread is to end with, if anything."""

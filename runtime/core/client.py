@@ -62,6 +62,7 @@ from raynb.runtime.core.scheduler import Scheduler
 from raynb.runtime.core.streams import Stream, Streams
 from raynb.runtime.core.task import DONE, PUSHED, WAITING, Story, Task
 from raynb.runtime.core.waiting import Waiting
+from raynb.runtime.core.watched import WatchObject
 from raynb.runtime.core.why_object import answer, answer_here
 from raynb.runtime.messages import Message, copies, events, gcs, node, nodes, objects, tasks, transfers, why
 from raynb.runtime.messages.config import Config
@@ -130,6 +131,7 @@ class ClientMachine:
             Task: self._submit,
             Retain: lambda item, now: self.objects.retain(item.oid, item.owner, item.view),
             LetViewGo: lambda item, now: self.objects.let_view_go(item.oid),
+            WatchObject: lambda item, now: self.objects.watched.watch(item.oid),
             Stream: lambda item, now: self.streams.open(item),
             PutValue: self._put,
             WaitFor: lambda item, now: self._effects.extend(self.waiting.begin(item, now)),

@@ -38,6 +38,12 @@ class Unhandled(Struct, frozen=True, gc=False):
     name: str
 
 
+class OutOfScope(Struct, frozen=True, gc=False):
+    """Effect: this process has let an object go, or given it up, whose end was to be told."""
+
+    oid: bytes
+
+
 class Foreign(Struct, frozen=True, gc=False):
     """Effect: a message that is not for the client machine (a worker's executor, the output router)."""
 

@@ -62,6 +62,7 @@ class Freed:
         assert entry.value is not None
         self.values[oid], self._since[oid] = entry.value, now
         entry.value = Failed("ObjectFreedError", f"object {oid.hex()} was freed by hand: its value is gone.")
+        self._objects.watched.ended(oid)
 
     def take(self, oid: bytes) -> Value | None:
         """The last holder of an object has let it go: its value, if that was freed before."""

@@ -34,6 +34,7 @@ from raynb.runtime.core.lineage import Lineage
 from raynb.runtime.core.object_failures import gone, owner_died
 from raynb.runtime.core.unhandled import UnhandledFailures
 from raynb.runtime.core.waiters import Waiter, Wake
+from raynb.runtime.core.watched import Watched
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.ids import task_of
 from raynb.runtime.messages.objects import (
@@ -111,6 +112,7 @@ class Ownership:
         self.directory = Directory(self)
         self.lineage = Lineage(self, lineage_bytes_max)
         self.unhandled = UnhandledFailures(self)
+        self.watched = Watched(self)
 
     # -- references of this process
 
@@ -190,6 +192,8 @@ class Ownership:
                     dropping.append((ref.oid, inner))
             if self.lineage.kept:
                 self.lineage.dropped(oid)
+            if self.watched.oids:
+                self.watched.ended(oid)
 
     # -- values
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,29 @@ import pytest
 from tests.support.gate import Gate
 from tests.support.module import NAME, Ray
 from tests.support.waiting import wait_until
+
+WAITS = f"""
+import time
+import {NAME} as ray
+ray.init(num_cpus=2, include_dashboard=False)
+@ray.remote
+def late():
+    time.sleep(0.1)
+    return 1
+@ray.remote
+class Waits:
+    async def get(self):
+        return ray.get(late.remote())
+@ray.remote
+class Begins:
+    def __init__(self):
+        ray.get(late.remote())
+    async def nothing(self):
+        pass
+waits, begins = Waits.remote(), Begins.remote()
+print(ray.get([waits.get.remote(), waits.get.remote()]))
+ray.get(begins.nothing.remote())
+"""
 
 
 def grouped(ray: Ray, through: Any) -> Any:
@@ -266,3 +291,12 @@ def test_the_constructor_of_an_actor_may_be_a_coroutine(ray: Ray) -> None:
         ray.get(Awaits.remote(-1).get.remote(), timeout=30)
     if NAME == "raynb":
         assert "run_until_complete" not in str(caught.value), "the loop's own frames tell nobody anything"
+
+
+def test_who_waits_in_the_loop_of_an_actor_is_told_once_what_that_means(python: str, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    done = subprocess.run([python, "waits.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    said = done.stdout + done.stderr
+    assert "[1, 1]" in said
+    assert said.count("await") == 1
+    assert "(Waits pid=" in said and "(Begins pid=" not in said

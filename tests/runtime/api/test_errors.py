@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import traceback
 from typing import Any
 
 import pytest
@@ -336,3 +337,14 @@ def test_a_dead_actors_error_says_which_it_was(ray: Ray) -> None:
         f"ip: {ray.nodes()[0]['NodeManagerAddress']}",
     ]
     assert "The actor is dead because" in lines[7]
+
+
+def test_the_notes_of_an_error_are_told_once(ray: Ray, raynb_only: None) -> None:
+    def fail() -> None:
+        error = ValueError("wrong")
+        error.add_note("try it in another way")
+        raise error
+
+    with pytest.raises(ValueError) as caught:
+        ray.get(ray.remote(fail).remote(), timeout=30)
+    assert "".join(traceback.format_exception_only(caught.value)).count("try it in another way") == 1
