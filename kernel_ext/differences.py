@@ -182,6 +182,7 @@ class RefusedModules:
 # -- what can be imported only: a file often imports more of Ray than that part of it needs that runs
 
 _FOUND_IN: Final = {
+    "raynb.core.generated.common_pb2": "raynb._private.protocol_enums",
     "raynb.core.generated.gcs_pb2": "raynb._private.gcs_utils",
     "raynb.runtime_env.runtime_env": "raynb.runtime_env",
     "raynb.util.client.ray_client_helpers": "raynb._private.client_mode_hook",
