@@ -69,7 +69,7 @@ def start(options: ClusterOptions, *, redis_was_typed: bool) -> ClusterInfo:
     typer.echo(f"Its logs are in {info.session_dir}/logs, its state in {info.state_store}.")
     typer.echo(f"\nIn Python:    raynb.init(address={info.name!r})")
     typer.echo(f"To look at:   raynb status {info.name}")
-    typer.echo(f"Another node: raynb start --address {info.name}")
+    typer.echo(f"Another node: raynb start --address='{info.name}'")
     typer.echo(f"To stop it:   raynb stop {info.name}")
     return info
 

@@ -156,7 +156,7 @@ def test_a_program_may_name_what_is_absent_before_it_uses_it(folder: Path) -> No
     assert [words.split(":")[0] for words in told] == [
         "raynb has no ray._raylet.GlobalStateAccessor",
         "raynb has no ray.util.client.server.server.init_and_serve",
-        "raynb has no ray.core.generated.common_pb2",
+        "raynb has no ray.core.generated.common_pb2.TaskInfoEntry",
         "raynb has no client mode",
     ]
 
