@@ -137,6 +137,8 @@ DIFFERENCES: Final = {
     "they wait for ever.",
     "init": "Starts no dashboard and opens no port, except for Prometheus where `_metrics_export_port` asks for that. "
     "Other options of Ray's that say where those are have no effect. "
+    "Without an address, it starts a cluster in notebooks, and where options say what a new one is to have, though "
+    "another runs; in Ray these are an error then. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
