@@ -141,6 +141,8 @@ DIFFERENCES: Final = {
     "they wait for ever.",
     "init": "Starts no dashboard and opens no port, except for Prometheus where `_metrics_export_port` asks for that. "
     "Other options of Ray's that say where those are have no effect. "
+    "Without an address, it starts a cluster in notebooks, and where options say what a new one is to have, though "
+    "another runs; in Ray these are an error then. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
@@ -186,6 +188,7 @@ class RefusedModules:
 # -- what can be imported only: a file often imports more of Ray than that part of it needs that runs
 
 _FOUND_IN: Final = {
+    "raynb.core.generated.common_pb2": "raynb._private.protocol_enums",
     "raynb.core.generated.gcs_pb2": "raynb._private.gcs_utils",
     "raynb.runtime_env.runtime_env": "raynb.runtime_env",
     "raynb.util.client.ray_client_helpers": "raynb._private.client_mode_hook",

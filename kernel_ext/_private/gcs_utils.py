@@ -3,19 +3,19 @@ Ray has as messages of its protocol is absent (`raynb.differences`), but for the
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any, Final
 
 from raynb._private.gcs_client import GcsClient
+from raynb._private.protocol_enums import ErrorType, ProtocolEnum
 from raynb.differences import OWN_WORKINGS, absent_names
 
-__all__ = ["DRIVER", "WORKER", "ActorTableData", "GcsClient"]
+__all__ = ["DRIVER", "WORKER", "ActorTableData", "ErrorType", "GcsClient"]
 
 WORKER: Final = 0
 DRIVER: Final = 1
 
 
-class ActorState(IntEnum):
+class ActorState(ProtocolEnum):
     """By Ray's numbers."""
 
     DEPENDENCIES_UNREADY = 0
@@ -23,16 +23,6 @@ class ActorState(IntEnum):
     ALIVE = 2
     RESTARTING = 3
     DEAD = 4
-
-    @classmethod
-    def Name(cls, number: int) -> str:
-        """Of a number."""
-        return cls(number).name
-
-    @classmethod
-    def Value(cls, name: str) -> int:
-        """Of a name."""
-        return cls[name].value
 
 
 class ActorTableData:
@@ -53,7 +43,7 @@ __getattr__ = absent_names(
     "_private.gcs_utils",
     dict.fromkeys(
         (
-            "AvailableResources", "ErrorTableData", "ErrorType", "GcsAioClient", "GcsChannel", "GcsEntry",
+            "AvailableResources", "ErrorTableData", "GcsAioClient", "GcsChannel", "GcsEntry",
             "GcsNodeInfo", "JobConfig", "JobTableData", "PlacementGroupTableData", "PubSubMessage", "ResourceDemand",
             "ResourceLoad", "ResourceUsageBatchData", "ResourcesData", "TablePrefix", "TablePubsub", "TaskEvents",
             "TotalResources", "WorkerTableData", "check_health", "cleanup_redis_storage", "create_gcs_channel",

@@ -11,6 +11,10 @@ class BadQueryError(RayStateApiException, ValueError):
     """Something was asked that makes no sense: an unknown field, a limit that is too large."""
 
 
+class NoLogError(RayStateApiException, FileNotFoundError):
+    """A log was asked for that is not there."""
+
+
 class DataSourceUnavailable(RayStateApiException):
     """Ray's error where a process does not answer; raynb raises `GetTimeoutError` then."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from raynb.runtime.client.node_logs import at_nodes, log_folders, log_of, named_log
+from raynb.util.state_errors import BadQueryError, NoLogError
 from raynb.util.state_source import ask, here_of
 
 ROWS_MAX: Final = 10_000
@@ -101,28 +102,31 @@ def get_log(
 
     Raises
     ------
-    ValueError
+    BadQueryError
         No log is named, or several ways are.
-    FileNotFoundError
+    NoLogError
         There is no such log, or no such node (any more).
     """
     named = {"filename": filename, "actor_id": actor_id, "task_id": task_id, "pid": pid}
     given = [name for name, value in named.items() if value is not None]
     if len(given) != 1:
-        raise ValueError(f"get_log() needs one of {', '.join(named)}, not {given or 'none'}")
+        raise BadQueryError(f"get_log() needs one of {', '.join(named)}, not {given or 'none'}")
     if suffix not in ("out", "err"):
-        raise ValueError(f"suffix must be 'out' or 'err', not {suffix!r}")
+        raise BadQueryError(f"suffix must be 'out' or 'err', not {suffix!r}")
     folders = _folders(address, node_ip, timeout)
     if filename is not None:
-        path = named_log(filename, folders, node_id or "", here_of(address))
+        try:
+            path = named_log(filename, folders, node_id or "", here_of(address))
+        except FileNotFoundError as error:
+            raise NoLogError(str(error)) from None
     else:
         row = _of_process(address, actor_id, task_id, pid, attempt_number, timeout)
         if row is None:
             what = f"actor {actor_id}" if actor_id else f"task {task_id}" if task_id else f"worker with pid {pid}"
-            raise FileNotFoundError(f"no process is known of {what} (yet): it has no log")
+            raise NoLogError(f"no process is known of {what} (yet): it has no log")
         path = log_of(row, at_nodes(folders, node_id or ""), suffix)
         if not path.is_file():
-            raise FileNotFoundError(f"the log {path.name} is not there (any more)")
+            raise NoLogError(f"the log {path.name} is not there (any more)")
     # Where to begin is looked for now, not when the first piece is asked for: what is written in between belongs to it.
     begin = 0 if tail < 0 else _begin_of_tail(path.read_bytes(), tail)
     return _pieces(path, follow, begin, encoding, errors or "strict", _interval or FOLLOW_PAUSE_S, filter_ansi_code)

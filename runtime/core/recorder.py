@@ -21,6 +21,9 @@ from raynb.runtime.messages.gcs import ActorProcess
 from raynb.runtime.messages.tasks import Result
 from raynb.runtime.messages.values import Failed, Inline, Stored
 
+LOOK_AGAIN_EACH = 8
+"""At every so many flushes it is looked whether tasks wait for something else by now: many may, for long."""
+
 Row = tuple[bytes, int, int, int, int, float, float, float, float, float, int, bytes]
 
 
@@ -61,6 +64,9 @@ class Recorder:
         self._config = config
         self._offset = wall_offset_s
         self._fresh: list[Task] = []
+        self._flushes = 0
+        self._waiting: list[tuple[Task, int]] = []
+        """With what was told of it: tasks that will wait for something else before they run."""
         self._rows: list[Row] = []
         self._errors: list[tuple[int, str, str]] = []
         self._dependencies: list[tuple[int, bytes]] = []
@@ -78,7 +84,7 @@ class Recorder:
     @property
     def pending(self) -> bool:
         """Whether there is something to flush."""
-        return bool(self._touched or self._rows or self._fresh or self.names.pending)
+        return bool(self._touched or self._rows or self._fresh or self._waiting or self.names.pending)
 
     def _calls_of(self, task: Task) -> Calls:
         function, cell = task.function, task.context.cell
@@ -239,11 +245,13 @@ class Recorder:
     def _task_rows(self, runs: Iterable[Task]) -> TaskRows | None:
         if self.quiet:
             return None
+        self._flushes += 1
+        if self._flushes % LOOK_AGAIN_EACH == 0:
+            before, self._waiting = self._waiting, []
+            for task, told in before:
+                self._tell_wait(task, told)
         for task in self._fresh:
-            if task.state is not DONE:
-                waiting = events.PENDING_ARGS_AVAIL if task.missing else events.PENDING_NODE_ASSIGNMENT
-                pushed = not task.missing and task.state is not QUEUED and task.pushed_at > 0
-                self._snapshot(task, events.SUBMITTED_TO_WORKER if pushed else waiting)
+            self._tell_wait(task, -1)
         self._fresh.clear()
         running: set[tuple[bytes, int]] = set()
         for task in runs:
@@ -262,6 +270,23 @@ class Recorder:
         self._new_names, self._new_workers = [], []
         self._touched = {}
         return message
+
+    def _tell_wait(self, task: Task, told: int) -> None:
+        """Tell what a task waits for, unless that was told."""
+        if task.state is DONE:
+            return
+        if task.missing:
+            state = events.PENDING_ARGS_AVAIL
+        elif task.state is QUEUED or not task.pushed_at:
+            state = events.PENDING_NODE_ASSIGNMENT
+        else:
+            state = events.SUBMITTED_TO_WORKER
+        if state != told:
+            self._snapshot(task, state)
+        # Other tasks run as soon as they are pushed, which is told.
+        waits_on = task.missing or (task.actor is not None and state != events.SUBMITTED_TO_WORKER)
+        if waits_on and len(self._waiting) < self._config.event_rows_max:
+            self._waiting.append((task, state))
 
     def _columns(self, rows: list[Row]) -> TaskRows:
         columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * 12

@@ -226,19 +226,20 @@ def test_a_program_may_name_what_is_absent_before_it_uses_it(folder: Path) -> No
         "from ray._raylet import GlobalStateAccessor\n"
         "class Plugin(GlobalStateAccessor): pass\n"
         "def f(client: GlobalStateAccessor | None = None): return isinstance(client, GlobalStateAccessor)\n"
-        "with connect_to_client_or_not(False): print(f(), gcs_pb2.ActorTableData.ALIVE.name)\n"
-        "for use in (Plugin, server.init_and_serve, lambda: common_pb2.TaskType.NORMAL_TASK,\n"
+        "with connect_to_client_or_not(False): print(f(), gcs_pb2.ActorTableData.ALIVE.name,\n"
+        "    common_pb2.TaskType.Name(2), common_pb2.TaskStatus.RUNNING + 0)\n"
+        "for use in (Plugin, server.init_and_serve, lambda: common_pb2.TaskInfoEntry.name,\n"
         "            lambda: connect_to_client_or_not(True).__enter__()):\n"
         "    try: use()\n"
         "    except (AttributeError, NotImplementedError, RuntimeError) as error: print(error)\n"
     )
     done = run("-c", code, cwd=folder)
-    assert done.stdout.splitlines()[0] == "False ALIVE", done.stderr
+    assert done.stdout.splitlines()[0] == "False ALIVE ACTOR_TASK 8", done.stderr
     told = done.stdout.splitlines()[1:]
     assert [words.split(":")[0] for words in told] == [
         "raynb has no ray._raylet.GlobalStateAccessor",
         "raynb has no ray.util.client.server.server.init_and_serve",
-        "raynb has no ray.core.generated.common_pb2",
+        "raynb has no ray.core.generated.common_pb2.TaskInfoEntry",
         "raynb has no client mode",
     ]
 

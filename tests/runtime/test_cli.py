@@ -100,6 +100,7 @@ def busy(terminal: Terminal) -> Iterator[Terminal]:
     """A terminal on a machine where the cluster `demo` has run a small program, which is there still."""
     out = terminal.ok("start", "--head", "--name", "demo", "--num-cpus", "2", "--resources", '{"gold": 1.5}')
     assert "raynb.init(address='demo')" in out and "1.5 gold" in out
+    assert "start --address='demo'" in out, "programs look for the address there, as Ray writes it"
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=terminal.env
     )

@@ -95,8 +95,9 @@ def test_logs_are_listed_by_what_wrote_them(ray: Ray, state: Any) -> None:
     ],
 )
 def test_a_log_that_is_not_there_is_refused(state: Any, whose: Any, kind: Any) -> None:
-    with pytest.raises(kind):
+    with pytest.raises(kind) as error:
         list(state.get_log(**whose))
+    assert "RayStateApiException" in {each.__name__ for each in type(error.value).__mro__}
 
 
 def test_actors_are_counted_by_class_and_state(ray: Ray, state: Any) -> None:

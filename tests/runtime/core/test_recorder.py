@@ -7,10 +7,10 @@ import pytest
 from raynb.runtime.core.actors import ActorClient, Actors
 from raynb.runtime.core.ownership import Ownership
 from raynb.runtime.core.pools import Connection
-from raynb.runtime.core.recorder import Recorder
+from raynb.runtime.core.recorder import LOOK_AGAIN_EACH, Recorder
 from raynb.runtime.core.running import running
 from raynb.runtime.core.scheduler import Scheduler
-from raynb.runtime.core.task import DONE, Function, Story, Task
+from raynb.runtime.core.task import DONE, PUSHED, QUEUED, Function, Story, Task
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.events import RUNNING, TASK_STATES, TaskRows
 from raynb.runtime.messages.gcs import ActorProcess
@@ -73,6 +73,28 @@ def test_what_runs_is_told_once(source: Source) -> None:
     running = [at for at, state in enumerate(rows.states) if TASK_STATES[state] == TASK_STATES[RUNNING]]
     assert [rows.ids[24 * at : 24 * at + 24] for at in running] == [first.id]
     assert source.recorder.flush([first]) == []
+
+
+def test_what_a_call_waits_for_is_told_as_it_changes(source: Source) -> None:
+    call = source.task(0, "1:5:")
+    call.actor, call.missing = ActorClient(b"a" * 16), 1
+
+    def told() -> list[str]:
+        return [
+            TASK_STATES[state]
+            for _ in range(LOOK_AGAIN_EACH)
+            for rows in source.recorder.flush([])
+            if isinstance(rows, TaskRows)
+            for state in rows.states
+        ]
+
+    assert told() == ["PENDING_ARGS_AVAIL"]
+    assert told() == []
+    call.missing, call.state = 0, QUEUED
+    assert told() == ["PENDING_NODE_ASSIGNMENT"]
+    call.state, call.pushed_at = PUSHED, 8.0
+    assert told() == ["SUBMITTED_TO_WORKER"]
+    assert told() == [] and not source.recorder.pending
 
 
 def test_an_actors_calls_and_its_creation_are_in_the_lane_of_its_process(source: Source) -> None:
