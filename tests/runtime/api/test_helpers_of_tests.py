@@ -162,6 +162,8 @@ def test_the_cluster_s_state_has_the_keys_that_ray_has(ray: Ray) -> None:
     assert (row["State"], row["Name"], row["NumRestarts"]) == ("ALIVE", "", 0)
     assert row["ActorClassName"].endswith(".<locals>.Quiet")
     assert actor._actor_id.hex() in state.actors(actor_state_name="ALIVE")
+    with pytest.raises(ValueError, match="not a valid actor state name"):
+        state.actors(actor_state_name="BORED")
     mine = next(job for job in state.jobs() if job["DriverPid"] == os.getpid() and not job["IsDead"])
     assert mine["Timestamp"] == mine["StartTime"]
     assert mine["DriverIPAddress"] == ray.nodes()[0]["NodeManagerAddress"]
