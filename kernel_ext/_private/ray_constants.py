@@ -7,6 +7,7 @@ from typing import Final
 from raynb._common import constants
 from raynb._common import ray_constants as common
 from raynb.differences import OWN_WORKINGS, absent_names
+from raynb.runtime.api.terminal import NEVER_FOLDED
 from raynb.runtime.codec.captures import LARGE_BYTES
 from raynb.runtime.codec.functions import BYTES_MAX
 from raynb.runtime.messages.config import Config
@@ -29,6 +30,8 @@ RAY_NAMESPACE_ENVIRONMENT_VARIABLE: Final = "RAY_NAMESPACE"
 RAY_RUNTIME_ENV_ENVIRONMENT_VARIABLE: Final = "RAY_RUNTIME_ENV"
 DEFAULT_RESOURCES: Final = {"CPU", "GPU", "memory", "object_store_memory"}
 GPU: Final = "GPU"
+
+TESTING_NEVER_DEDUP_TOKEN: Final = NEVER_FOLDED
 
 # What kind of error is published (`GcsErrorSubscriber`); raynb itself publishes worker_died,
 # node_removed and pickling_large_object.

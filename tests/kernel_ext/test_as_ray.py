@@ -72,6 +72,14 @@ def test_a_program_can_ask_for_it_itself(folder: Path) -> None:
     assert "'raynb'" in done.stdout
 
 
+def test_what_programs_log_under_rays_name_counts_from_rays_levels_on(folder: Path) -> None:
+    (folder / "logs.py").write_text(
+        "import logging, raynb\nlogging.getLogger('ray.tune').setLevel('ERROR')\nraynb.install_as_ray()\n"
+        "print([logging.getLogger(n).getEffectiveLevel() for n in ('ray.data', 'ray.rllib', 'ray.tune', 'other')])\n"
+    )
+    assert run("logs.py", cwd=folder).stdout == "[20, 30, 40, 30]\n"
+
+
 def test_where_ray_is_installed_it_is_refused(folder: Path) -> None:
     (folder / "ray" / "__init__.py").write_text("")
     done = run("-c", "import raynb; raynb.install_as_ray()", cwd=folder)
