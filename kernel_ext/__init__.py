@@ -114,12 +114,15 @@ _MODULES = {
     "exceptions": "raynb.exceptions",
     "internal": "raynb.internal",
     "job_config": "raynb.job_config",
+    "ray_constants": "raynb._private.ray_constants",
     "remote_function": "raynb.remote_function",
     "runtime_context": "raynb.runtime_context",
     "runtime_env": "raynb.runtime_env",
+    "state": "raynb._private.state",
     "types": "raynb.types",
     "util": "raynb.util",
     "widgets": "raynb.widgets",
+    "worker": "raynb._private.worker",
 }
 
 __all__ = [
