@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
-from raynb.runtime.client.log_records import ids_of_caller
+from raynb.runtime.client.log_records import TIMESTAMP, ids_of_caller
 
 
 class CoreContextFilter(logging.Filter):
@@ -17,7 +18,8 @@ class CoreContextFilter(logging.Filter):
         return dict(ids_of_caller())
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set them on a record."""
+        """Set them on a record, and when it was made, in nanoseconds."""
+        vars(record).setdefault(TIMESTAMP, time.time_ns())
         for name, value in ids_of_caller().items():
             if value:
                 setattr(record, name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,6 +123,23 @@ class GcsClient:
     def internal_kv_exists(self, key: bytes, namespace: bytes | None = None, timeout: float | None = None) -> bool:
         """Whether there is a value."""
         return self.internal_kv_get(key, namespace, timeout) is not None
+
+    async def async_internal_kv_get(
+        self, key: bytes, namespace: bytes | None = None, timeout: float | None = None
+    ) -> bytes | None:
+        """As `internal_kv_get`."""
+        return await asyncio.to_thread(self.internal_kv_get, key, namespace, timeout)
+
+    async def async_internal_kv_put(
+        self,
+        key: bytes,
+        value: bytes,
+        overwrite: bool = False,
+        namespace: bytes | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """As `internal_kv_put`."""
+        return await asyncio.to_thread(self.internal_kv_put, key, value, overwrite, namespace, timeout)
 
     def publish_error(
         self, key_id: bytes, error_type: str, message: str, job_id: JobID | None = None, num_retries: int | None = None

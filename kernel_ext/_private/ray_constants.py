@@ -10,6 +10,7 @@ from raynb.differences import OWN_WORKINGS, absent_names
 from raynb.runtime.adapters.overrides import RESOURCES
 from raynb.runtime.api.labels import RESERVED
 from raynb.runtime.api.options import SMALLEST
+from raynb.runtime.api.terminal import NEVER_FOLDED
 from raynb.runtime.codec.captures import LARGE_BYTES
 from raynb.runtime.codec.functions import BYTES_MAX
 from raynb.runtime.messages.config import Config
@@ -44,6 +45,8 @@ RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING: Final = utils.env_bool("RAY_ENABLE_RECORD_
 """What tests of where the calls of actors print go by; raynb records that always."""
 DEFAULT_RESOURCES: Final = {"CPU", "GPU", "memory", "object_store_memory"}
 GPU: Final = "GPU"
+
+TESTING_NEVER_DEDUP_TOKEN: Final = NEVER_FOLDED
 
 # What kind of error is published (`GcsErrorSubscriber`); raynb itself publishes worker_died,
 # node_removed and pickling_large_object.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raynb._private.gcs_client import GcsClientOptions
+from raynb._private.gcs_utils import ActorState
 from raynb.differences import absent_names
 from raynb.runtime.api.cluster import (
     QUERY_TIMEOUT_S,
@@ -84,6 +85,9 @@ class GlobalState:
         ``JobID``, ``Address`` and ``OwnerAddress`` (``NodeID``, ``IPAddress``, ``Port``: 0), ``State``,
         ``NumRestarts``, ``Pid``, ``IsDetached``, ``RayNamespace``, ``DeathCause``, ``StartTime`` and ``EndTime`` in
         milliseconds (0: not yet)."""
+        if actor_state_name is not None and actor_state_name not in ActorState.__members__:
+            known = ", ".join(ActorState.__members__)
+            raise ValueError(f"{actor_state_name!r} is not a valid actor state name: they are {known}")
         filters = []
         if job_id is not None:
             filters.append(("job_id", "=", job_id.hex()))

@@ -57,10 +57,13 @@ _HOMES = {
     "register_serializer": "raynb.util.serialization",
 }
 _MODULES = (
+    "accelerators",
     "actor_group",
     "actor_pool",
     "check_serialize",
     "debug",
+    "iter",
+    "iter_metrics",
     "joblib",
     "metrics",
     "multiprocessing",

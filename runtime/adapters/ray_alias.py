@@ -8,6 +8,7 @@ that Ray is not there.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ from typing import Final
 
 VARIABLE: Final = "RAYNB_AS_RAY"
 """Set to 1, processes of a cluster that is started then find raynb as ``ray``, too."""
+
+
+LEVELS: Final = {"ray": logging.INFO, "ray.rllib": logging.WARNING}
+"""By logger."""
 
 
 class RayAlias:
@@ -50,9 +55,17 @@ class RayAlias:
 
 
 def install() -> None:
-    """Have this process find raynb as ``ray``. Idempotent."""
-    if not any(isinstance(finder, RayAlias) for finder in sys.meta_path):
-        sys.meta_path.insert(0, RayAlias())
+    """Have this process find raynb as ``ray``. Idempotent.
+
+    What such a program logs under names of Ray's counts from the level on that it counts from in Ray.
+    """
+    if any(isinstance(finder, RayAlias) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, RayAlias())
+    for name, level in LEVELS.items():
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
 
 
 def install_if_asked() -> None:

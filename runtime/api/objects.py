@@ -112,6 +112,7 @@ def wait(
     TypeError, ValueError
         Not a list of references, duplicates, or a number that makes no sense.
     """
+    client = connect()
     if isinstance(ray_waitables, ObjectRef | ObjectRefGenerator):
         raise TypeError(
             "wait() expected a list of ray.ObjectRef or ray.ObjectRefGenerator, got a single ray.ObjectRef or "
@@ -142,8 +143,8 @@ def wait(
         raise ValueError("num_returns cannot be greater than the number of ray_waitables provided to ray.wait.")
     __tracebackhide__ = True
     if ObjectRefGenerator in kinds:
-        return wait_for_any(connect(), ray_waitables, num_returns, timeout, fetch_local=fetch_local)
-    return connect().wait(ray_waitables, num_returns, timeout, fetch_local=fetch_local)
+        return wait_for_any(client, ray_waitables, num_returns, timeout, fetch_local=fetch_local)
+    return client.wait(ray_waitables, num_returns, timeout, fetch_local=fetch_local)
 
 
 def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) -> None:
@@ -160,10 +161,10 @@ def cancel(ray_waitable: Any, *, force: bool = False, recursive: bool = True) ->
     ValueError
         ``force`` for a call of an actor: nothing of it would be left.
     """
+    client = connect()
     ref = ray_waitable.completed() if isinstance(ray_waitable, ObjectRefGenerator) else ray_waitable
     if not isinstance(ref, ObjectRef):
         raise TypeError(f"ray.cancel() only supported for object refs. For actors, try ray.kill(). Got: {type(ref)}.")
-    client = connect()
     if force and _is_actor_call(client, ref):
         raise ValueError("force=True is not supported for actor tasks.")
     client.cancel(ref, force=bool(force), recursive=bool(recursive))
@@ -181,9 +182,9 @@ def _is_actor_call(client: Client, ref: ObjectRef[Any]) -> bool:
 
 def kill(actor: Any, *, no_restart: bool = True) -> None:
     """End an actor's process at once. With ``no_restart=False`` it starts again if its ``max_restarts`` allows."""
+    client = connect()
     if not isinstance(actor, ActorHandle):
         raise ValueError(f"ray.kill() only supported for actors. For tasks, try ray.cancel(). Got: {type(actor)}.")
-    client = connect()
     if local_mode.running is not None:
         local_mode.running.end(actor._id)
     else:

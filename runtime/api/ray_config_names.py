@@ -92,7 +92,7 @@ _BY_REASON: Final = {
     "where something was made, and how it can be made again, is always recorded, within raynb's own limits": """
         maximum_actor_previous_incarnations maximum_gcs_dead_node_cached_count
         maximum_gcs_dead_worker_cached_count maximum_gcs_destroyed_actor_cached_count
-        record_ref_creation_sites record_task_actor_creation_sites
+        record_task_actor_creation_sites
     """,
     "texts and logs are as long as they are": """
         enable_output_error_log_if_still_retry log_rotation_backup_count log_rotation_max_bytes

@@ -23,7 +23,7 @@ def remote(*args: Any, **options: Any) -> Any:
     ValueError
         An option is unknown or makes no sense.
     """
-    if len(args) == 1 and not options:
+    if len(args) == 1 and not options and callable(args[0]):
         return make_remote(args[0], {})
     if args or not options:
         raise AssertionError(

@@ -59,6 +59,7 @@ CALLED_OTHERWISE: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "object_manager_default_chunk_size": ("transfer_chunk_bytes", int),
     "object_spilling_config": ("spill_directory", _spill_directory),
     SPILLING_DIRECTORY: ("spill_directory", str),
+    "record_ref_creation_sites": ("record_call_sites", bool),
     "scheduler_spread_threshold": ("spread_threshold", float),
     "task_events_report_interval_ms": ("event_flush_s", _seconds),
     "task_events_max_num_task_in_gcs": ("hub_tasks_max", int),

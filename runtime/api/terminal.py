@@ -31,6 +31,8 @@ from raynb.runtime.messages.tasks import DISPLAY, OutputLine
 FOLDS_MAX: Final = 1000
 WINDOW_S: Final = 5.0
 HOW_TO: Final = " (lines of several processes are shown once; RAY_DEDUP_LOGS=0 shows them all)"
+NEVER_FOLDED: Final = "__ray_testing_never_deduplicate__"
+"""Lines that have Ray's mark are always shown, unless a variable says otherwise."""
 _DIGIT = re.compile(r"\d")
 
 
@@ -69,7 +71,7 @@ class Terminal:
         self._told_how = False
         self._folding = environ.get("RAY_DEDUP_LOGS", "1").lower() not in ("0", "false")
         self._window_s = _seconds(environ, "RAY_DEDUP_LOGS_AGG_WINDOW_S", WINDOW_S)
-        self._shown = _pattern(environ, "RAY_DEDUP_LOGS_ALLOW_REGEX")
+        self._shown = _pattern({"RAY_DEDUP_LOGS_ALLOW_REGEX": NEVER_FOLDED, **environ}, "RAY_DEDUP_LOGS_ALLOW_REGEX")
         self._skipped = _pattern(environ, "RAY_DEDUP_LOGS_SKIP_REGEX")
 
     def take(self, lines: list[OutputLine], dropped: int) -> None:

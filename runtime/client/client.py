@@ -225,6 +225,8 @@ class Client:
             task.deps = ids_of(dependencies, self)
         if packed.refs or also:
             task.refs = [info.oid for info in packed.refs or ()] + ids_of(also, self)
+        if self.config.record_call_sites:
+            task.site = call_at()
         if retries:
             task.retries_left = retries
         if name:
@@ -385,9 +387,9 @@ class Client:
         self.post(CancelObject(ref._id, ref._owner, force, recursive))
 
     def call_site_of(self, oid: bytes) -> str:
-        entry = self._entries.get(oid)
-        function = None if entry is None else entry.function
-        return function.call_site if function is not None else getattr(entry, "note", "")
+        if (entry := self._entries.get(oid)) is None or entry.site is None:
+            return entry.function.call_site if entry is not None and entry.function is not None else ""
+        return text_of(entry.site)
 
     # -- requests
 

@@ -19,6 +19,8 @@ from raynb.runtime.client import refs
 ENCODINGS: Final = ("TEXT", "JSON")
 ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({})).keys() | {"message", "asctime"})
 """What every record has."""
+TIMESTAMP: Final = "_ray_timestamp_ns"
+"""Ray's name for when a record was made, where that was noted."""
 SHOWN: Final = ("asctime", "levelname", "message", "filename", "lineno", "process")
 """What of that is always written as JSON."""
 
@@ -133,7 +135,8 @@ class _Formatter(logging.Formatter):
         """What is written behind the usual."""
         own = {name: value for name, value in vars(record).items() if name not in ATTRIBUTES}
         asked = {name: getattr(record, name, None) for name in self.additional_log_standard_attrs}
-        return {**asked, **own, **ids_of_caller(), "timestamp_ns": time.time_ns()}
+        noted = own.pop(TIMESTAMP, None)
+        return {**asked, **own, **ids_of_caller(), "timestamp_ns": noted or time.time_ns()}
 
 
 class JSONFormatter(_Formatter):

@@ -271,10 +271,10 @@ class ClientMachine:
         task.submitted_at = now
         entries = self.objects.entries
         if task.num_returns == 1 or task.num_returns < 0:
-            entries[task.id + FIRST_RETURN] = Entry(local=1, task=task, function=task.function)
+            entries[task.id + FIRST_RETURN] = Entry(local=1, task=task, function=task.function, site=task.site)
         else:
             for oid in task.return_ids():
-                entries[oid] = Entry(local=1, task=task, function=task.function)
+                entries[oid] = Entry(local=1, task=task, function=task.function, site=task.site)
         self.recorder.submitted(task)
         self.take_on(task, now)
 

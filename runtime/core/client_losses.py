@@ -27,6 +27,8 @@ from raynb.runtime.messages.values import Failed
 
 if TYPE_CHECKING:
     from raynb.runtime.core.client import ClientMachine
+    from raynb.runtime.core.lineage import Kept
+    from raynb.runtime.core.ownership import Entry
 
 
 def node_died(client: ClientMachine, node: str, reason: str, now: float) -> None:
@@ -105,10 +107,10 @@ def _make_again(client: ClientMachine, lost: dict[bytes, str], now: float) -> No
         if task is None:
             kept = lineage.kept.get(maker)
             if kept is None or kept.task is None:
-                objects.settle(oid, unmakeable(oid, entry, kept, lost.get(oid, "")))
+                objects.settle(oid, _unmakeable(client, oid, entry, kept, lost.get(oid, "")))
                 continue
             if kept.task.actor is not None and kept.task.actor.state == DEAD:
-                objects.settle(oid, unmakeable(oid, entry, kept, lost.get(oid, ""), ACTOR_DIED))
+                objects.settle(oid, _unmakeable(client, oid, entry, kept, lost.get(oid, ""), ACTOR_DIED))
                 continue
             task = kept.task = again[maker] = _anew(kept.task, now)
             wanted.extend(_restore_inputs(client, task, held))
@@ -119,6 +121,13 @@ def _make_again(client: ClientMachine, lost: dict[bytes, str], now: float) -> No
         client.take_on(task, now)
     for oid in held:
         objects.unpin(oid)
+
+
+def _unmakeable(
+    client: ClientMachine, oid: bytes, entry: Entry, kept: Kept | None, where: str, reason: str = ""
+) -> Failed:
+    site = client.rows.site_of(entry.site) if entry.site is not None else ""
+    return unmakeable(oid, entry, kept, where, reason, site)
 
 
 def _anew(ended: Task, now: float) -> Task:

@@ -352,15 +352,15 @@ class NodeMachine:
         effects = self.spillback.before(now)
         outcome = self.leases.serve(self._take_worker(now), self.pool.room, now)
         effects += self.bundles.claimed(outcome.claims)
+        if self.bundles.changed or outcome.claims or any(grant.demand.start for grant in outcome.granted):
+            self.bundles.changed = False
+            effects += self.reports.taken(self._usage(), now)
         for grant in outcome.granted:
             effects += self._tell_granted(grant)
         for client, numbers in outcome.reclaim.items():
             effects.append(Send(client, LeaseReclaim(numbers)))
         effects += self.spillback.serve(outcome, now)
         effects += self.pool.replenish(outcome.workers_wanted, now)
-        if self.bundles.changed or outcome.claims or any(grant.demand.start for grant in outcome.granted):
-            self.bundles.changed = False
-            effects += self.reports.taken(self._usage(), now)
         if self.pool.start_failures >= START_FAILURES_TOLD:
             effects += self._tell_start_failures(now)
         elif self._failure_told:

@@ -93,11 +93,12 @@ class NodeReports:
         return []
 
     def taken(self, usage: tuple[int, int, int], now: float) -> list[Any]:
-        """An actor or a group has taken something: the GCS is told before it can be told that the actor or group lives,
-        so that nobody who knows of them is told that it is free."""
-        if not self.registered or self.all_told:
+        """An actor has its worker, or a group something: the GCS is told before it can be told that the actor or group
+        lives, so that nobody who knows of them is told that what they have is free, or that there is no such worker."""
+        if not self.registered or (self.all_told and not self._pool.changed):
             return []
-        self._status_at = now
+        if not self.all_told:
+            self._status_at = now
         return self._report(usage, now)
 
     def _report(self, usage: tuple[int, int, int], now: float) -> list[Any]:

@@ -41,7 +41,7 @@ def owner_died(oid: bytes) -> Failed:
     return Failed("OwnerDiedError", text)
 
 
-def unmakeable(oid: bytes, entry: Entry, kept: Kept | None, where: str, reason: str = "") -> Failed:
+def unmakeable(oid: bytes, entry: Entry, kept: Kept | None, where: str, reason: str = "", site: str = "") -> Failed:
     """Its value is lost and can't be made again.
 
     Parameters
@@ -50,6 +50,8 @@ def unmakeable(oid: bytes, entry: Entry, kept: Kept | None, where: str, reason: 
         What became of the last place that had it, as a part of a sentence.
     reason
         One of `WHY`; empty: it follows from what is known of the object.
+    site
+        Where it was called, if that is noted.
     """
     function = entry.function
     if not reason:
@@ -57,9 +59,8 @@ def unmakeable(oid: bytes, entry: Entry, kept: Kept | None, where: str, reason: 
     is_call = function is not None and bool(function.actor_id)
     call = "actor's method" if is_call else "task"
     why = WHY[reason].format(call=call, retries="max_task_retries" if is_call else "max_retries")
-    made = (
-        f" (of {function.name}, called at {function.call_site})" if function is not None and function.call_site else ""
-    )
+    site = site or (f"called at {function.call_site}" if function is not None and function.call_site else "")
+    made = f" (of {function.name}, {site})" if function is not None and site else ""
     lost = f"Its value is lost: {where}." if where else "Its value is lost."
     text = f"object {oid.hex()}{made} can't be read. {lost}\n[{reason}] It can't be made again: {why}"
     return Failed("ObjectReconstructionFailedError", text)

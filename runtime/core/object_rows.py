@@ -96,6 +96,6 @@ class OwnRows:
         )
 
     def _site(self, entry: Entry) -> str:
-        if entry.function is not None:
-            return entry.function.call_site
-        return self.site_of(entry.site) if entry.site is not None else ""
+        if entry.site is not None:
+            return self.site_of(entry.site)
+        return entry.function.call_site if entry.function is not None else ""

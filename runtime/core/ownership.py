@@ -80,7 +80,7 @@ class Entry(Struct, gc=False):
     stray: str = ""  # the node manager in whose memory a copy may lie that nobody told of: of an attempt that was lost
     note: str = ""
     function: Function | None = None  # whose call makes, or made, it
-    site: Any = None  # where it was put
+    site: Any = None  # where it was put, or its task was called
 
     @property
     def is_actor(self) -> bool:

@@ -127,6 +127,8 @@ class Task(Struct, gc=False):
     """Not None: this is the creation of an actor; what its registration needs."""
     answer: Any = None
     """With ``creation``: where the GCS's reply goes, if a thread waits for it."""
+    site: Any = None
+    """Where in the program it was called, if that is noted; `OwnRows.site_of` reads it."""
 
     def return_ids(self) -> list[bytes]:
         """Ids of its return values; a generator has one, which settles when it ends."""

@@ -85,6 +85,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """A worker whose task is cancelled by force may end itself for so long; then its node manager ends it."""
     actor_end_patience_s: float = 30.0
     """So long an actor may take to end that nobody refers to, or that wants to; then its process is killed."""
+    record_call_sites: bool = False
+    """Whether it is noted where each task and each actor's method is called, as it is where each object is put."""
     driver_grace_s: float = 60.0
     node_status_s: float = 0.1
     garbage_pause_s: float = 10.0

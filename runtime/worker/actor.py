@@ -228,6 +228,7 @@ class ActorRunner:
         token = EXECUTION.set(execution)
         runner.output.begin(execution)
         thread = threading.get_ident()
+        values: list[Value] | None
         try:
             try:
                 self._begin(job)
@@ -242,9 +243,10 @@ class ActorRunner:
                 values = runner.outcome.of_value(job, value)
             retryable = False
             value = args = kwargs = None  # type: ignore[assignment]
-            if execution.cancelled:
-                raise KeyboardInterrupt
-            if execution.exits and execution.exits[0] == thread:
+            if execution.cancelled:  # it was told, and has ended by itself
+                name = f"{self.start.cls.name}.{job.function.name}"
+                values = [Failed("TaskCancelledError", f"{name} was cancelled while it ran")]
+            elif execution.exits and execution.exits[0] == thread:
                 raise ActorExit  # although the method has caught it
         except BaseException as error:
             args = kwargs = None  # type: ignore[assignment]

@@ -115,6 +115,14 @@ def test_a_cluster_of_another_driver_is_not_stopped_by_rays_command(folder: Path
     assert done.stdout.splitlines() == ["No cluster is running.", "1 True 1.0"], done.stderr
 
 
+def test_what_programs_log_under_rays_name_counts_from_rays_levels_on(folder: Path) -> None:
+    (folder / "logs.py").write_text(
+        "import logging, raynb\nlogging.getLogger('ray.tune').setLevel('ERROR')\nraynb.install_as_ray()\n"
+        "print([logging.getLogger(n).getEffectiveLevel() for n in ('ray.data', 'ray.rllib', 'ray.tune', 'other')])\n"
+    )
+    assert run("logs.py", cwd=folder).stdout == "[20, 30, 40, 30]\n"
+
+
 def test_where_ray_is_installed_it_is_refused(folder: Path) -> None:
     (folder / "ray" / "__init__.py").write_text("")
     done = run("-c", "import raynb; raynb.install_as_ray()", cwd=folder)

@@ -46,6 +46,13 @@ def test_the_log_of_an_actor_a_task_and_a_process_can_be_read(ray: Ray, state: A
     assert "hello from inside" in text_of(state, task_id=ref.task_id().hex())
 
 
+def test_the_process_of_an_actor_is_known_as_soon_as_the_actor_answers(ray: Ray, state: Any) -> None:
+    for _ in range(5):
+        speaker = ray.remote(Speaker).remote()
+        pid = ray.get(speaker.say.remote("hello"))
+        assert pid in {row.pid for row in state.list_workers(limit=1000)}
+
+
 def test_a_log_can_be_cut_to_its_last_lines(ray: Ray, state: Any) -> None:
     speaker = ray.remote(Speaker).remote()
     pid = ray.get([speaker.say.remote(f"line {number}") for number in range(5)])[-1]

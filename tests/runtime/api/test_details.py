@@ -164,7 +164,7 @@ def test_a_method_without_options_can_be_marked_too(ray: Ray) -> None:
 
 @pytest.mark.parametrize("bad", [(), (1,), ("text",), (1, 2)])
 def test_remote_is_for_functions_and_classes(ray: Ray, bad: tuple[Any, ...]) -> None:
-    with pytest.raises((AssertionError, TypeError), match=r"@ray\.remote"):
+    with pytest.raises(AssertionError, match=r"@ray\.remote"):
         ray.remote(*bad)
 
 

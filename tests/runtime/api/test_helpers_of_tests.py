@@ -162,6 +162,8 @@ def test_the_cluster_s_state_has_the_keys_that_ray_has(ray: Ray) -> None:
     assert (row["State"], row["Name"], row["NumRestarts"]) == ("ALIVE", "", 0)
     assert row["ActorClassName"].endswith(".<locals>.Quiet")
     assert actor._actor_id.hex() in state.actors(actor_state_name="ALIVE")
+    with pytest.raises(ValueError, match="not a valid actor state name"):
+        state.actors(actor_state_name="BORED")
     mine = next(job for job in state.jobs() if job["DriverPid"] == os.getpid() and not job["IsDead"])
     assert mine["Timestamp"] == mine["StartTime"]
     assert mine["DriverIPAddress"] == ray.nodes()[0]["NodeManagerAddress"]
@@ -211,6 +213,9 @@ def test_keys_of_a_cluster_are_had_by_its_address_without_a_connection(ray: Ray,
     out = test_utils.run_string_as_driver(code)
     assert out.splitlines() == ["b'value' False [b'key']", "True True", "1 None"]
     assert here.internal_kv_get(b"key") is None
+    assert asyncio.run(here.async_internal_kv_put(b"key", b"late")) == 1
+    assert asyncio.run(here.async_internal_kv_get(b"key")) == b"late"
+    assert here.internal_kv_del(b"key") == 1
 
 
 def test_the_state_of_a_task_has_its_environment(ray: Ray) -> None:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -282,8 +283,13 @@ def test_no_cluster_is_started_by_itself_where_the_environment_says_so(
     ray: Ray, monkeypatch: pytest.MonkeyPatch, raynb_only: None
 ) -> None:
     monkeypatch.setenv("RAY_ENABLE_AUTO_CONNECT", "0")
-    with pytest.raises(RaySystemError, match=r"ray\.init"):
-        ray.put(1)
+    wrong: Any = None
+    calls: list[Callable[[], Any]] = [
+        lambda: ray.put(1), lambda: ray.wait([]), lambda: ray.cancel(wrong), lambda: ray.kill(wrong),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(RaySystemError, match=r"ray\.init"):
+            call()
     assert not ray.is_initialized()
 
 

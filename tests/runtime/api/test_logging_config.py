@@ -102,6 +102,7 @@ def test_records_get_their_ids_without_being_written(bare_ray: Ray) -> None:
     def noted() -> tuple[dict[str, Any], dict[str, str]]:
         record, here = logging.makeLogRecord({}), bare_ray.get_runtime_context()
         assert CoreContextFilter().filter(record)
+        assert json.loads(JSONFormatter().format(record))["timestamp_ns"] == vars(record).pop("_ray_timestamp_ns")
         return vars(record), {"job_id": here.get_job_id(), "node_id": here.get_node_id()}
 
     assert "job_id" not in vars(logging.makeLogRecord({}))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from raynb._private.internal_api import memory_summary
+from tests.support.cluster import cluster_of
 from tests.support.module import Ray
 from tests.support.waiting import wait_until
 
@@ -79,3 +80,20 @@ def test_what_it_does_not_know_it_names(name: str, value: str) -> None:
     wrong: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=f"{name} must be one of .*, not '{value}'"):
         memory_summary(**wrong)
+
+
+def test_where_calls_were_made_is_shown_if_it_is_to_be_noted(bare_ray: Ray) -> None:
+    class Keeper:
+        def call(self) -> int:
+            return 1
+
+    if bare_ray.is_initialized():
+        bare_ray.shutdown()
+    with cluster_of(bare_ray, num_cpus=1, _system_config={"record_ref_creation_sites": True}):
+        keeper = bare_ray.remote(Keeper).remote()
+        refs = [bare_ray.remote(lambda: 1).remote(), keeper.call.remote(), bare_ray.put(1)]
+        bare_ray.get(refs)
+        text = memory_summary()
+        for ref, what in zip(refs, ("(task call)", "(actor call)", "(put object)"), strict=True):
+            assert ref.call_site().startswith(what) and f"{HERE}:test_where_calls_" in ref.call_site()
+            assert lines_of(text, ref.hex(), ref.call_site())

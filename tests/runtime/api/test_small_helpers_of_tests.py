@@ -219,3 +219,13 @@ def test_a_background_task_is_kept_until_it_is_done() -> None:
         return [*sizes, len(common_utils._BACKGROUND_TASKS)]
 
     assert asyncio.run(program()) == [1, 0]
+
+
+def test_modules_are_had_as_attributes_where_ray_has_them_so() -> None:
+    code = (
+        "import raynb as ray\n"
+        "ray.init(num_cpus=1)\n"
+        "print(ray.worker.global_worker.connected, ray.worker._global_node is not None, ray.state.actors())\n"
+        "print(ray.ray_constants.GPU, list(ray.util.iter.from_range(2).gather_sync()))\n"
+    )
+    assert test_utils.run_string_as_driver(code).splitlines()[-2:] == ["True True {}", "GPU [0, 1]"]

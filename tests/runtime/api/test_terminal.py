@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from raynb._private.ray_constants import TESTING_NEVER_DEDUP_TOKEN
 from raynb.runtime.api.terminal import HOW_TO, Terminal
 from raynb.runtime.messages.tasks import OutputLine
 from tests.support.waiting import wait_until
@@ -101,14 +102,17 @@ def test_what_is_remembered_is_bounded(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_it_can_be_switched_off_and_told_what_to_show(capsys: pytest.CaptureFixture[str]) -> None:
     off = Terminal({"RAY_DEDUP_LOGS": "0"})
+    folding = Terminal({})
     chosen = Terminal({"RAY_DEDUP_LOGS_ALLOW_REGEX": "^keep", "RAY_DEDUP_LOGS_SKIP_REGEX": "noise"})
     for pid in (1, 2):
         off.take(said(pid, "same"), 0)
+        folding.take(said(pid, f"keep this{TESTING_NEVER_DEDUP_TOKEN}"), 0)
         chosen.take(said(pid, "keep this"), 0)
         chosen.take(said(pid, "some noise"), 0)
-    off.settle()
-    chosen.settle()
-    assert shown(capsys) == [f"(f pid={pid}) {text}" for pid in (1, 2) for text in ("same", "keep this")]
+    for terminal in (off, chosen, folding):
+        terminal.settle()
+    kept = ("same", f"keep this{TESTING_NEVER_DEDUP_TOKEN}", "keep this")
+    assert shown(capsys) == [f"(f pid={pid}) {text}" for pid in (1, 2) for text in kept]
 
 
 @pytest.mark.parametrize(

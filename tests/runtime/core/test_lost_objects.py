@@ -184,6 +184,15 @@ def test_an_input_whose_call_was_forgotten_is_not_taken_for_a_put() -> None:
     assert "LINEAGE_EVICTED" in failure.message
 
 
+def test_what_is_lost_says_where_it_was_called_if_that_was_noted() -> None:
+    world = OwnerWorld()
+    world.machine.rows.site_of = str
+    oid = world.made(A, retries=0)
+    world.objects.entries[oid].site = "(task call) cell.py:main:3"
+    world.kill(A)
+    assert "(task call) cell.py:main:3) can't be read" in world.failure(oid).message
+
+
 def test_a_long_chain_is_let_go_without_recursion_and_keeps_nothing() -> None:
     world = OwnerWorld()
     length = 10_000
