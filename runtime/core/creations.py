@@ -115,7 +115,7 @@ class Creations:
             return self.on_state(ActorState(actor_id, DEAD, 0, failure=reply.error), now)
         if creation.get_if_exists and msgspec.msgpack.decode(reply.data, type=_Registered).actor_id != actor_id:
             # Another has the name, and was asked for in that case: this one will never be.
-            return self.on_state(ActorState(actor_id, DEAD, 0), now)
+            return self.on_state(ActorState(actor_id, DEAD, 0), now, reply)
         actor = self._actors.of(actor_id)
         actor.registered = True
         task = self._living.get(actor_id)
@@ -126,8 +126,9 @@ class Creations:
         self._actors.watch(actor, now, effects)
         return effects if kill is None else effects + self._end(kill, now)
 
-    def on_state(self, message: ActorState, now: float) -> list[Any]:
-        """The GCS (or a failed registration) tells what became of an actor. Wakes its creator if that still waits."""
+    def on_state(self, message: ActorState, now: float, reply: Reply | None = None) -> list[Any]:
+        """The GCS (or a failed registration) tells what became of an actor. Wakes its creator if that still waits, with
+        this ``reply``, if there is one."""
         self._actors.on_state(message, now)
         task = self._living.get(message.actor_id)
         if task is None:
@@ -145,7 +146,7 @@ class Creations:
             answer = task.answer
             if answer is not None and answer.reply is None:
                 # It ended before the GCS was asked, or while it was: nobody else will tell.
-                answer.reply = Reply(0, error=message.failure)
+                answer.reply = reply or Reply(0, error=message.failure)
                 answer.waiter.needed = 0
                 return [Wake(answer.waiter)]
         return []

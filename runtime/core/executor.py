@@ -185,6 +185,8 @@ class ExecutorMachine:
         seqs: list[int] = []
         while len(seqs) < message.count and self.queue and not self.is_actor:
             try:
+                if self.queue[-1].sender != sender:  # who had this worker before asks late
+                    break
                 job = self.queue.pop()
             except IndexError:  # the running thread was faster
                 break
