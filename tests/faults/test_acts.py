@@ -227,12 +227,18 @@ def test_a_task_that_does_not_stop_loses_its_worker_while_its_owner_is_stopped(d
 
 
 def test_a_stopped_drivers_actor_is_killed(driver: Driver) -> None:
+    actor = driver.told["actor"]
+    (row,) = driver.guest.query(driver.gcs, "actors", [("actor_id", "=", actor)], detail=True)["rows"]
+    process = Path("/proc", str(row["pid"]))
+    assert process.exists()
     driver.stop()
-    driver.act("kill_actor", driver.told["actor"])
+    driver.act("kill_actor", actor)
+    # It is answered when the end is durable: the process may have a moment left, and answer a call.
+    wait_until(lambda: not process.exists(), what="the actor's process has ended")
     driver.go_on()
     assert driver.say("call")["outcome"] == "ActorDiedError"
     with pytest.raises(ValueError, match="dead already"):
-        driver.act("kill_actor", driver.told["actor"])
+        driver.act("kill_actor", actor)
 
 
 def test_a_stopped_driver_is_named_where_it_alone_can_act(driver: Driver) -> None:
