@@ -11,7 +11,6 @@ from raynb.runtime.client.client import Client
 LAST_TASKS_S: Final = 0.5
 """So long the tasks of a driver that comes to its end have to end, too: in Ray as well, nobody has to ask for what a
 quick task prints or writes."""
-LOOK_EACH_S: Final = 0.01
 
 before_end: list[Callable[[], None]] = []
 """Called when this process is about to leave its cluster, while the connection still works; they raise nothing."""
@@ -33,5 +32,5 @@ def _let_tasks_end(client: Client) -> None:
         return bool(machine.unfinished)
 
     deadline = time.monotonic() + LAST_TASKS_S
-    while host.alive and (left_s := deadline - time.monotonic()) > 0 and host.run(unfinished, left_s):
-        time.sleep(LOOK_EACH_S)
+    if host.run(unfinished, LAST_TASKS_S):
+        host.drive(lambda: not machine.unfinished, deadline, insist=True)
