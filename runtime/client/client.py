@@ -104,7 +104,6 @@ class Client:
         self.machine = ClientMachine(
             config, self.address, node_manager, joined.gcs, wall_offset_s=time.time() - time.monotonic()
         )
-        self.machine.actors.node_id = joined.node_id
         self.machine.rows.kind_of, self.machine.rows.site_of = kind_of_packed, text_of
         self.host = ClientHost(
             transport,

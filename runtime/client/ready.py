@@ -27,9 +27,12 @@ def wait(
     __tracebackhide__ = True
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     ready = _settled(client, refs, num_returns)
-    if len(ready) < num_returns:
-        client.wait_for(ids_of(refs, client), num_returns, timeout_s)
-        ready = _settled(client, refs, num_returns)
+    while len(ready) < num_returns:
+        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        in_time = client.wait_for(ids_of(refs, client), num_returns, left_s)
+        ready = _settled(client, refs, num_returns)  # fewer, if a node has died: what was there is made again
+        if not in_time:
+            break
     if fetch_local and any(client.fetching.is_far(_value(client, refs[at])) for at in ready):
         ready = Arrivals(client, refs, num_returns).wait(deadline)
     if fetch_local and client.machine.objects.lineage.far:

@@ -17,6 +17,8 @@ Rules
    were given is held until that process is known to be gone: it may be reading it. Nor has what a dead one has answered
    arrived with the news of its death, which takes another way: so the calls that it was sent wait for the end of its
    process.
+6. One that ended because nobody referred to it may live again, to make what is lost: its creator brings that on, and
+   calls that are made again wait for it, if need be through the end of its life before. Others ask.
 """
 
 from __future__ import annotations
@@ -58,6 +60,8 @@ class ActorClient:
         "queue",
         "registered",
         "restarting",
+        "revivable",
+        "reviving",
         "starting",
         "state",
         "wanted",
@@ -90,6 +94,10 @@ class ActorClient:
         """Calls made from here under a limit of how many may be pending. Belongs to the threads that call."""
         self.concluded = 0
         """Calls made from here that have an outcome."""
+        self.revivable = False
+        """Rule 6: it is dead, and may live again."""
+        self.reviving = False
+        """Its creator wants it to live again, and waits for the end of its life before."""
         self.wanted = False
         """This process has created it, and keeps its inputs until it is dead: so it wants to know, calls or not."""
 
@@ -113,8 +121,6 @@ class Actors:
         self._objects = objects
         self._story = story
         self._fail = fail
-        self.node_id = b""
-        """Of this process's node."""
         self.actors: dict[bytes, ActorClient] = {}
         self.by_worker: dict[str, ActorClient] = {}
         self._changed: dict[bytes, ActorClient] = {}
@@ -139,7 +145,7 @@ class Actors:
         """Queue a call; its dependencies are pinned and counted."""
         actor = task.actor
         assert actor is not None
-        if actor.failure is not None:
+        if actor.failure is not None and not self._ask_anew(actor, now):
             self._fail(task, actor.failure)
             return
         actor.queue.append(task)
@@ -148,6 +154,23 @@ class Actors:
         if task.missing == 0:
             self.ready(task, now)
         self._changed[actor.actor_id] = actor
+
+    def _ask_anew(self, actor: ActorClient, now: float) -> bool:
+        """Whether the GCS may know a dead actor to live again (rule 6)."""
+        if not actor.revivable or (actor.connection is not None and actor.connection.inflight):
+            return False
+        self._lose_connection(actor, "", now, dead=True)
+        actor.state, actor.failure, actor.revivable, actor.asked_at = UNKNOWN, None, False, -1.0
+        return True
+
+    def revive(self, actor_id: bytes, now: float) -> None:
+        """The GCS is asked to have a dead actor live again; what it still says of the life before is too late."""
+        actor = self.of(actor_id)
+        self._lose_connection(actor, "", now, dead=True)
+        actor.state, actor.failure, actor.revivable, actor.asked_at = UNKNOWN, None, False, -1.0
+        actor.incarnation += 1
+        actor.reviving = actor.restarting = False
+        self.touch(actor)
 
     def ready(self, task: Task, now: float) -> None:
         """All inputs of a call have settled."""
@@ -288,8 +311,6 @@ class Actors:
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
         actor.process = message.process or actor.process
-        if actor.process is not None and actor.process.node_id != self.node_id:
-            self._objects.lineage.are_far()
         actor.failure = message.failure
         actor.restarting = message.state == RESTARTING
         if message.state == ALIVE:
@@ -302,13 +323,14 @@ class Actors:
                 self._unsure.append(message.worker)
             actor.state, actor.starting = ALIVE, False
         elif message.state == DEAD:
-            actor.state = DEAD
+            actor.state, actor.revivable = DEAD, message.revivable
             actor.failure = message.failure or Failed("ActorDiedError", "the actor is dead", actor=actor.actor_id)
             if message.worker in self._objects.dead or self.by_worker.get(message.worker) is not actor:
                 self._lose_connection(actor, "", now, dead=True)
             else:
                 self._lingering.setdefault(message.worker, (now, []))
-            self._fail_queue(actor, actor.failure)
+            if not (actor.reviving and actor.revivable):
+                self._fail_queue(actor, actor.failure)
         else:
             if message.state == RESTARTING:
                 self._lose_connection(actor, "it is being restarted", now, dead=False)

@@ -281,10 +281,8 @@ class ClientMachine:
     def take_on(self, task: Task, now: float) -> None:
         """Run a task whose return values have their entries."""
         if task.deps:
-            missing = 0
             for oid in task.deps:
-                missing += self.objects.depend(oid, task, now)
-            task.missing = missing
+                task.missing += self.objects.depend(oid, task, now)
         if task.refs:
             for oid in task.refs:
                 self.objects.entries[oid].pins += 1
@@ -292,7 +290,7 @@ class ClientMachine:
         if self.lost and task.creation is None:
             self.fail(task, Failed("LocalRayletDiedError", self.lost))
         elif task.creation is not None:
-            self.creations.submitted(task)
+            self.creations.submitted(task, now)
             if task.missing == 0:
                 self._effects += self.creations.ready(task, now)
             else:

@@ -10,6 +10,8 @@ Rules
 4. A task that runs anyway (it is tried again, or is a generator that yields on) is waited for: what it leaves undone is
    made again when it has ended.
 5. What can't be made again fails, and says why; so does what needs it.
+6. An actor that this process has created, and that has gone out of scope, lives again for what is made again, if it
+   may: its creation is run again like a task, and it goes out of scope again.
 """
 
 from __future__ import annotations
@@ -109,7 +111,7 @@ def _make_again(client: ClientMachine, lost: dict[bytes, str], now: float) -> No
             if kept is None or kept.task is None:
                 objects.settle(oid, _unmakeable(client, oid, entry, kept, lost.get(oid, "")))
                 continue
-            if kept.task.actor is not None and kept.task.actor.state == DEAD:
+            if _has_no_actor(client, kept.task):
                 objects.settle(oid, _unmakeable(client, oid, entry, kept, lost.get(oid, ""), ACTOR_DIED))
                 continue
             task = kept.task = again[maker] = _anew(kept.task, now)
@@ -118,9 +120,18 @@ def _make_again(client: ClientMachine, lost: dict[bytes, str], now: float) -> No
     # The last found are those that others wait for.
     for task in reversed(again.values()):
         client.recorder.again(task, failed=False)
+        task.missing = client.creations.await_lives(task)
         client.take_on(task, now)
     for oid in held:
         objects.unpin(oid)
+
+
+def _has_no_actor(client: ClientMachine, call: Task) -> bool:
+    """Whether a call can't be made again because its actor has ended for good."""
+    actor = call.actor
+    if actor is None or actor.state != DEAD:
+        return False
+    return not actor.revivable or client.objects.lineage.creation_of(call) is None
 
 
 def _unmakeable(

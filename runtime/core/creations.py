@@ -5,6 +5,9 @@ A creation is a task whose first return value's entry is held by the actor's han
 constructor was given is pinned as long as the actor may be restarted. ::
 
     WAITING --ready--> QUEUED (asked the GCS) --push--> PUSHED (durable there) --done--> DONE (alive for the first time)
+
+To make lost values again that an actor had made, or was a part of, it lives again by another such task, for as long as
+what is made again needs it. That begins when the life before is known to have ended.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from raynb.runtime.core.recorder import Recorder
 from raynb.runtime.core.task import DONE, PUSHED, QUEUED, WAITING, Story, Task
 from raynb.runtime.core.waiters import Wake
 from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply
+from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.values import Failed
 
 
@@ -59,20 +63,28 @@ class Creations:
         self._unfinished = unfinished
         self._ask = ask
         self._living: dict[bytes, Task] = {}
+        self._next: dict[bytes, Task] = {}
+        """By actor: its next life, that waits for the end of this one."""
         self._unwanted: dict[bytes, KillActor] = {}
 
-    def submitted(self, task: Task) -> None:
-        """An actor will be created; nothing is asked about it before it is registered."""
+    def submitted(self, task: Task, now: float) -> None:
+        """An actor will be created, or live again; nothing is asked about it before it is registered."""
         assert task.creation is not None
         actor_id = task.creation.creation.actor_id
-        self._living[actor_id] = task
         actor = self._actors.of(actor_id)
+        if actor_id in self._living:
+            self._next[actor_id] = task
+            actor.reviving = True
+            return
+        self._living[actor_id] = task
+        if task.creation.revival:
+            self._actors.revive(actor_id, now)
         actor.registered, actor.wanted, actor.starting = False, True, True
 
     def register(self, task: Task, now: float) -> None:
-        """Its inputs are not there: have its name, if it has one, known before."""
+        """Its inputs are not there: have its name, if it has one, known before; and that it will live again."""
         creation = task.creation
-        if creation is not None and creation.name:
+        if creation is not None and (creation.name or creation.revival) and not self._is_next(task):
             creation.awaits = True
             self._ask(Ask(self._gcs, msgspec.structs.replace(creation), task.answer), now)
 
@@ -80,6 +92,8 @@ class Creations:
         """The inputs have settled: have the GCS create it, unless one of them has failed."""
         creation = task.creation
         assert creation is not None
+        if self._is_next(task):
+            return []
         values: list[Any] = [self._objects.entries[oid].value for oid in task.deps or ()]
         self._story.step(task, "ready")
         task.ready_at = now
@@ -97,7 +111,11 @@ class Creations:
         """It is not created. Others may have handles, and wait for it: the GCS tells them."""
         creation.failure, creation.awaits = failure, False
         self._ask(Ask(self._gcs, creation, None), now)
-        return self.on_state(ActorState(creation.creation.actor_id, DEAD, 0, failure=failure), now)
+        return self.on_state(self._end_of(creation.creation.actor_id, failure), now)
+
+    def _end_of(self, actor_id: bytes, failure: Failed | None) -> ActorState:
+        """As the GCS would tell it."""
+        return ActorState(actor_id, DEAD, max(0, self._actors.of(actor_id).incarnation), failure=failure)
 
     def answered(self, asked: object, reply: Reply, now: float) -> list[Any]:
         """The GCS has answered one of our requests."""
@@ -112,13 +130,15 @@ class Creations:
         actor_id = creation.creation.actor_id
         kill = self._unwanted.pop(actor_id, None)
         if reply.error is not None:
-            return self.on_state(ActorState(actor_id, DEAD, 0, failure=reply.error), now)
+            return self.on_state(self._end_of(actor_id, reply.error), now)
         if creation.get_if_exists and msgspec.msgpack.decode(reply.data, type=_Registered).actor_id != actor_id:
             # Another has the name, and was asked for in that case: this one will never be.
-            return self.on_state(ActorState(actor_id, DEAD, 0), now, reply)
+            return self.on_state(self._end_of(actor_id, None), now, reply)
         actor = self._actors.of(actor_id)
         actor.registered = True
         task = self._living.get(actor_id)
+        if task is not None:
+            self._let_go_on(task)
         if task is not None and task.state is QUEUED and not creation.awaits:
             self._story.step(task, "push")
             task.pushed_at = now
@@ -129,6 +149,9 @@ class Creations:
     def on_state(self, message: ActorState, now: float, reply: Reply | None = None) -> list[Any]:
         """The GCS (or a failed registration) tells what became of an actor. Wakes its creator if that still waits, with
         this ``reply``, if there is one."""
+        known = self._actors.actors.get(message.actor_id)
+        if known is not None and message.incarnation < known.incarnation:
+            return []  # late: of a life, or a process, before
         self._actors.on_state(message, now)
         task = self._living.get(message.actor_id)
         if task is None:
@@ -137,19 +160,66 @@ class Creations:
             self._story.step(task, "done")
             self._ended(task, message, now)
         elif message.state == DEAD:
-            del self._living[message.actor_id]
-            if task.state is not DONE:
-                self._story.step(task, "fail")
-                self._ended(task, message, now)
-            # Its process may still construct it, of what it was given.
-            self._actors.let_go_with(message.worker, [*(task.deps or ()), *(task.refs or ())], now)
-            answer = task.answer
-            if answer is not None and answer.reply is None:
-                # It ended before the GCS was asked, or while it was: nobody else will tell.
-                answer.reply = reply or Reply(0, error=message.failure)
-                answer.waiter.needed = 0
-                return [Wake(answer.waiter)]
+            return self._dead(task, message, now, reply)
         return []
+
+    def _dead(self, task: Task, message: ActorState, now: float, reply: Reply | None) -> list[Any]:
+        del self._living[message.actor_id]
+        effects: list[Any] = []
+        self._over(task, message, now)
+        answer = task.answer
+        if answer is not None and answer.reply is None:
+            # It ended before the GCS was asked, or while it was: nobody else will tell.
+            answer.reply = reply or Reply(0, error=message.failure)
+            answer.waiter.needed = 0
+            effects.append(Wake(answer.waiter))
+        following = self._next.pop(message.actor_id, None)
+        if following is None:
+            self._let_go_on(task)
+        elif not message.revivable:
+            self._over(following, message, now)
+            self._let_go_on(following)
+        else:
+            self.submitted(following, now)
+            if following.missing:
+                self.register(following, now)
+            else:
+                effects += self.ready(following, now)
+        return effects
+
+    def _over(self, task: Task, message: ActorState, now: float) -> None:
+        """This life has ended, or will never begin."""
+        if task.state is not DONE:
+            self._story.step(task, "fail")
+            self._ended(task, message, now)
+        # Its process may still construct it, of what it was given.
+        self._actors.let_go_with(message.worker, [*(task.deps or ()), *(task.refs or ())], now)
+
+    def await_lives(self, task: Task) -> int:
+        """Have a task that is made again wait for actors that it was given until the GCS knows that they live again:
+        it may ask at once. So many they are."""
+        count = 0
+        for oid in task.refs or ():
+            entry = self._objects.entries[oid]
+            creation = entry.task.creation if entry.task is not None else None
+            if creation is None or not creation.revival:
+                continue
+            actor = self._actors.of(creation.creation.actor_id)
+            if actor is not task.actor and (actor.reviving or not actor.registered):
+                entry.dependents = [*(entry.dependents or ()), task]
+                count += 1
+        return count
+
+    def _let_go_on(self, task: Task) -> None:
+        """Of an actor that lives again is known, or that it does not: who was given it may begin."""
+        entry = self._objects.entries.get(task.id + FIRST_RETURN)
+        if entry is not None and entry.dependents:
+            self._objects.ready_dependents.extend(entry.dependents)
+            entry.dependents = None
+
+    def _is_next(self, task: Task) -> bool:
+        creation = task.creation
+        return creation is not None and self._next.get(creation.creation.actor_id) is task
 
     def _ended(self, task: Task, said: ActorState, now: float) -> None:
         self._unfinished.pop(task.id, None)
@@ -175,8 +245,16 @@ class Creations:
         dropped, self._objects.dropped_actors = self._objects.dropped_actors, []
         effects: list[Any] = []
         for task in dropped:
-            if task.creation is not None and not task.creation.detached:
-                effects += self._end(KillActor(task.creation.creation.actor_id, True, "out of scope"), now)
+            creation = task.creation
+            if creation is None or creation.detached:
+                continue
+            actor_id = creation.creation.actor_id
+            if self._is_next(task):
+                del self._next[actor_id]
+                self._actors.of(actor_id).reviving = False
+                self._over(task, self._end_of(actor_id, None), now)
+            else:
+                effects += self._end(KillActor(actor_id, True, "out of scope", revival=creation.revival), now)
         return effects
 
     def _end(self, kill: KillActor, now: float) -> list[Any]:

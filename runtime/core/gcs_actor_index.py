@@ -74,6 +74,12 @@ class ActorIndex:
             del self.names[actor.spec.namespace, actor.spec.name]
         self._disown(actor)
 
+    def revive(self, actor: Actor, spec: CreateActor) -> None:
+        """A dead one lives again."""
+        self.dead.remove(actor.id)
+        actor.revive(spec)
+        self.enter(actor)
+
     def forget(self, actor: Actor) -> None:
         """A dead one need not be remembered."""
         self.dead.remove(actor.id)

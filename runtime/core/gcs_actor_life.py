@@ -7,7 +7,8 @@ The life is this table; the names of the states are those of Ray's state API:
                                              +--------- ended --------+------ ended ----+--> DEAD
 
 *lost*: its process or its node is gone, and it may be started again; *ended*: it is not started again, for whatever
-reason. What `DEAD` keeps is a `Failed` that says why.
+reason. What `DEAD` keeps is a `Failed` that says why. One that ended because nobody referred to it may be *revived*,
+and is DEPENDENCIES_UNREADY again.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Cause(Enum):
     STARTED = "started"
     LOST = "lost"
     ENDED = "ended"
+    REVIVED = "revived"
 
 
 TRANSITIONS: Final = MappingProxyType(
@@ -58,6 +60,7 @@ TRANSITIONS: Final = MappingProxyType(
         (RESTARTING, Cause.STARTED): ALIVE,
         (RESTARTING, Cause.LOST): RESTARTING,
         (RESTARTING, Cause.ENDED): DEAD,
+        (DEAD, Cause.REVIVED): DEPENDENCIES_UNREADY,
     }
 )
 
@@ -80,6 +83,7 @@ class LifeRecord(Struct, array_like=True, frozen=True, gc=False):
     process: ActorProcess | None = None
     started: float = 0.0
     ended: float = 0.0
+    unreferenced: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +115,8 @@ class Actor:
     """When its present or last process was ready, in seconds since the epoch; 0: never."""
     ended: float = 0.0
     """When it died for good."""
+    unreferenced: bool = False
+    """It ended because nobody referred to it."""
     early_deaths: int = 0
     """In a row; they slow the next restart down."""
     resend_pause_s: float = 0.0
@@ -147,6 +153,20 @@ class Actor:
     def may_restart(self) -> bool:
         """Whether ``max_restarts`` leaves one."""
         return self.spec.max_restarts == -1 or self.incarnation < self.spec.max_restarts
+
+    @property
+    def revivable(self) -> bool:
+        """Whether it may live again to make what is lost: that counts as a restart."""
+        return self.state == DEAD and self.unreferenced and self.may_restart
+
+    def revive(self, spec: CreateActor) -> None:
+        """Begin a new life, of what its creator gives it now."""
+        self.move(Cause.REVIVED, f"what it made is lost ({spec.revival})")
+        self.spec = spec
+        self.incarnation += 1
+        self.placing, self.resend_pause_s, self.early_deaths = 0, 0.0, 0
+        self.node_id, self.worker, self.pid, self.process = b"", "", 0, None
+        self.failure, self.unreferenced, self.ended = None, False, 0.0
 
     def __repr__(self) -> str:
         return f"<Actor {self.spec.class_name} {self.id.hex()} {self.state} #{self.incarnation}>"
@@ -193,6 +213,7 @@ class Actor:
             self.failure,
             self.spec.max_task_retries,
             self.process,
+            self.revivable,
         )
 
     def unavailable(self, reason: str) -> ActorState:
@@ -240,6 +261,7 @@ class Actor:
             self.process,
             self.started,
             self.ended,
+            self.unreferenced,
         )
         return Write(LIFE_TABLE, self.id, msgspec.msgpack.encode(record))
 
@@ -253,6 +275,7 @@ class Actor:
         self.node_id, self.worker, self.pid = record.node_id, record.worker, record.pid
         self.failure, self.repr_name = record.failure, record.repr_name
         self.process, self.started, self.ended = record.process, record.started, record.ended
+        self.unreferenced = record.unreferenced
         self.told = self.announcement()
         self.story.append(f"loaded as {record.state}")
 

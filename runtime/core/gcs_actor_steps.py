@@ -14,6 +14,7 @@ Rules
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import count
@@ -26,7 +27,6 @@ from raynb.runtime.core.effects import Send
 from raynb.runtime.core.gcs_actor_index import ActorIndex
 from raynb.runtime.core.gcs_actor_life import (
     ALIVE,
-    DEAD,
     LIFE_TABLE,
     PENDING_CREATION,
     RESTARTING,
@@ -118,7 +118,10 @@ class ActorSteps:
         self._kill_patience_s = kill_patience_s
         self._late_kills: dict[bytes, list[KillWorker]] = {}
         """By node that is not (yet, or any more) there."""
-        self._timers: list[tuple[float, int, str, Actor, int]] = []
+        self._timers: list[tuple[float, int, Actor, int]] = []
+        """When to start an actor again that has not answered."""
+        self._reaps: deque[tuple[float, bytes, KillWorker]] = deque()
+        """When processes that were asked to end must have ended, and on which node."""
         self._ticket = count()
 
     def write_alive(self, actor: Actor, now: float) -> Effects:
@@ -183,7 +186,7 @@ class ActorSteps:
         if not manager:
             return []  # a node that joins, or is given up, brings it on
         actor.resend_pause_s = min(RESEND_MAX_S, actor.resend_pause_s * 2 or RESEND_FIRST_S)
-        self._timer(now + actor.resend_pause_s, "start", actor)
+        self._timer(now + actor.resend_pause_s, actor)
         start = structs.replace(actor.spec.creation, incarnation=actor.incarnation, placing=actor.placing)
         return [Send(manager, start)]
 
@@ -197,7 +200,7 @@ class ActorSteps:
             if actor.incarnation != incarnation or actor.state not in STARTING:
                 return told
             if pause_s:
-                self._timer(now + pause_s, "start", actor)
+                self._timer(now + pause_s, actor)
                 return told
             return told + self.start(actor, now)
 
@@ -270,6 +273,7 @@ class ActorSteps:
         actor.move(Cause.ENDED, why)
         actor.ended = self._world.wall(now)
         actor.failure = failure
+        actor.unreferenced = process == OUT_OF_SCOPE
         self._index.leave(actor)
         news, watchers = actor.announcement(), list(actor.watchers)
         self._index.unwatch(actor)
@@ -301,7 +305,8 @@ class ActorSteps:
     def _end_process(self, actor: Actor, worker: str, process: str, why: str, now: float) -> Effects:
         if worker and process in (OUT_OF_SCOPE, EXITED, CONSTRUCTOR_FAILED):
             self._index.by_worker[worker] = actor  # until its death is reported
-            self._timer(now + self._kill_patience_s, "reap", actor)
+            late = KillWorker(worker, "it did not end when it was asked to", actor.id, actor.incarnation)
+            self._reaps.append((now + self._kill_patience_s, actor.node_id, late))
             # One that exits knows how; one that nobody refers to is asked to, when it is idle. One whose constructor
             # failed may have to wait for what tasks have submitted that its process ran before.
             return [Send(worker, ExitWorker())] if process != EXITED else []
@@ -313,8 +318,10 @@ class ActorSteps:
 
     def kill_stray(self, node_id: bytes, worker: str, reason: str, actor_id: bytes, incarnation: int) -> Effects:
         """End a process that has an actor it should not have; where its node is not back yet, when it is."""
+        return self._kill(node_id, KillWorker(worker, reason, actor_id, incarnation))
+
+    def _kill(self, node_id: bytes, kill: KillWorker) -> Effects:
         manager = self._world.manager_of(node_id)
-        kill = KillWorker(worker, reason, actor_id, incarnation)
         if manager:
             return [Send(manager, kill)]
         if node_id:
@@ -340,17 +347,17 @@ class ActorSteps:
         """Send again what was not answered, end what did not end."""
         effects: Effects = []
         while self._timers and self._timers[0][0] <= now:
-            _, _, kind, actor, incarnation = heappop(self._timers)
-            if actor.incarnation != incarnation:
-                continue
-            if kind == "start" and actor.state in STARTING:
+            _, _, actor, incarnation = heappop(self._timers)
+            if actor.incarnation == incarnation and actor.state in STARTING:
                 effects += self.start(actor, now)
-            elif kind == "reap" and actor.state == DEAD and actor.worker in self._index.by_worker:
-                effects += self.kill_process(actor, "it did not end when it was asked to")
+        while self._reaps and self._reaps[0][0] <= now:
+            _, node_id, kill = self._reaps.popleft()
+            if kill.worker in self._index.by_worker:
+                effects += self._kill(node_id, kill)
         return effects
 
-    def _timer(self, when: float, kind: str, actor: Actor) -> None:
-        heappush(self._timers, (when, next(self._ticket), kind, actor, actor.incarnation))
+    def _timer(self, when: float, actor: Actor) -> None:
+        heappush(self._timers, (when, next(self._ticket), actor, actor.incarnation))
 
     def manager(self, actor: Actor) -> str:
         """Where to send what concerns its process; empty if its node is not there."""

@@ -5,7 +5,8 @@ Rules
 1. What a client asks for, and what happens to an actor, is durable before anybody is told of it and before anything is
    started or ended because of it.
 2. An `ActorStarted` of an older incarnation, or for a dead actor, ends that process.
-3. An actor that isn't detached ends with its owner and with its job; a detached one by ``kill`` alone.
+3. An actor that isn't detached ends with its owner and with its job; a detached one by ``kill`` alone. One that ended
+   because nobody referred to it lives again if its owner wants it to, without its name.
 4. A name belongs to one actor that isn't DEAD, in one namespace.
 5. Dead actors are remembered, a bounded number of them, so that late callers learn why.
 
@@ -38,6 +39,7 @@ from raynb.runtime.core.gcs_actor_steps import (
     ENDINGS,
     EXITED,
     KILLED,
+    OUT_OF_SCOPE,
     STARTING,
     ActorSteps,
     World,
@@ -87,10 +89,12 @@ class ActorTable:
         """Register an actor and start it."""
         creation = message.creation
         known = self.index.actors.get(creation.actor_id)
-        if known is not None:
+        if known is not None and message.revival <= known.spec.revival:
             if known.state == DEPENDENCIES_UNREADY and known.spec.awaits and not message.awaits:
                 return self._arrived(sender, known, message, now)
             return self._describe(sender, message.request, known)
+        if known is not None and message.failure is not None:
+            return self._describe(sender, message.request, known)  # and is dead already
         if message.failure is not None:
             return self._register_dead(sender, message, message.failure, now)
         name = (message.namespace, message.name)
@@ -112,6 +116,13 @@ class ActorTable:
             text = f"an actor of class {message.class_name} was not created: its job has ended"
         elif not message.detached and self._world.is_dead(creation.owner):
             text = f"an actor of class {message.class_name} was not created: its owner has died"
+        elif known is not None and known.revivable:
+            self.index.revive(known, message)
+            return self._write_and_begin(sender, known, now)
+        elif known is not None and known.failure is not None:
+            kind, text = known.failure.kind, known.failure.message
+        elif message.revival:
+            text = f"an actor of class {message.class_name} was not started again: it ended too long ago"
         else:
             return self._register(sender, Actor(message, sender), now)
         return [self._refuse(sender, message.request, kind, text)]
@@ -254,6 +265,8 @@ class ActorTable:
             actor.restart_asked = actor.state == ALIVE
             reason = "killed by ray.kill(no_restart=False)"
             return [*self._steps.kill_process(actor, reason), *told("", actor.worker.encode())]
+        if message.reason == OUT_OF_SCOPE and message.revival < actor.spec.revival:
+            return told("", b"")  # of an earlier life
         failure = actor.died(ENDINGS.get(message.reason, message.reason))
         process = message.reason if message.reason in ENDINGS else KILLED
         return self._steps.end(actor, failure, message.reason, now, process, lambda reason: told(reason, b""))
@@ -344,6 +357,8 @@ class ActorTable:
     def _actor_of(self, death: ProcessDied) -> Actor | None:
         """The actor that this death is the loss of."""
         actor = self.index.by_worker.get(death.address)
+        if actor is not None and actor.worker != death.address:
+            return None  # it lives again, and this was its life before
         if actor is not None and actor.state in STARTING and not death.actor_id:
             # It retired before it took the actor, which is to be started in another process.
             self.index.unassign(actor)

@@ -8,8 +8,9 @@ Rules
    long as there is an entry of one of its objects, or a kept task that was given one of them.
 3. What a kept task was given is kept as well: where that was made by a kept task, this one suffices, and its value may
    go; anything else (a put, a small value, the result of a task without retries) is pinned. Large values of other
-   owners, and actors, are not: their owners would not know for how long. Nor are large values while no other node is in
-   play: a disk seldom loses anything, and what goes there does so for want of room.
+   owners, and their actors, are not: their owners would not know for how long. Nor are large values while no other node
+   is in play: a disk seldom loses anything, and what goes there does so for want of room. The creation of an actor is
+   kept like a task that makes it, where it may be restarted; the actor itself may go.
 4. The calls of all kept tasks together, and the small values they were given, have at most ``bytes_max`` bytes: beyond
    that the oldest are forgotten, and it is remembered that they were.
 5. Chains are let go link by link, not by recursion: they may be ten thousands long.
@@ -84,10 +85,11 @@ class Lineage:
 
     def saw(self, values: Iterable[Value]) -> None:
         """These are values of this process's objects."""
-        if not self.active:
+        if not self.far:
             for value in values:
-                if type(value) is Stored and is_spilled(value.segment):
-                    self.active = True
+                if type(value) is Stored:
+                    self.far |= value.node != self._objects.node
+                    self.active |= self.far or is_spilled(value.segment)
 
     def keep(self, task: Task, oids: Iterable[bytes]) -> None:
         """A task has ended; what it was given is still pinned by it. ``oids`` are all objects that it has made."""
@@ -102,27 +104,55 @@ class Lineage:
         made = [entry for oid in oids if (entry := entries.get(oid)) is not None]
         if task.retries_left == 0 or not any(entry.value is None or type(entry.value) is Stored for entry in made):
             return
-        kept = self.kept[task.id] = Kept(
-            task, len(made), TASK_BYTES + len(task.args) + sum(map(len, task.buffers or ()))
-        )
+        new = [self._enter(task, len(made))]
+        while new:
+            self._keep_inputs(new.pop(), new)
+        while self.nbytes > self._bytes_max:
+            oldest = next(iter(self._whole))
+            self.kept[oldest].evicted = True
+            self._strip(oldest, self.kept[oldest])
+
+    def _enter(self, task: Task, uses: int) -> Kept:
+        kept = Kept(task, uses, TASK_BYTES + len(task.args) + sum(map(len, task.buffers or ())))
+        self.kept[task.id] = kept
         self._whole[task.id] = None
-        pinned, makers = [], []
+        self.nbytes += kept.nbytes
+        return kept
+
+    def _keep_inputs(self, kept: Kept, new: list[Kept]) -> None:
+        """Rule 3. To ``new`` are added creations that are kept from now on, whose inputs are to be kept as well."""
+        task = kept.task
+        assert task is not None
+        pinned, makers, nbytes = [], [], 0
         for oid in dict.fromkeys([*(task.deps or ()), *(task.refs or ())]):
-            entry = entries[oid]
+            entry = self._objects.entries.get(oid)
+            if entry is None:
+                continue  # of the creation of an actor that has just died
             maker = self.kept.get(task_of(oid))
+            if maker is None and entry.task is not None and entry.task.may_be_revived:
+                maker = self._enter(entry.task, 1)
+                new.append(maker)
             if maker is not None and maker.task is not None and not entry.owner:
                 maker.uses += 1
                 makers.append(task_of(oid))
             elif not entry.is_actor and (type(entry.value) is Inline or (self.far and not entry.owner)):
                 entry.pins += 1
                 pinned.append(oid)
-                kept.nbytes += size_of(entry.value) if type(entry.value) is Inline else 0
+                nbytes += size_of(entry.value) if type(entry.value) is Inline else 0
         kept.pinned, kept.makers = pinned, makers
-        self.nbytes += kept.nbytes
-        while self.nbytes > self._bytes_max:
-            oldest = next(iter(self._whole))
-            self.kept[oldest].evicted = True
-            self._strip(oldest, self.kept[oldest])
+        kept.nbytes += nbytes
+        self.nbytes += nbytes
+
+    def creation_of(self, call: Task) -> Task | None:
+        """What it takes to have the actor again that a kept call went to; None: it is not kept."""
+        for oid in call.refs or ():
+            kept = self.kept.get(task_of(oid))
+            task = kept.task if kept is not None else None
+            if task is None or task.creation is None or call.actor is None:
+                continue
+            if task.creation.creation.actor_id == call.actor.actor_id:
+                return task
+        return None
 
     def restored(self, oid: bytes) -> None:
         """There is an entry again of an object that a kept task makes."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from raynb.runtime.messages.gcs import CreateActor
 from raynb.runtime.messages.ids import FIRST_RETURN, object_id
@@ -137,11 +137,23 @@ class Task(Struct, gc=False):
         return [object_id(self.id, index) for index in range(1, self.num_returns + 1)]
 
     def anew(self, retries_left: int) -> Task:
-        """The next attempt of a task that has ended, as if it were submitted."""
+        """The next attempt of a task that has ended, as if it were submitted. An actor's creation is its next life."""
+        creation = self.creation
+        if creation is not None:
+            start = structs.replace(creation.creation, deps=None)
+            creation = structs.replace(
+                creation, creation=start, name="", get_if_exists=False, failure=None, awaits=False,
+                revival=creation.revival + 1,
+            )  # fmt: skip
         return Task(
             self.id, self.function, self.args, self.context, self.num_returns, self.buffers, self.deps, self.refs,
-            self.parent, self.name, self.group, self.actor, retries_left, self.attempt + 1,
+            self.parent, self.name, self.group, self.actor, retries_left, self.attempt + 1, creation=creation,
         )  # fmt: skip
+
+    @property
+    def may_be_revived(self) -> bool:
+        """Whether it creates an actor that may be started again when it has gone out of scope."""
+        return self.creation is not None and self.creation.max_restarts != 0 and not self.creation.detached
 
     @property
     def worker(self) -> str:

@@ -410,7 +410,7 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
         "placement_group_id": group_hex(creation.resources),
         "repr_name": actor.repr_name,
         "num_restarts": actor.incarnation,
-        "num_restarts_due_to_lineage_reconstruction": 0,
+        "num_restarts_due_to_lineage_reconstruction": actor.spec.revival,
         "num_restarts_due_to_node_preemption": 0,
         "call_site": spec.call_site,
         "label_selector": {},

@@ -104,6 +104,8 @@ class CreateActor(Struct, array_like=True, gc=False, tag=84):
     """Not None: it will never start, for its inputs have failed, say; whoever has a handle is to learn that."""
     awaits: bool = False
     """Its name is to be known now; its inputs are not there yet, and are told by another `CreateActor`."""
+    revival: int = 0
+    """Not 0: it ended because nobody referred to it, and lives again, the so manieth time, for what it made is lost."""
 
 
 class ActorProcess(Struct, array_like=True, frozen=True, gc=False):
@@ -162,6 +164,8 @@ class ActorState(Struct, array_like=True, gc=False, tag=87):
     max_task_retries: int = 0
     process: ActorProcess | None = None
     """Where it lives, or has lived last."""
+    revivable: bool = False
+    """It is DEAD because nobody referred to it, and its creator may have it live again, to make what is lost."""
 
 
 class KillActor(Struct, array_like=True, gc=False, tag=88):
@@ -172,8 +176,8 @@ class KillActor(Struct, array_like=True, gc=False, tag=88):
     ``Config.actor_end_patience_s`` is ended.
 
     Where it may be started again, ``incarnation`` is the one that is meant (-1: whichever lives), so that a repeated
-    request does not end the next one too. The reply's data is the address of the process that is ended; empty: none
-    is.
+    request does not end the next one too; so is ``revival`` where it is out of scope. The reply's data is the address
+    of the process that is ended; empty: none is.
     """
 
     actor_id: bytes
@@ -181,6 +185,7 @@ class KillActor(Struct, array_like=True, gc=False, tag=88):
     reason: str
     request: int = 0
     incarnation: int = -1
+    revival: int = 0
 
 
 class NamedActor(Struct, array_like=True, gc=False, tag=89):

@@ -149,7 +149,6 @@ class SimClient:
             return
         self.joined = message
         self.machine = ClientMachine(self.config, self.address, self.node.address, message.gcs)
-        self.machine.actors.node_id = message.node_id
         self.begin()
         self._sleep_until(self.world.now)
 

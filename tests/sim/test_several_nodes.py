@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from raynb.runtime.messages.gcs import CreateActor
 from raynb.runtime.messages.transfers import TryAnother
 from tests.sim import workload as w
 from tests.sim.cluster import Cluster
 from tests.sim.generate import NODE_MESSAGES
 from tests.sim.run import Report, simulate
 
+ENDS = ("KillActor", "ActorState", "ExitWorker", "CreateActor", "StartActor", "ActorStarted")
 TWO_NODES = (w.Joining(0.0, 2.0), w.Joining(0.0, 2.0))
 CPU = {"CPU": 1.0}
 
@@ -43,6 +46,36 @@ def makes_again(seed: int, fault: w.Fault | None = None) -> w.Plan:
         w.Take(0, 4),
         w.Get((0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)),
         *(w.DropView(0),) * 2,
+    )
+    nodes = tuple(w.Joining(0.0, 2.0, special=1.0) for _ in range(2))
+    later = (w.Joining(0.1, 2.0, special=1.0),)
+    faults = (fault,) if fault is not None else ()
+    return w.Plan(seed, functions, (actor,), ((driver,),), faults, w.Limits(cpus=0.0, special=0.0), (), nodes + later)
+
+
+def makes_again_by_actors_that_are_gone(seed: int, fault: w.Fault | None = None) -> w.Plan:
+    """What an actor has made, and a task that was given it, is lost when nobody has a handle of it any more."""
+    large = (w.Returned(1500),)
+    functions = (
+        w.RemoteFunction(0, (w.Sleep(0.003),), large, resources=CPU, retries=-1),
+        w.RemoteFunction(1, (w.Sleep(0.002),)),
+        w.RemoteFunction(2, (w.Sleep(0.002),), large, resources={}),
+        w.RemoteFunction(3, (w.Method(0, 0), w.Get((0,))), large, resources=CPU, retries=-1),
+    )
+    actor = w.ActorClass(0, 1, (2,), restarts=-1, task_retries=-1, resources={"special": 0.5})
+    driver = (
+        w.Call(0),
+        w.Create(0, deps=(0,)),
+        w.Method(0, 0, deps=(0,)),
+        w.Method(0, 0),
+        w.Call(3, nested=(3,)),
+        w.Drop(0),
+        w.DropHandle(0),
+        w.Wait((0, 1, 2), 3),
+        w.Sleep(0.2),
+        w.Call(0, deps=(0, 2)),
+        w.Sleep(0.2),
+        w.Get((0, 1, 2, 3)),
     )
     nodes = tuple(w.Joining(0.0, 2.0, special=1.0) for _ in range(2))
     later = (w.Joining(0.1, 2.0, special=1.0),)
@@ -86,6 +119,27 @@ def test_what_a_dead_node_had_is_made_again(after: str) -> None:
     for seed, nth in enumerate((1, 2, 3, 5, 8, 13)):
         report = simulate(makes_again(seed, w.Fault("far-node", after=after, nth=nth, which=seed)))
         assert not report.problem and not report.failures, explain(report)
+
+
+def test_actors_that_are_gone_make_again_what_is_lost() -> None:
+    revived = 0
+
+    def prepare(cluster: Cluster) -> None:
+        cluster.network.taps.append(count)
+
+    def count(sender: str, to: str, message: object) -> None:
+        nonlocal revived
+        revived += isinstance(message, CreateActor) and message.revival > 0
+
+    moments = [w.Fault("far-node", at_s=0.02 * step) for step in range(1, 40)]
+    moments += [w.Fault("far-node", after=kind, nth=nth) for kind in ENDS for nth in (1, 2, 3)]
+    for seed in range(3):
+        for which in range(3):
+            for moment in moments:
+                plan = makes_again_by_actors_that_are_gone(seed, replace(moment, which=which))
+                report = simulate(plan, prepare=prepare)
+                assert not report.problem and not report.failures, explain(report)
+    assert revived > 100
 
 
 def test_who_has_an_object_whole_sends_it_to_others() -> None:

@@ -219,6 +219,7 @@ class Scenario:
             self.number(named), start, named.get("name", ""), named.get("namespace", "space"), "detached" in flags,
             int(named.get("max_restarts", 0)), 0, "Counter", b"", get_if_exists="get_if_exists" in flags,
             failure=Failed("ActorDiedError", named["failed"]) if "failed" in named else None, awaits="awaits" in flags,
+            revival=int(named.get("revival", 0)),
         )  # fmt: skip
         return self.harness.receive(sender, message)
 
@@ -243,7 +244,8 @@ class Scenario:
     def do_kill(self, words: list[str], named: dict[str, str]) -> list[Any]:
         sender, actor, *flags = words
         reason = named.get("reason", "killed")
-        message = g.KillActor(actor_id(actor), "restart" not in flags, reason, self.number(named))
+        number, revival = self.number(named), int(named.get("revival", 0))
+        message = g.KillActor(actor_id(actor), "restart" not in flags, reason, number, revival=revival)
         return self.harness.receive(sender, message)
 
     def do_named(self, words: list[str], named: dict[str, str]) -> list[Any]:
@@ -353,7 +355,8 @@ def tell_message(message: Any) -> str:
             return f"Reply {request}{tell_data(data)}"
         case g.ActorState(actor, state, incarnation, worker, failure):
             where = f" in {worker}" if worker else ""
-            return f"ActorState {name_of(actor)} {state} #{incarnation}{where}{tell_failure(failure)}"
+            how = " revivable" if message.revivable else ""
+            return f"ActorState {name_of(actor)} {state}{how} #{incarnation}{where}{tell_failure(failure)}"
         case n.StartActor(actor, incarnation):
             return f"StartActor {name_of(actor)} #{incarnation}"
         case n.KillWorker(worker, reason, actor, incarnation):

@@ -13,9 +13,9 @@ from raynb.runtime.core.streams import Stream
 from raynb.runtime.core.task import Function, Task
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
-from raynb.runtime.messages.gcs import ActorProcess, ActorState
-from raynb.runtime.messages.ids import FIRST_RETURN
-from raynb.runtime.messages.node import LeaseDemand, LeaseGranted, ProcessDied
+from raynb.runtime.messages.gcs import ActorProcess, ActorState, CreateActor, KillActor, Reply
+from raynb.runtime.messages.ids import FIRST_RETURN, actor_id_of
+from raynb.runtime.messages.node import LeaseDemand, LeaseGranted, ProcessDied, StartActor
 from raynb.runtime.messages.objects import FreeObjects
 from raynb.runtime.messages.tasks import ContextDef, FunctionDef, PushTasks, Result, StreamItems, TasksDone, TaskSpec
 from raynb.runtime.messages.values import Failed, Inline, RefInfo, Stored, Value
@@ -25,6 +25,12 @@ HOME, A, B, C = "ipc://home/p/m", "ipc://a/p/m", "ipc://b/p/m", "ipc://c/p/m"
 LARGE = 1_000_000
 
 M = TypeVar("M")
+
+
+def dead(actor_id: bytes, incarnation: int, worker: str, revivable: bool = True) -> ActorState:
+    """What the GCS says of an actor that has gone out of scope."""
+    failure = Failed("ActorDiedError", "all references to the actor were removed", actor=actor_id)
+    return ActorState(actor_id, "DEAD", incarnation, worker, failure, 3, revivable=revivable)
 
 
 def at(node: str, name: str) -> str:
@@ -41,7 +47,6 @@ class OwnerWorld:
 
     def __init__(self, **config: Any) -> None:
         self.machine = ClientMachine(Config(**config), ME, HOME, GCS)
-        self.machine.actors.node_id = HOME.encode()
         self.objects = self.machine.objects
         self.sent: list[tuple[str, Any]] = []
         self.running: dict[bytes, tuple[str, TaskSpec]] = {}
@@ -136,8 +141,38 @@ class OwnerWorld:
         definition = FunctionDef(number, bytes([number]) * 16, "f", b"")
         return Function(definition, "f", {node: 1.0, "CPU": 1.0}, call_site="cell 1, line 2")
 
-    def ask(self, actor_id: bytes, *deps: bytes, retries: int = 3) -> bytes:
-        """Call an actor; the call's object, with one reference."""
+    def create(self, *deps: bytes, refs: tuple[bytes, ...] = (), restarts: int = -1) -> bytes:
+        """Submit the creation of an actor; the object that its handles hold, with one of them."""
+        self._numbers += 1
+        task_id = self._numbers.to_bytes(24, "big")
+        function = self._function("")
+        start = StartActor(
+            actor_id_of(task_id), 0, function.definition, b"args", None, None, self._context, {"CPU": 1.0}, ME,
+            restarts=restarts != 0,
+        )  # fmt: skip
+        creation = CreateActor(0, start, "", "ns", False, restarts, 3, "C", b"")
+        task = Task(task_id, function, b"args", self._context, creation=creation)
+        task.deps, task.refs = list(deps) or None, list(refs) or None
+        self.say(task)
+        return task_id + FIRST_RETURN
+
+    def registers(self, revival: int = 0) -> CreateActor:
+        """The GCS is asked to create an actor, and does so."""
+        ((_, message),) = self.take(CreateActor)
+        assert message.revival == revival
+        found = msgspec.msgpack.encode({"actor_id": message.creation.actor_id})
+        self.tell(GCS, Reply(message.request, found))
+        return message
+
+    def ends(self, actor_id: bytes, incarnation: int = 0, revival: int = 0, **how: Any) -> None:
+        """The GCS is asked to end an actor that has gone out of scope, and does so."""
+        ((_, message),) = self.take(KillActor)
+        assert (message.actor_id, message.reason, message.revival) == (actor_id, "out of scope", revival)
+        worker = next((worker for worker in self.workers if worker.endswith(f"actor{incarnation}")), "")
+        self.tell(GCS, Reply(message.request, worker.encode()), dead(actor_id, incarnation, worker, **how))
+
+    def ask(self, actor_id: bytes, *deps: bytes, retries: int = 3, handle: bytes = b"") -> bytes:
+        """Call an actor, by a handle or not; the call's object, with one reference."""
         function = self._functions.get(("actor", 0))
         if function is None:
             function = self._functions["actor", 0] = self._function("")
@@ -145,6 +180,7 @@ class OwnerWorld:
         self._numbers += 1
         task = Task(self._numbers.to_bytes(24, "big"), function, b"args", self._context)
         task.deps, task.retries_left, task.actor = list(deps) or None, retries, self.machine.actors.of(actor_id)
+        task.refs = [handle] if handle else None
         self.say(task)
         return task.id + FIRST_RETURN
 

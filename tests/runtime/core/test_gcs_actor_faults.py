@@ -25,8 +25,8 @@ class Cluster(RuleBasedStateMachine):
     """One driver, one node manager that keeps to its rules, some actors; every message may come late.
 
     What must hold: an actor whose creation was acknowledged is never forgotten; one whose end was acknowledged never
-    lives again; no actor is ALIVE in two processes; each incarnation is durable before it is started; and when the
-    faults stop, everything is settled and every request answered.
+    lives again, but where its driver wants that and it is allowed; no actor is ALIVE in two processes; each incarnation
+    is durable before it is started; and when the faults stop, everything is settled and every request answered.
     """
 
     def __init__(self) -> None:
@@ -40,6 +40,10 @@ class Cluster(RuleBasedStateMachine):
         self.unanswered: dict[int, tuple[str, g.CreateActor | g.KillActor]] = {}
         self.created: set[bytes] = set()
         self.ended: set[bytes] = set()
+        self.revivals: dict[bytes, int] = {}
+        self.lingering: dict[str, tuple[bytes, int]] = {}
+        """Processes that were asked to end, and take their time: their actor and incarnation."""
+        self.lingers = False
         self.detached: set[bytes] = set()
         self.driver_dead = False
         self.told: dict[bytes, g.ActorState] = {}
@@ -58,8 +62,9 @@ class Cluster(RuleBasedStateMachine):
 
     def register(self) -> None:
         living = [(actor, incarnation, worker) for actor, (incarnation, worker) in self.processes.items()]
+        living += [(actor, incarnation, worker) for worker, (actor, incarnation) in self.lingering.items()]
         drivers = [] if self.driver_dead else [DRIVER]
-        processes = [*drivers, *(worker for _, worker in self.processes.values())]
+        processes = [*drivers, *(worker for _, _, worker in living)]
         message = g.RegisterNode(NODE, MANAGER, 1, "here", "ip", True, {"CPU": 8.0}, {}, 1.0, living, processes)
         self.deliver(self.harness.receive(MANAGER, message))
 
@@ -85,7 +90,7 @@ class Cluster(RuleBasedStateMachine):
             elif isinstance(message, n.ExitWorker):
                 for actor, (_, worker) in list(self.processes.items()):
                     if worker == effect.to:
-                        self.die(actor, intended=True)
+                        self.end_in_time(actor)
             elif isinstance(message, n.AreAlive):
                 self.say_who_lives(message)
             elif isinstance(message, g.Reply):
@@ -104,13 +109,24 @@ class Cluster(RuleBasedStateMachine):
         self.spawned += 1
         self.processes[message.actor_id] = (message.incarnation, f"w{self.spawned}")
 
+    def end_in_time(self, actor: bytes) -> None:
+        if not self.lingers:
+            self.die(actor, intended=True)
+            return
+        incarnation, worker = self.processes.pop(actor)
+        self.lingering[worker] = (actor, incarnation)
+
     def kill_worker(self, message: n.KillWorker) -> None:
+        for worker, (actor, incarnation) in list(self.lingering.items()):
+            if worker == message.worker or (actor == message.actor_id and incarnation <= message.incarnation):
+                self.lingerer_ends(worker)
         running = self.processes.get(message.actor_id)
         if running is not None and running[0] <= message.incarnation:
             self.die(message.actor_id, intended=True)
 
     def say_who_lives(self, message: n.AreAlive) -> None:
         living = {worker for _, worker in self.processes.values()} | (set() if self.driver_dead else {DRIVER})
+        living |= self.lingering.keys()
         for address in message.addresses:
             if address not in living:
                 died = n.ProcessDied(address, "worker", 0, "it is not there any more")
@@ -118,6 +134,12 @@ class Cluster(RuleBasedStateMachine):
 
     def die(self, actor: bytes, intended: bool = False) -> None:
         incarnation, worker = self.processes.pop(actor)
+        self.tell_death(worker, actor, incarnation, intended)
+
+    def lingerer_ends(self, worker: str) -> None:
+        self.tell_death(worker, *self.lingering.pop(worker), True)
+
+    def tell_death(self, worker: str, actor: bytes, incarnation: int, intended: bool) -> None:
         message = n.ProcessDied(
             worker, "worker", 7, "killed by SIGKILL", intended=intended, actor_id=actor, incarnation=incarnation
         )
@@ -137,7 +159,9 @@ class Cluster(RuleBasedStateMachine):
             described = msgspec.msgpack.decode(reply.data)
             assert ("actors", described["actor_id"]) in self.harness.rows, "acknowledged before it was durable"
             self.created.add(described["actor_id"])
-        elif message.no_restart and message.actor_id in self.actors():
+        elif not message.no_restart or message.actor_id not in self.actors():
+            return
+        elif message.revival == self.revivals.get(message.actor_id, 0):
             self.ended.add(message.actor_id)
 
     def hear(self, news: g.ActorState) -> None:
@@ -163,7 +187,7 @@ class Cluster(RuleBasedStateMachine):
         name=st.sampled_from(ACTORS),
         public=st.sampled_from(["", "x", "y"]),
         detached=st.booleans(),
-        max_restarts=st.sampled_from([0, 1, -1]),
+        max_restarts=st.sampled_from([-1, 1, 0]),
         get_if_exists=st.booleans(),
     )
     def create(self, name: str, public: str, detached: bool, max_restarts: int, get_if_exists: bool) -> None:
@@ -187,9 +211,45 @@ class Cluster(RuleBasedStateMachine):
     def kill(self, name: str, no_restart: bool, reason: str) -> None:
         self.request += 1
         no_restart = no_restart or reason != "killed"
-        self.ask(g.KillActor(actor_id(name), no_restart, reason, self.request))
+        revival = self.revivals.get(actor_id(name), 0)
+        self.ask(g.KillActor(actor_id(name), no_restart, reason, self.request, revival=revival))
         if reason == "exited" and actor_id(name) in self.processes:
             self.die(actor_id(name), intended=True)
+
+    @precondition(lambda self: not self.driver_dead)
+    @rule(data=st.data(), awaits=st.booleans())
+    def revive(self, data: st.DataObject, awaits: bool) -> None:
+        """What an actor made is lost, that goes out of scope (or has, some time ago)."""
+        known = self.harness.machine.actors.index.actors
+        names = [n for n in ACTORS if (at := known.get(actor_id(n))) is not None and at.may_restart]
+        if not names:
+            return
+        name = data.draw(st.sampled_from(names))
+        actor = actor_id(name)
+        self.watch(name)
+        self.kill(name, True, "out of scope")
+        news = self.told.get(actor)
+        if news is None or not news.revivable:
+            return
+        self.request += 1
+        self.revivals[actor] = known[actor].spec.revival + 1
+        self.ended.discard(actor)
+        del self.told[actor]
+        spec = msgspec.structs.replace(known[actor].spec, request=self.request, name="", revival=self.revivals[actor])
+        if awaits:
+            self.ask(msgspec.structs.replace(spec, awaits=True))
+            self.request += 1
+        self.ask(msgspec.structs.replace(spec, request=self.request))
+
+    @rule()
+    def processes_take_their_time_to_end(self) -> None:
+        self.lingers = True
+
+    @rule()
+    def processes_end_at_once(self) -> None:
+        self.lingers = False
+        for worker in list(self.lingering):
+            self.lingerer_ends(worker)
 
     @rule()
     def ask_again(self) -> None:
@@ -284,6 +344,7 @@ class Cluster(RuleBasedStateMachine):
                     self.report_started(actor)
             self.deliver(self.harness.tick(30.0))
         assert not self.unanswered
+        assert not self.lingering
         living = self.harness.machine.actors.index.actors
         for found in living.values():
             assert found.state in ("ALIVE", DEAD), repr(found) + "\n" + "\n".join(found.story)
@@ -317,6 +378,6 @@ def test_actors_keep_their_promises_under_any_order_of_faults() -> None:
 
 def test_a_life_ends_once_and_only_the_living_are_lost() -> None:
     states = {state for state, _ in TRANSITIONS}
-    assert DEAD not in states
-    assert all((state, Cause.ENDED) in TRANSITIONS for state in states)
+    assert {cause for state, cause in TRANSITIONS if state == DEAD} == {Cause.REVIVED}
+    assert all((state, Cause.ENDED) in TRANSITIONS for state in states - {DEAD})
     assert {state for state, cause in TRANSITIONS if cause is Cause.STARTED} == {"PENDING_CREATION", "RESTARTING"}
