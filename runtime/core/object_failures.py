@@ -25,8 +25,8 @@ WHY: Final = {
     'init(_system_config={{"lineage_bytes_max": BYTES}}).',
     NOT_KEPT: "an input of the task that made it is there no longer: an actor, a value that another process owns, or "
     "(on one machine) that was put. Hold a reference to it.",
-    ACTOR_DIED: "the actor that made it is dead, and may not be started again. Allow it (more often) by max_restarts=N; "
-    "one that is not this process's own is started again only while a handle is held.",
+    ACTOR_DIED: "the actor that made it is dead, and may not be started (once more). Allow it by max_restarts=N. "
+    "One that is not this process's own is started again only while a handle is held.",
 }
 """Words for why a value can't be made again, and what to do."""
 

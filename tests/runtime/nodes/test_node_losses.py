@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,32 @@ def test_results_lost_again_and_again_come_in_the_end(nodes: Nodes, there: Clust
         there = replace(nodes, there)
     assert raynb.get(sums, timeout=60) == [float(number) for number in range(20)]
     assert [array[0] for array in raynb.get(refs, timeout=60)] == [float(number) for number in range(20)]
+
+
+def test_wait_counts_what_there_is_when_it_returns(
+    nodes: Nodes, there: ClusterNode, runs: Runs, gate: Gate, tmp_path: Path
+) -> None:
+    second = Gate(tmp_path / "second")
+
+    @raynb.remote(num_cpus=0)
+    def passes(through: Callable[[], None]) -> None:
+        through()
+
+    @raynb.remote(num_cpus=0, resources=THERE)
+    def make_once_more(note: Callable[[str], None], through: Callable[[], None], runs: Runs) -> np.ndarray[Any, Any]:
+        note("")
+        if runs() > 1:
+            through()
+        return np.ones(BIG)
+
+    refs = [make_once_more.remote(runs.note, second.through, runs), passes.remote(gate.through)]
+    raynb.wait(refs, num_returns=1, fetch_local=False, timeout=20)
+    gate.wait_for(1)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(raynb.wait, refs, num_returns=2, fetch_local=False)
+        replace(nodes, there)
+        second.wait_for(1)
+        gate.open()
+        raynb.get(refs[1], timeout=20)
+        second.open()
+        assert len(waiting.result(20)[0]) == 2
