@@ -122,9 +122,14 @@ class Demands:
         return effects
 
     def refused(self, pool: Pool) -> list[Any]:
-        """Rule 6; what waited for it has left the queue."""
+        """Rule 6; what waited for it has left the queue. What runs may come back to it."""
         effects: list[Any] = []
-        self.state(pool, effects, at_tick=True, anew=True)
+        for manager, share in pool.elsewhere.items():
+            share.count = 0
+            self._state_share(pool, manager, share, effects)
+        pool.elsewhere.clear()
+        pool.demanded = 0
+        self._state_home(pool, effects)
         return effects
 
     def manager_died(self, pool: Pool, manager: str) -> list[Any]:
