@@ -5,7 +5,9 @@ Rules
 1. A pool's demand is a level, stated to its *home*, a node manager. What that can't meet it has stated elsewhere
    (`LeaseSpill`): the pool's levels at all managers add up to its demand.
 2. When a demand falls, it falls everywhere: no level is kept for more than what runs there and what waits here.
-3. What is declined elsewhere (`LeaseDeclined`), or was stated to a manager that died, is the home's again.
+3. What is declined elsewhere (`LeaseDeclined`), or was stated to a manager that died, is the home's again. What is
+   stated elsewhere is numbered: an answer to an earlier statement may be under way, and would leave the later one
+   standing there that nobody lowers.
 4. More is said at once, less at a tick only: calls in turn would say it twice each.
 5. Where tasks are spread, a manager's turn is over when a lease of it goes back: its level falls by one, or the nodes
    that are quick would have the turns of all others.
@@ -38,6 +40,7 @@ class Demands:
     def __init__(self, node_manager: str, limit: int) -> None:
         self._node_manager = node_manager
         self._limit = limit
+        self._number = 0
 
     def state(self, pool: Pool, effects: list[Any], *, at_tick: bool = False, anew: bool = False) -> None:
         """Say what a pool could use, where that has changed; ``anew``: or where others have less of it than before."""
@@ -83,14 +86,16 @@ class Demands:
         effects.append(Send(pool.home, self._message(pool, max(0, pool.demanded - elsewhere))))
 
     def _state_share(self, pool: Pool, manager: str, share: Share, effects: list[Any]) -> None:
-        effects.append(Send(manager, self._message(pool, share.count, sent_on=True, wait=share.wait)))
+        self._number += 1
+        share.number = self._number
+        effects.append(Send(manager, self._message(pool, share.count, sent_on=self._number, wait=share.wait)))
 
-    def _message(self, pool: Pool, count: int, *, sent_on: bool = False, wait: bool = True) -> LeaseDemand:
+    def _message(self, pool: Pool, count: int, *, sent_on: int = 0, wait: bool = True) -> LeaseDemand:
         name = pool.queue[0].function.name if pool.queue else ""
         home = "" if pool.home == self._node_manager and not sent_on else self._node_manager
         return LeaseDemand(
-            pool.key, pool.resources, count, name, pool.runtime_env, pool.retriable, home, sent_on, wait, pool.heeded,
-            pool.strategy,
+            pool.key, pool.resources, count, name, pool.runtime_env, pool.retriable, home, sent_on > 0, wait,
+            pool.heeded, pool.strategy, sent_on,
         )  # fmt: skip
 
     # -- what managers say
@@ -112,7 +117,7 @@ class Demands:
     def declined(self, pool: Pool, manager: str, message: LeaseDeclined) -> list[Any]:
         """Rule 3."""
         share = pool.elsewhere.get(manager)
-        if share is None or share.count <= message.count:
+        if share is None or share.number != message.number or share.count <= message.count:
             return []
         share.count = message.count
         if not share.count:

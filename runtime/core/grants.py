@@ -20,6 +20,7 @@ class Demand:
         "key",
         "name",
         "need",
+        "number",
         "retriable",
         "runtime_env",
         "sent_on",
@@ -40,6 +41,8 @@ class Demand:
         """The client's own manager, where that is another node's."""
         self.sent_on = False
         """It was sent here by another manager (`spillback`)."""
+        self.number = 0
+        """Of the client's statement, where it was sent on."""
         self.wait = True
         """Whether it waits for what it doesn't get at once."""
         self.strategy: Strategy | None = None

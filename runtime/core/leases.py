@@ -95,7 +95,7 @@ class Leases:
         demand.count = max(0, message.count - sum(count for _, count in demand.spills))
         demand.name = message.name or demand.name
         demand.home, demand.sent_on, demand.wait = message.home, message.sent_on, message.wait
-        demand.strategy = message.strategy
+        demand.strategy, demand.number = message.strategy, message.number
         told = demand.infeasible
         why = self._enqueue(demand, now)
         return why if not told else ""

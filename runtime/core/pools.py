@@ -163,10 +163,12 @@ class Share:
         A level: so many workers in all.
     wait
         Whether it waits there for what it does not get at once.
+    number
+        Of the last statement there.
     """
 
-    __slots__ = ("count", "wait")
+    __slots__ = ("count", "number", "wait")
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.number = 0
         self.wait = False

@@ -239,7 +239,7 @@ class Spillback:
     def _decline(self, demand: Demand, count: int, now: float) -> Send:
         """Rule 3."""
         self._leases.set_count(demand, count, now)
-        return Send(demand.client, LeaseDeclined(demand.key, count))
+        return Send(demand.client, LeaseDeclined(demand.key, count, demand.number))
 
     def _decline_actor(self, start: StartActor) -> list[Any]:
         """Rule 3; the GCS places it anew."""

@@ -117,6 +117,8 @@ class LeaseDemand(Struct, array_like=True, gc=False, tag=53):
     """The number of the last `LeaseSpill` that the client has heeded."""
     strategy: Strategy | None = None
     """Where it is to run; None: wherever there is room."""
+    number: int = 0
+    """With ``sent_on``: counts what the client has stated to others than its home."""
 
 
 class LeaseGranted(Struct, array_like=True, gc=False, tag=54):

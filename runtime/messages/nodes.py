@@ -54,7 +54,9 @@ class LeaseSpill(Struct, array_like=True, gc=False, tag=201):
 
 class LeaseDeclined(Struct, array_like=True, gc=False, tag=202):
     """Node manager -> client of another node: of the demand ``key`` it has granted ``count``, and grants no more now.
-    The rest is its own manager's again."""
+    The rest is its own manager's again. ``number`` is that of the `LeaseDemand` that is meant: if the client has stated
+    something else meanwhile, that is answered by itself."""
 
     key: int
     count: int
+    number: int

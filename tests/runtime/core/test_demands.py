@@ -98,10 +98,23 @@ def test_no_more_is_stated_elsewhere_than_is_demanded_in_all() -> None:
 def test_what_is_declined_is_the_homes_again() -> None:
     client = Client(5)
     client.spill(OTHER, 3)
-    client.take(client.demands.declined(client.pool, OTHER, LeaseDeclined(1, 1)))
+    number = client.told[OTHER].number
+    client.take(client.demands.declined(client.pool, OTHER, LeaseDeclined(1, 1, number)))
     assert client.levels() == {HOME: 4, OTHER: 3} and client.pool.elsewhere[OTHER].count == 1
-    client.take(client.demands.declined(client.pool, OTHER, LeaseDeclined(1, 0)))
+    client.take(client.demands.declined(client.pool, OTHER, LeaseDeclined(1, 0, number)))
     assert client.levels()[HOME] == 5 and not client.pool.elsewhere
+
+
+def test_an_answer_to_an_earlier_statement_changes_nothing() -> None:
+    client = Client(5)
+    client.spill(OTHER, 1)
+    number = client.told[OTHER].number
+    client.spill(OTHER, 1, number=2, wait=True)
+    client.take(client.demands.declined(client.pool, OTHER, LeaseDeclined(1, 0, number)))
+    assert client.levels() == {HOME: 3, OTHER: 2} and client.pool.elsewhere[OTHER].count == 2
+    client.queue(0)
+    client.state(at_tick=True)
+    assert client.levels() == {HOME: 0, OTHER: 0}
 
 
 def test_a_demand_that_falls_falls_everywhere() -> None:
