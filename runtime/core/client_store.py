@@ -117,7 +117,7 @@ class ClientStore:
         self._asked[number] = size
         if size >= self._own_bytes:
             return AllocateExtent(number, _aligned(size), oid)
-        return AllocateExtent(number, max(_aligned(size), self._extent_bytes), oid)
+        return AllocateExtent(number, max(_aligned(size), self._extent_bytes), oid, _aligned(size))
 
     def granted(self, message: ExtentGranted, now: float) -> Place | None:
         """The place that was asked for with this request; None if nobody waits for it (any more)."""

@@ -297,7 +297,7 @@ class GcsMachine:
         """All that follows from the end of a process."""
         if not self.members.process_died(death.address, death.reason):
             return []
-        effects: Effects = [Send(manager, death) for manager in self.members.managers(but=teller)]
+        effects: Effects = [Send(manager, death) for manager in self.members.audience(but=teller)]
         effects += self.actors.process_died(death, now)
         for job in self.jobs.of_driver(death.address):
             status = gcs_jobs.SUCCEEDED if death.intended else gcs_jobs.FAILED

@@ -357,6 +357,10 @@ class Membership:
         """Addresses of all living node managers."""
         return [node.manager for node in self.nodes.values() if node.alive and node.manager != but]
 
+    def audience(self, but: str) -> list[str]:
+        """Who is to hear of deaths: also managers that have not registered again since a start of the GCS."""
+        return [address for address in self._by_manager if address != but]
+
     def manager_of(self, node_id: bytes) -> str:
         """Address of a living node's manager; empty if it is not there."""
         node = self.nodes.get(node_id)

@@ -129,8 +129,8 @@ class StoreMachine:
         self._clients: dict[str, _Client] = {}
         self._walking: dict[int, str] = {}
         """Grants of dead clients, and whose they were."""
-        self._early_frees: dict[bytes, tuple[str, int]] = {}
-        """Object -> who freed it, and the newest grant at that time."""
+        self._early_frees: dict[bytes, tuple[str, int, int]] = {}
+        """Object -> who freed it, the newest grant at that time, and how many copies that it meant are to come."""
         self._dead: dict[str, None] = {}
         """Owners. Those that died long ago are forgotten: nobody seals for them any more."""
         self._effects: list[StoreEffect] = []
@@ -220,19 +220,19 @@ class StoreMachine:
 
     def _allocate(self, sender: str, message: AllocateExtent, now: float) -> None:
         client = self._clients.get(sender)
-        size = aligned(message.size)
+        size, least = aligned(message.size), aligned(message.least or message.size)
         key = (sender, message.request, 0)
         if client is None or message.size <= 0:
             why = "only processes of this node can store here" if client is None else "a size must be positive"
             self._effects.append(Send(sender, ExtentRefused(message.request, why)))
-        elif why := self.room.refusal(size):
+        elif why := self.room.refusal(least):
             self._effects.append(Send(sender, ExtentRefused(message.request, why)))
         elif message.request in client.grants.values():
             # Asked again: the answer must have been lost.
             number = next(number for number, request in client.grants.items() if request == message.request)
             self._tell_grant(self.index.grants[number], message.request)
         elif key not in self.room.wants:
-            self.room.ask(ExtentWant(sender, message.request, now, size, message.oid))
+            self.room.ask(ExtentWant(sender, message.request, now, size, message.oid, least))
 
     def _give(self, now: float, want: Want, grants: list[Grant]) -> None:
         """Room was found."""
@@ -253,7 +253,7 @@ class StoreMachine:
         # What was freed before it was sealed, in grants that are all closed now, will never be sealed.
         oldest = next(iter(self.index.grants), self.index.last_grant + 1)
         while self._early_frees:
-            oid, (_, newest) = next(iter(self._early_frees.items()))
+            oid, (_, newest, _) = next(iter(self._early_frees.items()))
             if newest >= oldest:
                 break
             del self._early_frees[oid]
@@ -305,7 +305,11 @@ class StoreMachine:
         self._effects += self.sendings.sealed(entry)
         early = self._early_frees.get(sealed.oid)
         if early is not None and sealed.owner in (early[0], ""):
-            if not self._walking:
+            if self._walking:
+                pass
+            elif early[2] > 1:
+                self._early_frees[sealed.oid] = (*early[:2], early[2] - 1)
+            else:
                 del self._early_frees[sealed.oid]
             self._free(sealed.oid)
         elif sealed.owner in self._dead:
@@ -330,8 +334,9 @@ class StoreMachine:
             lost_writer = entry is None or entry.writer not in self._clients
             again = self._walking or (self.index.grants and lost_writer)
             if again:
-                self._early_frees.pop(oid, None)
-                self._early_frees[oid] = (sender, self.index.last_grant)
+                _, _, count = self._early_frees.pop(oid, ("", 0, 0))
+                # Each attempt of a task may have left one, and its owner frees each.
+                self._early_frees[oid] = (sender, self.index.last_grant, count + (entry is None))
         while len(self._early_frees) > EARLY_FREES_MAX:
             del self._early_frees[next(iter(self._early_frees))]
 

@@ -5,7 +5,8 @@ Rules
 1. Requests are served in order of arrival. One that can't be met is passed by others that can, but not for longer than
    `PASSING_S`: from then on what is freed is kept for it.
 2. A request for several pieces gets all of them or none.
-3. Memory that is free comes first, then more segments, then that of copies which nobody here needs
+3. Memory that is free comes first, then more segments, then a piece that just holds the object for which an extent was
+   asked for, then that of copies which nobody here needs
    (`raynb.runtime.core.store_copies`), then disk, where there is one (`raynb.runtime.core.store_spill`). What finds
    none is refused after ``Config.store_full_timeout_s``.
 """
@@ -40,6 +41,8 @@ class Want:
         self.since = since
         self.oid = b""
         """What is to lie there, where that is one object and known."""
+        self.least = 0
+        """So little will do, where it wants one piece and there is no more; 0: all of it is needed."""
         self.noted = 0
         """Its number in the log."""
 
@@ -51,10 +54,13 @@ class Want:
 class ExtentWant(Want):
     """A client wants memory to write in."""
 
-    def __init__(self, client: str, request: int, since: float, size: int, oid: bytes = b"") -> None:
+    def __init__(
+        self, client: str, request: int, since: float, size: int, oid: bytes = b"", least: int | None = None
+    ) -> None:
         super().__init__(client, request, since)
         self.size = size
         self.oid = oid
+        self.least = size if least is None else least
 
     def sizes(self) -> list[int]:
         return [self.size]
@@ -140,18 +146,20 @@ class Room:
 
     def _piece(self, want: Want, size: int, now: float, effects: list[Any]) -> Grant | None:
         """Rule 3."""
-        grant = self._index.grant(want.writer, size)
-        if grant is not None:
-            self._growth.used(grant.segment, grant.size)
-            return grant
-        more = self._growth.for_request(size, now)
-        effects += more
-        if more or self._growth.making is not None:
-            return None
-        beyond = self.is_too_large(size)
+        least = min(size, want.least or size)
+        for part in dict.fromkeys((size, least)):
+            grant = self._index.grant(want.writer, part)
+            if grant is not None:
+                self._growth.used(grant.segment, grant.size)
+                return grant
+            more = self._growth.for_request(part, now)
+            effects += more
+            if more or self._growth.making is not None:
+                return None
+        beyond = self.is_too_large(least)
         if not beyond:
             effects += self._copies.make_room(size, now)
-            grant = self._index.grant(want.writer, size)
+            grant = self._index.grant(want.writer, size) or self._index.grant(want.writer, least)
             if grant is not None or self._copies.asking(now):
                 return grant
         if not self._spill.may_take(now - want.since, too_large=beyond):

@@ -60,12 +60,13 @@ class RemoveBorrowers(Struct, array_like=True, gc=False, tag=34):
 class AllocateExtent(Struct, array_like=True, gc=False, tag=40):
     """Client -> node manager: grant ``size`` bytes. Answered by `ExtentGranted`, or `ExtentRefused` within 30 s.
 
-    ``oid`` is the object that needs the room, for people.
+    ``oid`` is the object that needs the room, for people. ``least`` bytes will do where the store has no more; 0: all.
     """
 
     request: int
     size: int
     oid: bytes = b""
+    least: int = 0
 
 
 class ExtentGranted(Struct, array_like=True, gc=False, tag=41):

@@ -1,0 +1,62 @@
+"""What a store gives where little is left, and what it makes of frees that come before what they mean."""
+
+from __future__ import annotations
+
+from raynb.runtime.messages.objects import AllocateExtent, ExtentGranted, ExtentRefused, FreeObjects, SealObjects
+from tests.runtime.core.test_store import KB, A, B, Store, X, answers, sealed
+
+Y, Z = b"y" * 28, b"z" * 28
+
+
+def asked(store: Store, request: int, size: int, least: int) -> list[ExtentGranted | ExtentRefused]:
+    return answers(store.tell(A, AllocateExtent(request, size, least=least)))
+
+
+def test_an_object_has_what_is_left_where_a_whole_extent_does_not_fit() -> None:
+    store = Store()
+    store.put(B, 1, X, 300 * KB, B)
+    store.put(B, 2, Y, 300 * KB, B)
+    store.put(B, 3, Z, 300 * KB, B)
+    (answer,) = asked(store, 1, 512 * KB, 8 * KB)
+    assert isinstance(answer, ExtentGranted) and answer.size == 8 * KB
+    (answer,) = asked(store, 2, 64 * KB, 8 * KB)
+    assert isinstance(answer, ExtentGranted) and answer.size == 64 * KB, "where it fits it is whole"
+
+
+def test_pieces_that_are_left_between_objects_are_used() -> None:
+    store = Store()
+    oids = [bytes([number]) * 28 for number in range(16)]
+    for number, oid in enumerate(oids):
+        store.put(B, number, oid, 64 * KB, B)
+    assert store.used == 1024 * KB
+    store.tell(B, FreeObjects(oids[::2]))
+    given = [answer for number in range(8) for answer in asked(store, number, 128 * KB, 64 * KB)]
+    assert [answer.size for answer in given if isinstance(answer, ExtentGranted)] == [64 * KB] * 8
+
+
+def test_a_store_that_is_smaller_than_an_extent_holds_objects() -> None:
+    store = Store(capacity=64 * KB)
+    (answer,) = asked(store, 1, 512 * KB, 8 * KB)
+    assert isinstance(answer, ExtentGranted) and answer.size == 8 * KB
+    (answer,) = asked(store, 2, 512 * KB, 128 * KB)
+    assert isinstance(answer, ExtentRefused)
+
+
+def test_each_attempt_of_a_task_that_was_freed_before_it_was_told_is_freed() -> None:
+    store = Store()
+    grant = store.granted(A, 1, 16 * KB)
+    store.tell(B, FreeObjects([X, X]))
+    second = sealed(X, B, ExtentGranted(1, grant.grant, grant.segment, grant.offset + 2 * KB, 2 * KB), 1000)
+    store.tell(A, SealObjects([sealed(X, B, grant, 1000), second]))
+    assert store.machine.usage()["objects"] == 0 and store.machine.statistics()["early_frees"] == 0
+    store.tell(A, SealObjects([], [grant.grant]))
+    assert store.used == 0
+
+
+def test_one_free_means_one_attempt() -> None:
+    store = Store()
+    grant = store.granted(A, 1, 16 * KB)
+    store.tell(B, FreeObjects([X]))
+    second = sealed(X, B, ExtentGranted(1, grant.grant, grant.segment, grant.offset + 2 * KB, 2 * KB), 1000)
+    store.tell(A, SealObjects([sealed(X, B, grant, 1000), second]))
+    assert store.machine.usage()["objects"] == 1
