@@ -34,6 +34,7 @@ from raynb.runtime.client.join import join
 from raynb.runtime.client.log_records import LoggingConfig
 from raynb.runtime.client.project import ProjectWatch
 from raynb.runtime.core.failed_tasks import KeepFailures
+from raynb.runtime.core.inbox import Ask
 from raynb.runtime.messages import Config, Message
 from raynb.runtime.messages.errors import RayError
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
@@ -250,7 +251,7 @@ def _register_job(client: Client, given: Mapping[str, Any] | None, metadata: dic
         0, context.job, client.address, os.getpid(), context.namespace, _script(), time.time(), kernel,
         client.runtime_env, metadata,
     )  # fmt: skip
-    client.send(client.gcs, who)
+    client.post(Ask(client.gcs, who, None))  # until it is durable: the GCS may end just now
 
 
 def _find_or_launch(address: str | None, options: ClusterOptions) -> tuple[ClusterInfo, bool]:

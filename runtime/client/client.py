@@ -127,6 +127,7 @@ class Client:
             lambda to, message, late: self.ask(to, message, on_late=late),
             self._entries,
             self.machine.objects.freed.values,
+            set(joined.dead_owners),
         )
         self.fetching = self.plane.fetching = Fetching(self)
         self._inline_limit = config.inline_limit_bytes

@@ -106,6 +106,7 @@ class ObjectPlane:
         ask: Callable[[str, Message, Callable[[Message], None]], Message],
         known: Mapping[bytes, Entry],
         freed: Container[bytes],
+        dead_owners: set[str],
     ) -> None:
         self._node_manager = node_manager
         self._inbox = inbox
@@ -117,7 +118,7 @@ class ObjectPlane:
         self._disk = DiskReads(segments)
         self._known = known
         self._guarded: weakref.WeakSet[Pin] = weakref.WeakSet()
-        self._dead_owners: set[str] = set()
+        self._dead_owners = dead_owners
         self.waiting: dict[int, float] = {}
         """Threads that wait for room in the store, and since when."""
         self.fetching: Fetching

@@ -160,7 +160,7 @@ class ClientMachine:
             tasks.TasksDone: partial(client_results.done, self),
             tasks.TasksReturned: partial(client_results.returned, self),
             tasks.StreamItems: lambda sender, message, now: self._effects.extend(
-                client_streams.arrived(self, sender, message)
+                client_streams.arrived(self, sender, message, now)
             ),
             tasks.RefsTaken: lambda sender, message, now: self.handoffs.taken(sender, message),
             tasks.CancelTask: self._on_cancel,

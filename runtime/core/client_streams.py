@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from raynb.runtime.core.inbox import CloseStream
 from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.task import STREAMING, Task
-from raynb.runtime.messages.ids import FIRST_RETURN
+from raynb.runtime.messages.ids import FIRST_RETURN, task_of
 from raynb.runtime.messages.tasks import RefsTaken, StreamItems
 from raynb.runtime.messages.values import NOTHING, Failed, Value
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from raynb.runtime.core.client import ClientMachine
 
 
-def arrived(client: ClientMachine, sender: str, message: StreamItems) -> list[Any]:
+def arrived(client: ClientMachine, sender: str, message: StreamItems, now: float) -> list[Any]:
     """Items of a generator that runs for this process."""
     connection: Connection | None = client.scheduler.by_worker.get(sender)
     if connection is None and (actor := client.actors.by_worker.get(sender)) is not None:
@@ -27,6 +27,9 @@ def arrived(client: ClientMachine, sender: str, message: StreamItems) -> list[An
     else:
         client.objects.lineage.saw(message.values)
         effects = client.streams.on_items(task.id, message.first, message.values)
+        if task.id in client.streams.unwanted and not _needed(client, task):
+            client.streams.unwanted.discard(task.id)
+            effects += client.cancellation.task(task.id, now, force=False, recursive=True)
     taken = [message.seq for value in message.values if not isinstance(value, Failed) and value.refs]
     if taken:
         client.objects.borrowing.send_guarded(sender, RefsTaken(taken))
@@ -45,6 +48,7 @@ def objects_of(client: ClientMachine, task: Task) -> list[bytes]:
 def conclude(client: ClientMachine, task: Task, value: Value, failure: Failed | None) -> list[Any]:
     """A generator's task is over."""
     own = task.id + FIRST_RETURN
+    client.streams.unwanted.discard(task.id)
     if task.num_returns == STREAMING:
         effects = client.streams.ended(task.id, failure)
         # What its code raised is its last item; its own object tells whether the machinery has failed.
@@ -58,6 +62,18 @@ def conclude(client: ClientMachine, task: Task, value: Value, failure: Failed | 
 def close(client: ClientMachine, item: CloseStream, now: float) -> list[Any]:
     """The consumer has let a generator go."""
     effects = client.streams.close(item.task_id)
-    if item.cancel and item.task_id in client.unfinished:
-        effects += client.cancellation.task(item.task_id, now, force=False, recursive=True)
-    return effects
+    task = client.unfinished.get(item.task_id)
+    if not item.cancel or task is None:
+        return effects
+    if _needed(client, task):
+        client.streams.unwanted.add(task.id)
+        return effects
+    return effects + client.cancellation.task(task.id, now, force=False, recursive=True)
+
+
+def _needed(client: ClientMachine, task: Task) -> bool:
+    """Whether a generator runs again for items that are lost, and that somebody refers to."""
+    if not task.attempt or not client.objects.directory.used:
+        return False
+    unmade = [oid for oid, entry in client.objects.entries.items() if entry.value is None and task_of(oid) == task.id]
+    return any(oid != task.id + FIRST_RETURN for oid in unmade)

@@ -242,7 +242,7 @@ class NodeMachine:
             effects += self.store.handle(ClientJoined(sender, message.pid, f"{message.kind} {message.token}"), now)
         reply = NodeJoined(
             me.node_id, worker_id, me.gcs, me.session, me.store_prefix, to_amounts(self.leases.total),
-            self._config, error, me.spill_prefix, me.labels,
+            self._config, error, me.spill_prefix, me.labels, list(self.store.orphans.dead_owners),
         )  # fmt: skip
         return [*effects, Send(sender, reply), *(self.tombstones.joined(sender) if worker_id else ())]
 

@@ -200,9 +200,10 @@ class StoreIndex:
     def unsealed_at(self, segment: str, offset: int) -> int | None:
         """The open grant in which an object may still be sealed at a place; None: there is none."""
         for grant in self.grants.values():
-            if grant.segment == segment and grant.offset <= offset < grant.offset + grant.size:
-                sealed = any(begin <= offset < end for begin, end in grant.taken)
-                return None if sealed else grant.number
+            inside = grant.segment == segment and grant.offset <= offset < grant.offset + grant.size
+            # What was made in one and freed may have been granted anew, while that one is open.
+            if inside and not any(begin <= offset < end for begin, end in grant.taken):
+                return grant.number
         return None
 
     def close(self, number: int) -> int:

@@ -5,14 +5,18 @@ answers with what it has views of (`StillHeld`), and makes no new ones after tha
 what nobody holds is free; what is held is free when its last holder says so (`OrphansReleased`) or dies.
 
 Objects of a dead owner can still turn up after everybody has answered: a worker had not yet told of them. Then there is
-another round. A client that never answers holds everything up, and rightly: nobody knows what it reads.
+another round. A client that never answers holds everything up, and rightly: nobody knows what it reads. A client that
+joins later learns which owners are gone: another node's process may not know yet, and pass on where their objects were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
+
+DEAD_OWNERS_MAX: Final = 1000
 
 
 class Round(Struct):
@@ -35,6 +39,8 @@ class Orphans:
         """Client -> objects."""
         self._owners: dict[bytes, str] = {}
         """Of objects in rounds and held ones."""
+        self.dead_owners: dict[str, None] = {}
+        """The owners that were asked about last."""
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -49,6 +55,10 @@ class Orphans:
     def lost_owner(self, owner: str, oids: list[bytes], clients: Iterable[str]) -> bool:
         """Objects turned out to be orphans. True if all ``clients`` must be asked now; else it is done later."""
         running = self.rounds.get(owner)
+        self.dead_owners.pop(owner, None)
+        self.dead_owners[owner] = None
+        if len(self.dead_owners) > DEAD_OWNERS_MAX:
+            del self.dead_owners[next(iter(self.dead_owners))]
         for oid in oids:
             self._owners[oid] = owner
             if running is not None and oid not in running.asks_about:

@@ -58,6 +58,8 @@ class Streams:
         self._objects = objects
         self._unfinished = unfinished
         self.streams: dict[bytes, Stream] = {}
+        self.unwanted: set[bytes] = set()
+        """Tasks that run again for items that are lost, and are to be cancelled when those are there."""
 
     def open(self, stream: Stream) -> None:
         self.streams[stream.task_id] = stream

@@ -82,6 +82,8 @@ class NodeJoined(Struct, array_like=True, gc=False, tag=51):
     """The path at which those on disk begin; empty: there are none."""
     labels: dict[str, str] = {}
     """Of the node."""
+    dead_owners: list[str] = []
+    """Owners of objects here that have died: whoever joins later makes no view of theirs, as `OwnerGone` says."""
 
 
 class LeaveNode(Struct, array_like=True, gc=False, tag=52):

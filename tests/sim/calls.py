@@ -245,6 +245,11 @@ def load(
         data = value.data
     else:
         here = here or value
+        # As `raynb.runtime.client.plane` does, which has pinned it before it looks: nothing comes between, here.
+        if value.oid in client.machine.objects.freed.values:
+            raise RemoteError(Failed("ObjectFreedError", "it was freed by hand"))
+        if value.owner in client.dead_owners and value.oid not in client.machine.objects.entries:
+            raise RemoteError(Failed("OwnerDiedError", "its owner died, and its memory with it"))
         view = client.node.memory.read(client.address, here.segment, here.offset, here.oid)
         pin = Pin(client, value, here, view)
         if guard is None:
@@ -252,12 +257,6 @@ def load(
         else:
             guard.append(pin)
             client.guarded.add(pin)
-        if value.oid in client.machine.objects.freed.values:
-            pin.drop()
-            raise RemoteError(Failed("ObjectFreedError", "it was freed by hand"))
-        if value.owner in client.dead_owners and value.oid not in client.machine.objects.entries:
-            pin.drop()
-            raise RemoteError(Failed("OwnerDiedError", "its owner died, and its memory with it"))
         if view.cell.damaged:
             pin.drop()
             client.oracle.counts["damaged"] += 1

@@ -148,6 +148,7 @@ class SimClient:
             self.cluster.refused(self, message.error)
             return
         self.joined = message
+        self.dead_owners.update(message.dead_owners)
         self.machine = ClientMachine(self.config, self.address, self.node.address, message.gcs)
         self.begin()
         self._sleep_until(self.world.now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raynb.runtime.core.failed_tasks import KeepFailures
-from raynb.runtime.core.inbox import KillByHandle, Outgoing
+from raynb.runtime.core.inbox import Ask, KillByHandle, Outgoing
 from raynb.runtime.messages import Message
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
@@ -195,7 +195,7 @@ class Cluster:
     def driver_joined(self, client: SimClient) -> None:
         """What a driver does after it has joined."""
         job = RegisterJob(0, client.job, client.address, client.pid, "ns", "sim", 0.0)
-        client.post(Outgoing(self.gcs_address, job))
+        client.post(Ask(self.gcs_address, job, None))
         if not self.node.alive:
             self.world.after(self.world.soon(), client.node_manager_died, "it was killed")
         if client in self.drivers:
@@ -239,7 +239,7 @@ class Cluster:
             if not any(isinstance(c, SimWorker) and c.is_actor for c in self.living_clients):
                 return
         for worker in self.living_clients:
-            if isinstance(worker, SimWorker) and worker.kept.refs:
+            if isinstance(worker, SimWorker) and (worker.kept.refs or worker.kept.pins):
                 for actor_id, facts in self.oracle.facts.actors.items():
                     if worker.address in facts.processes:
                         self.oracle.kill_asked(actor_id)

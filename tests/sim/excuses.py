@@ -76,7 +76,7 @@ class TaskFacts:
 
 
 class ActorFacts:
-    """One actor: its processes, and by incarnation; its placement group."""
+    """One actor: its processes, and by incarnation; the nodes that were to start it; its placement group."""
 
     group = b""
 
@@ -86,6 +86,7 @@ class ActorFacts:
         self.job = job
         self.deps = deps
         self.processes: set[str] = set()
+        self.sent_to: set[str] = set()
         self.incarnations: dict[int, list[str]] = {}
 
 
@@ -159,7 +160,7 @@ class Excuses:
             return True
         if kind == "OwnerDiedError" and self._owner_died(oid, facts):
             return True
-        if kind == "ObjectReconstructionFailedError" and self._was_lost(oid):
+        if kind == "ObjectReconstructionFailedError" and self.was_lost(oid):
             return True
         if kind in ("ObjectLostError", "ReferenceCountingAssertionError") and self._holder_died(oid):
             return True
@@ -171,7 +172,8 @@ class Excuses:
             return True
         return any(self.excuses(dep, kind, depth + 1) for dep in facts.task.deps or ())
 
-    def _was_lost(self, oid: bytes) -> bool:
+    def was_lost(self, oid: bytes) -> bool:
+        """Whether a disk has damaged it, or it lay on a node that is dead."""
         return oid in self.rotten or bool(self.lay_in.get(oid, set()) & self.dead_nodes)
 
     def _owner_died(self, oid: bytes, facts: TaskFacts | None) -> bool:
@@ -224,6 +226,8 @@ class Excuses:
             if facts.actor_id in self.killed_actors or actor.creator in self.died or self.head_died:
                 return True
             if any(process in self.died for process in actor.processes) or self._cluster.job_over(actor.job):
+                return True
+            if actor.sent_to & self.dead_nodes:
                 return True
             if not facts.keeps:
                 return True

@@ -17,6 +17,7 @@ from raynb.runtime.core.gcs_effects import (
     WatchProcess,
 )
 from raynb.runtime.messages import Message
+from raynb.runtime.messages.node import StartActor
 from raynb.runtime.ports.fake_state_store import FakeDisk, FakeStateStore
 from raynb.runtime.ports.state_store import StateStoreUnavailableError
 
@@ -109,6 +110,8 @@ class SimGcs:
     def _carry_out(self, effects: list[Any]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
+                if isinstance(effect.message, StartActor):
+                    self.cluster.oracle.actor_sent(effect.message.actor_id, effect.to)
                 if effect.to not in self._refused:
                     self.network.send(self.address, effect.to, effect.message)
             elif isinstance(effect, Persist):

@@ -53,7 +53,7 @@ class Oracle:
         self._limited: dict[tuple[str, bytes], list[Task]] = {}
         """By caller and actor, the calls that count against a limit."""
         self._ran_in: set[tuple[str, bytes]] = set()
-        self._expected_done: list[tuple[Task, int, Result]] = []
+        self._expected_done: list[tuple[Task, int, Result, set[bytes]]] = []
         self.counts = {"tasks": 0, "runs": 0, "reads": 0, "failures": 0, "damaged": 0}
         self.failure_kinds: dict[str, int] = {}
 
@@ -224,6 +224,10 @@ class Oracle:
         if grant is None or grant.number != job.lease or grant.demand.client != job.sender:
             raise Violation(f"{what} runs under lease {job.lease} of {job.sender}, but the worker is {grant!r}")
 
+    def actor_sent(self, actor_id: bytes, node: str) -> None:
+        """The GCS has picked a node for an actor."""
+        self.facts.actors[actor_id].sent_to.add(node)
+
     def actor_given(self, actor_id: bytes, worker: str) -> None:
         """The node manager has picked a process for an actor."""
         self.facts.actors[actor_id].processes.add(worker)
@@ -267,7 +271,7 @@ class Oracle:
                 failed.kind == "ActorDiedError" and "may have run" not in failed.message
             ):
                 self._check_never_ran(oid, failed)
-        if failed is not None and self.facts.may_differ(failed.kind):
+        if failed is not None and (self.facts.may_differ(failed.kind) or self.facts.was_lost(oid)):
             return
         before = self._outcomes.setdefault(oid, outcome)
         seen_by = self._seen_by.setdefault(oid, set())
@@ -314,21 +318,24 @@ class Oracle:
                 for result in message.results if connection is not None else ():
                     task = connection.inflight.get(result.seq) if connection is not None else None
                     if task is not None:
-                        self._expected_done.append((task, task.attempt, result))
+                        # Of a task that runs again for what is lost the other results stay as they are.
+                        entries = machine.objects.entries
+                        had = {oid for oid in task.return_ids() if oid in entries and entries[oid].value is not None}
+                        self._expected_done.append((task, task.attempt, result, had))
 
     def after(self, client: SimClient, event: Any) -> None:
         """A machine has taken an event."""
         client.machine.check()
         if self._limited:
             self._check_limits(client)
-        for task, attempt, result in self._expected_done:
+        for task, attempt, result, had in self._expected_done:
             if result.retryable and task.attempt == attempt + 1:
                 continue
             if task.state is not DONE or task.attempt != attempt:
                 raise Violation(f"{client.address} had the result of {task!r}, attempt {attempt}, and goes on with it")
             for oid, value in zip(task.return_ids(), result.values, strict=False):
                 entry = client.machine.objects.entries.get(oid)
-                if entry is None or oid in self.facts.freed:
+                if entry is None or oid in self.facts.freed or oid in had:
                     continue
                 if isinstance(entry.value, Failed) and not isinstance(value, Failed):
                     raise Violation(f"{client.address} had the value of {name_id(oid)}, and settled {entry.value}")

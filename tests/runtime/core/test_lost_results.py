@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from raynb.runtime.core.inbox import TakeItem
+from raynb.runtime.core.inbox import CloseStream, TakeItem
 from raynb.runtime.core.task import STREAMING
 from raynb.runtime.messages.copies import ValuesLost
 from raynb.runtime.messages.gcs import ActorState
 from raynb.runtime.messages.ids import object_id
-from raynb.runtime.messages.tasks import StreamAck, TasksReturned
+from raynb.runtime.messages.tasks import CancelTask, StreamAck, TasksReturned
 from raynb.runtime.messages.values import NOTHING, Failed, Inline, Stored
 from tests.runtime.core.owner_world import GCS, A, B, C, OwnerWorld, at
 
@@ -188,3 +188,31 @@ def test_a_generator_that_yields_more_the_second_time_gives_no_more() -> None:
     assert object_id(oid[:24], 3) not in world.objects.entries
     world.let_go(item, oid)
     assert not world.objects.entries
+
+
+def lets_go_while_it_is_made_again(backpressure: int = 0) -> tuple[OwnerWorld, bytes, bytes]:
+    """Nobody consumes a generator any more that runs again for an item that somebody refers to."""
+    world = OwnerWorld()
+    oid = world.call(A, returns=STREAMING, backpressure=backpressure)
+    item = object_id(oid[:24], 2)
+    world.yields(oid, 0, world.stored(item, A))
+    items_of(world, oid, 1)
+    world.end(oid, NOTHING)
+    world.kill(A)
+    world.say(CloseStream(oid[:24]))
+    return world, oid, item
+
+
+def test_a_generator_that_is_let_go_is_not_cancelled_before_it_has_made_again_what_is_lost() -> None:
+    world, oid, item = lets_go_while_it_is_made_again()
+    assert not world.take(CancelTask) and world.value(item) is None
+    world.yields(oid, 0, world.stored(item, C))
+    assert world.node_of(item) == C
+    assert [message.task_id for _, message in world.take(CancelTask)] == [oid[:24]], "it may never end"
+
+
+def test_a_generator_that_is_let_go_twice_is_cancelled_when_nobody_needs_it() -> None:
+    world, oid, item = lets_go_while_it_is_made_again()
+    world.let_go(item)
+    world.say(CloseStream(oid[:24]))
+    assert [message.task_id for _, message in world.take(CancelTask)] == [oid[:24]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from raynb.runtime.core.store_effects import ClientDied, ClientJoined, SendChunk
 from raynb.runtime.messages.objects import AllocateExtent, ExtentGranted, ExtentRefused, FreeObjects, SealObjects
+from raynb.runtime.messages.transfers import PullChunk
 from tests.runtime.core.test_store import KB, A, B, Store, X, answers, sealed
 
 Y, Z = b"y" * 28, b"z" * 28
@@ -60,3 +62,25 @@ def test_one_free_means_one_attempt() -> None:
     second = sealed(X, B, ExtentGranted(1, grant.grant, grant.segment, grant.offset + 2 * KB, 2 * KB), 1000)
     store.tell(A, SealObjects([sealed(X, B, grant, 1000), second]))
     assert store.machine.usage()["objects"] == 1
+
+
+def test_another_node_waits_for_what_is_written_where_something_was_freed_in_an_open_grant() -> None:
+    store = Store(capacity=64 * KB)
+    first = store.granted(B, 1, 64 * KB)
+    store.tell(B, SealObjects([sealed(X, B, first, 16 * KB)]))
+    store.tell(B, FreeObjects([X]))
+    (second,) = asked(store, 1, 64 * KB, 16 * KB)
+    assert isinstance(second, ExtentGranted) and second.offset == first.offset
+    assert store.tell("ipc://far", PullChunk(Y, 0, 0, 100, second.segment, second.offset)) == []
+    (chunk,) = store.tell(A, SealObjects([sealed(Y, A, second, 1000)]))
+    assert isinstance(chunk, SendChunk) and chunk.oid == Y
+
+
+def test_who_joins_later_learns_whose_objects_were_let_go() -> None:
+    store = Store()
+    store.put(A, 1, X, 1000, A)
+    store.do(ClientDied(B))
+    assert not store.machine.orphans.dead_owners, "it had nothing here"
+    store.do(ClientDied(A))
+    assert list(store.machine.orphans.dead_owners) == [A] and store.used == 0
+    assert store.do(ClientJoined("ipc://late", 9, "worker 9")) == []
