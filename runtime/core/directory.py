@@ -12,7 +12,7 @@ Rules
    heard yet, and then it believes the borrower.
 5. What arrives from a node that is dead already (a result that was under way, news of a copy) counts as lost at once.
 6. Two attempts of a task may each have left a value in a node, of which one alone is told to readers. The other's node
-   is remembered, and told when the object is freed, not before: it may have a copy of the one that is read, too.
+   is remembered, and told when the object is freed, not before: it may have (a copy of) the one that is read, too.
 7. What a lost value contained stays pinned until there is another value, or the object is let go.
 
 What this never knows: tasks, and how a value is made again.
@@ -51,8 +51,9 @@ class Directory:
         """Whether there has ever been anything to know: a process that deals with one node only pays nothing."""
         self.copies: dict[bytes, dict[str, Stored]] = {}
         """By own object and node."""
-        self._left: dict[bytes, dict[str, None]] = {}
-        """By own object: nodes to be told when it is freed (rule 6)."""
+        self._left: dict[bytes, dict[str, int]] = {}
+        """By own object: nodes to be told when it is freed (rule 6), and how often: their processes may not have told
+        of what they have written yet."""
         self._asked: dict[bytes, tuple[Stored, float]] = {}
         """Own objects without a value: the copy whose node was asked to keep it, and when (-1: just now)."""
         self._contained: dict[bytes, list[RefInfo]] = {}
@@ -209,7 +210,8 @@ class Directory:
     def leave(self, oid: bytes, node: str) -> None:
         """Rule 6: something lies in a node that is to be freed with the object."""
         self.used = True
-        self._left.setdefault(oid, {})[node] = None
+        left = self._left.setdefault(oid, {})
+        left[node] = left.get(node, 0) + 1
 
     # -- values that come, objects that go
 
@@ -230,8 +232,10 @@ class Directory:
 
     def freed(self, oid: bytes) -> None:
         """An object is freed: wherever else something of it lies, too."""
-        for node in {**self.copies.pop(oid, {}), **self._left.pop(oid, {})}:
-            self._objects.free_at(node, oid)
+        left = self._left.pop(oid, {})
+        for node in {**self.copies.pop(oid, {}), **left}:
+            for _ in range(left.get(node, 1)):
+                self._objects.free_at(node, oid)
 
     @property
     def asks(self) -> bool:

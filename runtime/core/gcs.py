@@ -52,6 +52,7 @@ from raynb.runtime.core.gcs_requests import Requests
 from raynb.runtime.core.gcs_world import GcsWorld
 from raynb.runtime.core.live_view import LiveView
 from raynb.runtime.core.membership import Membership, Node
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.core.notebook_names import NotebookNames
 from raynb.runtime.core.placement_groups import PlacementGroups
 from raynb.runtime.core.run_history import RunHistory
@@ -287,10 +288,11 @@ class GcsMachine:
 
     def _on_process_died(self, sender: str, message: node.ProcessDied, now: float) -> Effects:
         member = self.members.by_manager(sender)
-        if member is None:
-            return []
-        if message.address == sender:
+        if member is not None and message.address == sender:
             return self._node_dead(member, message.reason, now, gone=True, orderly=True)
+        # A node that has not registered yet knows its own dead: what these had sent may be still to come.
+        if member is None and (message.address == sender or session_of(message.address) != session_of(sender)):
+            return []
         return self._death(message, sender, now)
 
     def _death(self, death: node.ProcessDied, teller: str, now: float, gone: bool = True) -> Effects:

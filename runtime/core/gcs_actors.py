@@ -144,6 +144,7 @@ class ActorTable:
         request, awaits = actor.spec.request, actor.spec.awaits
         if not awaits:
             self._steps.place(actor)
+        written = actor.node_id
 
         def durable() -> Effects:
             begin = actor.state == DEPENDENCIES_UNREADY and not awaits  # else it was ended meanwhile
@@ -151,7 +152,7 @@ class ActorTable:
                 actor.move(Cause.DURABLE, f"created by {sender}")
             reply = Reply(request, actor.description())
             answer = self._requests.answer(sender, reply, keep=True)
-            return [answer, *(self._begin(actor, now) if begin else ())]
+            return [answer, *(self._begin(actor, written, now) if begin else ())]
 
         def undo(reason: str) -> Effects:
             text = f"the actor {actor.spec.class_name} was not created: {reason}"
@@ -184,13 +185,13 @@ class ActorTable:
 
         return self._steps.end(actor, failure, "its creator gave it up", now, told=told)
 
-    def _begin(self, actor: Actor, now: float) -> Effects:
-        """It is durable."""
+    def _begin(self, actor: Actor, written: bytes, now: float) -> Effects:
+        """It is durable, and so is this node of it."""
         effects = self._steps.tell(actor, actor.announcement())
-        if self._steps.manager(actor):
-            return effects + self._steps.start(actor, now)
-        self._steps.place(actor)  # its node died meanwhile, or there was none
-        return effects + (self._steps.write_and_start if actor.node_id else self._steps.start)(actor, now)
+        if not self._steps.manager(actor):
+            self._steps.place(actor)  # its node died meanwhile, or there was none
+        another = actor.node_id and actor.node_id != written
+        return effects + (self._steps.write_and_start if another else self._steps.start)(actor, now)
 
     def named(self, sender: str, message: NamedActor) -> Effects:
         """Find an actor by its name, or by its id."""

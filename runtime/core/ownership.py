@@ -265,7 +265,7 @@ class Ownership:
             if entry.stray and entry.stray != node:
                 self.directory.leave(oid, entry.stray)
             entry.stray = node
-        elif value.node != node:
+        else:
             self.directory.leave(oid, node)
 
     def free_at(self, node: str, oid: bytes) -> None:

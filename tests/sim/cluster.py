@@ -236,7 +236,8 @@ class Cluster:
                 client.post(KillByHandle(actor_id, True))
         for _ in range(200):
             yield Pause(0.02)
-            if not any(isinstance(c, SimWorker) and c.is_actor for c in self.living_clients):
+            busy = any(c.machine.unfinished for c in self.living_clients)
+            if not busy and not any(isinstance(c, SimWorker) and c.is_actor for c in self.living_clients):
                 return
         for worker in self.living_clients:
             if isinstance(worker, SimWorker) and (worker.kept.refs or worker.kept.pins):

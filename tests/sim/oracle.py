@@ -335,7 +335,7 @@ class Oracle:
                 raise Violation(f"{client.address} had the result of {task!r}, attempt {attempt}, and goes on with it")
             for oid, value in zip(task.return_ids(), result.values, strict=False):
                 entry = client.machine.objects.entries.get(oid)
-                if entry is None or oid in self.facts.freed or oid in had:
+                if entry is None or oid in self.facts.freed or oid in had or self.facts.was_lost(oid):
                     continue
                 if isinstance(entry.value, Failed) and not isinstance(value, Failed):
                     raise Violation(f"{client.address} had the value of {name_id(oid)}, and settled {entry.value}")
