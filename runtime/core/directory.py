@@ -51,9 +51,8 @@ class Directory:
         """Whether there has ever been anything to know: a process that deals with one node only pays nothing."""
         self.copies: dict[bytes, dict[str, Stored]] = {}
         """By own object and node."""
-        self._left: dict[bytes, dict[str, int]] = {}
-        """By own object: nodes to be told when it is freed (rule 6), and how often: their processes may not have told
-        of what they have written yet."""
+        self._left: dict[bytes, list[tuple[str, Stored | None]]] = {}
+        """By own object: nodes to be told when it is freed (rule 6), and where it lies there, if that is known."""
         self._asked: dict[bytes, tuple[Stored, float]] = {}
         """Own objects without a value: the copy whose node was asked to keep it, and when (-1: just now)."""
         self._contained: dict[bytes, list[RefInfo]] = {}
@@ -106,7 +105,7 @@ class Directory:
         value = entry.value
         if type(value) is Stored and _same(value, stored):
             if not entry.owner:
-                self.leave(oid, value.node)
+                self.leave(oid, value.node, value)
             self._lose(oid, entry, value, why)
             if entry.owner and entry.value is None:
                 entry.pulled_at = now
@@ -207,11 +206,10 @@ class Directory:
         if copies is not None and copies.pop(node, None) is not None and not copies:
             del self.copies[oid]
 
-    def leave(self, oid: bytes, node: str) -> None:
+    def leave(self, oid: bytes, node: str, copy: Stored | None = None) -> None:
         """Rule 6: something lies in a node that is to be freed with the object."""
         self.used = True
-        left = self._left.setdefault(oid, {})
-        left[node] = left.get(node, 0) + 1
+        self._left.setdefault(oid, []).append((node, copy))
 
     # -- values that come, objects that go
 
@@ -232,10 +230,10 @@ class Directory:
 
     def freed(self, oid: bytes) -> None:
         """An object is freed: wherever else something of it lies, too."""
-        left = self._left.pop(oid, {})
-        for node in {**self.copies.pop(oid, {}), **left}:
-            for _ in range(left.get(node, 1)):
-                self._objects.free_at(node, oid)
+        for node in self.copies.pop(oid, {}):
+            self._objects.free_at(node, oid)
+        for node, copy in self._left.pop(oid, ()):
+            self._objects.free_at(node, oid, copy)
 
     @property
     def asks(self) -> bool:

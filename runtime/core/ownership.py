@@ -100,7 +100,7 @@ class Ownership:
         self.dropped_actors: list[Task] = []
         """Creations of actors to which nobody has a handle any more."""
         self._borrowed_by: dict[str, set[bytes]] = {}
-        self._frees: dict[str, list[bytes]] = {}
+        self._frees: dict[str, FreeObjects] = {}
         self.awaited: dict[bytes, None] = {}
         """What was asked of others and may not be there yet."""
         self._silent: dict[str, float] = {}
@@ -175,7 +175,7 @@ class Ownership:
             elif entry.owner:
                 self.borrowing.let_go(oid, entry.owner)
             elif type(value) is Stored:
-                self.free_at(value.node, oid)
+                self.free_at(value.node, oid, value)
             elif entry.stray:
                 self.free_at(entry.stray, oid)
             contained = None
@@ -253,25 +253,30 @@ class Ownership:
         """A result comes too late: what of it lies in shared memory is free."""
         for value in values:
             if isinstance(value, Stored):
-                self.left_behind(value.node, value.oid)
+                self.left_behind(value.node, value.oid, value)
 
-    def left_behind(self, node: str, oid: bytes) -> None:
-        """There is a copy of an object in a node's memory that nobody will tell of. A newer one may be under way."""
+    def left_behind(self, node: str, oid: bytes, copy: Stored | None = None) -> None:
+        """There is a copy of an object in a node's memory that nobody will tell of. A newer one may be under way.
+        ``copy``: where it is, if that is known."""
         entry = self.entries.get(oid)
         value = None if entry is None else self.freed.values.get(oid, entry.value)
         if entry is None or isinstance(value, Inline | Failed):
-            self.free_at(node, oid)
-        elif value is None:
+            self.free_at(node, oid, copy)
+        elif value is not None or copy is not None:
+            self.directory.leave(oid, node, copy)
+        else:
             if entry.stray and entry.stray != node:
                 self.directory.leave(oid, entry.stray)
             entry.stray = node
-        else:
-            self.directory.leave(oid, node)
 
-    def free_at(self, node: str, oid: bytes) -> None:
-        """Whatever of an object lies in a node's memory is free."""
+    def free_at(self, node: str, oid: bytes, copy: Stored | None = None) -> None:
+        """Whatever of an object lies in a node's memory is free; also this copy, of which that may not know yet."""
         if node not in self.dead:
-            self._frees.setdefault(node, []).append(oid)
+            frees = self._frees.get(node)
+            if frees is None:
+                frees = self._frees[node] = FreeObjects([])
+            frees.oids.append(oid)
+            frees.at.append((copy.segment, copy.offset) if copy is not None else ("", 0))
 
     def send(self, to: str, message: Message) -> None:
         """Send something that lets nobody let go of anything."""
@@ -448,8 +453,7 @@ class Ownership:
         effects, self._effects = self._effects, []
         self.borrowing.flush(effects)
         if self._frees:
-            for node, oids in self._frees.items():
-                effects.append(Send(node, FreeObjects(oids)))
+            effects += [Send(node, frees) for node, frees in self._frees.items()]
             self._frees = {}
         return effects
 

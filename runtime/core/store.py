@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from msgspec import Struct
@@ -36,6 +37,7 @@ from raynb.runtime.core import store_report as report
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.store_allocator import aligned
 from raynb.runtime.core.store_copies import Copies
+from raynb.runtime.core.store_early import EarlyFrees
 from raynb.runtime.core.store_effects import (
     ChunkWritten,
     ClientDied,
@@ -91,7 +93,6 @@ StoreEvent = Received | Tick | ClientJoined | ClientDied | SegmentReady | Segmen
 StoreEffect = Send | GrowStore | DropSegment | WalkExtent | SendChunk | WriteChunk | ClientFault
 
 DEAD_OWNERS_MAX = 100_000
-EARLY_FREES_MAX = 1_000_000
 
 
 class _Client(Struct):
@@ -129,17 +130,14 @@ class StoreMachine:
         self._clients: dict[str, _Client] = {}
         self._walking: dict[int, str] = {}
         """Grants of dead clients, and whose they were."""
-        self._early_frees: dict[bytes, tuple[str, int, int]] = {}
-        """Object -> who freed it, the newest grant at that time, and how many copies that it meant are to come."""
         self._dead: dict[str, None] = {}
         """Owners. Those that died long ago are forgotten: nobody seals for them any more."""
         self._effects: list[StoreEffect] = []
         self.copies = Copies(self.index, self._free)
         self.room = Room(self.index, self.growth, self.spill, self.copies, self._timeout_s)
         self.sendings = Sendings(self.index)
-        self.fetch = Fetch(
-            address, config, self.index, self.room, self.copies, self._seal_copy, self._close, self._dead
-        )
+        self._early = EarlyFrees(self.index)
+        self.fetch = Fetch(address, config, self.index, self.room, self.copies, self._seal, self._close, self._dead)
 
     def __repr__(self) -> str:
         return f"<StoreMachine {self.usage()}>"
@@ -199,7 +197,7 @@ class StoreMachine:
             return
         for sealed in event.objects:
             try:
-                self._seal(sealed)
+                self._seal(sealed, found=True)
             except BadSealError:
                 # It was told of already, or freed since: its place is taken.
                 continue
@@ -250,13 +248,7 @@ class StoreMachine:
     def _close(self, number: int) -> None:
         self.index.close(number)
         self._effects += self.sendings.closed(number)
-        # What was freed before it was sealed, in grants that are all closed now, will never be sealed.
-        oldest = next(iter(self.index.grants), self.index.last_grant + 1)
-        while self._early_frees:
-            oid, (_, newest, _) = next(iter(self._early_frees.items()))
-            if newest >= oldest:
-                break
-            del self._early_frees[oid]
+        self._early.closed(number)
 
     def _tick(self, event: Tick, now: float) -> None:
         if self.room.wants:
@@ -300,28 +292,19 @@ class StoreMachine:
             else:
                 self._close(number)
 
-    def _seal(self, sealed: SealedObject) -> None:
+    def _seal(self, sealed: SealedObject, *, found: bool = False) -> None:
         entry = self.index.seal(sealed)
         self._effects += self.sendings.sealed(entry)
-        early = self._early_frees.get(sealed.oid)
-        if early is not None and sealed.owner in (early[0], ""):
-            if self._walking:
-                pass
-            elif early[2] > 1:
-                self._early_frees[sealed.oid] = (*early[:2], early[2] - 1)
-            else:
-                del self._early_frees[sealed.oid]
+        if not self._early.means(entry, found=found):
+            if sealed.owner in self._dead:
+                self._orphaned(sealed.owner, [sealed.oid])
+        elif entry.twin is None:
             self._free(sealed.oid)
-        elif sealed.owner in self._dead:
-            self._orphaned(sealed.owner, [sealed.oid])
-
-    def _seal_copy(self, sealed: SealedObject) -> None:
-        """What was freed early was another copy: the owner did not know of this one."""
-        self._early_frees.pop(sealed.oid, None)
-        self._seal(sealed)
+        else:
+            self.index.free_alone(entry, self.sendings.sends)  # another copy of it is not meant
 
     def _freed(self, sender: str, message: FreeObjects, now: float) -> None:
-        for oid in message.oids:
+        for oid, (segment, offset) in zip(message.oids, message.at or repeat(("", 0)), strict=False):
             entry = self.index.objects.get(oid)
             if entry is not None and entry.owner not in (sender, ""):
                 fault = f"it frees object {oid.hex()}, whose owner is {entry.owner}"
@@ -329,16 +312,13 @@ class StoreMachine:
                 continue
             if entry is not None:
                 self._free(oid)
+            if segment:
+                self._early.at(sender, oid, segment, offset)
             # A second copy may still be found in a dead client's memory, or was made because the first one's maker
             # died (that of a copy from another node may have).
-            lost_writer = entry is None or entry.writer not in self._clients
-            again = self._walking or (self.index.grants and lost_writer)
-            if again:
-                _, _, count = self._early_frees.pop(oid, ("", 0, 0))
-                # Each attempt of a task may have left one, and its owner frees each.
-                self._early_frees[oid] = (sender, self.index.last_grant, count + (entry is None))
-        while len(self._early_frees) > EARLY_FREES_MAX:
-            del self._early_frees[next(iter(self._early_frees))]
+            lost_writer = not segment if entry is None else entry.writer not in self._clients
+            if self._walking or (self.index.grants and lost_writer):
+                self._early.anywhere(sender, oid)
 
     def _free(self, oid: bytes) -> None:
         self.copies.gone(oid)
@@ -414,7 +394,7 @@ class StoreMachine:
             **self.usage(),
             "clients": len(self._clients),
             "walking": len(self._walking),
-            "early_frees": len(self._early_frees),
+            "early_frees": len(self._early),
             "copies": len(self.copies),
             "transfers": len(self.fetch.transfers),
             "fetches": len(self.fetch.requests),

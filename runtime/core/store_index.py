@@ -187,6 +187,14 @@ class StoreIndex:
             entry = entry.twin
         return freed
 
+    def free_alone(self, newest: Entry, in_use: Callable[[Entry], bool]) -> None:
+        """Free the newest copy of an object, which has older ones."""
+        older, newest.twin = newest.twin, None
+        self.free(newest.oid, in_use)
+        if older is not None:
+            self.objects[newest.oid] = older
+            self.by_owner.setdefault(older.owner, {})[newest.oid] = None
+
     def is_leaving(self, entry: Entry) -> bool:
         """Whether it is freed, and still in use."""
         return self._leaving.get((entry.segment, entry.offset)) is entry

@@ -119,9 +119,11 @@ class SealObjects(Struct, array_like=True, gc=False, tag=43):
 
 
 class FreeObjects(Struct, array_like=True, gc=False, tag=44):
-    """Owner -> node manager that stores them."""
+    """Owner -> node manager that stores them: all that it has of them, and what will turn up ``at`` these places (one
+    for each; segment, offset), whose writer has not told of it yet. An empty segment: nothing was told of one."""
 
     oids: list[bytes]
+    at: list[tuple[str, int]] = []
 
 
 class OwnerGone(Struct, array_like=True, gc=False, tag=45):

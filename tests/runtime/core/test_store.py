@@ -263,7 +263,7 @@ def test_a_segment_with_an_object_in_it_never_goes_back() -> None:
 def test_a_free_that_overtakes_its_seal_frees_at_once() -> None:
     store = Store()
     grant = store.granted(A, 1, 8 * KB)
-    store.tell(B, FreeObjects([X]))
+    store.tell(B, FreeObjects([X], [(grant.segment, grant.offset)]))
     store.tell(A, SealObjects([sealed(X, B, grant, 4 * KB)], [grant.grant]))
     assert store.used == 0
     assert store.machine.statistics()["early_frees"] == 0
@@ -283,7 +283,7 @@ def test_a_free_of_what_is_never_sealed_is_forgotten_when_it_can_come_no_more() 
 def test_a_free_is_kept_as_long_as_its_seal_may_come() -> None:
     store = Store()
     early, late = store.granted(A, 1, 8 * KB), store.granted(A, 2, 8 * KB)
-    store.tell(B, FreeObjects([X]))
+    store.tell(B, FreeObjects([X], [(late.segment, late.offset)]))
     store.tell(A, SealObjects([], [early.grant]))
     store.tell(A, SealObjects([sealed(X, B, late, KB)], [late.grant]))
     assert store.used == 0

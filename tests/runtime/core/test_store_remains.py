@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raynb.runtime.core.store_effects import ClientDied, ClientJoined, SendChunk
-from raynb.runtime.messages.objects import AllocateExtent, ExtentGranted, ExtentRefused, FreeObjects, SealObjects
+from raynb.runtime.messages.objects import (
+    AllocateExtent,
+    ExtentGranted,
+    ExtentRefused,
+    FreeObjects,
+    SealedObject,
+    SealObjects,
+)
 from raynb.runtime.messages.transfers import PullChunk
 from tests.runtime.core.test_store import KB, A, B, Store, X, answers, sealed
 
@@ -44,24 +53,34 @@ def test_a_store_that_is_smaller_than_an_extent_holds_objects() -> None:
     assert isinstance(answer, ExtentRefused)
 
 
+def attempts(store: Store) -> tuple[ExtentGranted, SealedObject, SealedObject]:
+    """A worker has run a task twice, and tells of neither yet."""
+    grant = store.granted(A, 1, 16 * KB)
+    second = SealedObject(X, B, grant.grant, grant.offset + 2 * KB, 1000)
+    return grant, sealed(X, B, grant, 1000), second
+
+
 def test_each_attempt_of_a_task_that_was_freed_before_it_was_told_is_freed() -> None:
     store = Store()
-    grant = store.granted(A, 1, 16 * KB)
-    store.tell(B, FreeObjects([X, X]))
-    second = sealed(X, B, ExtentGranted(1, grant.grant, grant.segment, grant.offset + 2 * KB, 2 * KB), 1000)
-    store.tell(A, SealObjects([sealed(X, B, grant, 1000), second]))
+    grant, first, second = attempts(store)
+    store.tell(B, FreeObjects([X, X], [(grant.segment, first.offset), (grant.segment, second.offset)]))
+    store.tell(A, SealObjects([first, second]))
     assert store.machine.usage()["objects"] == 0 and store.machine.statistics()["early_frees"] == 0
     store.tell(A, SealObjects([], [grant.grant]))
     assert store.used == 0
 
 
-def test_one_free_means_one_attempt() -> None:
+@pytest.mark.parametrize("last", [False, True])
+def test_only_the_attempt_that_is_meant_is_freed(last: bool) -> None:
     store = Store()
-    grant = store.granted(A, 1, 16 * KB)
-    store.tell(B, FreeObjects([X]))
-    second = sealed(X, B, ExtentGranted(1, grant.grant, grant.segment, grant.offset + 2 * KB, 2 * KB), 1000)
-    store.tell(A, SealObjects([sealed(X, B, grant, 1000), second]))
+    grant, first, second = attempts(store)
+    meant = second if last else first
+    store.tell(B, FreeObjects([X], [(grant.segment, meant.offset)]))
+    store.tell(A, SealObjects([first, second]))
     assert store.machine.usage()["objects"] == 1
+    kept = first if last else second
+    (chunk,) = store.tell("ipc://far", PullChunk(X, 0, 0, 100))
+    assert isinstance(chunk, SendChunk) and chunk.at == kept.offset
 
 
 def test_another_node_waits_for_what_is_written_where_something_was_freed_in_an_open_grant() -> None:

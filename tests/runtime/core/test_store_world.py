@@ -219,7 +219,8 @@ class StoreWorld:
     def free(self, found: SimObject) -> None:
         if not found.freed and not found.views and found.owner in self.clients:
             found.freed = True
-            self.clients[found.owner].outbox.append(FreeObjects([found.oid]))
+            place = (found.place.segment, found.place.offset)
+            self.clients[found.owner].outbox.append(FreeObjects([found.oid], [place]))
 
     def a_client_dies(self, choose: Choose) -> None:
         if self.clients:

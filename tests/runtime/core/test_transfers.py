@@ -102,7 +102,7 @@ def test_what_was_made_again_beside_a_copy_is_freed_too_though_its_seal_comes_la
     node = world.nodes[M1]
     node.do(Received(maker.address, AllocateExtent(1, 1024)))
     ((number, grant),) = node.machine.index.grants.items()
-    node.do(Received(owner.address, FreeObjects([owned.oid])))
+    node.do(Received(owner.address, FreeObjects([owned.oid], [(grant.segment, grant.offset)])))
     sealed = SealedObject(owned.oid, owner.address, number, grant.offset, 1000)
     node.do(Received(maker.address, SealObjects([sealed], [number])))
     assert used(world, M1) == 0
