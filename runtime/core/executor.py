@@ -100,7 +100,7 @@ class ExecutorMachine:
         self.lease = 0
         self.is_actor = False
         self.started: tuple[str, Message] | None = None
-        """Set by the host of an actor that is constructed: whom it told so, and how."""
+        """Set by the host of an actor that is constructed, or could not be: whom it told so, and how."""
         self.blocked = False
         self.exiting = False
         self.lessee = ""

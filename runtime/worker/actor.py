@@ -98,6 +98,7 @@ class ActorRunner:
         if failure is not None:
             runner.output.collect()  # before the GCS hears of it, and has this process ended
         client.post(Outgoing(client.gcs, started, guarded=True))
+        runner.machine.started = (client.gcs, started)  # said again if it is asked again
         if failure is not None:
             # Until the GCS knows why: it must not hear of this process's end before.
             while client.host.alive and not runner.leaving:

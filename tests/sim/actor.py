@@ -155,11 +155,11 @@ def serve_actor(worker: SimWorker, start: StartActor) -> Steps:
         start.actor_id, start.incarnation, worker.address, worker.pid, worker.joined.node_id, failure
     )
     worker.post(Outgoing(worker.machine.gcs, started, guarded=True))
+    worker.executor.started = (worker.machine.gcs, started)
     if failure is not None:
         while not worker.leaving:  # the GCS has to know why before it hears of this process's end
             yield worker.work
         return
-    worker.executor.started = (worker.machine.gcs, started)
     if start.groups:
         yield from life.serve_groups()
         return
