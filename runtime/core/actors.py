@@ -189,11 +189,6 @@ class Actors:
         task.ready_at = now
         self._changed[actor.actor_id] = actor
 
-    def dependency_settled(self, task: Task, now: float) -> None:
-        task.missing -= 1
-        if task.missing == 0 and task.state is WAITING:
-            self.ready(task, now)
-
     def unqueue(self, task: Task) -> None:
         """A call that was not pushed is cancelled."""
         actor = task.actor
@@ -238,8 +233,7 @@ class Actors:
 
     def await_lost(self, task: Task) -> None:
         """Inputs of a call that comes back may have lost their values; their entries have it among their dependents."""
-        entries = self._objects.entries
-        missing = sum(entries[oid].value is None for oid in task.deps or ())
+        missing = self._objects.unsettled(task)
         if missing:
             task.missing = missing
             self._story.step(task, "await")

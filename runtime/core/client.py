@@ -254,16 +254,19 @@ class ClientMachine:
         ready = self.objects.ready_dependents
         while ready:
             task = ready.popleft()
-            if task.state is not WAITING:
-                task.missing -= task.missing > 0
-            elif task.creation is not None:
-                task.missing -= 1
-                if task.missing == 0:
-                    self._effects += self.creations.ready(task, now)
+            task.missing -= task.missing > 0
+            if task.state is not WAITING or task.missing:
+                continue
+            # One that came back in this event has counted as there what it is told of now, once more.
+            task.missing = self.objects.unsettled(task)
+            if task.missing:
+                continue
+            if task.creation is not None:
+                self._effects += self.creations.ready(task, now)
             elif task.actor is not None:
-                self.actors.dependency_settled(task, now)
+                self.actors.ready(task, now)
             else:
-                self.scheduler.dependency_settled(task, now)
+                self.scheduler.inputs_settled(task, now)
 
     # -- submission
 

@@ -338,6 +338,10 @@ class Ownership:
         self.want(oid, entry, now)
         return True
 
+    def unsettled(self, task: Task) -> int:
+        """How many of the values that a task is given are not there."""
+        return sum(self.entries[oid].value is None for oid in task.deps or ())
+
     # -- what other processes say
 
     def on_add_borrowers(self, sender: str, message: AddBorrowers) -> None:

@@ -107,11 +107,9 @@ class Scheduler:
             self._count(lease, task, now)
             self._followers.setdefault(lease.worker, []).append(task)
 
-    def dependency_settled(self, task: Task, now: float) -> None:
-        """One of the objects that a task waits for has settled."""
-        task.missing -= 1
-        if task.missing == 0 and task.state is WAITING:
-            self._make_ready(task, "ready", now)
+    def inputs_settled(self, task: Task, now: float) -> None:
+        """All objects that a task waits for have settled."""
+        self._make_ready(task, "ready", now)
 
     def _make_ready(self, task: Task, event: str, now: float, *, front: bool = False) -> None:
         """Queue a task all of whose inputs have settled, or fail it with the first input that failed."""
@@ -338,13 +336,12 @@ class Scheduler:
 
     def _requeue(self, task: Task, event: str, now: float) -> None:
         task.lease = None
-        entries = self._objects.entries
-        waits_for = [oid for oid in task.deps or () if entries[oid].value is None]
+        missing = self._objects.unsettled(task)
         if task.cancelled:
             self._fail(task, Failed("TaskCancelledError", "the task was cancelled before it started"))
-        elif waits_for:
+        elif missing:
             # It was pushed behind what computes its input; the entries still count it among their dependents.
-            task.missing = len(waits_for)
+            task.missing = missing
             self._story.step(task, "await")
         else:
             task.missing = 0
