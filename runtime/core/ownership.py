@@ -271,7 +271,7 @@ class Ownership:
 
     def free_at(self, node: str, oid: bytes, copy: Stored | None = None) -> None:
         """Whatever of an object lies in a node's memory is free; also this copy, of which that may not know yet."""
-        if node not in self.dead:
+        if node not in self.dead and self.node not in self.dead:  # else what runs elsewhere is not known any more
             frees = self._frees.get(node)
             if frees is None:
                 frees = self._frees[node] = FreeObjects([])

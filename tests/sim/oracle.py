@@ -299,7 +299,7 @@ class Oracle:
             return
         if failed.kind == "TaskCancelledError" and task_of(oid) not in self.facts.cancelled:
             return
-        if facts.task.attempt > 0:
+        if facts.task.attempt > 0 or self.facts.was_lost(oid):
             return  # it is about the last attempt
         if facts.starts and not facts.ended_itself:
             raise Violation(f"{name_id(oid)} has failed, '{failed.message}', but it ran on {facts.starts}")
