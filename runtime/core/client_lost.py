@@ -17,6 +17,7 @@ def lose(machine: ClientMachine, reason: str, now: float) -> list[Any]:
         f"this node's manager is gone: {reason}. Its workers, actors and stored objects went with it; "
         "call shutdown() and init() to start again."
     )
+    machine.objects.cut_off = True
     failure = Failed("LocalRayletDiedError", machine.lost)
     effects = machine.creations.lost(failure, now)
     machine.actors.lost(failure, now)

@@ -107,6 +107,8 @@ class Ownership:
         """Owners from which an answer is awaited, and since when."""
         self._effects: list[Any] = []
         self.dead: set[str] = set()
+        self.cut_off = False
+        """Whether this process's node is gone, and what runs elsewhere is not known any more: it may read anything."""
         self.borrowing = Borrowing(node_manager, self.dead)
         self.freed = Freed(self)
         self.directory = Directory(self)
@@ -271,7 +273,7 @@ class Ownership:
 
     def free_at(self, node: str, oid: bytes, copy: Stored | None = None) -> None:
         """Whatever of an object lies in a node's memory is free; also this copy, of which that may not know yet."""
-        if node not in self.dead and self.node not in self.dead:  # else what runs elsewhere is not known any more
+        if node not in self.dead and not self.cut_off:
             frees = self._frees.get(node)
             if frees is None:
                 frees = self._frees[node] = FreeObjects([])
