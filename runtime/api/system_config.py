@@ -2,12 +2,14 @@
 
 Names of Ray's for parts that raynb has not, or that it needs no limit for, are known and change nothing; they are
 listed here and in docs/ray-compatibility.md. What changes how a cluster fails (the injection of errors, for tests of
-Ray itself) is refused, as any other name is.
+Ray itself) is refused, as any other name is. As with Ray, what it calls ``name`` may also be said by the environment
+variable ``RAY_name``; what the program says goes before.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -113,21 +115,50 @@ WITHOUT_EFFECT: Final = OTHERS | {
 """By Ray's name: why raynb has nothing like it."""
 
 
-def config_of(changes: Mapping[str, Any] | None) -> Config:
-    """The configuration with these changes.
+def _of_environment() -> dict[str, Any]:
+    """What the environment says of Ray's limits.
 
     Raises
     ------
     ValueError
-        A name that is neither raynb's nor one of Ray's that are known here.
+        Of a variable whose text means nothing.
+    """
+    found: dict[str, Any] = {}
+    for name, (_, convert) in CALLED_OTHERWISE.items():
+        text = os.environ.get(f"RAY_{name}", "")
+        if not text:
+            continue
+        lowered = text.lower()
+        try:
+            value = json.loads(lowered if lowered in ("true", "false") else text)
+        except ValueError:
+            value = text
+        try:
+            convert(value)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"the environment variable RAY_{name} can't be {text!r}: {error}") from error
+        found[name] = value
+    return found
+
+
+def config_of(changes: Mapping[str, Any] | None) -> Config:
+    """The configuration with these changes, and those that the environment asks for.
+
+    Raises
+    ------
+    ValueError
+        A name that is neither raynb's nor one of Ray's that are known here, or an environment variable for one of these
+        whose text means nothing.
     """
     fields: dict[str, Any] = {}
-    for name, value in (changes or {}).items():
+    given = dict(changes or {})
+    environment = {name: value for name, value in _of_environment().items() if name not in given}
+    for name, value in (given | environment).items():
         if name in CALLED_OTHERWISE:
             ours, convert = CALLED_OTHERWISE[name]
             if (converted := convert(value)) is not None:
                 # Of two that mean the same the first holds, but no spilling is none, and no lineage, too.
-                fields[ours] = converted if converted in ("off", 0) else fields.get(ours, converted)
+                fields[ours] = converted if converted in ("off", 0) and name in given else fields.get(ours, converted)
         elif name in Config.__struct_fields__:
             fields[name] = value
         elif name not in WITHOUT_EFFECT:

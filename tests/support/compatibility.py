@@ -71,6 +71,8 @@ def page() -> str:
         "",
         "## Names of Ray's in `_system_config`",
         "",
+        "Those of the first table may also be given by environment variables, as `RAY_name`.",
+        "",
         *table("name", "raynb's", [(name, f"`{ours}`") for name, (ours, _) in sorted(CALLED_OTHERWISE.items())]),
         "",
         *table("name", "no effect, since", sorted(WITHOUT_EFFECT.items())),

@@ -325,6 +325,21 @@ def test_names_of_ray_s_configuration_are_known() -> None:
             config_of({"object_spilling_config": {"type": "filesystem", "params": params}})
 
 
+def test_names_of_ray_s_configuration_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_max_direct_call_object_size", "1000")
+    monkeypatch.setenv("RAY_record_ref_creation_sites", "True")
+    monkeypatch.setenv("RAY_automatic_object_spilling_enabled", "false")
+    monkeypatch.setenv("RAY_object_spilling_directory", "/somewhere")
+    config = config_of(None)
+    assert (config.inline_limit_bytes, config.record_call_sites, config.spill_directory) == (1000, True, "off")
+    said = {"max_direct_call_object_size": 7, "spill_directory": "/there"}
+    config = config_of(said)
+    assert (config.inline_limit_bytes, config.spill_directory) == (7, "/there"), "what the program says goes before"
+    monkeypatch.setenv("RAY_worker_register_timeout_seconds", "soon")
+    with pytest.raises(ValueError, match="RAY_worker_register_timeout_seconds can't be 'soon'"):
+        config_of(None)
+
+
 def test_a_job_config_says_namespace_and_environment(bare_ray: Ray) -> None:
     bare_ray.shutdown()
     job = JobConfig(ray_namespace="mine", runtime_env={"env_vars": {"WHAT": "this"}}, metadata={"owner": "me"})
