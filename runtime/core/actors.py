@@ -159,15 +159,17 @@ class Actors:
         """Whether the GCS may know a dead actor to live again (rule 6)."""
         if not actor.revivable or (actor.connection is not None and actor.connection.inflight):
             return False
+        self._as_unknown(actor, now)
+        return True
+
+    def _as_unknown(self, actor: ActorClient, now: float) -> None:
         self._lose_connection(actor, "", now, dead=True)
         actor.state, actor.failure, actor.revivable, actor.asked_at = UNKNOWN, None, False, -1.0
-        return True
 
     def revive(self, actor_id: bytes, now: float) -> None:
         """The GCS is asked to have a dead actor live again; what it still says of the life before is too late."""
         actor = self.of(actor_id)
-        self._lose_connection(actor, "", now, dead=True)
-        actor.state, actor.failure, actor.revivable, actor.asked_at = UNKNOWN, None, False, -1.0
+        self._as_unknown(actor, now)
         actor.incarnation += 1
         actor.reviving = actor.restarting = False
         self.touch(actor)
