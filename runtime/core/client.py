@@ -293,11 +293,7 @@ class ClientMachine:
         if self.lost and task.creation is None:
             self.fail(task, Failed("LocalRayletDiedError", self.lost))
         elif task.creation is not None:
-            self.creations.submitted(task, now)
-            if task.missing == 0:
-                self._effects += self.creations.ready(task, now)
-            else:
-                self.creations.register(task, now)
+            self._effects += self.creations.submitted(task, now)
         elif task.actor is not None:
             self.actors.submit(task, now)
         else:

@@ -169,11 +169,15 @@ def _restore_inputs(client: ClientMachine, task: Task, held: list[bytes]) -> lis
     return missing
 
 
+def unmade(client: ClientMachine, task: Task) -> list[bytes]:
+    """What a task has made, or is to make, that somebody refers to and that has no value."""
+    return [oid for oid, entry in client.objects.entries.items() if entry.value is None and task_of(oid) == task.id]
+
+
 def left_undone(client: ClientMachine, task: Task, failure: Failed | None) -> None:
     """Rule 4: a generator has ended; what it was to yield again may have no value."""
     objects = client.objects
-    undone = [oid for oid, entry in objects.entries.items() if entry.value is None and task_of(oid) == task.id]
-    for oid in undone:
+    for oid in unmade(client, task):
         if failure is not None:
             objects.settle(oid, failure)
         else:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from raynb.runtime.core import client_losses
 from raynb.runtime.core.inbox import CloseStream
 from raynb.runtime.core.pools import Connection
 from raynb.runtime.core.task import STREAMING, Task
-from raynb.runtime.messages.ids import FIRST_RETURN, task_of
+from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.tasks import RefsTaken, StreamItems
 from raynb.runtime.messages.values import NOTHING, Failed, Value
 
@@ -75,5 +76,4 @@ def _needed(client: ClientMachine, task: Task) -> bool:
     """Whether a generator runs again for items that are lost, and that somebody refers to."""
     if not task.attempt or not client.objects.directory.used:
         return False
-    unmade = [oid for oid, entry in client.objects.entries.items() if entry.value is None and task_of(oid) == task.id]
-    return any(oid != task.id + FIRST_RETURN for oid in unmade)
+    return any(oid != task.id + FIRST_RETURN for oid in client_losses.unmade(client, task))

@@ -67,7 +67,7 @@ class Creations:
         """By actor: its next life, that waits for the end of this one."""
         self._unwanted: dict[bytes, KillActor] = {}
 
-    def submitted(self, task: Task, now: float) -> None:
+    def submitted(self, task: Task, now: float) -> list[Any]:
         """An actor will be created, or live again; nothing is asked about it before it is registered."""
         assert task.creation is not None
         actor_id = task.creation.creation.actor_id
@@ -75,18 +75,18 @@ class Creations:
         if actor_id in self._living:
             self._next[actor_id] = task
             actor.reviving = True
-            return
+            return []
         self._living[actor_id] = task
         if task.creation.revival:
             self._actors.revive(actor_id, now)
         actor.registered, actor.wanted, actor.starting = False, True, True
-
-    def register(self, task: Task, now: float) -> None:
-        """Its inputs are not there: have its name, if it has one, known before; and that it will live again."""
-        creation = task.creation
-        if creation is not None and (creation.name or creation.revival) and not self._is_next(task):
-            creation.awaits = True
-            self._ask(Ask(self._gcs, msgspec.structs.replace(creation), task.answer), now)
+        if task.missing == 0:
+            return self.ready(task, now)
+        if task.creation.name or task.creation.revival:
+            # Its inputs are not there: its name is to be known before, and that it will live again.
+            task.creation.awaits = True
+            self._ask(Ask(self._gcs, msgspec.structs.replace(task.creation), task.answer), now)
+        return []
 
     def ready(self, task: Task, now: float) -> list[Any]:
         """The inputs have settled: have the GCS create it, unless one of them has failed."""
@@ -180,11 +180,7 @@ class Creations:
             self._over(following, message, now)
             self._let_go_on(following)
         else:
-            self.submitted(following, now)
-            if following.missing:
-                self.register(following, now)
-            else:
-                effects += self.ready(following, now)
+            effects += self.submitted(following, now)
         return effects
 
     def _over(self, task: Task, message: ActorState, now: float) -> None:
