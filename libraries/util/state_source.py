@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from raynb.runtime.adapters.registry import ClusterEntry, find
 from raynb.runtime.adapters.request import Requester
@@ -11,6 +11,9 @@ from raynb.runtime.api import session
 from raynb.runtime.api.cluster import query_by
 from raynb.runtime.client.refs import current
 from raynb.util.state_errors import BadQueryError, RayStateApiException
+
+PATIENCE: Final = 0.8
+"""The part of a question's time that the cluster's processes have, where all have to answer."""
 
 
 def ask(address: str | None, table: str, timeout_s: float, *, whole: bool = False, **how: Any) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def ask(address: str | None, table: str, timeout_s: float, *, whole: bool = Fals
         None: the cluster of this program, else the only one that runs. Otherwise what `init` takes; to ask another
         cluster than one's own needs no connection to it.
     whole
-        Whether it is an error that processes do not answer.
+        Whether it is an error that processes do not answer. They may take most of the timeout then.
 
     Raises
     ------
@@ -34,6 +37,7 @@ def ask(address: str | None, table: str, timeout_s: float, *, whole: bool = Fals
         Rows are missing.
     """
     other = _another(address)
+    how["patience_s"] = PATIENCE * timeout_s if whole else 0.0
     try:
         if other is None:
             client = session.connect()

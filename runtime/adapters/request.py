@@ -142,6 +142,7 @@ class Requester:
         detail: bool = False,
         after: int = 0,
         timeout_s: float = 10.0,
+        patience_s: float = 0.0,
     ) -> dict[str, Any]:
         """A page of a table of the GCS, as a map (see `Query`).
 
@@ -152,7 +153,7 @@ class Requester:
         ValueError
             There is no such table or field.
         """
-        query = Query(self.number(), table, list(filters), limit, id, detail, after)
+        query = Query(self.number(), table, list(filters), limit, id, detail, after, patience_s)
         reply = self.ask(gcs, query, timeout_s)
         page: dict[str, Any] = msgspec.msgpack.decode(reply.data)
         return page

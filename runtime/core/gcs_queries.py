@@ -3,8 +3,8 @@
 Rules
 -----
 * A query is answered from the tables at once, but for ``objects``: those are in their owners' tables. Every living
-  client is asked (`ReportObjects`), and what has come within `OBJECTS_PATIENCE_S` is the answer; ``unanswered``
-  counts the clients that were silent (a held GIL, say).
+  client is asked (`ReportObjects`), and what has come within the query's ``patience_s``, or `OBJECTS_PATIENCE_S`, is
+  the answer; ``unanswered`` counts the clients that were silent (a held GIL, say).
 * At most `ROWS_MAX` rows go into one answer.
 * Nothing here changes a table.
 """
@@ -212,7 +212,9 @@ class Queries:
             raise ValueError("too many questions about objects at once: ask again")
         self._last += 1
         asked = self._tables.members.processes()
-        entry = _Gathering(sender, query, now + OBJECTS_PATIENCE_S, dict.fromkeys(asked), done=done)
+        entry = _Gathering(
+            sender, query, now + (query.patience_s or OBJECTS_PATIENCE_S), dict.fromkeys(asked), done=done
+        )
         self._gatherings[self._last] = entry
         everything = query.filters or query.id or query.limit < 0
         limit = OBJECTS_ASKED_MAX if everything else min(query.limit, OBJECTS_ASKED_MAX)

@@ -242,6 +242,7 @@ class Query(Struct, array_like=True, gc=False, tag=93):
     field is a ValueError. Rows are maps with the fields of Ray's state API (some more with ``detail``), ids in hex.
     ``total`` counts what matched before ``limit``; ``dropped`` what was not kept. ``id`` (hex): only what has this id.
     With ``after`` one pages through a timeline: from the position that the page before gave as ``next`` (0: the end).
+    ``patience_s``: how long processes may take to say what they have, where they are asked; 0: not long.
     """
 
     request: int
@@ -251,6 +252,7 @@ class Query(Struct, array_like=True, gc=False, tag=93):
     id: str = ""
     detail: bool = False
     after: int = 0
+    patience_s: float = 0.0
 
 
 class Reply(Struct, array_like=True, gc=False, tag=94):

@@ -148,11 +148,11 @@ def test_objects_that_are_missing_from_a_list_are_an_error_unless_one_may_do_wit
     stop_process(pid)
     try:
         with pytest.raises(state.RayStateApiException, match="did not answer"):
-            state.list_objects()
+            state.list_objects(timeout=4)
         mine = state.list_objects(raise_on_missing_output=False)
         assert kept.hex() in {row.object_id for row in mine}
         with pytest.raises(state.RayStateApiException, match="raise_on_missing_output=False"):
-            state.summarize_objects()
+            state.summarize_objects(timeout=4)
         assert state.summarize_objects(raise_on_missing_output=False)["cluster"]["total_objects"] == len(mine)
     finally:
         os.kill(pid, signal.SIGCONT)

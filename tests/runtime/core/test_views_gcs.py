@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from raynb.runtime.core.effects import Send
+from raynb.runtime.core.gcs_queries import OBJECTS_PATIENCE_S
 from raynb.runtime.core.views import (
     ACTOR_FIELDS,
     ACTOR_MORE,
@@ -32,6 +33,11 @@ class Cluster(Scenario):
             raise ValueError(effect.message.error.message)
         page: dict[str, Any] = msgspec.msgpack.decode(effect.message.data)
         return page
+
+
+def answers(effects: list[Any]) -> list[dict[str, Any]]:
+    replies = [e.message for e in effects if isinstance(e, Send) and isinstance(e.message, g.Reply)]
+    return [msgspec.msgpack.decode(reply.data) for reply in replies]
 
 
 @pytest.fixture
@@ -133,6 +139,14 @@ def test_objects_are_gathered_from_all_clients_largest_first(cluster: Cluster) -
         (10, "DRIVER", 11),
     ]
     assert (page["total"], page["unanswered"]) == (6, 0)
+
+
+@pytest.mark.parametrize(("said", "patience_s"), [(0.0, OBJECTS_PATIENCE_S), (24.0, 24.0)])
+def test_clients_have_the_time_that_the_query_gives_them(cluster: Cluster, said: float, patience_s: float) -> None:
+    cluster.harness.receive("asker", g.Query(9000, "references", patience_s=said))
+    assert not answers(cluster.harness.tick(patience_s - 0.1))
+    (page,) = answers(cluster.harness.tick(0.1))
+    assert page["unanswered"] == 2
 
 
 def test_a_client_that_dies_is_not_waited_for(cluster: Cluster) -> None:
