@@ -336,15 +336,17 @@ class GcsMachine:
             for actor in self.actors.index.actors.values()
             if actor.state != gcs_actor_life.DEAD and actor.ends_with
         }
-        missing = {address: kind for address, kind in missing.items() if self.members.is_missing(address)}
-        managers = self.members.managers()
-        if len(managers) == 1:
-            # Its list may be older than what we know; now it has to say so.
-            return [*effects, Send(managers[0], node.AreAlive(list(missing)))] if missing else effects
-        reason = "it ended while the GCS was being started again"
-        for address, kind in missing.items():
-            effects += self._death(node.ProcessDied(address, kind, 0, reason), "", now)
-        return effects
+        managers = {session_of(manager): manager for manager in self.members.managers()}
+        asked: dict[str, list[str]] = {}
+        for address in filter(self.members.is_missing, missing):
+            manager = managers.get(session_of(address))
+            if manager is not None:
+                # Its list may be older than what we know; now it has to say so.
+                asked.setdefault(manager, []).append(address)
+            else:
+                reason = "it ended while the GCS was being started again"
+                effects += self._death(node.ProcessDied(address, missing[address], 0, reason), "", now)
+        return [*effects, *(Send(manager, node.AreAlive(found)) for manager, found in asked.items())]
 
     # -- jobs
 

@@ -205,8 +205,9 @@ class Excuses:
         return facts is not None and (facts.to_be_removed or self._cluster.job_over(facts.job))
 
     def _lost_an_input(self, facts: TaskFacts) -> bool:
-        """Whether what an argument is the value of may have been gone with its owner when the task began."""
-        return any(self._owner_died(oid, self.tasks.get(task_of(oid))) for oid in facts.task.deps or ())
+        """Whether what an argument is the value of may have been gone when the task began: with its owner, or freed."""
+        deps = facts.task.deps or ()
+        return any(oid in self.freed or self._owner_died(oid, self.tasks.get(task_of(oid))) for oid in deps)
 
     def _was_cancelled(self, facts: TaskFacts) -> bool:
         if facts.task.id in self.cancelled:
