@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Mapping
 from types import NoneType
@@ -21,15 +22,12 @@ WITHOUT_EFFECT: Final = frozenset(
         "_plasma_directory",
         "_redis_password",
         "_redis_username",
-        "configure_logging",
         "dashboard_host",
         "dashboard_port",
         "include_dashboard",
-        "logging_format",
-        "logging_level",
     }
 )
-"""What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports, no log configuration of its own."""
+"""What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports."""
 
 KEYWORDS: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "_memory",
                    "object_store_memory": "object_store_memory"}  # fmt: skip
@@ -52,6 +50,21 @@ def _port(name: str, value: Any) -> str:
     return "" if value is None or 0 <= value <= PORT_MAX else f"{name} must be between 0 and {PORT_MAX}, not {value}"
 
 
+def _level(name: str, value: Any) -> str:
+    known = logging.getLevelNamesMapping()
+    if not isinstance(value, str) or value.upper() in known:
+        return ""
+    return f"{name} must be a number or one of {', '.join(known)}, not {value!r}"
+
+
+def _layout(name: str, value: Any) -> str:
+    try:
+        logging.Formatter(value)
+    except ValueError as error:
+        return f"{name} is not what logging.Formatter takes: {error}"
+    return ""
+
+
 _TEXT: Final = Option((str, NoneType))
 NEW: Final[dict[str, Option]] = {
     "num_cpus": COMMON["num_cpus"],
@@ -66,6 +79,13 @@ NEW: Final[dict[str, Option]] = {
     "_system_config": Option((dict, NoneType)),
 }
 """What a new cluster may be told."""
+CHECKED: Final[dict[str, Option]] = {
+    METRICS_PORT: Option((int, NoneType), None, _port),
+    "configure_logging": Option((bool,), True),
+    "logging_level": Option((int, str, NoneType), None, _level),
+    "logging_format": Option((str, NoneType), None, _layout),
+}
+"""What may be said of any cluster, beside ``init``'s own arguments."""
 
 
 #: Set by `cluster_utils.Cluster`: the id of one that this process has started.
@@ -134,9 +154,11 @@ def check_given(namespace: Any, job: Any, kwargs: Mapping[str, Any]) -> None:
     """
     check_namespace(namespace)
     check_option("job_config", job, Option((JobConfig, NoneType)))
-    check_option(METRICS_PORT, kwargs.get(METRICS_PORT), Option((int, NoneType), None, _port))
     for key, value in kwargs.items():
-        if key in (METRICS_PORT, SKIP_HOOK) or key in WITHOUT_EFFECT or value is None or value is False:
+        if key in CHECKED:
+            check_option(key, value, CHECKED[key])
+            continue
+        if key == SKIP_HOOK or key in WITHOUT_EFFECT or value is None or value is False:
             continue
         if key.startswith("_") or key in ("enable_resource_isolation", "cgroup_path", "proxy_server_url"):
             raise ValueError(f"init() does not support {key}={value!r} in raynb")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from raynb.runtime.api.terminal import Terminal
 from raynb.runtime.client.failures import UNHANDLED, unhandled
-from raynb.runtime.client.log_records import LoggingConfig, follow
+from raynb.runtime.client.log_records import LoggingConfig, follow, show_own
 from raynb.runtime.core.client_effects import Unhandled
 from raynb.runtime.messages.ids import TASK_ID_BYTES
 from raynb.runtime.messages.tasks import OutputLine
@@ -36,8 +36,16 @@ ENCODING: Final = "RAY_LOGGING_CONFIG_ENCODING"
 """Ray's own name for the environment variable: how records are written if `init` does not say."""
 
 
-def begin(log_to_driver: bool | None, logging_config: LoggingConfig | None = None) -> None:
+def begin(
+    log_to_driver: bool | None, logging_config: LoggingConfig | None = None, own: Mapping[str, Any] | None = None
+) -> None:
     """A connection is about to be made.
+
+    Parameters
+    ----------
+    own
+        Maybe with ``logging_level`` and ``logging_format`` of the library's own loggers, and ``configure_logging``.
+        A `LoggingConfig` is for them, too.
 
     Raises
     ------
@@ -51,6 +59,8 @@ def begin(log_to_driver: bool | None, logging_config: LoggingConfig | None = Non
         raise TypeError(f"logging_config must be a LoggingConfig, not {logging_config!r}")
     if logging_config is None and (encoding := os.environ.get(ENCODING)):
         logging_config = LoggingConfig(encoding)
+    own = own if own is not None and logging_config is None and own.get("configure_logging", True) else {}
+    show_own(own.get("logging_level"), own.get("logging_format"))
     follow("" if logging_config is None else logging_config.encoded())
     _terminal = Terminal(prefixed=logging_config is None)
     (_silent.set if log_to_driver is False else _silent.clear)()

@@ -171,6 +171,8 @@ def init(
         URL of a Redis to keep the new cluster's state in, instead of a private one; its name, for people.
     log_to_driver, logging_config
         False: what tasks print is not shown here, only in logs; how records of Python's logging are written anywhere.
+    logging_level, logging_format, configure_logging
+        Of raynb's own loggers in this process, if one is given: they write to standard error. Not if the last is False.
     _system_config
         Fields of `Config` to change, or Ray's names (`system_config`); ``object_spilling_directory`` may stand alone.
 
@@ -190,7 +192,7 @@ def init(
         if (present := _present(ignore_reinit_error)) is not None:
             return present
         init_arguments.check_given(namespace, job_config, kwargs)
-        outputs.begin(log_to_driver, logging_config)
+        outputs.begin(log_to_driver, logging_config, kwargs)
         context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir, kwargs)
         context.address_info["metrics_export_port"] = init_arguments.serve_metrics(kwargs)
         here.running = here.LocalMode(connect()) if local_mode else None

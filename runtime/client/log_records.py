@@ -1,7 +1,10 @@
-"""``LoggingConfig``: how records of Python's logging are written by a driver and by all processes that work for it.
+"""How records of Python's logging are written.
 
-The driver's goes to workers with its context, as JSON. Each process then has one handler of ours at the root logger,
-which writes to standard error: a worker's is shown in the driver. Handlers of the user's own stay where they are.
+``LoggingConfig`` is for all loggers, in a driver and in all processes that work for it. The driver's goes to workers
+with its context, as JSON. Each process then has one handler of ours at the root logger, which writes to standard error:
+a worker's is shown in the driver. Handlers of the user's own stay where they are.
+
+``show_own`` is for the library's own loggers, in this process only.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ TIMESTAMP: Final = "_ray_timestamp_ns"
 """Ray's name for when a record was made, where that was noted."""
 SHOWN: Final = ("asctime", "levelname", "message", "filename", "lineno", "process")
 """What of that is always written as JSON."""
+OWN: Final = ("raynb", "ray")
+"""The library's own loggers: libraries that were written for Ray use that one's."""
+OWN_FORMAT: Final = "%(asctime)s\t%(levelname)s %(filename)s:%(lineno)s -- %(message)s"
+"""As Ray has it."""
 
 
 @dataclass
@@ -84,22 +91,63 @@ def current() -> str:
     return _handler.text if _handler is not None else ""
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+def show_own(level: str | int | None, layout: str | None) -> None:
+    """Write records of the library's own loggers to standard error from now on; both None: as before there was any.
+
+    They do not go to handlers of the root logger then, lest they be there twice.
+
+    Parameters
+    ----------
+    level
+        From which on; None: INFO.
+    layout
+        As for `logging.Formatter`; None: `OWN_FORMAT`.
+    """
+    global _own
+    for logger, (before, propagated) in _own_before.items():
+        assert _own is not None
+        logger.removeHandler(_own)
+        logger.setLevel(before)
+        logger.propagate = propagated
+    _own_before.clear()
+    _own = None
+    if level is None and layout is None:
+        return
+    _own = _ToStderr()
+    _own.setFormatter(logging.Formatter(layout or OWN_FORMAT))
+    for logger in map(logging.getLogger, OWN):
+        _own_before[logger] = (logger.level, logger.propagate)
+        logger.addHandler(_own)
+        logger.setLevel(level.upper() if isinstance(level, str) else logging.INFO if level is None else level)
+        logger.propagate = False
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
     """Writes to what standard error is when it writes."""
 
-    def __init__(self, text: str, config: LoggingConfig) -> None:
+    def __init__(self) -> None:
         logging.Handler.__init__(self)
-        self.text = text
-        self.formatter = JSONFormatter() if config.encoding == "JSON" else TextFormatter()
-        self.formatter.set_additional_log_standard_attrs(config.additional_log_standard_attrs)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stderr
 
 
+class _Handler(_ToStderr):
+    """Writes as a `LoggingConfig` says."""
+
+    def __init__(self, text: str, config: LoggingConfig) -> None:
+        super().__init__()
+        self.text = text
+        self.formatter = JSONFormatter() if config.encoding == "JSON" else TextFormatter()
+        self.formatter.set_additional_log_standard_attrs(config.additional_log_standard_attrs)
+
+
 _handler: _Handler | None = None
 _level_before: int = logging.WARNING
+_own: _ToStderr | None = None
+_own_before: dict[logging.Logger, tuple[int, bool]] = {}
+"""What they had: a level, and whether they hand on what is written."""
 
 
 def ids_of_caller() -> dict[str, str]:

@@ -19,7 +19,7 @@ import os, time
 import raynb as ray
 from raynb.runtime.api import session
 session.driver_grace_s = 60.0  # as a kernel has it
-context = ray.init(num_cpus={CPUS}, include_dashboard=False, logging_level="error")
+context = ray.init(num_cpus={CPUS}, include_dashboard=False)
 ray.nodes()  # answered: the control store knows this program, and asks it about its objects
 answer = context["session_dir"]
 

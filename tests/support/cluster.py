@@ -36,7 +36,7 @@ def cluster_of(ray: Ray, **options: Any) -> Iterator[Any]:
     if module.IS_RAYNB:
         start_pyzmqs_own_thread()
     before = Before.now()
-    context = ray.init(**{"num_cpus": CPUS, "include_dashboard": False, "logging_level": "error", **options})
+    context = ray.init(**{"num_cpus": CPUS, "include_dashboard": False, **options})
     session = Path(context["session_dir"]).name
     try:
         yield context

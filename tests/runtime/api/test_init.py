@@ -115,7 +115,7 @@ def test_the_cluster_has_what_init_says(ray: Ray) -> None:
 
 
 def test_a_context_of_init_ends_the_cluster(ray: Ray) -> None:
-    with ray.init(num_cpus=1, include_dashboard=False, logging_level="error"):
+    with ray.init(num_cpus=1, include_dashboard=False):
         assert ray.is_initialized()
     assert not ray.is_initialized()
 

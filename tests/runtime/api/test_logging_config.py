@@ -143,3 +143,54 @@ def test_lines_that_say_themselves_whose_they_are_have_nothing_in_front(
             wait_until(told)
         (line,) = [line for line in text.splitlines() if "what a task says" in line]
         assert line.startswith("(") == prefix
+
+
+def test_the_librarys_own_records_are_written_as_init_says(bare_ray: Ray, capsys: pytest.CaptureFixture[str]) -> None:
+    own = [logging.getLogger(name) for name in ("raynb", "ray")]
+    before = [(logger.level, logger.propagate, list(logger.handlers)) for logger in own]
+
+    def said() -> list[str]:
+        logging.getLogger("ray.tune").info("the library's")
+        logging.getLogger("mine").info("somebody else's")
+        return [line for line in capsys.readouterr().err.splitlines() if "Started" in line or "'s" in line]
+
+    with cluster_of(bare_ray, logging_level="INFO") as _:
+        started, library = said()
+        assert " INFO session.py:" in started.replace("\t", " ") and " -- Started a local raynb instance" in started
+        assert library.endswith(" -- the library's")
+    with cluster_of(bare_ray, logging_format="%(name)s|%(message)s") as _:
+        assert said()[1] == "ray.tune|the library's"
+    with cluster_of(bare_ray, logging_level=logging.WARNING, logging_format="%(message)s") as _:
+        assert said() == []
+        own[0].warning("heed the library's word")
+        assert said() == ["heed the library's word"]
+    for silent in ({}, {"logging_level": "debug", "configure_logging": False}):
+        with cluster_of(bare_ray, num_cpus=1, **silent) as _:
+            assert said() == []
+            assert [(logger.level, logger.propagate, logger.handlers) for logger in own] == before
+
+
+def test_a_logging_config_is_for_the_librarys_own_records_too(
+    bare_ray: Ray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cluster_of(bare_ray, logging_level="error", logging_config=bare_ray.LoggingConfig(encoding="JSON")) as _:
+        (started,) = [line for line in capsys.readouterr().err.splitlines() if "Started" in line]
+        assert json.loads(started)["levelname"] == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "names"),
+    [
+        ({"logging_level": "LOUD"}, ValueError, "logging_level must be a number or one of .*DEBUG.*'LOUD'"),
+        ({"logging_level": 2.5}, TypeError, "logging_level"),
+        ({"logging_format": "%(message"}, ValueError, "logging_format"),
+        ({"logging_format": 3}, TypeError, "logging_format"),
+        ({"configure_logging": "no"}, TypeError, "configure_logging"),
+    ],
+)
+def test_what_says_nothing_of_the_own_records_is_refused(
+    bare_ray: Ray, wrong: dict[str, Any], error: type[Exception], names: str
+) -> None:
+    with pytest.raises(error, match=names):
+        bare_ray.init(**wrong)
+    assert not bare_ray.is_initialized()
