@@ -7,12 +7,14 @@ Python do under the interpreter lock.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Final
 
 from tests.sim.world import Violation, World
 
 Steps = Generator[Any, Any, Any]
 """What a thread does. It yields a `Pause` or a `Lock` (then it is sent whether it got it)."""
+CLOCK_TICK_S: Final = 1e-9
+"""A wait takes as long at least: less than a clock shows, added to a time, may be that time again."""
 
 
 class Pause:
@@ -56,7 +58,7 @@ class Lock:
         if self._free:
             thread.world.after(0.0, self._try, thread, self._ticket, True)
         elif self.timeout_s is not None:
-            thread.world.after(self.timeout_s, self._try, thread, self._ticket, False)
+            thread.world.after(max(self.timeout_s, CLOCK_TICK_S), self._try, thread, self._ticket, False)
 
     def _try(self, thread: Thread, ticket: int, got: bool) -> None:
         if ticket != self._ticket or self._thread is not thread:
