@@ -26,6 +26,8 @@ def process_died(client: ClientMachine, message: ProcessDied, now: float) -> Non
     node = message.node or (message.address if message.kind == "node" else "")
     first = node not in client.objects.dead
     if node:
+        if first:
+            client.creations.node_died(node, now)
         client_losses.node_died(client, node, message.reason, now)
         client.add(client.scheduler.node_died(node, message.reason, now))
     _gone(client, message, now)

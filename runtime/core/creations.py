@@ -13,7 +13,7 @@ what is made again needs it. That begins when the life before is known to have e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,9 @@ from raynb.runtime.core.waiters import Wake
 from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply
 from raynb.runtime.messages.ids import FIRST_RETURN
 from raynb.runtime.messages.values import Failed
+
+FOLLOWS_S: Final = 30.0
+"""For so long the GCS may not have heard of a node's death (of one on its host it hears at once)."""
 
 
 class _Registered(msgspec.Struct):
@@ -66,6 +69,8 @@ class Creations:
         self._next: dict[bytes, Task] = {}
         """By actor: its next life, that waits for the end of this one."""
         self._unwanted: dict[bytes, KillActor] = {}
+        self._dead_nodes: dict[str, float] = {}
+        """Their managers, and when that was heard."""
 
     def submitted(self, task: Task, now: float) -> list[Any]:
         """An actor will be created, or live again; nothing is asked about it before it is registered."""
@@ -85,7 +90,7 @@ class Creations:
         if task.creation.name or task.creation.revival:
             # Its inputs are not there: its name is to be known before, and that it will live again.
             task.creation.awaits = True
-            self._ask(Ask(self._gcs, msgspec.structs.replace(task.creation), task.answer), now)
+            self._register(msgspec.structs.replace(task.creation), task.answer, now)
         return []
 
     def ready(self, task: Task, now: float) -> list[Any]:
@@ -104,8 +109,17 @@ class Creations:
         # Who waits for the name is answered as soon as that is known.
         answer = None if creation.awaits else task.answer
         creation.awaits = False
-        self._ask(Ask(self._gcs, creation, answer), now)
+        self._register(creation, answer, now)
         return []
+
+    def _register(self, creation: CreateActor, answer: Any, now: float) -> None:
+        self._dead_nodes = {node: heard for node, heard in self._dead_nodes.items() if now - heard < FOLLOWS_S}
+        creation.follows = list(self._dead_nodes)
+        self._ask(Ask(self._gcs, creation, answer), now)
+
+    def node_died(self, manager: str, now: float) -> None:
+        """What is created from now on must not be started there."""
+        self._dead_nodes[manager] = now
 
     def _give_up(self, creation: CreateActor, failure: Failed, now: float) -> list[Any]:
         """It is not created. Others may have handles, and wait for it: the GCS tells them."""

@@ -55,6 +55,7 @@ from raynb.runtime.core.membership import Membership, Node
 from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.core.notebook_names import NotebookNames
 from raynb.runtime.core.placement_groups import PlacementGroups
+from raynb.runtime.core.reconciliation import Reconciliation
 from raynb.runtime.core.run_history import RunHistory
 from raynb.runtime.core.screen_views import make_view, summary_now
 from raynb.runtime.core.screens import ScreenKey, Screens
@@ -139,7 +140,8 @@ class GcsMachine:
         self._changes = 0
         """Grows with each event that may change a table."""
         self._gathering: Effects = []
-        self.shutting_down = self._reconciled = False
+        self.shutting_down = False
+        self._reconciliation = Reconciliation(self.members, self.jobs, self.actors, self._bereave, self._death)
         self._dying: dict[str, tuple[float, str, bool]] = {}
         """Dead, but their last words may still come: until when, why, whether to forget the peer then."""
         self._now = 0.0
@@ -154,7 +156,7 @@ class GcsMachine:
             node.AreAlive: lambda _, m, now: [Send(m.asker, died) for died in self.members.gone(m.addresses)],
             gcs.RegisterJob: self._on_register_job,
             gcs.FinishJob: self._on_finish_job,
-            gcs.CreateActor: self.actors.create,
+            gcs.CreateActor: self._on_create_actor,
             gcs.ActorStarted: lambda _, m, now: self.actors.started(m, now),
             gcs.WatchActor: self.actors.watch,
             **self.groups.handlers,
@@ -252,7 +254,7 @@ class GcsMachine:
         # Should the store stay away, the node manager asks again.
         effects.append(self.journal.write([member.write()], now, lambda: [registered]))
         # First, so that nothing is started again for an owner that is dead.
-        effects += self._reconcile(now)
+        effects += self._reconciliation.begin(now)
         effects += self.actors.node_joined(message.node_id, message.actors, first, now)
         return effects + self.groups.node_joined(message.node_id, now)
 
@@ -278,7 +280,7 @@ class GcsMachine:
         effects.append(self.journal.write(writes, now))
         for death in deaths:
             effects += self._death(death, member.manager, now, gone or death.kind != "node")
-        return effects + self._bereave(member.id, reason, now) + self._reconcile(now)
+        return effects + self._bereave(member.id, reason, now) + self._reconciliation.begin(now)
 
     def _bereave(self, node_id: bytes, reason: str, now: float) -> Effects:
         """What becomes of what was on a node that is dead."""
@@ -321,32 +323,17 @@ class GcsMachine:
         self.actors.index.drop_watcher(sender)
         return [ForgetPeer(sender)]
 
-    def _reconcile(self, now: float) -> Effects:
-        """Once after a start: who was there before, and has died meanwhile?"""
-        if self._reconciled or not (self.members.settled and self.members.told):
-            return []
-        self._reconciled = True
+    # -- actors
+
+    def _on_create_actor(self, sender: str, message: gcs.CreateActor, now: float) -> Effects:
         effects: Effects = []
-        for member in self.members.dead_nodes():
-            # That became durable; what it means to what was there perhaps not.
-            effects += self._bereave(member.id, member.message, now)
-        missing = {job.driver: "driver" for job in self.jobs.jobs.values() if job.status == gcs_jobs.RUNNING}
-        missing |= {
-            actor.ends_with: "worker"
-            for actor in self.actors.index.actors.values()
-            if actor.state != gcs_actor_life.DEAD and actor.ends_with
-        }
-        managers = {session_of(manager): manager for manager in self.members.managers()}
-        asked: dict[str, list[str]] = {}
-        for address in filter(self.members.is_missing, missing):
-            manager = managers.get(session_of(address))
-            if manager is not None:
-                # Its list may be older than what we know; now it has to say so.
-                asked.setdefault(manager, []).append(address)
-            else:
-                reason = "it ended while the GCS was being started again"
-                effects += self._death(node.ProcessDied(address, missing[address], 0, reason), "", now)
-        return [*effects, *(Send(manager, node.AreAlive(found)) for manager, found in asked.items())]
+        for manager in message.follows:
+            member = self.members.by_manager(manager)
+            if member is not None:
+                reason = "its manager has ended, as the creator of an actor was told"
+                effects += self._node_dead(member, reason, now, gone=True)
+        message.follows = []
+        return effects + self.actors.create(sender, message, now)
 
     # -- jobs
 
@@ -415,7 +402,7 @@ class GcsMachine:
             except (msgspec.DecodeError, ValueError) as error:
                 damaged.append(f"{table} {key.hex()}: {error}")
         damaged += self.actors.index.loaded()
-        self._reconciled = self.epoch <= 1 and not event.rows
+        self._reconciliation.begun = self.epoch <= 1 and not event.rows
         return [Say("error", f"lost from the state store: {what}") for what in damaged]
 
     def _on_store_lost(self, reason: str, now: float) -> Effects:
@@ -430,6 +417,7 @@ class GcsMachine:
         effects: Effects = []
         for member, reason in self.members.tick(now):
             effects += self._node_dead(member, reason, now)
+        effects += self._reconciliation.tick(now)
         effects += self.journal.tick(now) + self.views.tick(now)
         effects += self.actors.tick(now) + self.groups.tick(now)
         effects += self.queries.tick(now)

@@ -106,6 +106,9 @@ class CreateActor(Struct, array_like=True, gc=False, tag=84):
     """Its name is to be known now; its inputs are not there yet, and are told by another `CreateActor`."""
     revival: int = 0
     """Not 0: it ended because nobody referred to it, and lives again, the so manieth time, for what it made is lost."""
+    follows: list[str] = []
+    """Managers of nodes that have just died, as its creator has heard, maybe before the GCS. For it they are dead from
+    now on, too: else it might be started there, and lose a restart."""
 
 
 class ActorProcess(Struct, array_like=True, frozen=True, gc=False):

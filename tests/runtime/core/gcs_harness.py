@@ -219,7 +219,7 @@ class Scenario:
             self.number(named), start, named.get("name", ""), named.get("namespace", "space"), "detached" in flags,
             int(named.get("max_restarts", 0)), 0, "Counter", b"", get_if_exists="get_if_exists" in flags,
             failure=Failed("ActorDiedError", named["failed"]) if "failed" in named else None, awaits="awaits" in flags,
-            revival=int(named.get("revival", 0)),
+            revival=int(named.get("revival", 0)), follows=[n for n in named.get("follows", "").split(",") if n],
         )  # fmt: skip
         return self.harness.receive(sender, message)
 

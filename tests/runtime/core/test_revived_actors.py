@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from raynb.runtime.core.creations import FOLLOWS_S
 from raynb.runtime.messages.gcs import ActorState, CreateActor, KillActor, Reply, WatchActor
 from raynb.runtime.messages.ids import actor_id_of
 from raynb.runtime.messages.node import ProcessDied
@@ -46,6 +47,19 @@ def test_an_actor_out_of_scope_lives_again_to_make_what_is_lost_and_ends_again()
     world.ends(world.actor, 1, revival=1)
     world.let_go(world.result)
     assert world.forgets_all()
+
+
+@pytest.mark.parametrize("first", ["node", "workers"])
+def test_the_gcs_learns_with_a_creation_which_nodes_have_died(first: str) -> None:
+    world = ActorWorld()
+    world.ends(world.actor)
+    world.kill(A, first=first)
+    assert world.registers(revival=1).follows == [A], "it may not have heard, and would start it there"
+    world.create()
+    assert world.registers().follows == [A]
+    world.tick(FOLLOWS_S)
+    world.create()
+    assert world.registers().follows == []
 
 
 def test_it_lives_again_as_often_as_it_is_needed() -> None:

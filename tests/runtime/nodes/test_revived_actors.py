@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from raynb.util.state import get_actor, list_actors
 from raynb.util.state.common import ActorState
 from tests.runtime.nodes.test_node_losses import BIG, THERE, Runs, make, no_objects_left, replace
 from tests.support.nodes import Nodes
+from tests.support.stopped import stop_process
 from tests.support.waiting import wait_until
 
 
@@ -93,6 +95,27 @@ def test_it_lives_again_as_often_as_it_may(nodes: Nodes, there: ClusterNode, run
     replace(nodes, other)
     with pytest.raises(ObjectReconstructionFailedError, match="ACTOR_DIED"):
         raynb.get(ref, timeout=20)
+
+
+def test_a_gcs_that_hears_late_of_a_nodes_end_does_not_start_it_there(
+    nodes: Nodes, there: ClusterNode, runs: Path
+) -> None:
+    maker = Maker.options(max_restarts=1, max_task_retries=-1).remote(runs, 0.0)
+    actor_id = maker._actor_id.hex()
+    ref = maker.make.remote(5.0)
+    raynb.wait([ref], fetch_local=False, timeout=20)
+    del maker
+    dies(actor_id)
+    nodes.add(num_cpus=1, resources={"there": 8})
+    (gcs,) = [process.pid for kind, process in nodes.head.live_processes() if kind == "gcs_server"]
+    stop_process(gcs)
+    try:
+        there.kill_raylet()
+        wait_until(lambda: not raynb.wait([ref], timeout=0, fetch_local=False)[0], what="that it is lost is known")
+    finally:
+        os.kill(gcs, signal.SIGCONT)
+    assert raynb.get(ref, timeout=30)[0] == 5.0
+    nodes.kill(there)
 
 
 def test_a_task_that_was_given_the_actor_finds_it_again(nodes: Nodes, there: ClusterNode, runs: Path) -> None:
