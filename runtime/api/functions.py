@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from raynb.runtime.api import local_mode
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.older_form import OlderForm
-from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of
+from raynb.runtime.api.options import TASK_OPTIONS, checked, resources_of, warn_of_dynamic
 from raynb.runtime.api.published import publish_large_function
 from raynb.runtime.api.returns import is_generator, number_of_returns, returned
 from raynb.runtime.api.runtime_env import resolved
@@ -144,7 +144,9 @@ class RemoteFunction(OlderForm):
     def options(self, **options: Any) -> RemoteFunction:
         """This function with other options; the original keeps its own."""
         checked(options, TASK_OPTIONS, "remote functions", in_options=True)
-        return RemoteFunction(self._function, {**self._options, **options})
+        changed = RemoteFunction(self._function, {**self._options, **options})
+        warn_of_dynamic(options)
+        return changed
 
     def _register(self, client: Client) -> None:
         """Pickle the function, once for each cluster; what it refers to is what it was then."""

@@ -15,7 +15,7 @@ from raynb.runtime.api import local_mode
 from raynb.runtime.api.functions import Invocation, packed_exceptions
 from raynb.runtime.api.graphs import no_graphs
 from raynb.runtime.api.older_form import OlderForm
-from raynb.runtime.api.options import METHOD_OPTIONS, checked
+from raynb.runtime.api.options import METHOD_OPTIONS, checked, warn_of_dynamic
 from raynb.runtime.api.rays_names import RaysNames
 from raynb.runtime.api.returns import number_of_returns, returned
 from raynb.runtime.api.session import connect
@@ -134,7 +134,9 @@ class ActorMethod(OlderForm):
 
     def options(self, **options: Any) -> ActorMethod:
         """This method with other options."""
-        return ActorMethod(self._handle, self._name, self._info, checked(options, METHOD_OPTIONS, "actor methods"))
+        changed = ActorMethod(self._handle, self._name, self._info, checked(options, METHOD_OPTIONS, "actor methods"))
+        warn_of_dynamic(options)
+        return changed
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """Submit a call. Returns as `RemoteFunction.remote` does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from raynb.runtime.api.options import METHOD_OPTIONS, checked
+from raynb.runtime.api.options import METHOD_OPTIONS, checked, warn_of_dynamic
 
 AT_DEFINITION = sorted(METHOD_OPTIONS.keys() - {"name"})
 
@@ -27,6 +27,7 @@ def method(*args: Any, **options: Any) -> Any:
         known = name in AT_DEFINITION or name == "tensor_transport"
         assert known, f"Unexpected keyword argument to @ray.method: {name!r}. The supported ones are {AT_DEFINITION}"
     chosen = checked(options, METHOD_OPTIONS, "actor methods")
+    warn_of_dynamic(options)
     return lambda function: _mark(function, chosen)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, Final, NamedTuple
 
+from raynb.runtime.api.deprecation import RayDeprecationWarning
 from raynb.runtime.api.labels import selector_problem
 from raynb.runtime.api.runtime_env import check_fields
 from raynb.runtime.api.strategies import (
@@ -15,6 +16,7 @@ from raynb.runtime.api.strategies import (
     NodeLabelSchedulingStrategy,
     PlacementGroupSchedulingStrategy,
 )
+from raynb.runtime.codec.captures import warn
 from raynb.runtime.core.placement import STORE_MEMORY
 
 NoneType = type(None)
@@ -284,6 +286,16 @@ def warn_of_store_memory(what: str) -> None:
         DeprecationWarning,
         stacklevel=3,
     )
+
+
+def warn_of_dynamic(options: Mapping[str, Any]) -> None:
+    """Say of a ``num_returns`` that was given just now that Ray has deprecated it."""
+    if options.get("num_returns") == "dynamic":
+        warn(
+            "num_returns='dynamic' is deprecated and will be removed in a future Ray release. "
+            "Use num_returns='streaming' instead.",
+            RayDeprecationWarning,
+        )
 
 
 def check_option(name: str, value: Any, option: Option) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from raynb.runtime.api.actors import ActorClass
 from raynb.runtime.api.functions import RemoteFunction
+from raynb.runtime.api.options import warn_of_dynamic
 
 
 def remote(*args: Any, **options: Any) -> Any:
@@ -44,5 +45,7 @@ def make_remote(thing: Any, options: dict[str, Any]) -> RemoteFunction | ActorCl
                 "'async def' should not be used for remote tasks. You can wrap the async function with "
                 "`asyncio.get_event_loop().run_until_complete(f())`, or use an async actor."
             )
-        return RemoteFunction(thing, options)
+        function = RemoteFunction(thing, options)
+        warn_of_dynamic(options)
+        return function
     raise TypeError("The @ray.remote decorator must be applied to either a function or a class.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -350,17 +350,36 @@ def test_a_paced_generator_whose_worker_dies_goes_on_in_another(ray: Ray, tmp_pa
 # -- generators that are no streams
 
 
+def dynamic(ray: Ray, function: Callable[..., Any]) -> Any:
+    with pytest.warns(DeprecationWarning):
+        return ray.remote(num_returns="dynamic")(function)
+
+
 def test_a_dynamic_number_of_results_is_one_reference_to_many(ray: Ray) -> None:
-    ref = ray.remote(num_returns="dynamic")(count).remote(3)
+    ref = dynamic(ray, count).remote(3)
     assert isinstance(ref, ray.ObjectRef)
     items = ray.get(ref, timeout=30)
     assert isinstance(items, ray.DynamicObjectRefGenerator)
     assert values(ray, items) == [0, 1, 2]
-    assert values(ray, ray.get(ray.remote(Counting).remote().items.options(num_returns="dynamic").remote(2))) == [0, 1]
+    with pytest.warns(DeprecationWarning):
+        method = ray.remote(Counting).remote().items.options(num_returns="dynamic")
+    assert values(ray, ray.get(method.remote(2))) == [0, 1]
+
+
+def test_that_a_dynamic_number_of_results_is_deprecated_is_said_where_it_is_asked_for(ray: Ray) -> None:
+    asks: list[Callable[[], Any]] = [
+        lambda: ray.remote(num_returns="dynamic")(count),
+        lambda: ray.remote(count).options(num_returns="dynamic"),
+        lambda: ray.method(num_returns="dynamic")(lambda self: iter(())),
+    ]
+    for ask in asks:
+        with pytest.warns(DeprecationWarning, match="num_returns='dynamic' is deprecated") as said:
+            ask()
+        assert [warning.filename for warning in said] == [__file__]
+    assert dynamic(ray, count).options(num_cpus=0.5), "nothing is said again of what was said"
 
 
 def test_dynamic_results_live_as_long_as_their_generator_or_they_themselves(ray: Ray) -> None:
-    @ray.remote(num_returns="dynamic")
     def arrays() -> Iterator[Any]:
         for i in range(3):
             yield np.full(200_000, i)
@@ -369,7 +388,7 @@ def test_dynamic_results_live_as_long_as_their_generator_or_they_themselves(ray:
     def total(items: Any) -> int:
         return sum(int(ray.get(ref).sum()) for ref in items)
 
-    ref = arrays.remote()
+    ref = dynamic(ray, arrays).remote()
     assert ray.get(total.remote(ref), timeout=30) == 600_000
     refs = list(ray.get(ref))
     del ref
@@ -377,7 +396,7 @@ def test_dynamic_results_live_as_long_as_their_generator_or_they_themselves(ray:
 
 
 def test_the_last_dynamic_result_fails_where_the_generator_has(ray: Ray) -> None:
-    ref = ray.remote(count).options(num_returns="dynamic").remote(4, 2)
+    ref = dynamic(ray, count).remote(4, 2)
     assert values(ray, ray.get(ref, timeout=30)) == [0, 1, "LookupError"]
 
 

@@ -90,7 +90,9 @@ def test_generators_have_run_to_their_end(ray: Ray) -> None:
     assert ray.get(first) == 1
     with pytest.raises(ValueError, match="in the middle"):
         ray.get(second)
-    dynamic = ray.get(ray.remote(num_returns="dynamic")(Counter.up_to).remote(None, 3))
+    with pytest.warns(DeprecationWarning):
+        many = ray.remote(num_returns="dynamic")(Counter.up_to)
+    dynamic = ray.get(many.remote(None, 3))
     assert [ray.get(ref) for ref in dynamic] == [0, 1, 2]
 
 
