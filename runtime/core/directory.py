@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from raynb.runtime.core.node_identity import session_of
 from raynb.runtime.core.object_failures import owner_died
 from raynb.runtime.messages.copies import (
     CopiesKept,
@@ -63,12 +64,18 @@ class Directory:
         """Own objects of which nothing is left, since the last event, and what became of the last of it."""
         self._ends: dict[str, str] = {}
         """By node that is dead: what of."""
+        self._sessions: set[str] = set()
+        """Of those nodes: what the addresses of their processes have in common."""
 
     # -- values that are lost
 
     def is_dead(self, value: Value) -> bool:
         """Whether a value lies in a node that is dead."""
         return type(value) is Stored and value.node in self._objects.dead
+
+    def is_gone(self, address: str) -> bool:
+        """Whether a process is dead. All of a dead node's are, told of or not: their last words may come later."""
+        return address in self._objects.dead or (bool(self._sessions) and session_of(address) in self._sessions)
 
     def arrived_dead(self, entry: Entry, value: Stored) -> None:
         """Rule 5: the entry has no value, and won't have this one."""
@@ -85,6 +92,8 @@ class Directory:
             return
         self._ends[node] = reason if reason.startswith("its node") else f"its node is gone: {reason}"
         self._objects.dead.add(node)
+        if session := session_of(node):
+            self._sessions.add(session)
         for oid in [oid for oid, copies in self.copies.items() if node in copies]:
             self._forget_copy(oid, node)
         entries = self._objects.entries

@@ -235,6 +235,7 @@ class GcsMachine:
     # -- nodes
 
     def _on_register_node(self, sender: str, message: gcs.RegisterNode, now: float) -> Effects:
+        late = message.node_id not in self.members.nodes
         found = self.members.register(message)
         if found is None:
             return [Send(sender, node.StopNode("the cluster has declared this node dead"))]
@@ -250,6 +251,12 @@ class GcsMachine:
             # What its clients had told an earlier GCS.
             effects += [Send(client, events.SendNames()) for client in message.processes or ()]
             effects += self.acts.node_joined(message.address)
+        if late:
+            # Its processes may have had to do with them before it was in the audience of news.
+            nodes = {dead.manager: dead.message for dead in self.members.dead_nodes()}
+            effects += [Send(sender, node.ProcessDied(manager, "node", 0, why)) for manager, why in nodes.items()]
+            processes = {address: why for address, (_, why, _) in self._dying.items() if address not in nodes}
+            effects += [Send(sender, node.ProcessDied(address, "worker", 0, why)) for address, why in processes.items()]
         registered = Send(sender, gcs.NodeRegistered(self.epoch))
         # Should the store stay away, the node manager asks again.
         effects.append(self.journal.write([member.write()], now, lambda: [registered]))

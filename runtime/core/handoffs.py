@@ -26,7 +26,7 @@ class Handoffs:
 
     def hold(self, item: HandOff) -> None:
         """A result with references is about to be sent."""
-        if item.to in self._objects.dead:
+        if self._objects.directory.is_gone(item.to):
             return
         for ref in item.refs:
             self._objects.borrow(ref.oid, ref.owner, pins=1)

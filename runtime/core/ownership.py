@@ -127,7 +127,7 @@ class Ownership:
                 entry.value = gone(oid, "its owner, this process, had already let it go")
                 if task_of(oid) in self.lineage.kept:
                     self.lineage.restored(oid)
-            elif owner in self.dead:
+            elif self.directory.is_gone(owner):
                 entry.value = owner_died(oid)
                 self.borrowing.register(oid, owner)
             else:
@@ -350,7 +350,7 @@ class Ownership:
         lost = []
         for oid in message.oids:
             entry = self.entries.get(oid)
-            if entry is None or sender in self.dead:
+            if entry is None or self.directory.is_gone(sender):
                 lost.append(oid)
                 continue
             if entry.borrowers is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raynb.runtime.core.inbox import WaitFor
 from raynb.runtime.core.waiters import Waiter
 from raynb.runtime.messages.copies import CopiesKept, CopyAdded, CopyDropped, KeepCopies, ValuesLost
-from raynb.runtime.messages.objects import AddBorrowers, ObjectValues, PullObjects
+from raynb.runtime.messages.objects import AddBorrowers, BorrowersAdded, ObjectValues, PullObjects
 from raynb.runtime.messages.tasks import TasksReturned
 from raynb.runtime.messages.values import Stored
 from tests.runtime.core.owner_world import HOME, OTHER, A, B, C, OwnerWorld, at
@@ -51,6 +51,16 @@ def test_a_copy_that_was_dropped_is_not_asked_for() -> None:
     world.tell(B, CopyAdded([world.stored(oid, B)]), CopyDropped([oid]))
     world.kill(A)
     assert world.runs(oid) and not world.take(KeepCopies)
+
+
+def test_last_words_of_a_process_of_a_dead_node_are_too_late_if_nobody_told_of_its_own_death() -> None:
+    world = OwnerWorld()
+    oid = world.made(B)
+    world.kill(A)
+    world.tell(at(A, "unheard-of"), AddBorrowers([oid]))
+    assert [message.lost for _, message in world.take(BorrowersAdded)] == [[oid]]
+    world.let_go(oid)
+    assert world.freed() == {B: [oid]}
 
 
 def test_a_copy_that_a_dead_node_had_told_of_is_ignored() -> None:
