@@ -158,10 +158,8 @@ def init(
         what ``raynb start`` has started last; else a new one.
     num_cpus, num_gpus, resources, labels, object_store_memory
         What the new cluster offers; by default the CPUs of machine or container, and 30 % of its bytes for objects.
-    local_mode
-        Tasks and actors run in this process, each when it is called.
-    ignore_reinit_error
-        Return the present connection, instead of raising.
+    local_mode, ignore_reinit_error
+        Tasks and actors run in this process, each when it is called; a present connection is returned, not an error.
     namespace
         Where named actors are looked for; by default one of this process's own.
     runtime_env, job_config

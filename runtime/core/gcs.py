@@ -114,8 +114,7 @@ class GcsMachine:
         cluster: str = "",
         version: str = "",
     ) -> None:
-        self.epoch = epoch
-        self._config = config
+        self.epoch, self._config = epoch, config
         self.journal = Journal(PERSIST_PATIENCE_S)
         self.requests = Requests()
         self.members = Membership(hostname)
@@ -140,8 +139,8 @@ class GcsMachine:
         self._changes = 0
         """Grows with each event that may change a table."""
         self._gathering: Effects = []
-        self.shutting_down = False
         self._reconciliation = Reconciliation(self.members, self.jobs, self.actors, self._bereave, self._death)
+        self.shutting_down = False
         self._dying: dict[str, tuple[float, str, bool]] = {}
         """Dead, but their last words may still come: until when, why, whether to forget the peer then."""
         self._now = 0.0
