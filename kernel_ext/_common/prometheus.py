@@ -1,6 +1,6 @@
 """Reading a cluster's metrics where it serves them, under the names of ``ray._common.test_utils``.
 
-A cluster does where it was asked to: ``init(_metrics_export_port=0)``.
+A cluster does where it was asked to (``init(_metrics_export_port=0)``), or when a test asks here for the first time.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 from raynb.runtime.api.cluster import nodes
+from raynb.runtime.api.metrics_export import serve
 
 PATIENCE_S: Final = 30.0
 
@@ -106,7 +107,7 @@ def fetch_prometheus_metric_timeseries(
 
 def raw_metric_timeseries(info: Mapping[str, Any], result: PrometheusTimeseries) -> dict[str, list[Any]]:
     """The same of the cluster of which ``init`` gave ``info``."""
-    return fetch_prometheus_metric_timeseries([f"127.0.0.1:{info['metrics_export_port']}"], result)
+    return fetch_prometheus_metric_timeseries([f"127.0.0.1:{info['metrics_export_port'] or serve()}"], result)
 
 
 def get_metric_check_condition(
@@ -114,7 +115,7 @@ def get_metric_check_condition(
 ) -> Callable[[], bool]:
     """For `wait_for_condition`: whether there is a sample of each kind, at the first node or another address."""
     node, patterns = nodes()[0], list(metrics_to_check)
-    address = export_addr or f"{node['NodeManagerAddress']}:{node['MetricsExportPort']}"
+    address = export_addr or f"{node['NodeManagerAddress']}:{node['MetricsExportPort'] or serve()}"
 
     def there_are() -> bool:
         samples = fetch_prometheus_timeseries([address], timeseries).metric_samples.values()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from raynb.runtime.api.cluster import METRICS_PORT_KEY
+from raynb.runtime.api.cluster_metrics import HUB_NAME, HUB_NAMESPACE
 from raynb.runtime.api.metrics_hub import MetricsHub
 from raynb.runtime.api.objects import get
 from raynb.runtime.api.remote import make_remote
 from raynb.runtime.api.session import connect, shutdown
 from raynb.runtime.messages.gcs import KvPut
-
-HUB_NAME: Final = "raynb:metrics"
-HUB_NAMESPACE: Final = "raynb"
 
 
 def hub() -> Any:

@@ -285,11 +285,11 @@ class EventNames:
             self._free.append(position)
             del self._gone_names[position]
 
-    def totals(self) -> list[Totals]:
-        """Exact counts by function, the living's and the dead's."""
-        sums: dict[tuple[str, int], Totals] = {}
+    def totals(self, by_job: bool = False) -> list[Totals]:
+        """Exact counts by function (and job), the living's and the dead's."""
+        sums: dict[tuple[str, int, bytes], Totals] = {}
         for part in self.parts():
-            key = (part.function, part.kind)
+            key = (part.function, part.kind, part.job if by_job else b"")
             found = sums.get(key)
             if found is None:
                 found = sums[key] = Totals(*key)

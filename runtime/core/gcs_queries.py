@@ -128,7 +128,7 @@ class Queries:
             case "tasks":
                 return task_page(tables.events, filters, limit, query.id, query.detail)
             case "task_summary":
-                return summary_page(tables.events, filters, limit)
+                return summary_page(tables.events, filters, limit, query.detail)
             case "timeline":
                 return timeline_page(tables.events, query.after, limit, wall, tables.stores, tables.history)
             case "resources":

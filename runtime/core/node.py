@@ -354,7 +354,7 @@ class NodeMachine:
         effects += self.bundles.claimed(outcome.claims)
         if self.bundles.changed or outcome.claims or any(grant.demand.start for grant in outcome.granted):
             self.bundles.changed = False
-            effects += self.reports.taken(self._usage(), now)
+            effects += self.reports.taken(now)
         for grant in outcome.granted:
             effects += self._tell_granted(grant)
         for client, numbers in outcome.reclaim.items():
@@ -408,7 +408,7 @@ class NodeMachine:
 
     def _on_scale(self, sender: str, message: ScaleNode, now: float) -> list[Any]:
         self._serve_again = True
-        return self.scaling.scale(sender, message, list(self.drivers), self._usage(), now)
+        return self.scaling.scale(sender, message, list(self.drivers), now)
 
     # -- the GCS
 
@@ -427,12 +427,8 @@ class NodeMachine:
 
     def _on_registered(self, sender: str, message: NodeRegistered, now: float) -> list[Any]:
         self.spillback.gcs_is_new()
-        effects = self.reports.answered(list(self.drivers), self._usage(), now)
+        effects = self.reports.answered(list(self.drivers), now)
         return [*effects, *self.scaling.registered(), *self.liveness.registered()]
-
-    def _usage(self) -> tuple[int, int, int]:
-        usage = self.store.usage()
-        return usage["used_bytes"], usage["capacity_bytes"], usage["objects"]
 
     def _on_measured(self, event: Measured, now: float) -> list[Any]:
         self.reports.load = event
@@ -446,8 +442,9 @@ class NodeMachine:
         effects = self.pool.tick(now)
         effects += self.store.handle(Tick(), now)
         effects += self.tombstones.tick(now) + self.liveness.tick(now) + self.bundles.tick(now)
-        usage = self._usage()
-        effects += self.reports.tick(list(self.drivers), usage, now) + self.garbage.tick(*usage[:2], now)
+        usage = self.store.usage()
+        effects += self.reports.tick(list(self.drivers), now)
+        effects += self.garbage.tick(usage["used_bytes"], usage["capacity_bytes"], now)
         self._serve_again = True
         return effects
 

@@ -68,7 +68,7 @@ class NodeReports:
         )  # fmt: skip
         return [Send(me.gcs, message)]
 
-    def answered(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
+    def answered(self, drivers: list[str], now: float) -> list[Any]:
         """The GCS knows us; if that was not asked for, it wants to know all again."""
         if self.registered:
             return self.register(drivers, now)
@@ -76,32 +76,32 @@ class NodeReports:
         self._pool.all_changed()
         self._store.log.again()
         self._last_status = None
-        return self._report(usage, now)
+        return self._report(now)
 
-    def scaled(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
+    def scaled(self, drivers: list[str], now: float) -> list[Any]:
         """The node offers more or less: when this is answered, the GCS knows what there is and what of it is free."""
         self._last_status = None
-        status = self._report(usage, now) if self.registered else []
+        status = self._report(now) if self.registered else []
         return status + self.register(drivers, now)
 
-    def tick(self, drivers: list[str], usage: tuple[int, int, int], now: float) -> list[Any]:
+    def tick(self, drivers: list[str], now: float) -> list[Any]:
         """Report what changed, or register again where there was no answer."""
         if self.registered:
-            return self._report(usage, now) + self._tell_of_store(now)
+            return self._report(now) + self._tell_of_store(now)
         if self._register_again_at is not None and now >= self._register_again_at:
             return self.register(drivers, now)
         return []
 
-    def taken(self, usage: tuple[int, int, int], now: float) -> list[Any]:
+    def taken(self, now: float) -> list[Any]:
         """An actor has its worker, or a group something: the GCS is told before it can be told that the actor or group
         lives, so that nobody who knows of them is told that what they have is free, or that there is no such worker."""
         if not self.registered or (self.all_told and not self._pool.changed):
             return []
         if not self.all_told:
             self._status_at = now
-        return self._report(usage, now)
+        return self._report(now)
 
-    def _report(self, usage: tuple[int, int, int], now: float) -> list[Any]:
+    def _report(self, now: float) -> list[Any]:
         effects: list[Any] = []
         me = self._identity
         if self._pool.changed:
@@ -109,14 +109,14 @@ class NodeReports:
             effects.append(Send(me.gcs, WorkerTable(me.node_id, listings)))
         if now < self._status_at and self._last_status is not None:
             return effects
-        used_bytes, capacity_bytes, objects = usage
-        leases = self._leases
+        leases, usage = self._leases, self._store.usage()
         waiting = without_groups(leases.waiting_units())
         load = self.load
         status = NodeStatus(
-            me.node_id, self._available(), used_bytes, capacity_bytes, objects, len(self._pool.workers),
-            to_amounts(waiting), load.cpu_percent, load.memory_used_bytes, load.memory_total_bytes,
-            self._groups() if self.several else {},
+            me.node_id, self._available(), usage["used_bytes"], usage["capacity_bytes"], usage["objects"],
+            len(self._pool.workers), to_amounts(waiting), load.cpu_percent, load.memory_used_bytes,
+            load.memory_total_bytes, self._groups() if self.several else {}, usage["object_bytes"],
+            usage["spilled_bytes"],
         )  # fmt: skip
         if status != self._last_status or now - self._status_at >= KEEPALIVE_S:
             self._last_status = status

@@ -61,9 +61,7 @@ class Scaling:
         self._asked: list[tuple[str, int]] = []
         """Who is to be answered: address, and the number of the request."""
 
-    def scale(
-        self, sender: str, message: ScaleNode, drivers: list[str], usage: tuple[int, int, int], now: float
-    ) -> list[Any]:
+    def scale(self, sender: str, message: ScaleNode, drivers: list[str], now: float) -> list[Any]:
         """Offer another number of CPUs. The host of these rules grants what can be granted afterwards."""
         try:
             cpus = to_units({CPU: message.num_cpus})
@@ -77,7 +75,7 @@ class Scaling:
                 effects.append(Send(demand.client, LeaseInfeasible(demand.key, why)))
         effects += self._pool.resize(workers_for(total, self._cores), now)
         self._asked.append((sender, message.request))
-        return effects + self._reports.scaled(drivers, usage, now)
+        return effects + self._reports.scaled(drivers, now)
 
     def registered(self) -> list[Any]:
         """The GCS knows the node as it is now: rule 3."""

@@ -266,12 +266,12 @@ def state_counts(totals: Totals) -> list[int]:
     return [blocked, waiting - pushed - blocked, pushed, running, totals.finished, totals.failed]
 
 
-def summary_page(table: EventTable, filters: Sequence[Filter], limit: int) -> Page:
-    """Exact counts by function; what waits is divided into its states as the kept rows tell."""
+def summary_page(table: EventTable, filters: Sequence[Filter], limit: int, by_job: bool = False) -> Page:
+    """Exact counts by function (and job); what waits is divided into its states as the kept rows tell."""
     passes = compile_filters(filters, SUMMARY_FIELDS)
     rows: list[Row] = []
     kinds = [0] * len(TASK_KINDS)
-    for totals in table.names.totals():
+    for totals in table.names.totals(by_job):
         kinds[totals.kind] += totals.submitted
         counts = zip(TASK_STATES, state_counts(totals), strict=True)
         row: Row = {
@@ -279,6 +279,8 @@ def summary_page(table: EventTable, filters: Sequence[Filter], limit: int) -> Pa
             "type": TASK_KINDS[totals.kind],
             "state_counts": {state: n for state, n in counts if n},
         }
+        if by_job:
+            row["job_id"] = totals.job.hex()
         if totals.submitted and passes(row):
             rows.append(row)
     rows.sort(key=lambda row: (-sum(row["state_counts"].values()), row["func_or_class_name"]))

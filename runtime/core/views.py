@@ -144,6 +144,8 @@ NODE_MORE: Final = (
     "store_used_bytes",
     "store_capacity_bytes",
     "store_objects",
+    "store_object_bytes",
+    "store_spilled_bytes",
     "death_reason",
     "death_message",
 )
@@ -179,6 +181,8 @@ def node_row(node: Node) -> Row:
         "store_used_bytes": status.store_used_bytes if status else 0,
         "store_capacity_bytes": status.store_capacity_bytes if status else 0,
         "store_objects": status.store_objects if status else 0,
+        "store_object_bytes": status.store_object_bytes if status else 0,
+        "store_spilled_bytes": status.store_spilled_bytes if status else 0,
         "death_reason": death,
         "death_message": node.message if death else "",
     }

@@ -241,8 +241,8 @@ class Query(Struct, array_like=True, gc=False, tag=93):
 
     ``table``: nodes | actors | tasks | task_summary | objects | workers | jobs | timeline | named_actors |
     resources (one row ``{total, available}``) | store | references (objects, with a row for each process that holds
-    one). ``filters`` are (field, "=" or "!=", value as text); an unknown
-    field is a ValueError. Rows are maps with the fields of Ray's state API (some more with ``detail``), ids in hex.
+    one). ``filters`` are (field, "=" or "!=", value as text); an unknown field is a ValueError. Rows are maps with the
+    fields of Ray's state API, ids in hex. With ``detail`` they have some more, and the summary is by job, too.
     ``total`` counts what matched before ``limit``; ``dropped`` what was not kept. ``id`` (hex): only what has this id.
     With ``after`` one pages through a timeline: from the position that the page before gave as ``next`` (0: the end).
     ``patience_s``: how long processes may take to say what they have, where they are asked; 0: not long.

@@ -294,6 +294,10 @@ class NodeStatus(Struct, array_like=True, gc=False, tag=65):
     memory_total_bytes: int = 0
     groups: dict[str, tuple[float, float]] = {}
     """Placement groups' resources here, in all and what is free of them; told where there are several nodes."""
+    store_object_bytes: int = 0
+    """Of complete objects, in memory and on disk."""
+    store_spilled_bytes: int = 0
+    """On disk."""
 
 
 class WorkerListing(Struct, array_like=True, frozen=True, gc=False):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def leftovers(cluster: Cluster) -> list[str]:
     """Everything that should be gone when nobody refers to anything any more.
 
-    Nothing can be said if values refer to each other in a circle (a call that is made again may return what the actor was
-    given of its first result): whoever counts references keeps those.
+    Nothing can be said if values refer to each other in a circle: whoever counts references keeps those. (A call that
+    is made again may return what the actor was given of its first result.)
     """
     if _are_in_circles(cluster):
         return []

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support import module
 from tests.support.cluster import cluster_of
+from tests.support.gate import Gate
 from tests.support.module import Ray
 from tests.support.waiting import wait_until
 
@@ -158,14 +159,20 @@ def test_metrics_are_served_to_prometheus_under_ray_s_names(ray: Ray, metrics: A
 
     def named() -> None: ...
 
+    class Named: ...
+
+    actor = ray.remote(Named).options(num_cpus=0).remote()
     ray.get(ray.remote(named).remote())
     metrics.Counter(name, "calls").inc(2)
     metrics.Gauge(f"{name}_level", tag_keys=("a",)).set(0.5, tags={"a": "b"})
     metrics.flush()
     lines = served_at(port).splitlines()
     assert {f"# TYPE ray_{name}_total counter", f"ray_{name}_total 2", f'ray_{name}_level{{a="b"}} 0.5'} <= set(lines)
-    assert {'ray_actors{Name="MetricsHub",State="ALIVE"} 1', "ray_cluster_active_nodes 1"} <= set(lines)
-    wait_until(lambda: re.search(r'ray_tasks\{Name="[^"]*named",State="FINISHED"\} 1\n', served_at(port)))
+    assert "ray_cluster_active_nodes 1" in lines and "MetricsHub" not in "".join(lines)
+    job = ray.get_runtime_context().get_job_id()
+    done = f'ray_tasks{{JobId="{job}",Name="[^"]*named",State="FINISHED"}} 1\n'
+    wait_until(lambda: re.search(done, served_at(port)))
+    del actor
     cpus = next(line for line in lines if line.startswith('ray_resources{Name="CPU"') and "AVAILABLE" in line)
     assert f'NodeId="{ray.get_runtime_context().get_node_id()}"' in cpus
     with pytest.raises(HTTPError, match="404"):
@@ -206,6 +213,47 @@ def test_init_has_metrics_served_from_the_beginning(ray: Ray) -> None:
         assert "ray_running_jobs 1" in served_at(port)
     with cluster_of(ray, num_cpus=1) as context:
         assert context["metrics_export_port"] == ray.nodes()[0]["MetricsExportPort"] == 0
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_actors_are_counted_by_state_and_bytes_by_where_they_are(ray: Ray, gate: Gate) -> None:
+    ray.shutdown()
+    helpers = importlib.import_module("raynb._private.test_utils")
+    through = gate.through
+
+    class Waits:
+        def once(self) -> None: ...
+
+        def at_the_gate(self) -> None:
+            through(1)
+
+    def now(metric: str, *labels: str) -> dict[tuple[str, ...], float]:
+        samples = helpers.raw_metric_timeseries(context, series)[metric]
+        return {tuple(sample.labels[label] for label in labels): sample.value for sample in samples if sample.value}
+
+    def actors() -> dict[str, float]:
+        return {state: count for (state,), count in now("ray_actors", "State").items()}
+
+    with cluster_of(ray, num_cpus=2) as context:
+        series = helpers.PrometheusTimeseries()  # it keeps what was read: zeros must be told
+        first, second = (ray.remote(Waits).options(num_cpus=1).remote() for _ in range(2))
+        third = ray.remote(Waits).options(num_cpus=1).remote()
+        ray.get([first.once.remote(), second.once.remote()], timeout=30)
+        wait_until(lambda: actors() == {"ALIVE": 2, "ALIVE_IDLE": 2, "PENDING_CREATION": 1}, 20)
+        call = first.at_the_gate.remote()
+        gate.wait_for(1)
+        busy = {"ALIVE": 2, "ALIVE_IDLE": 1, "ALIVE_RUNNING_TASKS": 1, "PENDING_CREATION": 1}
+        wait_until(lambda: actors() == busy, 20)
+        gate.open()
+        ray.get(call, timeout=30)
+        del second
+        wait_until(lambda: actors() == {"ALIVE": 2, "ALIVE_IDLE": 2, "DEAD": 1}, 20)
+        assert third and ("Waits.once", "FINISHED") in now("ray_tasks", "Name", "State")
+        ref = ray.put(bytes(2**20))
+        memory = ("ray_object_store_memory", "Location", "ObjectState")
+        wait_until(lambda: 2**20 <= now(*memory).get(("MMAP_SHM", "SEALED"), 0) < 2**20 + 4096, 20)
+        del ref
+        wait_until(lambda: ("MMAP_SHM", "SEALED") not in now(*memory), 20)
 
 
 @pytest.mark.usefixtures("raynb_only")

@@ -139,6 +139,13 @@ def test_the_summary_counts_by_what_is_shown_exactly_and_divides_what_waits(tabl
     }
 
 
+def test_the_summary_may_be_by_job(table: EventTable) -> None:
+    rows = summary_page(table, [], 100, by_job=True).rows
+    alone = summary_page(table, [], 100).rows
+    assert [row.pop("job_id") for row in rows] == [JOB.hex(), JOB.hex()]
+    assert rows == alone
+
+
 def test_where_an_object_was_put_is_told_with_how_only_where_that_is_asked_for(table: EventTable) -> None:
     oid = task_id(77) + PUT_INDEX_BASE.to_bytes(4, "little")
 
