@@ -59,7 +59,8 @@ def begin(
         raise TypeError(f"logging_config must be a LoggingConfig, not {logging_config!r}")
     if logging_config is None and (encoding := os.environ.get(ENCODING)):
         logging_config = LoggingConfig(encoding)
-    own = own if own is not None and logging_config is None and own.get("configure_logging", True) else {}
+    if own is None or logging_config is not None or not own.get("configure_logging", True):
+        own = {}
     show_own(own.get("logging_level"), own.get("logging_format"))
     follow("" if logging_config is None else logging_config.encoded())
     _terminal = Terminal(prefixed=logging_config is None)

@@ -113,12 +113,13 @@ def show_own(level: str | int | None, layout: str | None) -> None:
     _own = None
     if level is None and layout is None:
         return
+    level = logging.INFO if level is None else level
     _own = _ToStderr()
     _own.setFormatter(logging.Formatter(layout or OWN_FORMAT))
     for logger in map(logging.getLogger, OWN):
         _own_before[logger] = (logger.level, logger.propagate)
         logger.addHandler(_own)
-        logger.setLevel(level.upper() if isinstance(level, str) else logging.INFO if level is None else level)
+        logger.setLevel(level.upper() if isinstance(level, str) else level)
         logger.propagate = False
 
 

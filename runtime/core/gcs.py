@@ -251,11 +251,7 @@ class GcsMachine:
             effects += [Send(client, events.SendNames()) for client in message.processes or ()]
             effects += self.acts.node_joined(message.address)
         if late:
-            # Its processes may have had to do with them before it was in the audience of news.
-            nodes = {dead.manager: dead.message for dead in self.members.dead_nodes()}
-            effects += [Send(sender, node.ProcessDied(manager, "node", 0, why)) for manager, why in nodes.items()]
-            processes = {address: why for address, (_, why, _) in self._dying.items() if address not in nodes}
-            effects += [Send(sender, node.ProcessDied(address, "worker", 0, why)) for address, why in processes.items()]
+            effects += self._tell_of_the_dead(sender)
         registered = Send(sender, gcs.NodeRegistered(self.epoch))
         # Should the store stay away, the node manager asks again.
         effects.append(self.journal.write([member.write()], now, lambda: [registered]))
@@ -263,6 +259,14 @@ class GcsMachine:
         effects += self._reconciliation.begin(now)
         effects += self.actors.node_joined(message.node_id, message.actors, first, now)
         return effects + self.groups.node_joined(message.node_id, now)
+
+    def _tell_of_the_dead(self, manager: str) -> Effects:
+        """Its processes may have had to do with them before it was in the audience of news."""
+        nodes = {dead.manager: dead.message for dead in self.members.dead_nodes()}
+        processes = {address: why for address, (_, why, _) in self._dying.items() if address not in nodes}
+        told = [node.ProcessDied(address, "node", 0, why) for address, why in nodes.items()]
+        told += [node.ProcessDied(address, "worker", 0, why) for address, why in processes.items()]
+        return [Send(manager, died) for died in told]
 
     def _on_status(self, sender: str, message: node.NodeStatus, now: float) -> Effects:
         if self.members.status(sender, message) is None:
