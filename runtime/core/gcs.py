@@ -288,13 +288,15 @@ class GcsMachine:
         deaths, writes = self.members.node_died(member, reason, self._wall(now), orderly=orderly)
         self.stores.node_died(member.id, self._wall(now))
         effects.append(self.journal.write(writes, now))
+        # First, so that no actor is started again in what a group had there.
+        effects += self.groups.node_died(member.id, now)
         for death in deaths:
             effects += self._death(death, member.manager, now, gone or death.kind != "node")
         return effects + self._bereave(member.id, reason, now) + self._reconciliation.begin(now)
 
     def _bereave(self, node_id: bytes, reason: str, now: float) -> Effects:
         """What becomes of what was on a node that is dead."""
-        return self.actors.node_died(node_id, reason, now) + self.groups.node_died(node_id, now)
+        return self.groups.node_died(node_id, now) + self.actors.node_died(node_id, reason, now)
 
     # -- processes
 
