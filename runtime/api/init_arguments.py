@@ -28,6 +28,19 @@ WITHOUT_EFFECT: Final = frozenset(
     }
 )
 """What ``init`` of Ray takes and raynb has no use for: no dashboard, no ports."""
+REFUSED: Final = frozenset(
+    {
+        "_driver_object_store_memory",
+        "_enable_object_reconstruction",
+        "_tracing_startup_hook",
+        "cgroup_path",
+        "enable_resource_isolation",
+        "proxy_server_url",
+        "system_reserved_cpu",
+        "system_reserved_memory",
+    }
+)
+"""What raynb has none of, and would have to."""
 
 KEYWORDS: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "_memory",
                    "object_store_memory": "object_store_memory"}  # fmt: skip
@@ -35,6 +48,7 @@ KEYWORDS: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "_memory",
 
 STORE_BYTES_MIN: Final = 1024 * 1024
 PORT_MAX: Final = 65535
+QUANTITY_MAX: Final = 100_000_000_000_000
 SKIP_HOOK: Final = "_skip_env_hook"
 ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
 AUTO_CONNECT_VARIABLE: Final = "RAY_ENABLE_AUTO_CONNECT"
@@ -65,11 +79,28 @@ def _layout(name: str, value: Any) -> str:
     return ""
 
 
+def _whole(name: str, value: Any) -> str:
+    """Ray's rule of what a node offers; tasks may ask for parts of it."""
+    if value is None:
+        return ""
+    if value != int(value):
+        return f"Resource quantities must all be whole numbers, but {name} is {value}"
+    return f"Resource quantities must be at most {QUANTITY_MAX}, but {name} is {value}" if value > QUANTITY_MAX else ""
+
+
+def _of_node(option: Option) -> Option:
+    def check(name: str, value: Any) -> str:
+        amounts = value if isinstance(value, dict) else {name: value}
+        return option.check(name, value) or next(filter(None, map(_whole, amounts, amounts.values())), "")
+
+    return option._replace(check=check)
+
+
 _TEXT: Final = Option((str, NoneType))
 NEW: Final[dict[str, Option]] = {
-    "num_cpus": COMMON["num_cpus"],
-    "num_gpus": COMMON["num_gpus"],
-    "resources": COMMON["resources"],
+    "num_cpus": _of_node(COMMON["num_cpus"]),
+    "num_gpus": _of_node(COMMON["num_gpus"]),
+    "resources": _of_node(COMMON["resources"]),
     "labels": Option((dict, NoneType), None, _texts),
     "object_store_memory": COMMON["object_store_memory"],
     "_memory": COMMON["memory"],
@@ -160,7 +191,7 @@ def check_given(namespace: Any, job: Any, kwargs: Mapping[str, Any]) -> None:
             continue
         if key == SKIP_HOOK or key in WITHOUT_EFFECT or value is None or value is False:
             continue
-        if key.startswith("_") or key in ("enable_resource_isolation", "cgroup_path", "proxy_server_url"):
+        if key in REFUSED:
             raise ValueError(f"init() does not support {key}={value!r} in raynb")
         raise RuntimeError(f"Unknown keyword argument(s): {key}. init() of raynb does not know it")
 

@@ -34,6 +34,8 @@ _silent = threading.Event()
 
 ENCODING: Final = "RAY_LOGGING_CONFIG_ENCODING"
 """Ray's own name for the environment variable: how records are written if `init` does not say."""
+TO_DRIVER: Final = "RAY_LOG_TO_DRIVER"
+"""The same: whether what tasks print is shown here."""
 
 
 def begin(
@@ -64,7 +66,9 @@ def begin(
     show_own(own.get("logging_level"), own.get("logging_format"))
     follow("" if logging_config is None else logging_config.encoded())
     _terminal = Terminal(prefixed=logging_config is None)
-    (_silent.set if log_to_driver is False else _silent.clear)()
+    if log_to_driver is None:
+        log_to_driver = os.environ.get(TO_DRIVER, "1").lower() in ("1", "true")
+    (_silent.clear if log_to_driver else _silent.set)()
 
 
 def show(lines: list[OutputLine], dropped: int) -> None:

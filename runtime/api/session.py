@@ -26,6 +26,7 @@ from raynb.runtime.api import breakpoints, ends, init_arguments, outputs
 from raynb.runtime.api import local_mode as here
 from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.runtime_env import check_fields, resolved
+from raynb.runtime.api.signals import end_orderly_on_sigterm
 from raynb.runtime.api.system_config import config_of
 from raynb.runtime.client import log_records, refs
 from raynb.runtime.client.client import Client
@@ -224,6 +225,8 @@ def _init(
     _register_job(_session.client, env, job.metadata)
     if on_connect is not None:
         on_connect(_session.client)
+    else:
+        end_orderly_on_sigterm()
     return ClusterContext(info, _session.client.joined.node_id)
 
 

@@ -50,6 +50,10 @@ class ActorExit(BaseException):
     """Raised by ``exit_actor``: the actor wants to end."""
 
 
+class ActorSystemExit(ActorExit, SystemExit):
+    """The same where no event loop runs: a thread of the actor's own ends by it without a word. (A loop would end.)"""
+
+
 _asked_to_end = threading.Event()
 """`exit_actor` was called, in whatever thread of this process."""
 
@@ -104,7 +108,7 @@ class ActorRunner:
             while client.host.alive and not runner.leaving:
                 client.host.drive(lambda: runner.leaving, insist=True)
             runner.machine.exiting = False  # what it owns ends with it; what was submitted here is still waited for
-            runner.parting = FAILED_CONSTRUCTOR
+            runner.parting = EXIT_ACTOR if _asked_to_end.is_set() else FAILED_CONSTRUCTOR
             return
         runner.output.actor = started.repr_name or start.cls.name
         runner._become = None
@@ -157,6 +161,9 @@ class ActorRunner:
             args, kwargs = unpack_call(start.args, start.buffers, values)
             self.instance = self._new(cls, args, kwargs)
             return None
+        except ActorExit:
+            said = f"The actor is dead because it has ended itself: {EXIT_ACTOR}. Worker exit type: INTENDED_USER_EXIT"
+            return Failed("ActorDiedError", said, actor=start.actor_id)
         except BaseException as error:
             raised = RayTaskError(name, failed + format_remote(error), None, pid=os.getpid(), **self._origin())
             said = f"The actor died because of an error raised in its creation task, {raised}"
@@ -460,4 +467,4 @@ def exit_actor() -> None:
         task = None
     execution.exits = threading.get_ident(), task
     _asked_to_end.set()
-    raise ActorExit
+    raise ActorSystemExit(0) if task is None else ActorExit

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,38 @@ def test_what_a_worker_has_started_ends_with_it(ray: Ray, how: str) -> None:
     else:
         actor.end.remote()
     wait_until(lambda: not started.is_running() or started.status() == psutil.STATUS_ZOMBIE, 20)
+
+
+def test_an_actor_may_end_itself_in_its_constructor(ray: Ray) -> None:
+    @ray.remote(num_cpus=0)
+    class Ends:
+        def __init__(self) -> None:
+            importlib.import_module(f"{NAME}.actor").exit_actor()
+
+        def call(self) -> None: ...
+
+    with pytest.raises(ray.exceptions.ActorDiedError, match=r"exit_actor\(\) is called") as error:
+        ray.get(Ends.remote().call.remote(), timeout=30)
+    assert "creation task" not in str(error.value)
+
+
+def test_exit_actor_in_a_thread_ends_that_as_sys_exit_does(ray: Ray) -> None:
+    @ray.remote(num_cpus=0)
+    class Starts:
+        def start(self) -> list[Any]:
+            found: list[Any] = []
+
+            def ends() -> None:
+                try:
+                    importlib.import_module(f"{NAME}.actor").exit_actor()
+                except SystemExit as end:
+                    found.append(end.code)
+                    raise
+
+            thread = threading.Thread(target=ends)
+            thread.start()
+            thread.join()
+            return found
+
+    actor = Starts.remote()
+    assert ray.get(actor.start.remote(), timeout=30) == [0]

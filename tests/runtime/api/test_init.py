@@ -216,6 +216,11 @@ def test_what_tells_of_the_cluster_starts_none(ray: Ray, name: str) -> None:
     [
         {"num_cpus": -1},
         {"no_such_option": 1},
+        {"_no_such_option": 1},
+        {"num_cpus": 1.5},
+        {"num_gpus": 0.5},
+        {"resources": {"whole": 1, "part": 2.5}},
+        {"resources": {"too_much": 10**20}},
         {"resources": {"CPU": 1}},
         {"object_store_memory": 1},
         {"runtime_env": "env"},
@@ -226,6 +231,16 @@ def test_options_that_make_no_sense_are_refused(ray: Ray, options: dict[str, obj
     with pytest.raises((ValueError, TypeError, RuntimeError, AssertionError)):
         ray.init(**options)
     assert not ray.is_initialized()
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_what_a_node_offers_are_whole_numbers(ray: Ray) -> None:
+    with pytest.raises(ValueError, match=r"must all be whole numbers, but part is 2\.5"):
+        ray.init(resources={"whole": 1, "part": 2.5})
+    with pytest.raises(ValueError, match="must be at most 100000000000000, but num_gpus is"):
+        ray.init(num_gpus=10**20)
+    with cluster_of(ray, num_cpus=1.0, resources={"whole": 2.0}):
+        assert ray.cluster_resources()["whole"] == 2
 
 
 @pytest.mark.parametrize(

@@ -174,3 +174,52 @@ def test_what_is_printed_says_which_task_or_actor_it_is_of(tmp_path: Path) -> No
 
 def test_what_is_printed_is_not_shown_where_that_is_not_wanted(tmp_path: Path) -> None:
     assert run(tmp_path, PRINTS.replace("num_cpus=1", "num_cpus=1, log_to_driver=False")) == ""
+    by_variable = PRINTS.replace("import raynb", "import os; os.environ['RAY_LOG_TO_DRIVER'] = '0'; import raynb")
+    assert run(tmp_path, by_variable) == ""
+
+
+ENDED = """\
+import atexit, os, signal, sys, time
+import raynb as ray
+ray.init(num_cpus=1)
+atexit.register(print, "at the end", ray.is_initialized())
+ready, told = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(told, b".")  # before that Python may lose a signal
+    time.sleep(60)
+os.read(ready, 1)
+os.kill(child, signal.SIGTERM)
+print("child", os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+except SystemExit as end:
+    print("ended by", end.code)
+    raise
+finally:
+    print("left")
+"""
+
+
+def test_a_driver_that_is_asked_to_end_does_so_in_order(tmp_path: Path) -> None:
+    script = tmp_path / "ended.py"
+    script.write_text(ENDED.replace("import raynb as ray", f"import {module.NAME} as ray"))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    words = ["child 15", "ended by 15", "left", "at the end True"]
+    assert (done.returncode, done.stdout.splitlines()) == (15, words), done.stderr
+
+
+KEEPS_ITS_OWN = """\
+import os, signal
+signal.signal(signal.SIGTERM, lambda number, frame: print("mine"))
+import raynb as ray
+ray.init(num_cpus=1)
+os.kill(os.getpid(), signal.SIGTERM)
+ray.shutdown()
+"""
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_a_program_s_own_way_to_end_is_left_alone(tmp_path: Path) -> None:
+    assert run(tmp_path, KEEPS_ITS_OWN) == "mine\n"
