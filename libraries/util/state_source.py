@@ -9,9 +9,12 @@ from raynb.runtime.adapters.registry import ClusterEntry, find
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.api import session
 from raynb.runtime.api.cluster import query_by
+from raynb.runtime.api.cluster_metrics import HUB_NAME
 from raynb.runtime.client.refs import current
 from raynb.util.state_errors import BadQueryError, RayStateApiException
 
+NOT_OUR_OWN: Final = ("name", "!=", HUB_NAME)
+"""A filter of actors: without the one that raynb itself has started, if metrics are used."""
 PATIENCE: Final = 0.8
 """The part of a question's time that the cluster's processes have, where all have to answer."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raynb.runtime.core.summary import actors_by_class, megabytes, objects_by_site
-from raynb.util.state_source import ask
+from raynb.util.state_source import NOT_OUR_OWN, ask
 
 ROWS_MAX = 10_000
 
@@ -36,7 +36,7 @@ def summarize_actors(
     dict
         ``{"cluster": {"summary": {class: {"class_name", "state_counts"}}, "total_actors", "summary_by"}}``.
     """
-    rows = ask(address, "actors", timeout, limit=ROWS_MAX)["rows"]
+    rows = ask(address, "actors", timeout, limit=ROWS_MAX, filters=[NOT_OUR_OWN])["rows"]
     return {"cluster": {"summary": actors_by_class(rows), "summary_by": "class", "total_actors": len(rows)}}
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from raynb.runtime.api.options import check_namespace
 from raynb.runtime.api.runtime_env import check_fields
+
+VARIABLE: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""A `JobConfig` as JSON, from whoever starts drivers."""
+OVERRIDE: Final = "RAY_OVERRIDE_JOB_RUNTIME_ENV"
+"""1: what the driver says counts, where both say something."""
 
 
 class JobConfig:
@@ -84,3 +90,35 @@ class JobConfig:
                 f"Default actor lifetime must be one of `detached`, `non_detached`, not {default_actor_lifetime!r}"
             )
         self.default_actor_lifetime = default_actor_lifetime
+
+
+def with_environment(job: JobConfig, env: Mapping[str, Any] | None) -> tuple[JobConfig, Mapping[str, Any] | None]:
+    """What a driver says of its job and of its environment, and what the variable `VARIABLE` says.
+
+    Raises
+    ------
+    ValueError
+        Both say something of the same; or the variable is no JSON of a `JobConfig`.
+    """
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        return job, env
+    try:
+        given = JobConfig.from_json(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"the variable {VARIABLE} is no job's configuration as JSON: {error}") from error
+    for key, value in given.metadata.items():
+        job.set_metadata(key, value)
+    return job, _merged(given.runtime_env, env or job.runtime_env)
+
+
+def _merged(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    variables, mine = given.get("env_vars") or {}, own.get("env_vars") or {}
+    both = [name for name in own if name in given and name != "env_vars"] + [name for name in mine if name in variables]
+    if both and os.environ.get(OVERRIDE) != "1":
+        raise ValueError(
+            f"Failed to merge the Job's runtime env {dict(given)} with a ray.init's runtime env {dict(own)} because of "
+            f"a conflict: both say something of {', '.join(both)}. Set {OVERRIDE}=1 to have the second count."
+        )
+    merged = {**given, **own}
+    return {**merged, "env_vars": {**variables, **mine}} if variables or mine else merged

@@ -18,7 +18,14 @@ def hub() -> Any:
     connect()
     return (
         make_remote(MetricsHub, {})
-        .options(name=HUB_NAME, namespace=HUB_NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0)
+        .options(
+            name=HUB_NAME,
+            namespace=HUB_NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,
+            enable_task_events=False,
+        )
         .remote()
     )
 

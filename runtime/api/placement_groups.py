@@ -351,12 +351,12 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
 
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    bundles = row["bundles"]
+    bundles = {bundle["bundle_id"]["bundle_index"]: bundle for bundle in row["bundles"]}
     return {
         "placement_group_id": row["placement_group_id"],
         "name": row["name"],
-        "bundles": {bundle["bundle_index"]: bundle["unit_resources"] for bundle in bundles},
-        "bundles_to_node_id": {bundle["bundle_index"]: bundle["node_id"] for bundle in bundles},
+        "bundles": {index: bundle["unit_resources"] for index, bundle in bundles.items()},
+        "bundles_to_node_id": {index: bundle["node_id"] for index, bundle in bundles.items()},
         "strategy": row["strategy"],
         "state": row["state"],
         "stats": _stats(row["stats"]),

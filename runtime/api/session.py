@@ -24,7 +24,7 @@ from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
 from raynb.runtime.api import breakpoints, ends, init_arguments, outputs
 from raynb.runtime.api import local_mode as here
-from raynb.runtime.api.job_config import JobConfig
+from raynb.runtime.api.job_config import JobConfig, with_environment
 from raynb.runtime.api.runtime_env import check_fields, resolved
 from raynb.runtime.api.signals import end_orderly_on_sigterm
 from raynb.runtime.api.system_config import config_of
@@ -192,7 +192,8 @@ def init(
             return present
         init_arguments.check_given(namespace, job_config, kwargs)
         outputs.begin(log_to_driver, logging_config, kwargs)
-        context = _init(address, new, namespace, runtime_env, job_config or JobConfig(), _temp_dir, kwargs)
+        job_config, runtime_env = with_environment(job_config or JobConfig(), runtime_env)
+        context = _init(address, new, namespace, runtime_env, job_config, _temp_dir, kwargs)
         context.address_info["metrics_export_port"] = init_arguments.serve_metrics(kwargs)
         here.running = here.LocalMode(connect()) if local_mode else None
         return context

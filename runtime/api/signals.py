@@ -10,8 +10,8 @@ from types import FrameType
 
 
 def end_orderly_on_sigterm() -> None:
-    """Have SIGTERM end this process as `sys.exit` does, like Ray's ``init``: blocks are left, and what was registered to
-    be done at the end is done, the connection's end among it.
+    """Have SIGTERM end this process as `sys.exit` does, like Ray's ``init``: blocks are left, and what was registered
+    to be done at the end is done, the connection's end among it.
 
     Nothing is changed where the program has said what SIGTERM does, or outside of the main thread.
     """

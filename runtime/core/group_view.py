@@ -38,7 +38,11 @@ def group_row(group: Group, views: Sequence[NodeView]) -> dict[str, Any]:
         "creator_job_id": spec.job.hex(),
         "state": state,
         "bundles": [
-            {"bundle_id": f"{hexed}_{index}", "bundle_index": index, "unit_resources": bundle, "node_id": node.hex()}
+            {
+                "bundle_id": {"placement_group_id": hexed, "bundle_index": index},
+                "unit_resources": bundle,
+                "node_id": node.hex(),
+            }
             for index, (bundle, node) in enumerate(zip(spec.bundles, nodes, strict=True))
         ],
         "is_detached": spec.detached,

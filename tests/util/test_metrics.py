@@ -169,6 +169,9 @@ def test_metrics_are_served_to_prometheus_under_ray_s_names(ray: Ray, metrics: A
     lines = served_at(port).splitlines()
     assert {f"# TYPE ray_{name}_total counter", f"ray_{name}_total 2", f'ray_{name}_level{{a="b"}} 0.5'} <= set(lines)
     assert "ray_cluster_active_nodes 1" in lines and "MetricsHub" not in "".join(lines)
+    state = importlib.import_module(f"{module.NAME}.util.state")
+    listed = [state.list_actors(), state.list_tasks(limit=10_000), state.summarize_actors(), state.summarize_tasks()]
+    assert [("MetricsHub" in repr(rows), "Named" in repr(rows)) for rows in listed] == [(False, True)] * 4
     job = ray.get_runtime_context().get_job_id()
     done = f'ray_tasks{{JobId="{job}",Name="[^"]*named",State="FINISHED"}} 1\n'
     wait_until(lambda: re.search(done, served_at(port)))

@@ -20,7 +20,7 @@ from raynb.util.state_errors import BadQueryError as BadQueryError
 from raynb.util.state_errors import RayStateApiException as RayStateApiException
 from raynb.util.state_logs import get_log as get_log
 from raynb.util.state_logs import list_logs as list_logs
-from raynb.util.state_source import ask
+from raynb.util.state_source import NOT_OUR_OWN, ask
 from raynb.util.state_summaries import summarize_actors as summarize_actors
 from raynb.util.state_summaries import summarize_objects as summarize_objects
 from raynb.util.state_summaries import summarize_tasks as summarize_tasks
@@ -124,7 +124,10 @@ def _rows(
         raise BadQueryError(f"limit must be 0 or more, not {limit!r}")
     if limit > LIMIT_MAX:
         raise BadQueryError(f"limit is at most {LIMIT_MAX}: narrow the listing with filters; got {limit}")
-    how: dict[str, Any] = {"filters": [_text_filter(f) for f in filters or ()], "limit": limit, "detail": detail}
+    chosen = [_text_filter(f) for f in filters or ()]
+    if table == "actors":
+        chosen.append(NOT_OUR_OWN)
+    how: dict[str, Any] = {"filters": chosen, "limit": limit, "detail": detail}
     page = ask(address, table, timeout, id=id, whole=whole, **how)
     if kind in (NodeState, WorkerState) and detail:
         return [kind({**row, "end_time_ms": row["end_time_ms"] or 0}) for row in page["rows"]]  # as Ray has it

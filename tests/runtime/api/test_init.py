@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -358,3 +359,30 @@ assert ray.is_initialized()
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "result 42" in done.stdout
+
+
+def seen(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_a_variable_may_say_what_a_job_is(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where drivers are started for others."""
+    given = {"runtime_env": {"env_vars": {"GIVEN": "1"}}, "metadata": {"by": "the starter"}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(given))
+    with pytest.raises(ValueError, match="conflict"):
+        ray.init(num_cpus=1, runtime_env={"env_vars": {"GIVEN": "2"}})
+    assert not ray.is_initialized()
+    with cluster_of(ray, num_cpus=1, runtime_env={"env_vars": {"OWN": "2"}}):
+        task = ray.remote(seen)
+        assert ray.get([task.remote("GIVEN"), task.remote("OWN")], timeout=60) == ["1", "2"]
+    monkeypatch.setenv("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
+    with cluster_of(ray, num_cpus=1, runtime_env={"env_vars": {"GIVEN": "2"}}):
+        assert ray.get(ray.remote(seen).remote("GIVEN"), timeout=60) == "2"
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_what_is_no_job_is_refused_with_the_variable_s_name(ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{no JSON")
+    with pytest.raises(ValueError, match="RAY_JOB_CONFIG_JSON_ENV_VAR is no job's configuration"):
+        ray.init(num_cpus=1)
+    assert not ray.is_initialized()
