@@ -81,10 +81,14 @@ class Environment:
             self.folder = env["working_dir"]
             self._path.insert(0, self.folder)
             os.chdir(self.folder)
-        self.first_on_path()
         before = dict(os.environ)
-        for name, value in env.get("env_vars", {}).items():
-            os.environ[name] = _expanded(value, before)
+        variables = {name: _expanded(value, before) for name, value in env.get("env_vars", {}).items()}
+        self._path += filter(None, variables.pop("PYTHONPATH", "").split(os.pathsep))
+        self.first_on_path()
+        os.environ.update(variables)
+        if self._path:  # for what tasks start
+            inherited = before.get("PYTHONPATH", "").split(os.pathsep)
+            os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [*self._path, *inherited])))
         self.variables = frozenset(env.get("env_vars", ()))
         hook = env.get("worker_process_setup_hook")
         if hook is not None:

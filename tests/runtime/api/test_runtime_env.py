@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+import subprocess
 import sys
 import threading
 import zipfile
@@ -210,6 +211,22 @@ def test_a_package_can_be_brought_along(ray: Ray, package: Path) -> None:
         return own_package.VALUE, open("data.txt").read()
 
     assert ray.get(ray.remote(use).options(runtime_env={"py_modules": [str(package)]}).remote()) == (42, "seven")
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_what_a_task_starts_finds_what_was_brought_along(ray: Ray, package: Path, tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "by_path.py").touch()
+
+    def start() -> tuple[str, str]:
+        import by_path  # pyright: ignore  # it is brought along
+
+        command = [sys.executable, "-c", f"import by_path, {package.name}; print('found')"]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60)
+        return done.stdout + done.stderr, by_path.__name__
+
+    env = {"py_modules": [str(package)], "env_vars": {"PYTHONPATH": str(tmp_path / "given")}}
+    assert ray.get(ray.remote(start).options(runtime_env=env).remote(), timeout=60) == ("found\n", "by_path")
 
 
 @pytest.mark.usefixtures("raynb_only")
