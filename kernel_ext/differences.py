@@ -156,7 +156,6 @@ DIFFERENCES: Final = {
     "util.multiprocessing.Pool": "`chunksize` below 1 is a ValueError. An initializer that is no function is refused "
     "at once. As in Ray, and unlike in the standard library, `imap` gives an error in the place of an item that "
     "failed.",
-    "util.queue.Queue": "Empty and Full that come after a wait are not also a RayTaskError.",
 }
 """What behaves otherwise than in Ray, by name."""
 

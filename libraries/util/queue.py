@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from raynb.runtime.api.actors import ActorHandle
@@ -133,7 +134,8 @@ class Queue:
             The timeout is negative.
         """
         if not block:
-            self._ask("put_nowait", item)
+            with _as_itself():
+                self._ask("put_nowait", item)
             return
         _check_timeout(timeout)
         self._ask("put", item, timeout)
@@ -141,7 +143,8 @@ class Queue:
     async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """As `put`, in a coroutine."""
         if not block:
-            await self._call("put_nowait", item)
+            with _as_itself():
+                await self._call("put_nowait", item)
             return
         _check_timeout(timeout)
         await self._call("put", item, timeout)
@@ -164,14 +167,16 @@ class Queue:
             The timeout is negative.
         """
         if not block:
-            return self._ask("get_nowait")
+            with _as_itself():
+                return self._ask("get_nowait")
         _check_timeout(timeout)
         return self._ask("get", timeout)
 
     async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:
         """As `get`, in a coroutine."""
         if not block:
-            return await self._call("get_nowait")
+            with _as_itself():
+                return await self._call("get_nowait")
         _check_timeout(timeout)
         return await self._call("get", timeout)
 
@@ -235,6 +240,17 @@ class Queue:
 
     def _ask(self, method: str, *args: Any) -> Any:
         return get_value(self._call(method, *args))
+
+
+@contextmanager
+def _as_itself() -> Iterator[None]:
+    """Who does not want to wait is told so in short: no task has failed."""
+    try:
+        yield
+    except Full:
+        raise Full from None
+    except Empty:
+        raise Empty from None
 
 
 def _check_timeout(timeout: float | None) -> None:

@@ -311,7 +311,7 @@ class GcsMachine:
 
     def _death(self, death: node.ProcessDied, teller: str, now: float, gone: bool = True) -> Effects:
         """All that follows from the end of a process."""
-        if not self.members.process_died(death.address, death.reason):
+        if not self.members.process_died(death.address, death.reason, self._wall(now)):
             return []
         effects: Effects = [Send(manager, death) for manager in self.members.audience(but=teller)]
         effects += self.actors.process_died(death, now)

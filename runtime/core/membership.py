@@ -207,8 +207,8 @@ class Membership:
 
     # -- deaths
 
-    def process_died(self, address: str, reason: str) -> bool:
-        """A process is dead; False if that was known."""
+    def process_died(self, address: str, reason: str, wall: float) -> bool:
+        """A process is dead; False if that was known. ``wall``: when that is heard, in seconds since the epoch."""
         if address in self.dead:
             return False
         node = self._node_of.pop(address, None)
@@ -216,7 +216,7 @@ class Membership:
             node.processes.pop(address, None)
             listing = node.workers.pop(address, None)
             if listing is not None:
-                listing = msgspec.structs.replace(listing, state="dead", reason=reason)
+                listing = msgspec.structs.replace(listing, state="dead", reason=reason, ended=wall)
                 node.dead_workers[address] = listing
         self._bury(address, reason)
         return True

@@ -144,7 +144,7 @@ def task_row_then(row: Row, state: str, at_ms: float) -> Row:
 
 
 def _events(table: EventTable, slot: int) -> list[Row]:
-    """The states that it went through, as far as their times are known."""
+    """The states that its attempt went through, as far as their times are known."""
     steps = (
         (PENDING_ARGS_AVAIL, table.submitted[slot]),
         (PENDING_NODE_ASSIGNMENT, table.ready[slot]),
@@ -152,7 +152,8 @@ def _events(table: EventTable, slot: int) -> list[Row]:
         (RUNNING, table.started[slot]),
         (max(table.state[slot], FINISHED), table.ended[slot]),
     )
-    return [{"state": TASK_STATES[state], "created_ms": ms(when)} for state, when in steps if when]
+    last = table.state[slot]
+    return [{"state": TASK_STATES[state], "created_ms": ms(when)} for state, when in steps if when and state <= last]
 
 
 def _object_ids(joined: bytes) -> list[str]:

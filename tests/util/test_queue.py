@@ -48,6 +48,21 @@ def test_it_knows_how_many_items_it_has(short: Any) -> None:
     assert (len(short), short.size(), short.qsize(), short.empty(), short.full()) == (2, 2, 2, False, True)
 
 
+def test_who_does_not_wait_is_told_without_a_task_s_error(queues: Any, short: Any) -> None:
+    async def ask() -> None:
+        with pytest.raises(queues.Empty) as none:
+            await short.get_async(block=False)
+        assert type(none.value) is queues.Empty
+
+    asyncio.run(ask())
+    with pytest.raises(queues.Empty) as none:
+        short.get_nowait()
+    short.put_nowait_batch([1, 2])
+    with pytest.raises(queues.Full) as full:
+        short.put_nowait(3)
+    assert (type(none.value), type(full.value)) == (queues.Empty, queues.Full)
+
+
 def test_without_waiting_no_item_and_no_room_are_errors_of_the_standard_library_too(queues: Any, short: Any) -> None:
     for ask in (short.get_nowait, lambda: short.get(block=False), lambda: short.get(timeout=0.05)):
         with pytest.raises(queues.Empty) as caught:

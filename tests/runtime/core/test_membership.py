@@ -72,8 +72,8 @@ def test_all_processes_of_a_dead_node_are_dead() -> None:
     deaths, writes = membership.node_died(membership.nodes[node_id("n1")], "its cable was cut", 5.0)
     assert [death.address for death in deaths] == ["n1", "w1", "driver"]
     for death in deaths:
-        assert membership.process_died(death.address, death.reason)
-        assert not membership.process_died(death.address, death.reason), "once"
+        assert membership.process_died(death.address, death.reason, 9.0)
+        assert not membership.process_died(death.address, death.reason, 9.0), "once"
     membership.check()
     assert membership.register(registration("n1")) is None, "dead is for good"
     assert len(writes) == 1
@@ -82,7 +82,7 @@ def test_all_processes_of_a_dead_node_are_dead() -> None:
 def test_a_dead_workers_last_listing_is_remembered() -> None:
     membership = members(registration("n1"))
     membership.worker_table("n1", WorkerTable(node_id("n1"), [WorkerListing(b"w", "w1", 5, "worker", "idle")]))
-    membership.process_died("w1", "exit code 3")
+    membership.process_died("w1", "exit code 3", 9.0)
     node = membership.nodes[node_id("n1")]
     assert [(listing.state, listing.reason) for listing in node.dead_workers.values()] == [("dead", "exit code 3")]
     membership.check()
