@@ -17,6 +17,7 @@ from raynb.runtime.client import refs
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.client.why import Why
 from raynb.runtime.codec.kinds import kind_of
+from raynb.runtime.core.views import cause_of_death
 from raynb.runtime.messages.errors import RayError
 from raynb.runtime.messages.ids import PUT_INDEX_BASE, index_of
 from raynb.runtime.messages.text import clean
@@ -155,8 +156,8 @@ def _of_actor(handle: ActorHandle) -> Card:
     if row["state"] == "ALIVE":
         return Card(title, READY, f"alive (pid {row['pid']})", facts, final=False)
     if row["state"] == "DEAD":
-        cause = row.get("death_cause")
-        return Card(title, FAILED, "dead", [_short(str(cause)), *facts] if cause else facts)
+        cause = cause_of_death(row)
+        return Card(title, FAILED, "dead", [_short(cause), *facts] if cause else facts)
     return Card(title, WAITING, row["state"].lower().replace("_", " "), facts, final=False)
 
 

@@ -66,8 +66,7 @@ class Metric:
         if tag_keys is not None and not isinstance(tag_keys, tuple):
             raise TypeError(f"tag_keys should be a tuple type, got: {type(tag_keys)}")
         for key in tag_keys or ():
-            if not isinstance(key, str):
-                raise TypeError(f"Tag keys must be str, got {type(key)}.")
+            _check_tag_key(key)
         kind = _kinds.setdefault(name, self.KIND)
         if kind != self.KIND:
             raise ValueError(f"the metric {name!r} is a {kind} already, it can't be a {self.KIND}")
@@ -113,14 +112,13 @@ class Metric:
 
     def _tags(self, given: Mapping[str, str] | None) -> Tags:
         tags = {**self._default_tags, **(given or {})}
-        for value in tags.values():
+        for key, value in tags.items():
+            _check_tag_key(key)
             _check_tag_value(value)
         missing = [key for key in self._tag_keys if key not in tags]
         if missing:
             raise ValueError(f"Missing value for tag key(s): {','.join(missing)}.")
-        unknown = [key for key in tags if key not in self._tag_keys]
-        if unknown:
-            raise ValueError(f"Unrecognized tag key(s): {','.join(unknown)}.")
+        # Others are taken as they come, as Ray does.
         return tuple(sorted(tags.items()))
 
     def _change(self, tags: Tags) -> Change:
@@ -239,6 +237,11 @@ class Histogram(Metric):
 def _check_number(value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"value must be int or float, got {type(value)}.")
+
+
+def _check_tag_key(key: Any) -> None:
+    if not isinstance(key, str):
+        raise TypeError(f"Tag keys must be str, got {type(key)}.")
 
 
 def _check_tag_value(value: Any) -> None:

@@ -18,6 +18,7 @@ from raynb.runtime.api.actors import ActorHandle
 from raynb.runtime.api.cluster import query
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.inquiry import Inquiry
+from raynb.runtime.core.views import cause_of_death
 from raynb.runtime.messages.why import WorkerRuns
 
 STATES = ("DEPENDENCIES_UNREADY", "PENDING_CREATION", "ALIVE", "RESTARTING", "DEAD")
@@ -117,8 +118,7 @@ def _waiting(actor_id: bytes, runs: WorkerRuns | None, client: Client) -> int:
 
 
 def _cause(row: dict[str, Any]) -> str:
-    context = (row["death_cause"] or {}).get("actor_died_error_context", {})
-    message = str(context.get("error_message") or "")
+    message = cause_of_death(row)
     return (message.partition(" is dead because ")[2] or message).strip().partition("\n")[0]
 
 

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,12 +23,14 @@ NEVER: Final = ("__pycache__", ".git", ".venv", "node_modules")
 """Folders that are left out always, as nobody means them."""
 IGNORE_GITIGNORE: Final = "RAY_RUNTIME_ENV_IGNORE_GITIGNORE"
 """Set to 1 in the environment: what Git ignores is copied as well."""
+ZIPPED: Final = (".zip", ".whl")
+TARRED: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 BYTES_MAX: Final = 512 * 2**20
 """Of one folder: Ray's limit."""
 
 
 def snapshot(given: str | ModuleType, session_dir: str, excludes: Sequence[str], field: str) -> str:
-    """Copy a folder, an imported module or package, or a zip file or wheel.
+    """Copy a folder, an imported module or package, or an archive or wheel.
 
     Returns
     -------
@@ -48,12 +51,12 @@ def snapshot(given: str | ModuleType, session_dir: str, excludes: Sequence[str],
         source = Path(given).expanduser().absolute()
     if store in source.parents:
         return str(source)  # inherited, or given as it was
-    if source.suffix in (".zip", ".whl") and source.is_file():
+    if source.name.endswith((*ZIPPED, *TARRED)) and source.is_file():
         return str(_unpacked(source, store))
     is_module = field == "py_modules" and source.suffix == ".py" and source.is_file()
     if not source.is_dir() and not is_module:
         raise ValueError(
-            f"{given} is not a valid path: runtime_env[{field!r}] takes local folders, zip files and wheels"
+            f"{given} is not a valid path: runtime_env[{field!r}] takes local folders, archives and wheels"
         )
     files = [(source, Path(source.name))] if is_module else list(_files(source, excludes))
     size = sum(path.stat().st_size for path, _ in files)
@@ -137,14 +140,14 @@ def _copied(files: Sequence[tuple[Path, Path]], inside: str, store: Path) -> Pat
 
 def _unpacked(archive: Path, store: Path) -> Path:
     def fill(folder: Path) -> None:
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(folder)
+        if archive.name.endswith(ZIPPED):
+            with zipfile.ZipFile(archive) as zipped:
+                zipped.extractall(folder)
+        else:
+            with tarfile.open(archive) as tarred:
+                tarred.extractall(folder, filter="data")
 
-    made = _made(store / f"pkg_{hashlib.sha256(archive.read_bytes()).hexdigest()[:24]}", fill)
-    inside = list(made.iterdir())
-    # An archive of one folder stands for that folder, as in Ray.
-    alone = len(inside) == 1 and inside[0].is_dir() and archive.suffix == ".zip"
-    return inside[0] if alone else made
+    return _made(store / f"pkg_{hashlib.sha256(archive.read_bytes()).hexdigest()[:24]}", fill)
 
 
 def _made(final: Path, fill: object) -> Path:

@@ -105,7 +105,7 @@ class RuntimeEnv(dict[str, Any]):
     env_vars
         Environment variables; ``${NAME}`` in a value is replaced by what the worker has there.
     working_dir
-        A local folder (or zip file): a copy of it is where tasks run, and on their import path.
+        A local folder (or archive): a copy of it is where tasks run, and on their import path.
     py_modules
         Local packages (folders, modules or wheels) that tasks can import.
     pip, uv

@@ -270,9 +270,10 @@ def _find_or_launch(address: str | None, options: ClusterOptions) -> tuple[Clust
         # After a restart of its kernel, named actors are to be found again.
         options.namespace = options.namespace or str(uuid.uuid4())
     info = launch_cluster(options)
-    logging.getLogger("raynb").info("Started a local raynb instance, the cluster %s.", info.name)
+    log = logging.getLogger("raynb")
+    log.info("Started a local raynb instance, the cluster %s.", info.name)
     for note in info.notes:
-        print(f"raynb: {note}", file=sys.stderr)
+        log.warning("raynb: %s", note)
     return info, True
 
 

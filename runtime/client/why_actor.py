@@ -6,6 +6,7 @@ import time
 from typing import Any, Protocol
 
 from raynb.runtime.client.why import Step, span
+from raynb.runtime.core.views import cause_of_death
 from raynb.runtime.core.why_waiting import Reason
 from raynb.runtime.messages.node import WhyWaiting
 from raynb.runtime.messages.why import WorkerRuns
@@ -53,8 +54,7 @@ def _alive(sources: Sources, subject: str, row: dict[str, Any]) -> Step:
 
 
 def _dead(subject: str, row: dict[str, Any]) -> Step:
-    context = (row["death_cause"] or {}).get("actor_died_error_context", {})
-    message = str(context.get("error_message") or "no reason is known")
+    message = cause_of_death(row) or "no reason is known"
     reason = message.partition(" is dead because ")[2] or message
     fix = "Create it again; max_restarts lets it come back by itself."
     return Step("actor dead", subject, f"is dead: {reason.strip().splitlines()[0].rstrip('.:')}", fix)

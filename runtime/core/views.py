@@ -385,8 +385,9 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
     spec, creation = actor.spec, actor.spec.creation
     cause = None
     if actor.failure is not None:
+        of_constructor = actor.failure.constructor
         cause = {
-            "actor_died_error_context": {
+            "creation_task_failure_context" if of_constructor else "actor_died_error_context": {
                 "error_message": actor.failure.message,
                 "error_type": actor.failure.kind,
                 "actor_id": actor.id.hex(),
@@ -430,6 +431,11 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
         "running_calls": calls.running,
         "methods": calls.methods,
     }
+
+
+def cause_of_death(row: Row) -> str:
+    """What an actor's row says of its end; empty: nothing."""
+    return next((str(context["error_message"]) for context in (row.get("death_cause") or {}).values()), "")
 
 
 NAMED_FIELDS: Final = ("name", "namespace", "actor_id", "class_name", "state")

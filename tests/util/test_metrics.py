@@ -59,6 +59,7 @@ def test_a_name_that_prometheus_would_not_take_is_warned_of(metrics: Any, name: 
         (lambda m: m.Counter("x3", tag_keys=("a",)).inc(), ValueError, "a"),
         (lambda m: m.Counter("x4").inc(0), ValueError, "0"),
         (lambda m: m.Counter("x5").inc(-1), ValueError, "-1"),
+        (lambda m: m.Counter("x5").inc(1, tags={1: "a"}), TypeError, "Tag keys"),
         (lambda m: m.Counter("x6", tag_keys=("a",)).inc(1, tags={"a": 1}), TypeError, "Tag values"),
         (lambda m: m.Counter("x7", tag_keys=("a",)).set_default_tags({"c": "1"}), ValueError, "c"),
         (lambda m: m.Gauge("x8").set("high"), TypeError, "int or float"),
@@ -180,6 +181,12 @@ def test_metrics_are_served_to_prometheus_under_ray_s_names(ray: Ray, metrics: A
     assert f'NodeId="{ray.get_runtime_context().get_node_id()}"' in cpus
     with pytest.raises(HTTPError, match="404"):
         served_at(port, "/other")
+
+
+def test_tags_that_were_not_named_before_are_taken(metrics: Any, name: str) -> None:
+    metrics.Counter(name, tag_keys=("a",)).inc(2, tags={"a": "1", "b-c": "2"})
+    if module.NAME == "raynb":
+        assert f'{name}{{a="1",b_c="2"}} 2' in lines_of(metrics, name)
 
 
 @pytest.mark.usefixtures("raynb_only")

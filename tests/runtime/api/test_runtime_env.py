@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -246,15 +248,24 @@ def test_an_imported_module_can_be_brought_along(ray: Ray, package: Path, monkey
 
 
 @pytest.mark.usefixtures("raynb_only")
-def test_a_zip_file_is_unpacked(ray: Ray, tmp_path: Path) -> None:
-    archive = tmp_path / "project.zip"
-    with zipfile.ZipFile(archive, "w") as made:
-        made.writestr("project/inside.txt", "zipped")
+@pytest.mark.parametrize("kind", ["zip", "gztar", "xztar"])
+def test_an_archive_is_unpacked_as_it_is(ray: Ray, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "packed" / "project").mkdir(parents=True)
+    (tmp_path / "packed" / "project" / "inside.txt").write_text("what is inside")
+    archive = shutil.make_archive(str(tmp_path / "project"), kind, tmp_path / "packed")
 
     def read() -> str:
-        return open("inside.txt").read()
+        return open("project/inside.txt").read()
 
-    assert ray.get(ray.remote(read).options(runtime_env={"working_dir": str(archive)}).remote()) == "zipped"
+    assert ray.get(ray.remote(read).options(runtime_env={"working_dir": archive}).remote()) == "what is inside"
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_an_archive_writes_nothing_elsewhere(ray: Ray, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "bad.tar.gz", "w:gz") as made:
+        made.addfile(tarfile.TarInfo("../outside.txt"))
+    with pytest.raises((ValueError, tarfile.TarError), match="outside"):
+        ray.remote(variables).options(runtime_env={"working_dir": str(tmp_path / "bad.tar.gz")}).remote()
 
 
 # -- packages

@@ -22,6 +22,7 @@ from raynb.runtime.core.views import (
 from raynb.runtime.messages import gcs as g
 from raynb.runtime.messages import node as n
 from raynb.runtime.messages.events import ObjectRow, ObjectRows, ReportObjects
+from raynb.runtime.messages.values import Failed
 from tests.runtime.core.gcs_harness import Scenario, actor_id, job_id, node_id
 
 
@@ -33,6 +34,14 @@ class Cluster(Scenario):
             raise ValueError(effect.message.error.message)
         page: dict[str, Any] = msgspec.msgpack.decode(effect.message.data)
         return page
+
+
+def test_a_constructor_that_failed_is_told_apart(cluster: Cluster) -> None:
+    failure = Failed("ActorDiedError", "ray::Counter.__init__ failed", constructor=True)
+    cluster.do("create d a9")
+    cluster.harness.receive("w9", g.ActorStarted(actor_id("a9"), 0, "w9", 7, node_id("n1"), failure))
+    (row,) = cluster.query("actors", filters=[("actor_id", "=", actor_id("a9").hex())], detail=True)["rows"]
+    assert row["death_cause"]["creation_task_failure_context"]["error_message"] == failure.message
 
 
 def answers(effects: list[Any]) -> list[dict[str, Any]]:
