@@ -33,7 +33,8 @@ class GetWatch:
     enabled
         Asked before something is shown.
     on_full_store
-        Called once when the main thread has waited `PATIENCE_S` for room in the object store.
+        Called once when the main thread has waited `PATIENCE_S` for room in the object store, if it goes on to wait for
+        as long at least: else an error is about to say the same.
     """
 
     def __init__(self, kernel: Any, enabled: Callable[[], bool], on_full_store: Callable[[Client], None]) -> None:
@@ -65,7 +66,8 @@ class GetWatch:
                 client = references._current
                 since = None if client is None or self._main is None else client.plane.waiting.get(self._main)
                 if client is not None and since is not None and since != told:
-                    if time.monotonic() - since >= PATIENCE_S:
+                    goes_on = client.machine.config.store_full_timeout_s >= 2 * PATIENCE_S
+                    if goes_on and time.monotonic() - since >= PATIENCE_S:
                         told = since
                         self._on_full_store(client)
                     continue

@@ -168,10 +168,9 @@ def init(
         other says namespace and environment where they are not given.
     redis, name
         URL of a Redis to keep the new cluster's state in, instead of a private one; its name, for people.
-    log_to_driver, logging_config
-        False: what tasks print is not shown here, only in logs; how records of Python's logging are written anywhere.
-    logging_level, logging_format, configure_logging
-        Of raynb's own loggers in this process, if one is given: they write to standard error. Not if the last is False.
+    log_to_driver, logging_config, logging_level, logging_format
+        False: what tasks print is not shown here, only in logs; how records of Python's logging are written anywhere;
+        how raynb's own are, to standard error, in this process (with ``configure_logging=False``, as before).
     _system_config
         Fields of `Config` to change, or Ray's names (`system_config`); ``object_spilling_directory`` may stand alone.
 
