@@ -140,7 +140,7 @@ DIFFERENCES: Final = {
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
     "init": "Starts no dashboard and opens no port, except for Prometheus where `_metrics_export_port` asks for that. "
-    "Other options of Ray's that say where those are have no effect. "
+    "Other options of Ray's that ask for those have no effect; who gives them is told. "
     "Without an address, it starts a cluster in notebooks, and where options say what a new one is to have, though "
     "another runs; in Ray these are an error then. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",

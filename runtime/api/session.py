@@ -213,6 +213,7 @@ def _init(
     temp_dir: str, kwargs: Mapping[str, Any],
 ) -> ClusterContext:  # fmt: skip
     global _session
+    init_arguments.say_what_has_no_effect(kwargs)
     namespace, env = namespace or job.ray_namespace, init_arguments.given_environment(env, job, kwargs)
     check_fields(env)
     temp_dir = temp_dir or os.environ.get("RAY_TMPDIR", "")

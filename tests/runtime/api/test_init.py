@@ -386,3 +386,22 @@ def test_what_is_no_job_is_refused_with_the_variable_s_name(ray: Ray, monkeypatc
     with pytest.raises(ValueError, match="RAY_JOB_CONFIG_JSON_ENV_VAR is no job's configuration"):
         ray.init(num_cpus=1)
     assert not ray.is_initialized()
+
+
+@pytest.mark.usefixtures("raynb_only")
+def test_who_asks_for_what_raynb_has_not_is_told(ray: Ray, caplog: pytest.LogCaptureFixture) -> None:
+    def said() -> list[str]:
+        told = [record.getMessage() for record in caplog.records if "no effect" in record.msg]
+        caplog.clear()
+        return told
+
+    with cluster_of(ray, num_cpus=1, include_dashboard=True, dashboard_port=8265, _plasma_directory="/tmp"):
+        told = said()
+    assert [line.partition("=")[0] for line in told] == [
+        "raynb: init(_plasma_directory", "raynb: init(dashboard_port", "raynb: init(include_dashboard",
+    ]  # fmt: skip
+    assert told[2].startswith("raynb: init(include_dashboard=True) has no effect: raynb has no dashboard")
+    with cluster_of(ray, num_cpus=1, include_dashboard=False, dashboard_host="127.0.0.1", dashboard_port=None):
+        assert said() == []
+    with cluster_of(ray, num_cpus=1, include_dashboard=True, logging_level="error"):
+        assert said() == []
