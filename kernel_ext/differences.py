@@ -136,7 +136,14 @@ DIFFERENCES: Final = {
     "input failed with an error of the user's has that very error, without a header of its own: it did not run.",
     "exceptions.OwnerDiedError": "A large value whose owner has died is given as long as it lies in a store that the "
     "reader's node reaches; in Ray it is lost with its owner.",
+    "exceptions.UnserializableException": "Not raised: an error whose class can't be made again here comes as a "
+    "`RayTaskError` with its text.",
+    "util.state.list_actors": "A filter with a value that there is not, or of a field that Ray does not filter by, is "
+    "no error, in any list: it gives what fits.",
+    "util.state.list_jobs": "`entrypoint` is the program's name alone; a driver that was killed has FAILED. Ids of "
+    "jobs are random, not counted.",
     "util.state.summarize_tasks": "Tasks that were given a name are counted under that.",
+    "wait": "A reference of an earlier connection is an error, also among others.",
     "exceptions.DeadlockError": "Tasks that wait for one another in a circle fail with it within five seconds; in Ray "
     "they wait for ever.",
     "init": "Starts no dashboard and opens no port, except for Prometheus where `_metrics_export_port` asks for that. "
@@ -145,7 +152,8 @@ DIFFERENCES: Final = {
     "another runs; in Ray these are an error then. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
-    "CPU, as a task does. An actor that asks for no CPU needs none to be placed.",
+    "CPU, as a task does. An actor that asks for no CPU needs none to be placed. That a worker has died and a task is "
+    "tried again is told where tasks are listed and shown, not printed.",
     "timeline": "There are more events: of the object stores, and arrows from tasks to those that use their results. "
     "Arguments, execution and results of a task are timed by themselves only with RAY_PROFILING in the environment "
     "of the cluster.",
