@@ -13,8 +13,7 @@ from raynb.runtime.messages.events import TASK_STATES
 
 HUB_NAME: Final = "raynb:metrics"
 HUB_NAMESPACE: Final = "raynb"
-HUB_CLASS: Final = "MetricsHub"
-"""The actor that serves them, which is not counted."""
+"""The actor that serves them, which is not counted; its calls are not recorded."""
 IDLE: Final = "ALIVE_IDLE"
 BUSY: Final = "ALIVE_RUNNING_TASKS"
 """Those that are ALIVE are counted once more, as one of these."""
@@ -82,10 +81,9 @@ def _of_store(node: dict[str, Any], where: dict[str, str]) -> Iterator[Change]:
 def _of_tasks(rows: list[dict[str, Any]]) -> Iterator[Change]:
     found: Counter[tuple[str, str, str]] = Counter()
     for row in rows:
-        name = row["func_or_class_name"]
-        if name.partition(".")[0] != HUB_CLASS:
-            # Also zeros: who reads a series again and again is to see that nothing is in a state any more.
-            found.update({(name, row["job_id"], state): row["state_counts"].get(state, 0) for state in TASK_STATES})
+        of, counts = (row["func_or_class_name"], row["job_id"]), row["state_counts"]
+        # Also zeros: who reads a series again and again is to see that nothing is in a state any more.
+        found.update({(*of, state): counts.get(state, 0) for state in TASK_STATES})
     for (name, job, state), count in found.items():
         yield _gauge("tasks", "Tasks by function, job and state.", count, Name=name, JobId=job, State=state)
 

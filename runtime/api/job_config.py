@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from raynb.runtime.api.options import check_namespace
-from raynb.runtime.api.runtime_env import check_fields
+from raynb.runtime.api.runtime_env import check_fields, merged
 
 VARIABLE: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """A `JobConfig` as JSON, from whoever starts drivers."""
@@ -109,16 +109,17 @@ def with_environment(job: JobConfig, env: Mapping[str, Any] | None) -> tuple[Job
         raise ValueError(f"the variable {VARIABLE} is no job's configuration as JSON: {error}") from error
     for key, value in given.metadata.items():
         job.set_metadata(key, value)
-    return job, _merged(given.runtime_env, env or job.runtime_env)
-
-
-def _merged(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    variables, mine = given.get("env_vars") or {}, own.get("env_vars") or {}
-    both = [name for name in own if name in given and name != "env_vars"] + [name for name in mine if name in variables]
+    own = check_fields(env or job.runtime_env)
+    both = sorted(_said(given.runtime_env) & _said(own))
     if both and os.environ.get(OVERRIDE) != "1":
         raise ValueError(
-            f"Failed to merge the Job's runtime env {dict(given)} with a ray.init's runtime env {dict(own)} because of "
+            f"Failed to merge the Job's runtime env {given.runtime_env} with a ray.init's runtime env {own} because of "
             f"a conflict: both say something of {', '.join(both)}. Set {OVERRIDE}=1 to have the second count."
         )
-    merged = {**given, **own}
-    return {**merged, "env_vars": {**variables, **mine}} if variables or mine else merged
+    return job, merged(given.runtime_env, own)
+
+
+def _said(env: Mapping[str, Any]) -> set[str]:
+    """What an environment says something of: fields (the two that install packages are one), and variables."""
+    fields = {"pip" if name == "uv" else name for name in env if name != "env_vars"}
+    return fields | {f"env_vars[{name!r}]" for name in env.get("env_vars", ())}

@@ -179,7 +179,7 @@ def test_what_is_printed_is_not_shown_where_that_is_not_wanted(tmp_path: Path) -
 
 
 ENDED = """\
-import atexit, os, signal, sys, time
+import atexit, os, signal
 import raynb as ray
 ray.init(num_cpus=1)
 atexit.register(print, "at the end", ray.is_initialized())
@@ -187,13 +187,13 @@ ready, told = os.pipe()
 child = os.fork()
 if child == 0:
     os.write(told, b".")  # before that Python may lose a signal
-    time.sleep(60)
+    signal.pause()
 os.read(ready, 1)
 os.kill(child, signal.SIGTERM)
 print("child", os.WTERMSIG(os.waitpid(child, 0)[1]), flush=True)
 try:
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(60)
+    signal.pause()
 except SystemExit as end:
     print("ended by", end.code)
     raise

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import raynb
+from raynb import ObjectRef
 from raynb.cluster_utils import ClusterNode
 from raynb.exceptions import ObjectReconstructionFailedError
 from raynb.util.state import get_actor, list_actors
@@ -60,6 +61,17 @@ def dies(actor_id: str) -> None:
     wait_until(lambda: state_of(actor_id).state == "DEAD", what=f"the actor {actor_id} ends")
 
 
+def made_once(runs: Path) -> tuple[str, ObjectRef[Any]]:
+    """An actor that has gone out of scope and may be started once more, and what it has made."""
+    maker = Maker.options(max_restarts=1, max_task_retries=-1).remote(runs, 0.0)
+    actor_id = maker._actor_id.hex()
+    ref = maker.make.remote(5.0)
+    raynb.wait([ref], fetch_local=False, timeout=20)
+    del maker
+    dies(actor_id)
+    return actor_id, ref
+
+
 @pytest.mark.parametrize("restarts", [1, -1])
 def test_an_actor_out_of_scope_lives_again_for_what_it_made(
     nodes: Nodes, there: ClusterNode, runs: Path, restarts: int
@@ -83,12 +95,7 @@ def test_an_actor_out_of_scope_lives_again_for_what_it_made(
 
 
 def test_it_lives_again_as_often_as_it_may(nodes: Nodes, there: ClusterNode, runs: Path) -> None:
-    maker = Maker.options(max_restarts=1, max_task_retries=-1).remote(runs, 0.0)
-    actor_id = maker._actor_id.hex()
-    ref = maker.make.remote(5.0)
-    raynb.wait([ref], fetch_local=False, timeout=20)
-    del maker
-    dies(actor_id)
+    actor_id, ref = made_once(runs)
     other = replace(nodes, there)
     wait_until(lambda: Runs(runs)("5.0") == 2, 20, what="it is made again")
     dies(actor_id)
@@ -100,12 +107,7 @@ def test_it_lives_again_as_often_as_it_may(nodes: Nodes, there: ClusterNode, run
 def test_a_gcs_that_hears_late_of_a_nodes_end_does_not_start_it_there(
     nodes: Nodes, there: ClusterNode, runs: Path
 ) -> None:
-    maker = Maker.options(max_restarts=1, max_task_retries=-1).remote(runs, 0.0)
-    actor_id = maker._actor_id.hex()
-    ref = maker.make.remote(5.0)
-    raynb.wait([ref], fetch_local=False, timeout=20)
-    del maker
-    dies(actor_id)
+    _, ref = made_once(runs)
     nodes.add(num_cpus=1, resources={"there": 8})
     (gcs,) = [process.pid for kind, process in nodes.head.live_processes() if kind == "gcs_server"]
     stop_process(gcs)
