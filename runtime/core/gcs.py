@@ -139,7 +139,7 @@ class GcsMachine:
         self._changes = 0
         """Grows with each event that may change a table."""
         self._gathering: Effects = []
-        self._reconciliation = Reconciliation(self.members, self.jobs, self.actors, self._bereave, self._death)
+        self._reconciliation = Reconciliation(self.members, self.jobs, self.actors, self.groups, self._death)
         self.shutting_down = False
         self._dying: dict[str, tuple[float, str, bool]] = {}
         """Dead, but their last words may still come: until when, why, whether to forget the peer then."""
@@ -292,11 +292,8 @@ class GcsMachine:
         effects += self.groups.node_died(member.id, now)
         for death in deaths:
             effects += self._death(death, member.manager, now, gone or death.kind != "node")
-        return effects + self._bereave(member.id, reason, now) + self._reconciliation.begin(now)
-
-    def _bereave(self, node_id: bytes, reason: str, now: float) -> Effects:
-        """What becomes of what was on a node that is dead."""
-        return self.groups.node_died(node_id, now) + self.actors.node_died(node_id, reason, now)
+        effects += self.actors.node_died(member.id, reason, now)
+        return effects + self._reconciliation.begin(now)
 
     # -- processes
 

@@ -22,6 +22,7 @@ from raynb.runtime.core.gcs_jobs import RUNNING, JobTable
 from raynb.runtime.core.gcs_journal import Effects
 from raynb.runtime.core.membership import Membership
 from raynb.runtime.core.node_identity import session_of
+from raynb.runtime.core.placement_groups import PlacementGroups
 from raynb.runtime.messages.node import AreAlive, ProcessDied
 
 
@@ -30,8 +31,6 @@ class Reconciliation:
 
     Parameters
     ----------
-    bereave
-        What becomes of what was on a dead node, by its id and why it died.
     bury
         All that follows from the end of a process.
     """
@@ -41,13 +40,13 @@ class Reconciliation:
         members: Membership,
         jobs: JobTable,
         actors: ActorTable,
-        bereave: Callable[[bytes, str, float], Effects],
+        groups: PlacementGroups,
         bury: Callable[[ProcessDied, str, float], Effects],
     ) -> None:
         self._members = members
         self._jobs = jobs
         self._actors = actors
-        self._bereave = bereave
+        self._groups = groups
         self._bury = bury
         self.begun = False
         """Set at a start with nothing from before: there is nobody to look for."""
@@ -67,7 +66,8 @@ class Reconciliation:
         effects: Effects = []
         for node in members.dead_nodes():
             # That became durable; what it means to what was there perhaps not.
-            effects += self._bereave(node.id, node.message, now)
+            effects += self._groups.node_died(node.id, now)
+            effects += self._actors.node_died(node.id, node.message, now)
         self._missing = {job.driver: "driver" for job in self._jobs.jobs.values() if job.status == RUNNING}
         for actor in self._actors.index.actors.values():
             if actor.state != DEAD and actor.ends_with:
