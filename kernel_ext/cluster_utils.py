@@ -23,7 +23,7 @@ from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cl
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api import init_arguments
+from raynb.runtime.api import init_arguments, without_effect
 from raynb.runtime.api.init_arguments import check_custom_resources, with_spilling_directory
 from raynb.runtime.api.session import init, is_initialized, session
 from raynb.runtime.api.system_config import config_of
@@ -32,11 +32,6 @@ from raynb.runtime.messages.node import StopNode
 NODE_DEFAULTS: Final = {"num_cpus": 1, "object_store_memory": 150 * 2**20}
 """As Ray's: a test's node is small."""
 
-WITHOUT_EFFECT: Final = frozenset(
-    {"dashboard_agent_listen_port", "dashboard_host", "dashboard_port", "enable_object_reconstruction",
-     "gcs_server_port", "include_dashboard", "metrics_export_port", "node_ip_address", "node_manager_port",
-     "num_redis_shards", "object_manager_port", "redis_max_memory"}
-)  # fmt: skip
 cluster_not_supported: Final = False
 """Whether this machine can't have such clusters; where raynb runs, it can."""
 STOP_PATIENCE_S: Final = 10.0
@@ -223,8 +218,11 @@ class Cluster:
             resources = {**resources, "memory": memory}
         changes = with_spilling_directory(given.pop("_system_config", None), given)
         env_vars = given.pop("env_vars", None) or {}
-        if unknown := sorted(name for name in given if name not in WITHOUT_EFFECT):
+        # What is lost is always made again.
+        given.pop("enable_object_reconstruction", None)
+        if unknown := sorted(given.keys() - without_effect.OF_NODE):
             raise ValueError(f"add_node() does not know {', '.join(unknown)} in raynb")
+        without_effect.tell("Cluster.add_node({name}={value!r})", given, without_effect.OF_NODE)
         head = self.head_node
         if head is not None and changes:
             raise ValueError(

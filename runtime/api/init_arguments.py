@@ -13,25 +13,10 @@ from raynb.runtime.api.job_config import JobConfig
 from raynb.runtime.api.options import COMMON, Option, check_namespace, check_option
 from raynb.runtime.api.runtime_env import of_hook
 from raynb.runtime.api.system_config import SPILLING_DIRECTORY
+from raynb.runtime.api.without_effect import OF_INIT
 from raynb.runtime.messages.errors import RaySystemError
 
 METRICS_PORT: Final = "_metrics_export_port"
-_NO_DASHBOARD: Final = (
-    "raynb has no dashboard of Ray's kind: JupyterLab shows what a cluster does, and `raynb` in a terminal"
-)
-_IN_THE_URL: Final = "a user and a password are parts of the URL that redis= takes"
-WITHOUT_EFFECT: Final = {
-    "_node_ip_address": "nodes find each other by their sockets",
-    "_plasma_directory": "objects are in the machine's shared memory",
-    "_redis_password": _IN_THE_URL,
-    "_redis_username": _IN_THE_URL,
-    "dashboard_host": _NO_DASHBOARD,
-    "dashboard_port": _NO_DASHBOARD,
-    "include_dashboard": _NO_DASHBOARD,
-}
-"""What ``init`` of Ray takes and raynb has no use for, and why; who asks for it is told."""
-ASKS_NOTHING: Final = (None, False, "", "127.0.0.1", "localhost")
-"""Values of those that ask for nothing that raynb does not do anyway."""
 REFUSED: Final = frozenset(
     {
         "_driver_object_store_memory",
@@ -193,18 +178,11 @@ def check_given(namespace: Any, job: Any, kwargs: Mapping[str, Any]) -> None:
         if key in CHECKED:
             check_option(key, value, CHECKED[key])
             continue
-        if key == SKIP_HOOK or key in WITHOUT_EFFECT or value is None or value is False:
+        if key == SKIP_HOOK or key in OF_INIT or value is None or value is False:
             continue
         if key in REFUSED:
             raise ValueError(f"init() does not support {key}={value!r} in raynb")
         raise RuntimeError(f"Unknown keyword argument(s): {key}. init() of raynb does not know it")
-
-
-def say_what_has_no_effect(kwargs: Mapping[str, Any]) -> None:
-    """Warn of arguments that are taken and do nothing."""
-    for name, why in WITHOUT_EFFECT.items():
-        if kwargs.get(name) not in ASKS_NOTHING:
-            logging.getLogger("raynb").warning("raynb: init(%s=%r) has no effect: %s.", name, kwargs[name], why)
 
 
 def serve_metrics(kwargs: Mapping[str, Any]) -> int:

@@ -22,7 +22,7 @@ import msgspec
 from raynb.runtime.adapters.launch import ClusterInfo, ClusterOptions, launch_cluster, read_cluster_info
 from raynb.runtime.adapters.processes import Process
 from raynb.runtime.adapters.session_dir import sweep
-from raynb.runtime.api import breakpoints, ends, init_arguments, outputs
+from raynb.runtime.api import breakpoints, ends, init_arguments, outputs, without_effect
 from raynb.runtime.api import local_mode as here
 from raynb.runtime.api.job_config import JobConfig, with_environment
 from raynb.runtime.api.runtime_env import check_fields, resolved
@@ -213,7 +213,7 @@ def _init(
     temp_dir: str, kwargs: Mapping[str, Any],
 ) -> ClusterContext:  # fmt: skip
     global _session
-    init_arguments.say_what_has_no_effect(kwargs)
+    without_effect.tell("init({name}={value!r})", kwargs, without_effect.OF_INIT)
     namespace, env = namespace or job.ray_namespace, init_arguments.given_environment(env, job, kwargs)
     check_fields(env)
     temp_dir = temp_dir or os.environ.get("RAY_TMPDIR", "")

@@ -1,9 +1,9 @@
 """``_system_config``: raynb's own limits (`raynb.runtime.messages.config.Config`), and what Ray calls them.
 
-Names of Ray's for parts that raynb has not, or that it needs no limit for, are known and change nothing; they are
-listed here and in docs/ray-compatibility.md. What changes how a cluster fails (the injection of errors, for tests of
-Ray itself) is refused, as any other name is. As with Ray, what it calls ``name`` may also be said by the environment
-variable ``RAY_name``; what the program says goes before.
+Names of Ray's for parts that raynb has not, or that it needs no limit for, are known and change nothing, which who
+gives them is told; they are listed here and in docs/ray-compatibility.md. What changes how a cluster fails (the
+injection of errors, for tests of Ray itself) is refused, as any other name is. As with Ray, what it calls ``name`` may
+also be said by the environment variable ``RAY_name``; what the program says goes before.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from raynb.runtime.api import without_effect
 from raynb.runtime.api.ray_config_names import OTHERS
 from raynb.runtime.messages import Config
 
@@ -152,6 +153,7 @@ def config_of(changes: Mapping[str, Any] | None) -> Config:
     """
     fields: dict[str, Any] = {}
     given = dict(changes or {})
+    without_effect.tell("_system_config[{name!r}]", given, WITHOUT_EFFECT)
     environment = {name: value for name, value in _of_environment().items() if name not in given}
     for name, value in (given | environment).items():
         if name in CALLED_OTHERWISE:

@@ -154,12 +154,12 @@ def start(
 ) -> None:
     """Start a cluster that lives until `raynb stop`, or one more node of it.
 
-    Options of `ray start` that say where Ray's daemons listen have no effect: raynb has no ports.
+    Options of `ray start` that say where Ray's daemons listen have no effect, and it says so: raynb opens no ports.
     """
+    from raynb.runtime.api import without_effect
     from raynb.runtime.cli import lifecycle, offers, places
 
-    if argument := places.unknown(context.args):
-        fail(f"there is no option {argument!r}: see raynb start --help")
+    without_effect.tell("start {name}", places.given(context.args), without_effect.OF_START)
     if head == bool(address):
         fail("either --head for a new cluster, or --address CLUSTER for one more node of a running one")
     typed = context.get_parameter_source("redis")

@@ -1,34 +1,12 @@
-"""Options of ``ray start`` that say where Ray's daemons listen, or how they log: taken, and without effect."""
+"""Options of ``ray start`` that are not raynb's: most say where Ray's daemons listen, or how they log."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-VALUES: Final = frozenset(
-    {
-        "--dashboard-agent-grpc-port",
-        "--dashboard-agent-listen-port",
-        "--dashboard-grpc-port",
-        "--dashboard-host",
-        "--dashboard-port",
-        "--include-dashboard",
-        "--include-log-monitor",
-        "--log-color",
-        "--log-style",
-        "--max-worker-port",
-        "--min-worker-port",
-        "--node-ip-address",
-        "--node-manager-port",
-        "--object-manager-port",
-        "--plasma-directory",
-        "--port",
-        "--ray-client-server-port",
-        "--redis-shard-ports",
-        "--runtime-env-agent-port",
-        "--worker-port-list",
-    }
-)
+from raynb.runtime.api.without_effect import OF_START
+
 FLAGS: Final = frozenset(
     {
         "--disable-usage-stats",
@@ -39,24 +17,34 @@ FLAGS: Final = frozenset(
         "-v",
     }
 )
+"""Those without a value."""
 
 
-def unknown(arguments: Sequence[str]) -> str:
-    """The first of these arguments that is none of those options, nor the value of one; empty: there is none.
+def given(arguments: Sequence[str]) -> dict[str, str]:
+    """The values of those options among these arguments, by name; of one without a value it is its name.
+
+    Raises
+    ------
+    ValueError
+        An argument is none of them, nor the value of one.
 
     Examples
     --------
-    >>> unknown(["--port", "6379", "--no-monitor", "--dashboard-host=0.0.0.0"])
-    ''
-    >>> unknown(["--nope=1"])
-    '--nope=1'
+    >>> given(["--port", "6379", "--no-monitor", "--dashboard-host=0.0.0.0"])
+    {'--port': '6379', '--no-monitor': '--no-monitor', '--dashboard-host': '0.0.0.0'}
+    >>> given(["--nope=1"])
+    Traceback (most recent call last):
+    ValueError: there is no option '--nope=1': see raynb start --help
     """
     left = list(arguments)
+    found: dict[str, str] = {}
     while left:
         argument = left.pop(0)
-        name, equals, _ = argument.partition("=")
-        if name in VALUES and (equals or left):
-            left = left if equals else left[1:]
-        elif argument not in FLAGS:
-            return argument
-    return ""
+        name, equals, value = argument.partition("=")
+        if argument in FLAGS:
+            found[argument] = argument
+        elif name in OF_START.keys() - FLAGS and (equals or left):
+            found[name] = value if equals else left.pop(0)
+        else:
+            raise ValueError(f"there is no option {argument!r}: see raynb start --help")
+    return found

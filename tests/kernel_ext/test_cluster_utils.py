@@ -114,6 +114,25 @@ def test_an_argument_that_nobody_knows_is_refused_by_name() -> None:
         Cluster(initialize_head=True, head_node_args={"num_cows": 1})
 
 
+def test_what_has_no_effect_is_told_to_who_adds_a_node(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = Cluster()
+    config = {"health_check_period_ms": 10, "event_stats": False, "worker_idle_s": 5.0}
+    try:
+        cluster.add_node(
+            num_cpus=1, dashboard_port=8265, node_ip_address="127.0.0.1", enable_object_reconstruction=True,
+            _system_config=config,
+        )  # fmt: skip
+    finally:
+        cluster.shutdown()
+    told = [record.getMessage() for record in caplog.records if "no effect" in record.msg]
+    assert told == [
+        "raynb: Cluster.add_node(dashboard_port=8265) has no effect: "
+        "raynb has no dashboard of Ray's kind: JupyterLab shows what a cluster does, and `raynb` in a terminal.",
+        "raynb: _system_config['health_check_period_ms'] has no effect: "
+        "a process's death is seen, not guessed from silence.",
+    ]
+
+
 def test_the_node_that_this_process_is_connected_to_is_not_removed(cluster: Cluster) -> None:
     cluster.connect()
     (node,) = cluster.list_all_nodes()

@@ -454,11 +454,16 @@ def test_a_program_joins_what_was_started_last_where_nothing_is_said() -> None:
         terminal.close()
 
 
-def test_options_that_say_where_rays_daemons_listen_have_no_effect() -> None:
+def test_options_that_say_where_rays_daemons_listen_have_no_effect_which_is_told() -> None:
     terminal = Terminal()
     places = ["--port=6379", "--node-ip-address", "127.0.0.1", "--include-dashboard=false", "--disable-usage-stats"]
     try:
-        terminal.ok("start", "--head", "--name", "elsewhere", *places, "--num-cpus", "1")
+        started = terminal.run("start", "--head", "--name", "elsewhere", *places, "--num-cpus", "1")
+        assert started.returncode == 0, started.stderr
+        assert started.stderr == (
+            "raynb: start --port has no effect: "
+            "raynb opens no ports: its processes find each other by sockets of this machine.\n"
+        )
         assert [status["name"] for status in terminal.json("status")] == ["elsewhere"]
         for wrong in ("--prt=1", "--port", "--no-monitor=1", "elsewhere"):
             refused = terminal.run("start", "--head", wrong)
