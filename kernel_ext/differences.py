@@ -136,8 +136,8 @@ DIFFERENCES: Final = {
     "input failed with an error of the user's has that very error, without a header of its own: it did not run.",
     "exceptions.OwnerDiedError": "A large value whose owner has died is given as long as it lies in a store that the "
     "reader's node reaches; in Ray it is lost with its owner.",
-    "exceptions.UnserializableException": "Not raised: an error whose class can't be made again here comes as a "
-    "`RayTaskError` with its text.",
+    "exceptions.UnserializableException": "Such an error is a `RayTaskError`, too: it says which task failed, and why "
+    "the exception can't be made again.",
     "util.state.list_actors": "A filter with a value that there is not, or of a field that Ray does not filter by, is "
     "no error, in any list: it gives what fits.",
     "util.state.list_jobs": "`entrypoint` is the program's name alone; a driver that was killed has FAILED. Ids of "

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from raynb.runtime.codec.pickling import ByValuePickler, dump
-from raynb.runtime.messages.errors import GetTimeoutError, RayActorError, RayTaskError, make_error
+from raynb.runtime.messages.errors import (
+    GetTimeoutError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    UnserializableException,
+    make_error,
+)
 from raynb.runtime.messages.values import Failed
 
 UNHANDLED = "Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): "
@@ -29,9 +36,7 @@ def to_exception(failed: Failed) -> Exception:
         try:
             error = pickle.loads(failed.cause)
         except Exception as problem:
-            return RayTaskError(
-                "a task", f"{failed.message}\n(the exception itself can't be unpickled here: {problem!r})"
-            )
+            return UnserializableException(f"{failed.message}\n({type(problem).__name__}: {problem})")
         if isinstance(error, Exception):
             return error
     if failed.kind == "RayTaskError":
@@ -62,20 +67,32 @@ def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutErro
 def from_exception(
     error: BaseException, function_name: str, pid: int, actor_repr: str | None = None, actor_id: str | None = None
 ) -> Failed:
-    """The outcome of a task that raised; an error of another task that it let through is told as its own."""
+    """The outcome of a task that raised; an error of another task that it let through is told as its own.
+
+    In the place of a cause that no pickle can carry there is a `RayError`, as in Ray: `UnserializableException`, if it
+    can be pickled and not be made again.
+    """
     text = format_remote(error)
     if isinstance(error, RayTaskError) and error.cause is not None:
         error = error.cause
     whose: dict[str, Any] = {"pid": pid, "actor_repr": actor_repr, "actor_id": actor_id}
-    carried = RayTaskError(function_name, text, error, **whose)
+    blob = None
     try:
-        blob = dump(ByValuePickler, carried)[0]
+        blob = dump(ByValuePickler, RayTaskError(function_name, text, error, **whose))[0]
         pickle.loads(blob)
     except Exception as problem:
-        # It can't be pickled, or not be made again from its pickle: its text and its type's name go instead.
-        note = f"{text}\n(the exception could not be pickled: {type(problem).__name__}: {problem})"
-        blob = dump(ByValuePickler, RayTaskError(function_name, note, None, **whose))[0]
-        text = note
+        why = f"{type(problem).__name__}: {problem}"
+        stand_in: RayError = (
+            RayError(f"Exception {type(error)} isn't serializable: {why}\nOriginal exception details:\n{text}")
+            if blob is None
+            else UnserializableException(f"{text}\n({why})")
+        )
+        text += (
+            f"\n(the exception could not be pickled: {why})"
+            if blob is None
+            else f"\n(the exception could not be unpickled: {why}; give its class a __reduce__ that says how it is made)"
+        )
+        blob = dump(ByValuePickler, RayTaskError(function_name, text, stand_in, **whose))[0]
     return Failed("RayTaskError", text, blob)
 
 

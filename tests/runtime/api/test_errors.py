@@ -229,6 +229,35 @@ def test_an_exception_that_can_not_be_pickled_arrives_as_text_and_the_worker_liv
     assert ray.get(maker.pid.remote()) == pid
 
 
+def test_in_the_place_of_an_exception_that_can_not_travel_there_is_one_that_says_so(ray: Ray, errors: Any) -> None:
+    class AskingForTwo(Exception):
+        def __init__(self, left: int, right: int) -> None:
+            super().__init__(f"{left} and {right}")
+
+    class Locked(Exception):
+        def __init__(self) -> None:
+            super().__init__("locked")
+            self.lock = threading.Lock()
+
+    @ray.remote
+    def fail(how: str) -> None:
+        raise AskingForTwo(1, 2) if how == "two" else Locked()
+
+    @ray.remote
+    def ask(how: str) -> None:
+        ray.get(fail.remote(how))
+
+    for task in (fail, ask):
+        with pytest.raises(errors.UnserializableException) as caught:
+            ray.get(task.remote("two"))
+        assert "AskingForTwo: 1 and 2" in str(caught.value)
+        with pytest.raises(errors.RayTaskError) as locked:
+            ray.get(task.remote("lock"))
+        assert "Locked: locked" in str(locked.value)
+        assert type(locked.value.cause) is errors.RayError
+        assert "isn't serializable" in str(locked.value.cause) and "Locked: locked" in str(locked.value.cause)
+
+
 def test_a_value_that_can_not_be_unpickled_is_an_error_that_says_so(ray: Ray) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
