@@ -152,8 +152,9 @@ DIFFERENCES: Final = {
     "another runs; in Ray these are an error then. "
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
-    "CPU, as a task does. An actor that asks for no CPU needs none to be placed. That a worker has died and a task is "
-    "tried again is told where tasks are listed and shown, not printed.",
+    "CPU, as a task does. An actor that asks for no CPU needs none to be placed. That a task is tried again is printed "
+    "with why, in a notebook below the cell that called it; of many tasks of one name once in five seconds. That an "
+    "actor's process has died is told by its calls, and where actors are listed, not printed besides.",
     "timeline": "There are more events: of the object stores, and arrows from tasks to those that use their results. "
     "Arguments, execution and results of a task are timed by themselves only with RAY_PROFILING in the environment "
     "of the cluster.",

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from raynb.runtime.api.terminal import Terminal
-from raynb.runtime.client.failures import UNHANDLED, unhandled
+from raynb.runtime.client.failure_news import UNHANDLED, text_of, unhandled
 from raynb.runtime.client.log_records import LoggingConfig, follow, show_own
-from raynb.runtime.core.client_effects import Unhandled
+from raynb.runtime.core.client_effects import Retried, Unhandled
 from raynb.runtime.messages.ids import TASK_ID_BYTES
 from raynb.runtime.messages.tasks import OutputLine
 
@@ -84,20 +84,22 @@ def print_output(lines: list[OutputLine], dropped: int) -> None:
     _terminal.take(lines, dropped)
 
 
-def show_unhandled(found: Unhandled) -> None:
-    """Show the error of a task that nobody has looked at, where it was submitted."""
-    error = unhandled(found.failure)
-    if error is None:
-        return
-    if on_unhandled is not None:
-        on_unhandled(error)
-    else:
-        say_unhandled(error, found.cell, found.name)
+def show_failure(found: Retried | Unhandled) -> None:
+    """Show that a task is tried again, or the error of one that nobody has looked at, where it was submitted."""
+    if on_unhandled is not None and isinstance(found, Unhandled):
+        if (error := unhandled(found)) is not None:
+            on_unhandled(error)
+    elif text := text_of(found):
+        _say(text, found.cell, found.name)
 
 
-def say_unhandled(error: Exception, cell: str = "", name: str = "") -> None:
-    """Show such an error to the person."""
-    text = with_cells(f"{UNHANDLED}{error}")
+def say_unhandled(error: Exception) -> None:
+    """Show an error that nobody has looked at."""
+    _say(f"{UNHANDLED}{error}")
+
+
+def _say(text: str, cell: str = "", name: str = "") -> None:
+    text = with_cells(text)
     if sink is not None:
         sink([OutputLine(cell, bytes(TASK_ID_BYTES), name, os.getpid(), "stderr", f"{text}\n")], 0)
     else:

@@ -341,7 +341,7 @@ def _connect(info: ClusterInfo, namespace: str, config: Config, owns: bool, job_
         Execution(context, bytes(TASK_ID_BYTES), "driver"),
         on_foreign=_on_foreign,
     )
-    client.host.on_unhandled = lambda found: outputs.show_unhandled(found) if _session is not None else None
+    client.host.on_failure = lambda found: outputs.show_failure(found) if _session is not None else None
     daemon = _watch_node_manager(transport, client, info)
     client.project = ProjectWatch(lambda: _project_reloaded(client))
     refs.set_current(client)

@@ -20,9 +20,6 @@ from raynb.runtime.messages.errors import (
 )
 from raynb.runtime.messages.values import Failed
 
-UNHANDLED = "Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): "
-"""Before an error that nobody has asked for."""
-
 NO_INPUT = "At least one of the input arguments for this task could not be computed:\n"
 """Before what became of an input."""
 
@@ -49,11 +46,6 @@ def to_exception(failed: Failed) -> Exception:
         text = f"{NO_INPUT}{told}"
         return RayTaskError(failed.through, text, made).as_instanceof_cause()
     return made
-
-
-def unhandled(failed: Failed) -> Exception | None:
-    """The error to be told where nobody has asked for it; None where the person wants none."""
-    return None if os.environ.get("RAY_IGNORE_UNHANDLED_ERRORS") == "1" else to_exception(failed)
 
 
 def timed_out(late: Sequence[object], timeout_s: float | None) -> GetTimeoutError:
@@ -87,11 +79,8 @@ def from_exception(
             if blob is None
             else UnserializableException(f"{text}\n({why})")
         )
-        text += (
-            f"\n(the exception could not be pickled: {why})"
-            if blob is None
-            else f"\n(the exception could not be unpickled: {why}; give its class a __reduce__ that says how it is made)"
-        )
+        note = f"pickled: {why}" if blob is None else f"unpickled: {why}; its class needs a __reduce__ of its own"
+        text += f"\n(the exception could not be {note})"
         blob = dump(ByValuePickler, RayTaskError(function_name, text, stand_in, **whose))[0]
     return Failed("RayTaskError", text, blob)
 

@@ -25,7 +25,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raynb.runtime.core.client import ClientMachine
-from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, OutOfScope, Unhandled
+from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, OutOfScope, Retried, Unhandled
 from raynb.runtime.core.effects import Send, Tick
 from raynb.runtime.core.inbox import Inbox, NodeManagerDied
 from raynb.runtime.core.waiters import Wake
@@ -84,8 +84,8 @@ class ClientHost:
         """Called after each turn, in the seat."""
         self.on_received: Callable[[list[tuple[str, Message]]], None] = lambda received: None
         """Called in the seat before messages are handled; what it posts is handled before them."""
-        self.on_unhandled: Callable[[Unhandled], None] = lambda failure: None
-        """Called in the seat with what nobody has looked at."""
+        self.on_failure: Callable[[Retried | Unhandled], None] = lambda found: None
+        """Called in the seat with attempts that are followed by others, and with what nobody has looked at."""
         self.on_out_of_scope: Callable[[bytes], None] = lambda oid: None
         """Called in the seat with an object that is gone, and was to be told."""
         self.on_crash: Callable[[], None] = lambda: None
@@ -341,8 +341,8 @@ class ClientHost:
                 self._on_process_died(effect.address)
             elif kind is Notice:
                 self._on_notice(effect.text)
-            elif kind is Unhandled:
-                self.on_unhandled(effect)
+            elif kind is Unhandled or kind is Retried:
+                self.on_failure(effect)
             elif kind is OutOfScope:
                 self.on_out_of_scope(effect.oid)
             else:

@@ -114,8 +114,15 @@ class Actors:
     """All actors that this process calls. See the module's rules."""
 
     def __init__(
-        self, config: Config, gcs: str, objects: Ownership, story: Story, fail: Callable[[Task, Failed], None]
+        self,
+        config: Config,
+        gcs: str,
+        objects: Ownership,
+        story: Story,
+        fail: Callable[[Task, Failed], None],
+        attempt_failed: Callable[[Task, Failed, float], None],
     ) -> None:
+        self._attempt_failed = attempt_failed
         self._config = config
         self._gcs = gcs
         self._objects = objects
@@ -306,7 +313,6 @@ class Actors:
         actor.asked_at = now
         actor.registered = True
         actor.max_task_retries = message.max_task_retries
-        actor.process = message.process or actor.process
         actor.failure = message.failure
         actor.restarting = message.state == RESTARTING
         if message.state == ALIVE:
@@ -335,6 +341,8 @@ class Actors:
             actor.state = message.state
             if actor.failure is not None:
                 self._fail_queue(actor, actor.failure)
+        # Not before: what has failed with its last process has run there.
+        actor.process = message.process or actor.process
         actor.incarnation = message.incarnation
         self._changed[actor.actor_id] = actor
 
@@ -388,6 +396,7 @@ class Actors:
         if not gone and connection.worker not in self._objects.dead:
             self._hold_inputs(connection, now)
         again: list[Task] = []
+        text = f"the actor's process was lost while this call was under way: {why}. The call may have run"
         for seq in sorted(connection.inflight):
             task = connection.inflight[seq]
             if dead and actor.failure is not None:
@@ -395,21 +404,13 @@ class Actors:
             elif task.cancelled:
                 self._fail(task, Failed("TaskCancelledError", "the call was cancelled"))
             elif task.retries_left != 0:
-                task.retries_left -= task.retries_left > 0
-                task.attempt += 1
+                self._attempt_failed(task, Failed("ActorUnavailableError", text, actor=actor.actor_id), now)
                 self._story.step(task, "retry")
                 self.await_lost(task)
                 again.append(task)
             else:
-                self._fail(
-                    task,
-                    Failed(
-                        "ActorUnavailableError",
-                        f"the actor's process was lost while this call was under way: {why}. The call may have run; "
-                        "set max_task_retries to have such calls sent again.",
-                        actor=actor.actor_id,
-                    ),
-                )
+                how = "set max_task_retries to have such calls sent again."
+                self._fail(task, Failed("ActorUnavailableError", f"{text}; {how}", actor=actor.actor_id))
         connection.inflight.clear()
         actor.queue.extendleft(reversed(again))
         if again:

@@ -22,7 +22,7 @@ from raynb.runtime.core import client_deaths, client_losses, client_results, cli
 from raynb.runtime.core.actors import Actors
 from raynb.runtime.core.cancellation import Cancellation
 from raynb.runtime.core.client_acts import ClientActs
-from raynb.runtime.core.client_effects import Foreign, Frames
+from raynb.runtime.core.client_effects import Foreign, Frames, Retried
 from raynb.runtime.core.client_infeasible import infeasible
 from raynb.runtime.core.client_lost import lose
 from raynb.runtime.core.creations import Creations
@@ -92,10 +92,8 @@ class ClientMachine:
         self.failed = FailedTasks(self.objects)
         self.story = Story()
         self.recorder = Recorder(config, wall_offset_s)
-        self.scheduler = Scheduler(
-            config, node_manager, self.objects, self.story, self.fail, self.recorder.attempt_failed
-        )
-        self.actors = Actors(config, gcs_address, self.objects, self.story, self.fail)
+        self.scheduler = Scheduler(config, node_manager, self.objects, self.story, self.fail, self.attempt_failed)
+        self.actors = Actors(config, gcs_address, self.objects, self.story, self.fail, self.attempt_failed)
         self.unfinished: dict[bytes, Task] = {}
         self.rows = OwnRows(self.objects.entries, self.failed.uses, self.unfinished)
         self.streams = Streams(self.objects, self.unfinished)
@@ -304,6 +302,13 @@ class ClientMachine:
         self.story.step(task, "cancel" if failure.kind == "TaskCancelledError" and task.state is not PUSHED else "fail")
         now = max(task.submitted_at, task.pushed_at, self._tick_at)
         client_results.conclude(self, task, [failure], None, failure, now)
+
+    def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
+        """Count an attempt of a task that is tried again, and tell of it."""
+        self.recorder.attempt_failed(task, failure, now)
+        self._effects.append(Retried(failure, task.retries_left, task.context.cell, task.name or task.function.name))
+        task.retries_left -= task.retries_left > 0
+        task.attempt += 1
 
     def add(self, effects: list[Any]) -> None:
         """These come with the effects of the event that is handled."""

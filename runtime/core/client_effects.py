@@ -38,6 +38,16 @@ class Unhandled(Struct, frozen=True, gc=False):
     name: str
 
 
+class Retried(Struct, frozen=True, gc=False):
+    """Effect: an attempt of a task failed, and it is tried again. ``left``: how often it may be, this time included;
+    negative: always."""
+
+    failure: Failed
+    left: int
+    cell: str
+    name: str
+
+
 class OutOfScope(Struct, frozen=True, gc=False):
     """Effect: this process has let an object go, or given it up, whose end was to be told."""
 

@@ -50,12 +50,10 @@ def _lives(task: Task) -> bool:
 
 
 def _retry(client: ClientMachine, task: Task, failure: Failed, now: float) -> None:
-    task.retries_left -= task.retries_left > 0
     if task.actor is None:
         client.scheduler.retry(task, failure, now)
     else:
-        client.recorder.attempt_failed(task, failure, now)
-        task.attempt += 1
+        client.attempt_failed(task, failure, now)
         client.story.step(task, "retry")
         client.actors.await_lost(task)
         task.actor.queue.appendleft(task)

@@ -350,7 +350,6 @@ class Scheduler:
     def retry(self, task: Task, failure: Failed, now: float) -> None:
         """Run a pushed task again, as a new attempt."""
         self._attempt_failed(task, failure, now)
-        task.attempt += 1
         self._requeue(task, "retry", now)
 
     def reclaim(self, manager: str, numbers: Iterable[int], now: float) -> list[Any]:
@@ -435,10 +434,10 @@ class Scheduler:
             elif seq > last_started:
                 self._requeue(task, "return", now)
             elif task.retries_left != 0:
-                task.retries_left -= task.retries_left > 0
-                self.retry(task, Failed(kind, message.reason), now)
+                self.retry(task, Failed(kind, crash_message(task, message)), now)
             else:
-                self._fail(task, Failed(kind, crash_message(task, message)))
+                end = f"It is not tried again: max_retries={task.function.max_retries} is used up."
+                self._fail(task, Failed(kind, f"{crash_message(task, message)} {end}"))
 
     def node_died(self, manager: str, reason: str, now: float) -> list[Any]:
         """Another node is gone, with its workers: those too of which nobody else knew."""

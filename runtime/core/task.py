@@ -206,14 +206,11 @@ NODE_GONE: Final = (
 
 
 def crash_message(task: Task, died: ProcessDied) -> str:
-    """What a caller reads when its task's worker is gone. It begins as in Ray, since programs look for these words."""
+    """What is said of an attempt whose worker is gone. It begins as in Ray, since programs look for these words."""
     begin = ""
     if died.node:
         begin = f"{NODE_GONE} "
     elif not died.out_of_memory:
         begin = "The worker died unexpectedly while executing this task: "
     name = task.name or task.function.name
-    return (
-        f"{begin}the worker (pid {died.pid}) that ran {name} (attempt {task.attempt}) died: {died.reason}. "
-        f"It is not tried again: max_retries={task.function.max_retries} is used up."
-    )
+    return f"{begin}the worker (pid {died.pid}) that ran {name} (attempt {task.attempt}) died: {died.reason}."

@@ -65,7 +65,7 @@ def run(settings: WorkerSettings) -> NoReturn:
     runner.attach(client, output)
     for sender, message in early:
         runner.on_message(sender, message)
-    client.host.on_unhandled = runner.on_unhandled
+    client.host.on_failure = runner.on_failure
     client.host.start()
     try:
         runner.serve()

@@ -16,14 +16,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from raynb.runtime.adapters.worker_page import WorkerPage
-from raynb.runtime.client import log_records
+from raynb.runtime.client import failure_news, log_records
 from raynb.runtime.client.client import Client
 from raynb.runtime.client.execution import EXECUTION, Execution, execution_of
-from raynb.runtime.client.failures import UNHANDLED, unhandled
 from raynb.runtime.client.plane import Guard
 from raynb.runtime.codec.functions import unpack_function
 from raynb.runtime.core.bundle_names import cpus_of
-from raynb.runtime.core.client_effects import Unhandled
+from raynb.runtime.core.client_effects import Retried, Unhandled
 from raynb.runtime.core.effects import Received, Send
 from raynb.runtime.core.executor import (
     BecomeActor,
@@ -168,10 +167,10 @@ class Runner:
         self.machine.forget(address)
         self.consumption.forget(address)
 
-    def on_unhandled(self, found: Unhandled) -> None:
-        """A task that a task has started failed, and nobody has looked at that."""
-        if (error := unhandled(found.failure)) is not None:
-            print(f"{UNHANDLED}{error}", file=sys.stderr)
+    def on_failure(self, found: Retried | Unhandled) -> None:
+        """A task that a task has started failed, and is tried again, or nobody has looked at that."""
+        if text := failure_news.text_of(found):
+            print(text, file=sys.stderr)
             self.output.collect()  # no task may follow that would have it sent
 
     def _perform(self, effects: list[Any]) -> None:

@@ -105,6 +105,21 @@ def test_an_error_that_nobody_asked_for_appears_in_the_cell_that_submitted_the_t
     assert not kernel.printed(second)
 
 
+def test_that_a_task_is_tried_again_appears_in_the_cell_that_submitted_it(kernel: Kernel, tmp_path: Path) -> None:
+    gate, mark = tmp_path / "gate", tmp_path / "mark"
+    kernel.run(
+        f"import os, pathlib\n@ray.remote\ndef dies_once(path, mark):\n    {GATE}\n"
+        "    if not pathlib.Path(mark).exists():\n        pathlib.Path(mark).touch()\n        os._exit(5)"
+    )
+    first = kernel.run(f"ref = dies_once.remote({str(gate)!r}, {str(mark)!r})")
+    second = kernel.run(f"pathlib.Path({str(gate)!r}).touch()\nray.get(ref)")
+    assert kernel.printed(first).startswith(
+        "Task dies_once failed. There are 3 retries remaining, so the task will be retried. Error: The worker died"
+    )
+    assert "exit code 5" in kernel.printed(first)
+    assert not kernel.printed(second)
+
+
 def test_a_reference_can_be_awaited_in_a_cell(kernel: Kernel) -> None:
     kernel.run("@ray.remote\ndef twice(x):\n    return 2 * x")
     request = kernel.run("print(await twice.remote(21))")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raynb.runtime.core.client import ClientMachine
-from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, Unhandled
+from raynb.runtime.core.client_effects import Blocked, Foreign, Forget, Frames, Notice, Retried, Unhandled
 from raynb.runtime.core.client_store import ClientStore
 from raynb.runtime.core.effects import Send, Tick
 from raynb.runtime.core.evictions import CopiesAsked
@@ -310,6 +310,9 @@ class SimClient:
             elif kind is Unhandled:
                 assert effect.failure.kind in TOLD, effect
                 self.world.note(self.address, "unhandled", effect.name)
+            elif kind is Retried:
+                assert effect.left != 0, effect
+                self.world.note(self.address, "retried", effect.name)
             else:
                 raise AssertionError(f"no host for the effect {effect!r}")
 

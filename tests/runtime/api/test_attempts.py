@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from raynb.util.state import list_tasks
 from tests.support.module import Ray
 from tests.support.waiting import wait_until
 
@@ -115,8 +116,20 @@ def test_a_call_whose_actor_dies_is_unavailable_when_it_comes_back_and_dead_when
 
 def test_a_call_is_sent_again_to_the_restarted_actor_where_it_may_be(ray: Ray, tmp_path: Path) -> None:
     actor = ray.remote(max_restarts=2, max_task_retries=2)(Dying).remote()
-    assert ray.get(actor.die.remote(tmp_path, 2), timeout=60) == ray.get(actor.pid.remote())
+    first = ray.get(actor.pid.remote(), timeout=60)
+    call = actor.die.options(name="sent_again").remote(tmp_path, 2)
+    last = ray.get(call, timeout=60)
+    assert last == ray.get(actor.pid.remote()) != first
     assert attempts(tmp_path) == 2
+
+    def listed() -> list[Any]:
+        rows = list_tasks(filters=[("name", "=", "sent_again")], detail=True)
+        return sorted(rows, key=lambda row: row.attempt_number)
+
+    wait_until(lambda: [row.state for row in listed()] == ["FAILED", "FAILED", "FINISHED"], 30)
+    rows = listed()
+    assert [row.error_type for row in rows] == ["ACTOR_UNAVAILABLE", "ACTOR_UNAVAILABLE", None]
+    assert (rows[0].worker_pid, rows[2].worker_pid) == (first, last) and rows[1].worker_pid not in (first, last)
 
 
 def test_a_process_runs_a_function_no_more_often_than_it_says(ray: Ray) -> None:

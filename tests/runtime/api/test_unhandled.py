@@ -170,3 +170,40 @@ def test_a_script_and_its_workers_say_it(python: str, tmp_path: Path) -> None:
     assert said.count("Exception raised in creation task: The actor died because of an error") == 1
     assert "looked at" not in said
     assert "until the end" not in said
+
+
+def test_a_script_and_its_workers_say_what_is_tried_again(python: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, pathlib\n"
+        "import raynb as ray\n"
+        "ray.init(num_cpus=2)\n"
+        "def is_first(name):\n"
+        f"    mark = pathlib.Path({str(tmp_path)!r}, name)\n"
+        "    return not mark.exists() and not mark.touch()\n"
+        "@ray.remote(max_retries=3)\n"
+        "def dies():\n"
+        "    is_first('dies') and os._exit(7)\n"
+        "@ray.remote(max_retries=-1, retry_exceptions=True)\n"
+        "def raises(name):\n"
+        "    if is_first(name):\n"
+        "        raise ValueError(f'once in {name}')\n"
+        "@ray.remote\n"
+        "def parent():\n"
+        "    ray.get(raises.remote('a worker'))\n"
+        "@ray.remote(max_restarts=1, max_task_retries=2)\n"
+        "class Actor:\n"
+        "    def dies(self):\n"
+        "        is_first('actor') and os._exit(8)\n"
+        "ray.get([dies.remote(), raises.remote('the driver'), parent.remote(), Actor.remote().dies.remote()])\n"
+    )
+    done = subprocess.run([python, str(script)], capture_output=True, text=True, timeout=60, check=True)
+    for left, task, why in (
+        (3, "dies", "died: exit code 7."),
+        ("infinite", "raises", "ValueError: once in the driver"),
+        ("infinite", "raises", "ValueError: once in a worker"),
+        (2, "Actor.dies", "the actor's process was lost while this call was under way"),
+    ):
+        said = f"Task {task} failed. There are {left} retries remaining, so the task will be retried. Error: "
+        assert said in done.stderr and why in done.stderr, done.stderr
+    assert done.stderr.count("so the task will be retried") == 4

@@ -24,13 +24,17 @@ class Caller:
 
     def __init__(self) -> None:
         self.failures: list[Failed] = []
-        self.actors = Actors(Config(), GCS, Ownership(ME, NODE), Story(), self.failed)
+        self.actors = Actors(Config(), GCS, Ownership(ME, NODE), Story(), self.failed, self.attempt_failed)
         self.function = Function(FunctionDef(1, b"f" * 16, "f", b""), "f", {})
         self.number = 0
         self.actors.of(ACTOR)
 
     def failed(self, task: Task, failure: Failed) -> None:
         self.failures.append(failure)
+
+    def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
+        assert failure.message.endswith("The call may have run") and task.retries_left != 0
+        task.attempt += 1
 
     def call(self, retries: int = 0, now: float = 0.0) -> list[PushTasks | WatchActor]:
         self.number += 1

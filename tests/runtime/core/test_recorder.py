@@ -115,7 +115,7 @@ def test_an_actors_calls_and_its_creation_are_in_the_lane_of_its_process(source:
 
 def test_an_actor_runs_as_many_calls_as_it_takes_at_once(source: Source) -> None:
     config, objects = Config(), Ownership("me", "node")
-    actors = Actors(config, "gcs", objects, Story(), lambda task, failure: None)
+    actors = Actors(config, "gcs", objects, Story(), lambda task, failure: None, lambda *args: None)
     scheduler = Scheduler(config, "node", objects, Story(), lambda task, failure: None, lambda *args: None)
     actor = actors.of(b"a" * 16)
     actor.connection, actors.by_worker["w"] = Connection("w"), actor
