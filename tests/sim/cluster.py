@@ -108,6 +108,10 @@ class Cluster:
         self._pids += 1
         return self._pids
 
+    def node_of(self, node_id: bytes) -> SimNode:
+        """The node of this id, which may be dead."""
+        return next(node for node in self.nodes if node.machine.identity.node_id == node_id)
+
     def address_of(self, pid: int) -> str:
         """Of the process with this pid, which is also the origin of its ids."""
         return next((a for a, p in self.processes.items() if p.pid == pid), "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from raynb.runtime.core.effects import Received, Send, Tick
 from raynb.runtime.core.gcs import TABLES, GcsMachine
+from raynb.runtime.core.gcs_actor_life import LIFE_TABLE, decode_life
 from raynb.runtime.core.gcs_effects import (
     ForgetPeer,
     Loaded,
@@ -154,6 +155,10 @@ class SimGcs:
             return
         for _ in batch:
             self._writes.popleft()
+        for write in (write for persist in batch for write in persist.writes):
+            # A successor can't know whether the node was told, too.
+            if write.table == LIFE_TABLE and write.value and (place := decode_life(write.value).node_id):
+                self.cluster.oracle.actor_sent(write.key, self.cluster.node_of(place).address)
         self.world.after(self.world.soon(), self._written, [persist.token for persist in batch])
 
     def _written(self, tokens: list[int]) -> None:

@@ -225,7 +225,7 @@ class Oracle:
             raise Violation(f"{what} runs under lease {job.lease} of {job.sender}, but the worker is {grant!r}")
 
     def actor_sent(self, actor_id: bytes, node: str) -> None:
-        """The GCS has picked a node for an actor."""
+        """The GCS has picked a node for an actor, and written that down or told the node."""
         self.facts.actors[actor_id].sent_to.add(node)
 
     def actor_given(self, actor_id: bytes, worker: str) -> None:
