@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         state,
     )
     from raynb.util.actor_pool import ActorPool
+    from raynb.util.annotations import PublicAPI
     from raynb.util.check_serialize import inspect_serializability
     from raynb.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
     from raynb.util.executor import RayExecutor
@@ -43,6 +44,7 @@ _HOMES = {
     "get_placement_group": "raynb.util.placement_group",
     "get_current_placement_group": "raynb.util.placement_group",
     "ActorPool": "raynb.util.actor_pool",
+    "PublicAPI": "raynb.util.annotations",
     "RayExecutor": "raynb.util.executor",
     "as_completed": "raynb.util.helpers",
     "disable_log_once_globally": "raynb.util.debug",
@@ -75,6 +77,7 @@ _MODULES = (
 
 __all__ = [
     "ActorPool",
+    "PublicAPI",
     "RayExecutor",
     "actor_group",
     "actor_pool",

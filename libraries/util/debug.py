@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
+from typing import Final
 
+PERIOD_S: Final = 60.0
 _lock = threading.Lock()
-_seen: set[str] = set()
+_seen: dict[str, float] = {}
+"""When it was asked for last that was answered."""
 _disabled = False
+_periodic = False
 
 
 def log_once(key: str) -> bool:
-    """Whether this is the first time in this process that it is asked for ``key``.
+    """Whether this is the first time in this process that it is asked for ``key``, or in a minute
+    (`enable_periodic_logging`).
 
     Examples
     --------
@@ -18,10 +24,11 @@ def log_once(key: str) -> bool:
     ...     print("the disk is slow")
     the disk is slow
     """
+    now = time.monotonic()
     with _lock:
-        if _disabled or key in _seen:
+        if _disabled or (key in _seen and not (_periodic and now - _seen[key] >= PERIOD_S)):
             return False
-        _seen.add(key)
+        _seen[key] = now
         return True
 
 
@@ -32,12 +39,15 @@ def disable_log_once_globally() -> None:
 
 
 def enable_periodic_logging() -> None:
-    """`log_once` works again."""
-    global _disabled
-    _disabled = False
+    """From now on `log_once` is True once a minute in this process."""
+    global _periodic
+    _periodic = True
 
 
-def reset_log_once(key: str) -> None:
-    """Forget that it was asked for ``key``."""
+def reset_log_once(key: str | None = None) -> None:
+    """Forget that it was asked for ``key``, or for any."""
     with _lock:
-        _seen.discard(key)
+        if key is None:
+            _seen.clear()
+        else:
+            _seen.pop(key, None)

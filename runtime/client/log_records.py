@@ -13,7 +13,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TextIO
 
@@ -64,9 +64,18 @@ class LoggingConfig:
             if name not in ATTRIBUTES:
                 raise ValueError(f"Unknown python logging standard attribute: {name}. There are {sorted(ATTRIBUTES)}.")
 
+    def to_dict(self) -> dict[str, Any]:
+        """What `from_dict` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LoggingConfig:
+        """One with these arguments."""
+        return cls(**data)
+
     def encoded(self) -> str:
         """For other processes."""
-        return json.dumps(asdict(self))
+        return json.dumps(self.to_dict())
 
 
 def follow(text: str) -> None:
@@ -80,7 +89,7 @@ def follow(text: str) -> None:
         root.setLevel(_level_before)
         _handler = None
     if text:
-        config = LoggingConfig(**json.loads(text))
+        config = LoggingConfig.from_dict(json.loads(text))
         _level_before, _handler = root.level, _Handler(text, config)
         root.addHandler(_handler)
         root.setLevel(config.log_level)

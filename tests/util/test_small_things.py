@@ -156,6 +156,27 @@ def test_a_deprecated_function_warns_if_it_is_to() -> None:
 def test_a_thing_is_logged_once() -> None:
     debug = part_of_util("debug")
     assert [debug.log_once("here"), debug.log_once("here"), debug.log_once("there")] == [True, False, True]
+    debug.reset_log_once("here")
+    assert [debug.log_once("here"), debug.log_once("there")] == [True, False]
+    debug.reset_log_once()
+    assert [debug.log_once("here"), debug.log_once("there")] == [True, True]
+
+
+@pytest.mark.usefixtures("raynb_only")  # of Ray it can't be taken back, and the clock is another
+def test_what_is_logged_once_may_come_again_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    debug = part_of_util("debug")
+    now = 1000.0
+    monkeypatch.setattr(debug.time, "monotonic", lambda: now)
+    monkeypatch.setattr(debug, "_periodic", False)
+    monkeypatch.setattr(debug, "_disabled", False)
+    assert debug.log_once("again")
+    now += debug.PERIOD_S
+    assert not debug.log_once("again")
+    debug.enable_periodic_logging()
+    assert debug.log_once("again") and not debug.log_once("again")
+    now += debug.PERIOD_S
+    debug.disable_log_once_globally()
+    assert not debug.log_once("again") and not debug.log_once("anything")
 
 
 def test_the_node_has_an_address_also_without_a_cluster() -> None:

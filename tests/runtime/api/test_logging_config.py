@@ -79,6 +79,13 @@ def test_after_a_cluster_records_are_written_as_before(bare_ray: Ray) -> None:
         assert bare_ray.get(bare_ray.remote(lambda: logging.getLogger().level).remote(), timeout=30) == logging.WARNING
 
 
+def test_a_way_to_write_records_goes_into_a_dict_and_comes_back(bare_ray: Ray) -> None:
+    config = bare_ray.LoggingConfig(encoding="JSON", log_level="ERROR", additional_log_standard_attrs=["name"])
+    given = {"encoding": "JSON", "log_level": "ERROR", "additional_log_standard_attrs": ["name"]}
+    assert config.to_dict() == given
+    assert bare_ray.LoggingConfig.from_dict(given) == config
+
+
 def test_what_is_no_way_to_write_records_is_refused(bare_ray: Ray) -> None:
     for wrong in ({"encoding": "XML"}, {"log_level": "LOUD"}, {"additional_log_standard_attrs": ["colour"]}):
         with pytest.raises(ValueError, match=str(next(iter(wrong.values()))[0])):
