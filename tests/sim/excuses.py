@@ -205,9 +205,12 @@ class Excuses:
         return facts is not None and (facts.to_be_removed or self._cluster.job_over(facts.job))
 
     def _lost_an_input(self, facts: TaskFacts) -> bool:
-        """Whether what an argument is the value of may have been gone when the task began: with its owner, or freed."""
-        deps = facts.task.deps or ()
-        return any(oid in self.freed or self._owner_died(oid, self.tasks.get(task_of(oid))) for oid in deps)
+        """Whether what an argument is the value of may have been gone when the task began: with its owner, freed, or
+        lost where it may not be made again."""
+        return any(
+            oid in self.freed or self.was_lost(oid) or self._owner_died(oid, self.tasks.get(task_of(oid)))
+            for oid in facts.task.deps or ()
+        )
 
     def _was_cancelled(self, facts: TaskFacts) -> bool:
         if facts.task.id in self.cancelled:

@@ -401,6 +401,32 @@ def _with_bad_disks(plan: w.Plan, rng: Random) -> w.Plan:
     return replace(plan, faults=(*plan.faults, *rot))
 
 
+def _with_groups_that_lose_a_node(plan: w.Plan, rng: Random) -> w.Plan:
+    """Actors that may be started again, in the bundles of a group that is spread over nodes, one of which is lost."""
+    if not (plan.nodes and plan.classes) or not any(f.kind in ("far-node", "leave") for f in plan.faults):
+        return plan
+    if rng.random() > 0.5:
+        return plan
+    number = rng.randrange(len(plan.classes))
+    classes = list(plan.classes)
+    lives = replace(classes[number], restarts=rng.choice((1, 3, -1)), task_retries=rng.choice((0, 2, -1)), resources={})
+    classes[number] = lives
+    size = rng.randint(2, len(plan.nodes) + 2)
+    drivers = [list(threads) for threads in plan.drivers]
+    threads = drivers[rng.randrange(len(drivers))]
+    bundles = (0.5,) * size
+    group, method = rng.randrange(64), rng.randrange(64)
+    # It is the first of its driver, so any number means it.
+    begin: list[w.Operation] = [w.CreateGroup(bundles, rng.choice(("SPREAD", "SPREAD", "PACK")))]
+    begin += [w.Create(number, (), (), place=w.Place(group, rng.choice((-1, index)))) for index in range(size)]
+    for _ in range(rng.randint(2, 5)):
+        begin += [w.Method(rng.randrange(64), method, (), ()) for _ in range(size)]
+        begin.append(rng.choice((w.Sleep(rng.choice((0.01, 0.1, 0.4))), w.Get((rng.randrange(64),)))))
+    threads[0] = (*begin, *threads[0])
+    limits = replace(plan.limits, cpus=plan.limits.cpus + sum(bundles))
+    return replace(plan, classes=tuple(classes), drivers=tuple(map(tuple, drivers)), limits=limits)
+
+
 EXTRAS = (
     _paced,
     _with_limits_of_calls,
@@ -409,6 +435,7 @@ EXTRAS = (
     _spilling,
     _with_nodes,
     _with_bad_disks,
+    _with_groups_that_lose_a_node,
 )
 
 
