@@ -16,6 +16,7 @@ _FIXES = {
     "WorkerCrashedError": "Its worker's log may say more: %raynb logs.",
     "ActorDiedError": "Create the actor again; max_restarts lets it come back by itself.",
     "ActorUnavailableError": "max_task_retries sends such calls again.",
+    "OutOfMemoryError": "Let fewer run at once, or each work in smaller pieces.",
     "OwnerDiedError": "Submit the task that made it again.",
     "ObjectLostError": "Submit the task that made it again.",
     "TaskCancelledError": "Submit it again to have its value.",

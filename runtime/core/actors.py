@@ -379,6 +379,8 @@ class Actors:
             self._lose_connection(actor, "", now, dead=True, gone=True)
             return
         del self.by_worker[address]
+        if actor.connection is not None:
+            actor.connection.ended = reason
         if actor.state == ALIVE:
             actor.state = RESTARTING
         actor.asked_at = -1.0
@@ -396,7 +398,8 @@ class Actors:
         if not gone and connection.worker not in self._objects.dead:
             self._hold_inputs(connection, now)
         again: list[Task] = []
-        text = f"the actor's process was lost while this call was under way: {why}. The call may have run"
+        text = "the actor's process was lost while this call was under way, so it may have run"
+        end = connection.ended or why
         for seq in sorted(connection.inflight):
             task = connection.inflight[seq]
             if dead and actor.failure is not None:
@@ -404,13 +407,13 @@ class Actors:
             elif task.cancelled:
                 self._fail(task, Failed("TaskCancelledError", "the call was cancelled"))
             elif task.retries_left != 0:
-                self._attempt_failed(task, Failed("ActorUnavailableError", text, actor=actor.actor_id), now)
+                self._attempt_failed(task, Failed("ActorUnavailableError", f"{text}: {end}", actor=actor.actor_id), now)
                 self._story.step(task, "retry")
                 self.await_lost(task)
                 again.append(task)
             else:
-                how = "set max_task_retries to have such calls sent again."
-                self._fail(task, Failed("ActorUnavailableError", f"{text}; {how}", actor=actor.actor_id))
+                how = "max_task_retries has such calls sent again"
+                self._fail(task, Failed("ActorUnavailableError", f"{text} ({how}): {end}", actor=actor.actor_id))
         connection.inflight.clear()
         actor.queue.extendleft(reversed(again))
         if again:
@@ -471,7 +474,7 @@ class Actors:
 
 def _failure_of(failure: Failed, *, sent: bool) -> Failed:
     """What a caller of a dead actor gets, for a call that had been sent (once) or not."""
-    if not sent or failure.kind != "ActorDiedError":
+    if not sent or failure.kind not in ("ActorDiedError", "OutOfMemoryError"):
         return failure
     text = f"{failure.message.removesuffix('.')}. This call had been sent: it may have run."
     return msgspec.structs.replace(failure, message=text)

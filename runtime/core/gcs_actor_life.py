@@ -28,6 +28,7 @@ from raynb.runtime.messages.values import Failed
 
 SPEC_TABLE: Final = "actors"
 LIFE_TABLE: Final = "actor_lives"
+OUT_OF_MEMORY: Final = "OutOfMemoryError"
 
 DEPENDENCIES_UNREADY: Final = "DEPENDENCIES_UNREADY"
 PENDING_CREATION: Final = "PENDING_CREATION"
@@ -186,11 +187,11 @@ class Actor:
         self.story.append(f"{self.state} --{cause.value}--> {after}: {why}")
         self.state = after
 
-    def died(self, why: str) -> Failed:
-        """The error of calls to it."""
+    def died(self, why: str, *, out_of_memory: bool = False) -> Failed:
+        """The error of calls to it. ``out_of_memory``: its node has stopped it for want of memory."""
         name = f" {self.spec.name!r}" if self.spec.name else ""
         text = f"Actor {self.spec.class_name}{name} ({self.id.hex()}): The actor is dead because {why}"
-        return Failed("ActorDiedError", text, actor=self.id, about=self._about())
+        return Failed(OUT_OF_MEMORY if out_of_memory else "ActorDiedError", text, actor=self.id, about=self._about())
 
     def _about(self) -> str:
         process = self.process
@@ -278,6 +279,13 @@ class Actor:
         self.unreferenced = record.unreferenced
         self.told = self.announcement()
         self.story.append(f"loaded as {record.state}")
+
+
+def context_of(failure: Failed) -> str:
+    """Ray's name for what it tells of such an end."""
+    if failure.constructor:
+        return "creation_task_failure_context"
+    return "oom_context" if failure.kind == OUT_OF_MEMORY else "actor_died_error_context"
 
 
 def decode_spec(value: bytes) -> CreateActor:

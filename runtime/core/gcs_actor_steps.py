@@ -225,14 +225,15 @@ class ActorSteps:
                 effects += self.write_and_start(actor, now)
         return effects
 
-    def lose(self, actor: Actor, reason: str, now: float) -> Effects:
+    def lose(self, actor: Actor, reason: str, now: float, *, out_of_memory: bool = False) -> Effects:
         """Its process is gone: start it again, if it may be."""
         asked, actor.restart_asked = actor.restart_asked, False
         if not actor.may_restart:
             how = "it was killed by ray.kill(no_restart=False)" if asked else "its worker process has died"
             n = actor.incarnation
             used = f" ({n} restart{'s' * (n > 1)} used, no more allowed)" if n else ""
-            return self.end(actor, actor.died(f"{how}: {reason}{used}"), reason, now)
+            failure = actor.died(f"{how}: {reason}{used}", out_of_memory=out_of_memory)
+            return self.end(actor, failure, reason, now)
         lived_s = now - actor.alive_since if actor.state == ALIVE else 0.0
         actor.early_deaths = 0 if asked or lived_s > EARLY_DEATH_S else actor.early_deaths + 1
         actor.move(Cause.LOST, reason)

@@ -343,7 +343,7 @@ class ActorTable:
                 failure = actor.died(ENDINGS[EXITED])
                 effects += self._steps.end(actor, failure, death.reason, now)
             else:
-                effects += self._steps.lose(actor, death.reason, now)
+                effects += self._steps.lose(actor, death.reason, now, out_of_memory=death.out_of_memory)
         self.index.by_worker.pop(death.address, None)
         for owned in self.index.owned_by(death.address):
             failure = owned.died(f"its owner has died ({death.reason}).")

@@ -111,9 +111,9 @@ class MemoryPressure:
         victim = min(worth, key=lambda each: each.rank)
         largest = "; ".join(each.what for each in candidates[:LARGEST_LISTED])
         reason = (
-            f"it was stopped because memory ran out: it used {gigabytes(victim.size)} when {where}. The largest were: "
-            f"{largest}. Let fewer run at once (num_cpus=, or memory= in bytes), work in smaller pieces, or use a "
-            "machine with more memory"
+            f"it was stopped due to the node running low on memory: it used {gigabytes(victim.size)} when {where}. The "
+            f"largest were: {largest}. Let fewer run at once (num_cpus=, or memory= in bytes), work in smaller pieces, "
+            "or use a machine with more memory"
         )
         worker = victim.worker
         worker.out_of_memory = True

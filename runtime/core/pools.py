@@ -15,7 +15,7 @@ from raynb.runtime.messages.values import Dependency
 class Connection:
     """What one worker (or actor) has been sent: pushes in flight, and the functions and contexts it knows."""
 
-    __slots__ = ("_contexts", "_functions", "gpus", "inflight", "next_seq", "worker")
+    __slots__ = ("_contexts", "_functions", "ended", "gpus", "inflight", "next_seq", "worker")
 
     def __init__(self, worker: str) -> None:
         self.worker = worker
@@ -24,6 +24,8 @@ class Connection:
         self._functions: set[int] = set()
         self._contexts: set[int] = set()
         self.gpus: list[str] = []
+        self.ended = ""
+        """How its process has ended, once that is known."""
 
     def push(self, lease: int, tasks: list[Task], dependencies: Callable[[Task], list[Dependency]]) -> PushTasks:
         """The message that pushes these tasks; they are in flight from now on."""

@@ -19,7 +19,7 @@ import msgspec
 
 from raynb.runtime.core.bundle_names import group_hex
 from raynb.runtime.core.gcs_actor_index import ActorIndex
-from raynb.runtime.core.gcs_actor_life import DEAD, Actor
+from raynb.runtime.core.gcs_actor_life import DEAD, Actor, context_of
 from raynb.runtime.core.gcs_jobs import JobRecord
 from raynb.runtime.core.membership import Membership, Node
 from raynb.runtime.core.placement import STORE_MEMORY
@@ -385,9 +385,8 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
     spec, creation = actor.spec, actor.spec.creation
     cause = None
     if actor.failure is not None:
-        of_constructor = actor.failure.constructor
         cause = {
-            "creation_task_failure_context" if of_constructor else "actor_died_error_context": {
+            context_of(actor.failure): {
                 "error_message": actor.failure.message,
                 "error_type": actor.failure.kind,
                 "actor_id": actor.id.hex(),

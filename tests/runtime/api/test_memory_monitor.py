@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import raynb
+from raynb.util.state import list_actors
 
 MB = 1024 * 1024
 LIMIT_BYTES = 900 * MB
@@ -55,6 +56,32 @@ def test_what_was_stopped_for_memory_is_tried_again_when_there_is_some(cluster: 
         return "first"
 
     assert cluster.get(greedy_once.remote(tmp_path / "marker"), timeout=60) == "second"
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_an_actor_that_eats_the_memory_is_an_error_that_says_so(cluster: Any, restarts: int) -> None:
+    @cluster.remote
+    class Glutton:
+        def __init__(self) -> None:
+            self.hoard: list[bytearray] = []
+
+        def eat(self) -> None:
+            import time
+
+            while True:
+                self.hoard.append(bytearray(b"x") * (50 * MB))
+                time.sleep(0.02)
+
+    glutton = Glutton.options(max_restarts=restarts, max_task_retries=restarts).remote()
+    for call in (glutton.eat, glutton.eat):
+        with pytest.raises(
+            cluster.exceptions.OutOfMemoryError, match=r"the node running low on memory: it used \d"
+        ) as e:
+            cluster.get(call.remote(), timeout=60)
+        assert "Glutton" in str(e.value)
+    (row,) = list_actors(filters=[("actor_id", "=", glutton._actor_id.hex())], detail=True)
+    assert row.state == "DEAD" and row.num_restarts == restarts
+    assert "running low on memory" in row.death_cause["oom_context"]["error_message"]
 
 
 def test_what_a_task_has_started_counts_as_its_own(cluster: Any) -> None:

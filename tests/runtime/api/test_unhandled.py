@@ -202,7 +202,7 @@ def test_a_script_and_its_workers_say_what_is_tried_again(python: str, tmp_path:
         (3, "dies", "died: exit code 7."),
         ("infinite", "raises", "ValueError: once in the driver"),
         ("infinite", "raises", "ValueError: once in a worker"),
-        (2, "Actor.dies", "the actor's process was lost while this call was under way"),
+        (2, "Actor.dies", "while this call was under way, so it may have run: exit code 8"),
     ):
         said = f"Task {task} failed. There are {left} retries remaining, so the task will be retried. Error: "
         assert said in done.stderr and why in done.stderr, done.stderr

@@ -33,7 +33,7 @@ class Caller:
         self.failures.append(failure)
 
     def attempt_failed(self, task: Task, failure: Failed, now: float) -> None:
-        assert failure.message.endswith("The call may have run") and task.retries_left != 0
+        assert failure.message.endswith("so it may have run: it is being restarted") and task.retries_left != 0
         task.attempt += 1
 
     def call(self, retries: int = 0, now: float = 0.0) -> list[PushTasks | WatchActor]:
