@@ -52,7 +52,8 @@ class SpillPlace:
         assert self._folder is not None
         self._folder.mkdir(0o700, exist_ok=True)
         disk = shutil.disk_usage(self._folder)
-        if disk.used + size > self._fraction * disk.total:
+        # What only the system may use counts as used, as in Ray.
+        if disk.total - disk.free + size > self._fraction * disk.total:
             raise OSError(errno.ENOSPC, f"the disk is full to {self._fraction:.0%}, or would be")
 
     def remove(self) -> None:

@@ -80,6 +80,8 @@ def put(value: Any, *, name: str | None = None, _owner: Any = None, _tensor_tran
         The value is a reference already, or can't be pickled; the message names the culprit.
     ObjectStoreFullError
         There is no room; the message lists who holds what.
+    OutOfDiskError
+        The same, and the disk that objects go to then is full as well.
     """
     if isinstance(value, ObjectRef):
         raise TypeError(

@@ -123,7 +123,7 @@ class Fetching(FarPlaces):
         ------
         ValuesLostError
             They can't be had from where they are said to be.
-        ObjectStoreFullError
+        ObjectStoreFullError, OutOfDiskError
             There is no room for them here.
         GetTimeoutError
             They were not here before the deadline (monotonic).

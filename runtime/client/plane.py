@@ -30,8 +30,10 @@ from raynb.runtime.messages.errors import (
     ObjectFreedError,
     ObjectLostError,
     ObjectStoreFullError,
+    OutOfDiskError,
     OwnerDiedError,
     RaySystemError,
+    make_error,
 )
 from raynb.runtime.messages.gcs import Reply
 from raynb.runtime.messages.objects import ExtentGranted, ExtentRefused, is_spilled
@@ -129,7 +131,7 @@ class ObjectPlane:
 
         Raises
         ------
-        ObjectStoreFullError
+        ObjectStoreFullError, OutOfDiskError
             There is no room; the message lists the holders.
         """
         size = object_size(packed)
@@ -172,7 +174,7 @@ class ObjectPlane:
                 return place
             self._store.forget(number)
         if isinstance(answer, ExtentRefused):
-            raise ObjectStoreFullError(answer.message)
+            raise make_error(answer.kind, answer.message)
         assert isinstance(answer, Reply) and answer.error is not None, answer
         raise to_exception(answer.error)
 
@@ -203,7 +205,7 @@ class ObjectPlane:
         """
         try:
             return self._read(value, guard)
-        except (ObjectFreedError, ObjectLostError, ObjectStoreFullError):
+        except (ObjectFreedError, ObjectLostError, ObjectStoreFullError, OutOfDiskError):
             raise
         except Exception as error:
             raise RaySystemError(f"the value can't be unpickled here: {type(error).__name__}: {error}") from error

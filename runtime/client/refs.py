@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
+import time
 import zlib
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
@@ -14,7 +16,7 @@ from raynb.runtime.codec.references import note_reference
 from raynb.runtime.codec.values import SAFE_TYPES
 from raynb.runtime.core.inbox import Retain
 from raynb.runtime.messages.errors import OufOfBandObjectRefSerializationException
-from raynb.runtime.messages.ids import JOB_ID_BYTES, OBJECT_ID_BYTES, TASK_ID_BYTES
+from raynb.runtime.messages.ids import FIRST_RETURN, JOB_ID_BYTES, OBJECT_ID_BYTES, TASK_ID_BYTES
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SEAT_PATIENCE_S = 1.0
 OUT_OF_BAND = "RAY_allow_out_of_band_object_ref_serialization"
 """Ray's own name for the environment variable."""
 
@@ -178,7 +181,11 @@ class ObjectRef(Generic[T]):
 
     def call_site(self) -> str:
         """Where it was made, as far as that was recorded."""
-        return current().call_site_of(self._id)
+        client = current()
+        if self._id not in client.machine.objects.entries:
+            # Its call may be still on its way to the machine.
+            client.host.run(lambda: client.host.read_inbox(time.monotonic()), SEAT_PATIENCE_S)
+        return client.call_site_of(self._id)
 
     def why(self) -> Why:
         """Why its value is not there: one sentence with the cause, and what to do. Doesn't wait for the value."""
@@ -208,7 +215,8 @@ class ObjectRef(Generic[T]):
     @classmethod
     def from_random(cls) -> ObjectRef[Any]:
         """A reference to nothing, with a new id."""
-        return cls(current().next_task_id() + b"\x01\x00\x00\x00", current().address, uncounted)
+        owner = _current.address if _current is not None else ""
+        return cls(secrets.token_bytes(TASK_ID_BYTES) + FIRST_RETURN, owner, uncounted)
 
     def future(self) -> concurrent.futures.Future[T]:
         """A future of the value, for callbacks and ``concurrent.futures.wait``."""

@@ -272,8 +272,8 @@ class Recorder:
         return message
 
     def _tell_wait(self, task: Task, told: int) -> None:
-        """Tell what a task waits for, unless that was told."""
-        if task.state is DONE:
+        """Tell what a task waits for, unless that was told, or it has been told to run."""
+        if task.state is DONE or (task.id, task.attempt) in self._reported_running:
             return
         if task.missing:
             state = events.PENDING_ARGS_AVAIL

@@ -64,6 +64,8 @@ from raynb.runtime.core.store_spill import Spill
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.copies import CopiesDamaged, KeepCopies
 from raynb.runtime.messages.objects import (
+    OUT_OF_DISK,
+    STORE_FULL,
     AddBorrowers,
     AllocateExtent,
     BorrowersAdded,
@@ -121,6 +123,7 @@ class StoreMachine:
     def __init__(self, capacity_bytes: int, config: Config, *, spills: bool = False, address: str = "") -> None:
         self.address = address
         self._timeout_s = config.store_full_timeout_s
+        self._disk_is_full = False
         self.log = StoreLog()
         self.log.names[address] = "node manager"
         self.index = StoreIndex(self.log)
@@ -254,11 +257,11 @@ class StoreMachine:
         if self.room.wants:
             self._effects += self.room.serve(now, partial(self._give, now))
         for want in self.room.late(now):
-            why = self._full(sum(want.sizes()))
+            why, kind = self._full(sum(want.sizes())), OUT_OF_DISK if self._disk_is_full else STORE_FULL
             if isinstance(want, FetchWant):
-                self._effects += self.fetch.refused(want, why)
+                self._effects += self.fetch.refused(want, why, kind)
             else:
-                self._effects.append(Send(want.client, ExtentRefused(want.request, why)))
+                self._effects.append(Send(want.client, ExtentRefused(want.request, why, kind)))
         if not self.room.wants:
             self._effects += self.growth.give_back(now)
             self._effects += self.spill.give_back(now)
@@ -267,9 +270,13 @@ class StoreMachine:
         return self.spill if is_spilled(segment) else self.growth
 
     def _segment_ready(self, event: SegmentReady, now: float) -> None:
+        if is_spilled(event.name):
+            self._disk_is_full = False
         self._maker(event.name).ready(event.name, event.size)
 
     def _segment_failed(self, event: SegmentFailed, now: float) -> None:
+        if is_spilled(event.name):
+            self._disk_is_full = event.no_space
         self._maker(event.name).failed(event.name, event.reason, now)
 
     # -- objects

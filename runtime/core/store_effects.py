@@ -113,10 +113,11 @@ class SegmentReady(Struct, frozen=True, gc=False):
 
 
 class SegmentFailed(Struct, frozen=True, gc=False):
-    """A segment can't be made. ``reason`` is for people: no space left in /dev/shm, say."""
+    """A segment can't be made. ``reason`` is for people: no space left in /dev/shm, say; ``no_space``: it is that."""
 
     name: str
     reason: str
+    no_space: bool = False
 
 
 class ExtentWalked(Struct, frozen=True, gc=False):

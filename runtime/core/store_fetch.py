@@ -33,7 +33,7 @@ from raynb.runtime.core.store_index import Grant, StoreIndex
 from raynb.runtime.core.store_room import Room, Want
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.copies import CopyAdded
-from raynb.runtime.messages.objects import SealedObject
+from raynb.runtime.messages.objects import STORE_FULL, SealedObject
 from raynb.runtime.messages.store_events import TRANSFER
 from raynb.runtime.messages.transfers import (
     LOST,
@@ -177,7 +177,7 @@ class Fetch:
             if not want.missing():
                 effects += self.admitted(want, [], now)
             elif why := self._room.refusal(sum(stored.size for stored in objects)):
-                effects += self.refused(want, why)
+                effects += self.refused(want, why, STORE_FULL)
             else:
                 # In order with all others that want room.
                 self._room.ask(want)
@@ -221,10 +221,10 @@ class Fetch:
                 self._arrived_for(request, stored.oid)
         return [*self._start(), *self._answer_if_done(request)]
 
-    def refused(self, want: FetchWant, why: str) -> list[Any]:
+    def refused(self, want: FetchWant, why: str, kind: str) -> list[Any]:
         """There is no room, and won't be."""
         for stored in want.objects:
-            want.of.failed[stored.oid] = Failed("ObjectStoreFullError", why)
+            want.of.failed[stored.oid] = Failed(kind, why)
             want.of.undecided.pop(stored.oid, None)
         return self._answer_if_done(want.of)
 

@@ -329,7 +329,7 @@ def object_row(
     return {
         "object_id": row.oid.hex(),
         "object_size": row.size,
-        "task_status": _task_status(row, table),
+        "task_status": _told_by_owner(_task_status(row, table)) if says_how else _task_status(row, table),
         "attempt_number": _attempt(row, table),
         "reference_type": reference_type,
         "call_site": _made_at(row, table, is_actor) if says_how else _place(row.call_site),
@@ -384,7 +384,7 @@ def _made_at(row: ObjectRow, table: EventTable, is_actor: bool) -> str:
     if row.owner:
         return "(deserialize actor task arg)" if is_actor else "(deserialize task arg)"
     slot = None if is_put(row.oid) else table.index.get(task_of(row.oid))
-    if slot is None:
+    if slot is None or row.call_site.startswith(HOW):
         return row.call_site
     called = MADE_BY.get(TASK_KINDS[table.names.name(table.name[slot]).kind], "actor call")
     return f"({called}) {row.call_site}".rstrip()
@@ -395,6 +395,11 @@ def _place(call_site: str) -> str:
     for how in HOW:
         call_site = call_site.removeprefix(how)
     return call_site.replace(":<module>:", ":")
+
+
+def kept_for_others(row: ObjectRow) -> bool:
+    """Whether its owner has it for borrowers alone."""
+    return bool(row.borrowers) and not (row.owner or row.views or row.tasks or row.local or row.contained)
 
 
 def is_put(oid: bytes) -> bool:
@@ -412,6 +417,11 @@ def _task_status(row: ObjectRow, table: EventTable) -> str:
         return "FAILED"
     slot = table.index.get(task_of(row.oid))
     return TASK_STATES[table.state[slot]] if slot is not None else "PENDING_NODE_ASSIGNMENT"
+
+
+def _told_by_owner(status: str) -> str:
+    """As Ray has it, where an owner can't know that a task has begun."""
+    return "SUBMITTED_TO_WORKER" if status == "RUNNING" else status
 
 
 def _attempt(row: ObjectRow, table: EventTable) -> int:

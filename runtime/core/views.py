@@ -404,7 +404,7 @@ def actor_row(actor: Actor, calls: Calls = NO_CALLS) -> Row:
         "state": actor.state,
         "job_id": actor.job.hex(),
         "name": spec.name,
-        "node_id": actor.node_id.hex() or None,
+        "node_id": (actor.node_id.hex() or None) if actor.worker or actor.state == DEAD else None,  # not before
         "pid": actor.pid,
         "ray_namespace": spec.namespace,
         "serialized_runtime_env": creation.runtime_env or "{}",

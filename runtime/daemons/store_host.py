@@ -6,6 +6,7 @@ something to do; results are posted as events for the machine. What comes from o
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -134,7 +135,8 @@ class StoreHost:
                 self._disk.prepare(work.size)
             self._segments[work.name] = Segment.create(prefix, work.name, work.size)
         except OSError as error:
-            self._post(SegmentFailed(work.name, f"{error.strerror or error} ({prefix})"))
+            no_space = error.errno == errno.ENOSPC
+            self._post(SegmentFailed(work.name, f"{error.strerror or error} ({prefix})", no_space))
         else:
             self._post(SegmentReady(work.name, work.size))
 

@@ -226,7 +226,8 @@ class WorkerProcesses:
         for path in (settings.page_path, settings.address.removeprefix("ipc://")):
             Path(path).unlink(missing_ok=True)
         out, err = map(Path, settings.logs)
-        self._post(WorkerExited(token, pid, reason, tail(err) or tail(out), lease, last_seq))
+        last_lines = "\n".join(filter(None, map(tail, (out, err))))
+        self._post(WorkerExited(token, pid, reason, last_lines, lease, last_seq))
 
     # -- time and the end
 

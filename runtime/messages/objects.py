@@ -15,6 +15,10 @@ from msgspec import Struct
 
 from raynb.runtime.messages.values import Value, ValueKind
 
+STORE_FULL = "ObjectStoreFullError"
+OUT_OF_DISK = "OutOfDiskError"
+"""What it is called that there is no room: in memory, or on the disk that is to help either."""
+
 SPILL_PREFIX = "spill-"
 """How the names of segments begin that are on disk."""
 
@@ -80,10 +84,11 @@ class ExtentGranted(Struct, array_like=True, gc=False, tag=41):
 
 
 class ExtentRefused(Struct, array_like=True, gc=False, tag=42):
-    """Node manager -> client: the store is full; ``message`` lists the holders."""
+    """Node manager -> client: the store is full; ``message`` lists the holders, ``kind`` names the error."""
 
     request: int
     message: str
+    kind: str = STORE_FULL
 
 
 class SealedObject(Struct, array_like=True, frozen=True, gc=False):

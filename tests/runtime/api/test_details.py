@@ -274,6 +274,7 @@ def test_ids_are_objects_of_their_kind(ray: Ray) -> None:
     assert ray.ObjectRef.nil().is_nil()
     assert ray.ObjectRef.size() == len(ref.binary()) == 28
     assert ray.ObjectRef.from_random() != ray.ObjectRef.from_random()
+    assert len(ray.ObjectRef.from_random().binary()) == 28
     assert isinstance(ref, ray.ObjectID)
     ray.get(ref)
 

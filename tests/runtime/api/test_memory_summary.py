@@ -42,7 +42,7 @@ def test_an_argument_is_shown_at_the_caller_and_at_the_worker_that_reads_it(ray:
     assert "| Driver  | (task call) " in used and HERE in used
     assert "| Worker  | (deserialize task arg) " in read and read.rsplit(" | ", 1)[1] == used.rsplit(" | ", 1)[1]
     (result,) = lines_of(text, ref.hex())
-    assert "(task call)" in result and "| RUNNING " in result and "| ? " in result
+    assert "(task call)" in result and "| SUBMITTED_TO_WORKER " in result and "| ? " in result
 
 
 def test_what_an_actor_keeps_is_shown_as_its_own(ray: Ray) -> None:
@@ -96,4 +96,22 @@ def test_where_calls_were_made_is_shown_if_it_is_to_be_noted(bare_ray: Ray) -> N
         text = memory_summary()
         for ref, what in zip(refs, ("(task call)", "(actor call)", "(put object)"), strict=True):
             assert ref.call_site().startswith(what) and f"{HERE}:test_where_calls_" in ref.call_site()
-            assert lines_of(text, ref.hex(), ref.call_site())
+            assert lines_of(text, ref.hex(), f"| {ref.call_site()} |")
+        for _ in range(20):
+            assert keeper.call.remote().call_site().startswith("(actor call) "), "also at once"
+
+
+def test_what_is_kept_for_borrowers_alone_is_shown_as_theirs(ray: Ray) -> None:
+    class Keeper:
+        def keep(self, given: list[Any]) -> None:
+            self.kept = given
+
+    keeper = ray.remote(Keeper).remote()
+    ref = ray.put(np.zeros(100_000))
+    object_id = ref.hex()
+    ray.get(keeper.keep.remote([ref]))
+    assert len(lines_of(memory_summary(), object_id)) == 2
+    del ref
+    wait_until(lambda: len(lines_of(memory_summary(), object_id)) == 1)
+    (line,) = lines_of(memory_summary(), object_id)
+    assert "| Worker  |" in line and "| LOCAL_REFERENCE |" in line

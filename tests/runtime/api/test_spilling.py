@@ -110,6 +110,29 @@ def test_a_directory_of_ones_own_which_is_left_clean(tmp_path: Path, by: str) ->
     wait_until(lambda: not found.exists(), 10, "the session's folder is gone")
 
 
+def test_a_full_disk_is_an_error_of_its_own(tmp_path: Path) -> None:
+    raynb.shutdown()
+    # Full from the beginning, whatever is on it.
+    config = {"spill_directory": str(tmp_path), "local_fs_capacity_threshold": 0.0, "store_full_timeout_s": 0.5}
+    raynb.init(num_cpus=1, object_store_memory=CAPACITY, _system_config=config)
+    try:
+        refs = [raynb.put(array(number)) for number in range(4)]
+        with pytest.raises(raynb.exceptions.OutOfDiskError, match=r"the disk is full to 0%.*\n(.*\n)*Who holds"):
+            while True:
+                refs.append(raynb.put(array(9)))
+
+        @raynb.remote(max_retries=0)
+        def make() -> Any:
+            return array(1)
+
+        with pytest.raises(raynb.exceptions.OutOfDiskError):
+            raynb.get(make.remote(), timeout=60)
+        del refs[1:]
+        assert int(raynb.get(raynb.put(array(5)))[0]) == 5
+    finally:
+        raynb.shutdown()
+
+
 def test_what_a_dead_session_left_on_disk_is_removed_by_the_next(tmp_path: Path) -> None:
     first = raynb.init(num_cpus=1, object_store_memory=CAPACITY, _system_config={"spill_directory": str(tmp_path)})
     (root,) = tmp_path.iterdir()

@@ -97,6 +97,16 @@ def test_what_a_call_waits_for_is_told_as_it_changes(source: Source) -> None:
     assert told() == [] and not source.recorder.pending
 
 
+def test_a_call_that_runs_is_not_told_to_wait(source: Source) -> None:
+    call = source.task(0, "1:5:")
+    call.actor, call.missing = ActorClient(b"a" * 16), 1
+    source.flush()
+    call.missing, call.state, call.pushed_at = 0, PUSHED, 8.0
+    assert list(source.flush(call).states) == [RUNNING]
+    for _ in range(2 * LOOK_AGAIN_EACH):
+        assert source.recorder.flush([call]) == []
+
+
 def test_an_actors_calls_and_its_creation_are_in_the_lane_of_its_process(source: Source) -> None:
     actor = ActorClient(b"a" * 16)
     actor.process = ActorProcess(b"w" * 28, b"n" * 28, 77, began=5.0, took_s=2.0)

@@ -43,7 +43,7 @@ class Store:
                 self.told.append(effect.message)
             elif isinstance(effect, GrowStore):
                 if is_spilled(effect.name) and self.disk_is_full:
-                    self.step(SegmentFailed(effect.name, "No space left on device"))
+                    self.step(SegmentFailed(effect.name, "No space left on device", no_space=True))
                 else:
                     self.step(SegmentReady(effect.name, effect.size))
             elif isinstance(effect, DropSegment):
@@ -138,7 +138,7 @@ def test_a_full_disk_is_an_error_that_says_so_and_it_works_again_when_there_is_r
         store.tick(0.05)
     (refused,) = [each for each in store.told if isinstance(each, ExtentRefused)]
     assert "Nothing could be put on disk: No space left on device." in refused.message
-    assert "Who holds most:" in refused.message
+    assert "Who holds most:" in refused.message and refused.kind == "OutOfDiskError"
     store.disk_is_full = False
     store.tick(RETRY_S)
     assert store.store(9)
@@ -151,5 +151,6 @@ def test_without_a_disk_a_full_store_is_an_error() -> None:
     store.ask()
     store.tick(2.1)
     store.ask(9 * MB)
-    full, too_large = [each.message for each in store.told if isinstance(each, ExtentRefused)]
-    assert "is full" in full and "do not fit" in too_large
+    full, too_large = [each for each in store.told if isinstance(each, ExtentRefused)]
+    assert "is full" in full.message and "do not fit" in too_large.message
+    assert full.kind == too_large.kind == "ObjectStoreFullError"
