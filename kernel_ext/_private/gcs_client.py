@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +17,7 @@ from raynb.runtime.api.session import connect, is_initialized
 from raynb.runtime.client.ids import JobID
 from raynb.runtime.client.refs import current
 from raynb.runtime.messages import Message
+from raynb.runtime.messages.errors import GetTimeoutError, RpcError
 from raynb.runtime.messages.gcs import KvDelete, KvGet, KvKeys, KvPut
 
 USERS: Final = b"user:"
@@ -50,6 +51,8 @@ class GcsClientOptions:
 class GcsClient:
     """The keys of a cluster, whether this process is connected to it or not.
 
+    Each method raises `RpcError` if the cluster's GCS does not answer within its ``timeout``, in seconds.
+
     Parameters
     ----------
     address
@@ -70,16 +73,19 @@ class GcsClient:
 
     @contextmanager
     def _asker(self) -> Iterator[Any]:
-        if self._entry is None:
-            client = connect()
-            yield lambda message, timeout: client.request(client.gcs, message, timeout)
-            return
-        with Requester(self._entry.session_dir) as guest:
-            yield (
-                lambda message, timeout: (
-                    guest.ask(self.address, _numbered(message, guest.number()), timeout or TIMEOUT_S).data
+        try:
+            if self._entry is None:
+                client = connect()
+                yield lambda message, timeout: client.request(client.gcs, message, timeout)
+                return
+            with Requester(self._entry.session_dir) as guest:
+                yield (
+                    lambda message, timeout: (
+                        guest.ask(self.address, _numbered(message, guest.number()), timeout or TIMEOUT_S).data
+                    )
                 )
-            )
+        except GetTimeoutError as error:
+            raise RpcError(f"Timed out: {error}") from error
 
     def internal_kv_get(self, key: bytes, namespace: bytes | None = None, timeout: float | None = None) -> bytes | None:
         """The value; None if there is none."""
@@ -120,6 +126,13 @@ class GcsClient:
             found = _decoded(ask(KvKeys(0, full_key(prefix, namespace)), timeout))
         return [each[len(full_key(b"", namespace)) :] for each in found]
 
+    def internal_kv_multi_get(
+        self, keys: Sequence[bytes], namespace: bytes | None = None, timeout: float | None = None
+    ) -> dict[bytes, bytes]:
+        """The values of those keys that there are."""
+        found = {key: self.internal_kv_get(key, namespace, timeout) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
+
     def internal_kv_exists(self, key: bytes, namespace: bytes | None = None, timeout: float | None = None) -> bool:
         """Whether there is a value."""
         return self.internal_kv_get(key, namespace, timeout) is not None
@@ -140,6 +153,30 @@ class GcsClient:
     ) -> int:
         """As `internal_kv_put`."""
         return await asyncio.to_thread(self.internal_kv_put, key, value, overwrite, namespace, timeout)
+
+    async def async_internal_kv_del(
+        self, key: bytes, del_by_prefix: bool = False, namespace: bytes | None = None, timeout: float | None = None
+    ) -> int:
+        """As `internal_kv_del`."""
+        return await asyncio.to_thread(self.internal_kv_del, key, del_by_prefix, namespace, timeout)
+
+    async def async_internal_kv_keys(
+        self, prefix: bytes, namespace: bytes | None = None, timeout: float | None = None
+    ) -> list[bytes]:
+        """As `internal_kv_keys`."""
+        return await asyncio.to_thread(self.internal_kv_keys, prefix, namespace, timeout)
+
+    async def async_internal_kv_multi_get(
+        self, keys: Sequence[bytes], namespace: bytes | None = None, timeout: float | None = None
+    ) -> dict[bytes, bytes]:
+        """As `internal_kv_multi_get`."""
+        return await asyncio.to_thread(self.internal_kv_multi_get, keys, namespace, timeout)
+
+    async def async_internal_kv_exists(
+        self, key: bytes, namespace: bytes | None = None, timeout: float | None = None
+    ) -> bool:
+        """As `internal_kv_exists`."""
+        return await asyncio.to_thread(self.internal_kv_exists, key, namespace, timeout)
 
     def publish_error(
         self, key_id: bytes, error_type: str, message: str, job_id: JobID | None = None, num_retries: int | None = None

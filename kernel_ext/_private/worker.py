@@ -28,7 +28,8 @@ from raynb.runtime.client.client import Client
 from raynb.runtime.client.ids import ActorID, JobID, NodeID, PlacementGroupID, TaskID
 from raynb.runtime.client.refs import ObjectRef
 from raynb.runtime.messages.errors import ObjectLostError, RaySystemError, error_class
-from raynb.runtime.messages.values import Failed
+from raynb.runtime.messages.objects import is_spilled
+from raynb.runtime.messages.values import Failed, Stored
 from raynb.util.node_address import get_node_ip_address
 
 __all__ = [
@@ -95,12 +96,17 @@ class CoreWorker:
         self._client.host.run(count, 10.0)
         return size
 
-    def object_exists(self, object_ref: ObjectRef[Any]) -> bool:
-        """Whether its value is there, or what it failed of. Its owner is asked, where that is another process."""
+    def object_exists(self, object_ref: ObjectRef[Any], memory_store_only: bool = False) -> bool:
+        """Whether its value is in the memory of this node, or what it failed of; with ``memory_store_only``, in that of
+        this process. Its owner is asked, where that is another process."""
         client = self._client
-        ready, _ = client.wait([object_ref], 1, EXISTS_S_MAX, fetch_local=False)
+        own = object_ref._owner in ("", client.address)
+        ready, _ = client.wait([object_ref], 1, 0.0 if own else EXISTS_S_MAX, fetch_local=False)
         entry = client.machine.objects.entries.get(object_ref._id)
         value = None if entry is None else entry.value
+        if isinstance(value, Stored):
+            here = not client.fetching.is_far(value) or client.fetching.place(value) is not None
+            return bool(ready) and here and not (memory_store_only or is_spilled(value.segment))
         lost = isinstance(value, Failed) and issubclass(error_class(value.kind), ObjectLostError)
         return bool(ready) and value is not None and not lost
 

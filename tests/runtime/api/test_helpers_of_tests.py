@@ -215,7 +215,12 @@ def test_keys_of_a_cluster_are_had_by_its_address_without_a_connection(ray: Ray,
     assert here.internal_kv_get(b"key") is None
     assert asyncio.run(here.async_internal_kv_put(b"key", b"late")) == 1
     assert asyncio.run(here.async_internal_kv_get(b"key")) == b"late"
-    assert here.internal_kv_del(b"key") == 1
+    assert here.internal_kv_multi_get([b"key", b"no"]) == {b"key": b"late"}
+    assert asyncio.run(here.async_internal_kv_multi_get([b"no"])) == {}
+    assert asyncio.run(here.async_internal_kv_keys(b"ke")) == [b"key"]
+    assert asyncio.run(here.async_internal_kv_exists(b"key"))
+    assert asyncio.run(here.async_internal_kv_del(b"ke", True)) == 1
+    assert not here.internal_kv_exists(b"key")
 
 
 def test_the_state_of_a_task_has_its_environment(ray: Ray) -> None:
@@ -291,6 +296,19 @@ def test_an_object_exists_while_somebody_has_it(ray: Ray) -> None:
     assert exists(ray.ObjectRef(name))
     del outer
     wait_until(lambda: not exists(ray.ObjectRef(name)), 20)
+
+
+def test_an_object_exists_here_when_this_node_or_this_process_has_its_value(ray: Ray) -> None:
+    exists = global_worker.core_worker.object_exists
+    small, large = ray.put(1), ray.put(bytes(10**6))
+    assert exists(small) and exists(small, memory_store_only=True)
+    assert exists(large) and not exists(large, memory_store_only=True)
+    event: Any = test_utils.SignalActor.remote()
+    pending = event.wait.remote()
+    assert not exists(pending), "it is told at once"
+    ray.get(event.send.remote())
+    ray.get(pending)
+    assert exists(pending)
 
 
 def test_where_objects_are_is_told_without_asking_anybody(ray: Ray) -> None:
