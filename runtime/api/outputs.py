@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from raynb.runtime.api.last_words import Heard
 from raynb.runtime.api.terminal import Terminal
 from raynb.runtime.client.failure_news import UNHANDLED, text_of, unhandled
 from raynb.runtime.client.log_records import LoggingConfig, follow, show_own
 from raynb.runtime.core.client_effects import Retried, Unhandled
 from raynb.runtime.messages.ids import TASK_ID_BYTES
-from raynb.runtime.messages.tasks import OutputLine
+from raynb.runtime.messages.tasks import LastWords, OutputLine, TaskOutput
 
 #: Set by the kernel extension: gets the output of tasks instead of this process's own streams.
 sink: Callable[[list[OutputLine], int], None] | None = None
@@ -28,6 +29,7 @@ with_cells: Callable[[str], str] = str
 on_unhandled: Callable[[Exception], None] | None = None
 
 _terminal = Terminal({})
+_heard = Heard()
 _silent = threading.Event()
 """What tasks print is not shown here: the last `init` said so."""
 
@@ -71,8 +73,15 @@ def begin(
     (_silent.clear if log_to_driver else _silent.set)()
 
 
-def show(lines: list[OutputLine], dropped: int) -> None:
-    """Show what a worker has sent."""
+def hear(sender: str, message: TaskOutput | LastWords) -> None:
+    """Show what a worker has sent, or what it has left in its logs."""
+    if isinstance(message, TaskOutput):
+        _show(_heard.lines(sender, message), message.dropped)
+    else:
+        _show(_heard.last_lines(message), 0)
+
+
+def _show(lines: list[OutputLine], dropped: int) -> None:
     for listener in tuple(listeners):
         listener(lines)
     if not _silent.is_set():

@@ -41,7 +41,7 @@ from raynb.runtime.messages.errors import RayError
 from raynb.runtime.messages.gcs import FinishJob, RegisterJob
 from raynb.runtime.messages.ids import JOB_ID_BYTES, TASK_ID_BYTES
 from raynb.runtime.messages.node import LeaveNode, StopNode
-from raynb.runtime.messages.tasks import ContextDef, TaskOutput, TaskStopped
+from raynb.runtime.messages.tasks import ContextDef, LastWords, TaskOutput, TaskStopped
 
 if TYPE_CHECKING:
     from raynb.runtime.adapters.transport import Transport
@@ -411,8 +411,8 @@ def _script() -> str:
 
 
 def _on_foreign(sender: str, message: Message) -> None:
-    if isinstance(message, TaskOutput):
-        outputs.show(message.lines, message.dropped)
+    if isinstance(message, TaskOutput | LastWords):
+        outputs.hear(sender, message)
     elif isinstance(message, TaskStopped):
         breakpoints.note(message)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.core.client_effects import Retried, Unhandled
+from raynb.runtime.messages.node import LOG_END
 
 UNHANDLED: Final = "Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): "
 """Before an error that nobody has asked for."""
@@ -46,10 +47,12 @@ class RetryNews:
             if len(self._told) > NAMES_MAX:
                 self._told.popitem(last=False)
         left = "infinite" if found.left < 0 else found.left
+        # The end of its log has been shown, as all that it has written.
+        error, *_ = str(to_exception(found.failure)).partition(f" {LOG_END}\n")
         more = f" (and {untold} more since the last time)" if untold else ""
         return (
             f"Task {found.name} failed{more}. There are {left} retries remaining, so the task will be retried. "
-            f"Error: {to_exception(found.failure)}"
+            f"Error: {error}"
         )
 
 

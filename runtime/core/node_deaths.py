@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from raynb.runtime.core.effects import Send
 from raynb.runtime.core.leases import Leases
 from raynb.runtime.core.node_effects import ForgetPeer, Say, WorkerExited
@@ -23,7 +25,7 @@ from raynb.runtime.core.node_identity import Driver, NodeIdentity, session_of
 from raynb.runtime.core.store import StoreMachine
 from raynb.runtime.core.store_effects import ClientDied
 from raynb.runtime.core.worker_pool import DYING, WorkerPool
-from raynb.runtime.messages.node import ProcessDied
+from raynb.runtime.messages.node import LOG_END, ProcessDied
 
 TOLD_MAX: Final = 50_000
 
@@ -51,8 +53,10 @@ class NodeDeaths:
             return []
         grant = self._leases.by_token.get(event.token)
         lease = last_seq = 0
-        client = ""
+        client = actor = ""
         if grant is not None:
+            if (start := grant.demand.start) is not None:
+                actor = start.cls.name
             if grant.demand.start is None:
                 lease = grant.number
                 last_seq = event.last_seq if event.lease == lease else 0
@@ -63,7 +67,7 @@ class NodeDeaths:
         if not worker.intended:
             effects.append(Say("warning", f"{worker!r} {reason}"))
             if event.log_tail:
-                reason = f"{reason}. The end of its log:\n{event.log_tail}"
+                reason = f"{reason}. {LOG_END}\n{event.log_tail}"
         if not worker.address:
             # It never joined, so nobody knows it. If it was to be an actor, that waits for another worker.
             return effects
@@ -71,6 +75,9 @@ class NodeDeaths:
             worker.address, "worker", worker.pid, reason, lease, last_seq, worker.intended,
             worker.actor_id, worker.incarnation, worker.out_of_memory,
         )  # fmt: skip
+        if event.last_words is not None:
+            # Before its death, so that who asked for the task knows it still.
+            effects.append(Send(event.driver, replace(event.last_words, worker=worker.address, actor=actor)))
         if client and client not in self.unburied:
             effects.append(Send(client, died))
         effects += self.bury(died, now)

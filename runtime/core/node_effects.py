@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from raynb.runtime.messages.tasks import LastWords
+
 # -- effects
 
 
@@ -77,6 +79,8 @@ class WorkerExited(Struct, frozen=True, gc=False):
         Its last log lines.
     lease, last_seq
         What its page says (`raynb.runtime.adapters.worker_page`).
+    driver, last_words
+        For whom it has written last, and what; None where it said all itself.
     """
 
     token: str
@@ -85,6 +89,8 @@ class WorkerExited(Struct, frozen=True, gc=False):
     log_tail: str = ""
     lease: int = 0
     last_seq: int = 0
+    driver: str = ""
+    last_words: LastWords | None = None
 
 
 class PageSeen(Struct, frozen=True, gc=False):

@@ -14,6 +14,7 @@ LOG_TAIL_KEPT_BYTES: Final = 1024 * 1024
 LOG_FILES_MAX: Final = 400
 TAIL_LINES_MAX: Final = 20
 TAIL_BYTES_MAX: Final = 2000
+LAST_BYTES_MAX: Final = 65_536
 
 
 def open_log(path: Path) -> int:
@@ -38,6 +39,17 @@ def tail(path: Path) -> str:
     except OSError:
         return ""
     return "\n".join(text.strip().splitlines()[-TAIL_LINES_MAX:])
+
+
+def since(path: Path, begin: int) -> tuple[bytes, int]:
+    """What a log has from this byte on, or the end of that if it is long; and the log's size."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(begin, size - LAST_BYTES_MAX))
+            return (file.read(size - file.tell()) if begin < size else b""), size
+    except OSError:
+        return b"", 0
 
 
 def trim(folder: Path) -> None:

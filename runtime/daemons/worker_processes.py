@@ -24,11 +24,12 @@ from raynb.runtime.adapters import worker_page
 from raynb.runtime.adapters.processes import Process, is_stopped
 from raynb.runtime.adapters.spawn_channel import SpawnChannel, channel
 from raynb.runtime.core.node_effects import WorkerExited, WorkerForked
-from raynb.runtime.daemons.log_files import open_log, say, tail
+from raynb.runtime.daemons.log_files import open_log, say, since, tail
 from raynb.runtime.daemons.pauses import Pauses
 from raynb.runtime.daemons.start_daemon import start_daemon
 from raynb.runtime.messages.config import Config
 from raynb.runtime.messages.node import WorkerSettings
+from raynb.runtime.messages.tasks import LastWords
 
 FORKSERVER: Final = "raynb.runtime.worker.forkserver"
 
@@ -219,15 +220,15 @@ class WorkerProcesses:
 
     def _gone(self, token: str, pid: int, reason: str) -> None:
         settings = self._workers.pop(token).settings
-        lease = last_seq = 0
+        page = worker_page.PageContent(0, 0, b"", 0)
         with suppress(OSError):
             page = worker_page.read(settings.page_path)
-            lease, last_seq = page.lease, page.seq
         for path in (settings.page_path, settings.address.removeprefix("ipc://")):
             Path(path).unlink(missing_ok=True)
         out, err = map(Path, settings.logs)
         last_lines = "\n".join(filter(None, map(tail, (out, err))))
-        self._post(WorkerExited(token, pid, reason, last_lines, lease, last_seq))
+        driver, words = _last_words(page, pid, (out, err))
+        self._post(WorkerExited(token, pid, reason, last_lines, page.lease, page.seq, driver, words))
 
     # -- time and the end
 
@@ -277,3 +278,13 @@ class WorkerProcesses:
         for process in processes:
             if process.wait(max(0.0, deadline - time.monotonic())) is None:
                 process.signal_group(SIGKILL)
+
+
+def _last_words(page: worker_page.PageContent, pid: int, logs: tuple[Path, Path]) -> tuple[str, LastWords | None]:
+    """For whom a dead worker has written, and what, as far as its logs tell: an orderly end leaves no page."""
+    if page.output is None:
+        return "", None
+    (out, out_end), (err, err_end) = map(since, logs, page.output.begins)
+    if not (out or err):
+        return "", None
+    return page.output.driver, LastWords("", pid, page.output.cell, page.task_id, (out, err), (out_end, err_end))

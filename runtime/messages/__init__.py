@@ -35,6 +35,7 @@ Message = (
     | tasks.CancelTask
     | tasks.StreamItems
     | tasks.StreamAck
+    | tasks.LastWords
     | tasks.TaskOutput
     | tasks.TaskStopped
     | objects.PullObjects

@@ -184,6 +184,10 @@ class CollectGarbage(Struct, array_like=True, gc=False, tag=253):
     everywhere: bool = False
 
 
+LOG_END: Final = "The end of its log:"
+"""In the reason of a worker's end, before its last lines."""
+
+
 class ProcessDied(Struct, array_like=True, gc=False, tag=60):
     """Node manager -> its clients and the GCS (which passes it on to other nodes).
 

@@ -197,10 +197,27 @@ class OutputLine(Struct, array_like=True, frozen=True, gc=False):
 
 
 class TaskOutput(Struct, array_like=True, gc=False, tag=18):
-    """Worker -> driver of the job."""
+    """Worker -> driver of the job. ``ends``: how far in its logs this goes (stdout, stderr), in bytes."""
 
     lines: list[OutputLine]
     dropped: int = 0
+    ends: tuple[int, int] = (0, 0)
+
+
+class LastWords(Struct, array_like=True, frozen=True, gc=False, tag=254):
+    """Node manager -> driver of the job: a worker was killed, and this is what its logs have since it began to work for
+    the ``cell`` (see `ContextDef`), the end of it if that is long: of stdout and of stderr.
+
+    ``ends`` are the sizes of the logs; ``task_id`` is what it began last; ``actor`` the class of its actor.
+    """
+
+    worker: str
+    pid: int
+    cell: str
+    task_id: bytes
+    texts: tuple[bytes, bytes]
+    ends: tuple[int, int]
+    actor: str = ""
 
 
 class TaskStopped(Struct, array_like=True, frozen=True, gc=False, tag=19):

@@ -57,7 +57,7 @@ def run(settings: WorkerSettings) -> NoReturn:
         on_process_died=runner.on_process_died,
     )
     install_if_asked()
-    output = OutputRouter(lambda driver, message: client.send(driver, message))
+    output = OutputRouter(lambda driver, message: client.send(driver, message), page.begin_output)
     sys.stdout, sys.stderr = take_over(output, settings.logs)
     faulthandler.enable(file=2)
     displays.install(output)

@@ -50,7 +50,8 @@ class LogFile:
         flags = os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._writer = os.open(path, os.O_WRONLY | flags)
         self._reader = os.open(path, os.O_RDONLY | flags)
-        self._known = os.fstat(self._reader).st_size
+        self.known = os.fstat(self._reader).st_size
+        """How many bytes of it are accounted for."""
         self._times = LogTimes(path)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
@@ -61,7 +62,7 @@ class LogFile:
             written += os.write(self._writer, data[written:])
         end = os.lseek(self._writer, 0, os.SEEK_CUR)
         found = self._read(end - written)
-        self._known = end
+        self.known = end
         self._times.grew(end)
         return found
 
@@ -69,12 +70,12 @@ class LogFile:
         """What others have appended since: text, and how many lines of it were too much to read."""
         size = os.fstat(self._reader).st_size
         self._times.grew(size)
-        if size == self._known:
+        if size == self.known:
             return "", 0
         return self._read(size)
 
     def _read(self, end: int) -> tuple[str, int]:
-        begin, self._known = self._known, end
+        begin, self.known = self.known, end
         if end <= begin:  # nothing, or the log was cut
             return "", 0
         data = os.pread(self._reader, min(end - begin, _CHUNK_BYTES), begin)
@@ -96,10 +97,15 @@ class OutputRouter:
     ----------
     send
         Called with (driver's address, message), from any thread.
+    note
+        Called with (driver's address, cell, ends of the logs) when this worker begins to write for another one.
     """
 
-    def __init__(self, send: Callable[[str, TaskOutput], None]) -> None:
+    def __init__(
+        self, send: Callable[[str, TaskOutput], None], note: Callable[[str, str, tuple[int, int]], None]
+    ) -> None:
         self._send = send
+        self._note = note
         self.lock = threading.RLock()  # a finalizer that prints may run in the middle of a print
         self.current: Execution | None = None
         """The task that runs, or ran last."""
@@ -116,9 +122,16 @@ class OutputRouter:
     def begin(self, execution: Execution) -> None:
         """A task begins. What was written until now is others'."""
         before = self.current
-        if before is not None and before.context is not execution.context:
-            self.collect()
+        if before is None or before.context is not execution.context:
+            if before is not None:
+                self.collect()
+            self._note(execution.context.driver, execution.context.cell, self._ends())
         self.current = execution
+
+    def _ends(self) -> tuple[int, int]:
+        """How far in the logs what was told goes. With the lock, where others may write."""
+        out, err = (stream.known for stream in self.streams)
+        return out, err
 
     def collect(self) -> None:
         """Take what C code and children have written, and what waits for the end of its line; then send it all."""
@@ -177,9 +190,10 @@ class OutputRouter:
             self._characters = 0
             self._sent_at = time.monotonic()
             self.pending = False
+            ends = self._ends()
         for driver, of_driver in pieces.items():
             lines = [piece.line(self._pid, self.actor) for piece in of_driver]
-            self._send(driver, TaskOutput(lines, dropped.get(driver, 0)))
+            self._send(driver, TaskOutput(lines, dropped.get(driver, 0), ends))
 
 
 class _Piece:
@@ -227,6 +241,11 @@ class TaskStream(io.TextIOBase):
         self._parts: list[str] = []
         self._owner: Execution | None = None
         router.streams.append(self)
+
+    @property
+    def known(self) -> int:
+        """How many bytes of its log are accounted for."""
+        return self._log.known
 
     @property
     def encoding(self) -> str:  # type: ignore[override]

@@ -120,6 +120,17 @@ def test_that_a_task_is_tried_again_appears_in_the_cell_that_submitted_it(kernel
     assert not kernel.printed(second)
 
 
+def test_what_a_killed_task_has_printed_appears_in_the_cell_that_submitted_it(kernel: Kernel, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    kernel.run(
+        f"import os\n@ray.remote(max_retries=0)\ndef ends(path):\n    {GATE}\n    print('so far')\n    os._exit(5)"
+    )
+    first = kernel.run(f"ref = ends.remote({str(gate)!r})")
+    second = kernel.run(f"import pathlib\npathlib.Path({str(gate)!r}).touch()\n_ = ray.wait([ref])")
+    kernel.wait_until(lambda: kernel.printed(first) == "so far\n")
+    assert not kernel.printed(second)
+
+
 def test_a_reference_can_be_awaited_in_a_cell(kernel: Kernel) -> None:
     kernel.run("@ray.remote\ndef twice(x):\n    return 2 * x")
     request = kernel.run("print(await twice.remote(21))")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from raynb.runtime.adapters.worker_page import PAGE_BYTES, PageContent, WorkerPage, read
+from raynb.runtime.adapters.worker_page import PAGE_BYTES, Output, PageContent, WorkerPage, read
 
 TASK = bytes(range(24))
 
@@ -32,6 +32,17 @@ def test_the_last_mark_is_read(path: str) -> None:
     page.mark(7, 1, bytes(24), 0)
     page.mark(7, 2**63, TASK, 3)
     assert read(path) == PageContent(7, 2**63, TASK, 3)
+
+
+def test_for_whom_it_writes_is_read_beside_the_mark(path: str) -> None:
+    page = WorkerPage.create(path)
+    page.begin_output("ipc:///driver", "7:cell:ä", (12, 2**40))
+    assert read(path).output == Output("ipc:///driver", "7:cell:ä", (12, 2**40))
+    page.mark(7, 1, TASK, 0)
+    page.begin_output("ipc:///other", "", (13, 14))
+    assert read(path) == PageContent(7, 1, TASK, 0, Output("ipc:///other", "", (13, 14)))
+    page.begin_output("ipc:///" + "long" * PAGE_BYTES, "", (0, 0))
+    assert read(path).output is None
 
 
 def test_a_mark_outlives_a_worker_that_was_killed(path: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from raynb.runtime.core.effects import Send
 from raynb.runtime.core.node_effects import (
     ClientExited,
     ForgetPeer,
@@ -36,6 +37,7 @@ from raynb.runtime.messages.node import (
     WorkerUnblocked,
 )
 from raynb.runtime.messages.objects import AllocateExtent
+from raynb.runtime.messages.tasks import LastWords
 from tests.runtime.core.node_world import GCS, ME, World, actor_message, join_message, sent
 
 # -- joining
@@ -197,6 +199,16 @@ def test_a_dead_worker_is_told_to_all_clients_and_the_gcs_with_what_had_begun(wo
     assert (died.lease, died.last_seq) == (grants[0].lease, 17)
     assert died.reason == "killed by SIGKILL. The end of its log:\nSegmentation fault"
     assert ForgetPeer(grants[0].worker) in effects
+
+
+def test_what_a_dead_worker_has_not_sent_goes_to_whom_it_wrote_for_before_its_death_is_told(world: World) -> None:
+    (grant,) = world.demand("driver", 1, CPU=1)
+    words = LastWords("", 100, "cell", b"t" * 24, (b"out", b""), (3, 0))
+    effects = world.worker_dies(grant.worker, driver="driver", last_words=words)
+    for_driver = [send.message for send in effects if isinstance(send, Send) and send.to == "driver"]
+    assert [type(message) for message in for_driver[:2]] == [LastWords, ProcessDied]
+    (told,) = sent(effects, LastWords)
+    assert (told.message.worker, told.message.texts) == (grant.worker, (b"out", b""))
 
 
 def test_what_a_page_says_of_an_older_lease_does_not_count(world: World) -> None:
