@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from raynb.runtime.core.gcs_effects import Write
 from raynb.runtime.messages.gcs import ActorProcess, ActorState, CreateActor
-from raynb.runtime.messages.values import Failed
+from raynb.runtime.messages.values import Failed, about_actor
 
 SPEC_TABLE: Final = "actors"
 LIFE_TABLE: Final = "actor_lives"
@@ -195,14 +195,8 @@ class Actor:
 
     def _about(self) -> str:
         process = self.process
-        known = {
-            "class_name": self.spec.class_name,
-            "pid": process.pid if process is not None else 0,
-            "name": self.spec.name,
-            "namespace": self.spec.namespace,
-            "ip": self.ip,
-        }
-        return "\n".join(f"{name}: {value}" for name, value in known.items() if value)
+        pid = process.pid if process is not None else 0
+        return about_actor(self.spec.class_name, pid, self.spec.name, self.spec.namespace, self.ip)
 
     def announcement(self) -> ActorState:
         """What watchers are told."""

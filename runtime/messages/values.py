@@ -143,3 +143,9 @@ NOTHING = Inline(b"\x80\x05N.")
 """The value None."""
 
 Dependency = Inline | Stored | Failed | Local
+
+
+def about_actor(class_name: str, pid: int, name: str, namespace: str, ip: str = "") -> str:
+    """What is known of an actor, for `Failed.about`."""
+    known = {"class_name": class_name, "pid": pid, "name": name, "namespace": namespace, "ip": ip}
+    return "\n".join(f"{what}: {value}" for what, value in known.items() if value)

@@ -28,7 +28,7 @@ from raynb.runtime.messages.errors import RayTaskError
 from raynb.runtime.messages.gcs import ActorProcess, ActorStarted, KillActor
 from raynb.runtime.messages.node import StartActor
 from raynb.runtime.messages.tasks import Result
-from raynb.runtime.messages.values import Failed, Value
+from raynb.runtime.messages.values import Failed, Value, about_actor
 from raynb.runtime.worker.arguments import MissingDependency
 from raynb.runtime.worker.exits import die_of_sigterm, exit_process
 from raynb.runtime.worker.generators import runs_late
@@ -320,8 +320,10 @@ class ActorRunner:
         begun = job.spec.task_id in self._open
         how = self.runner.parting = self.runner.parting or EXIT_ACTOR
         self._end_if_last(job)
-        message = f"the actor {self.start.cls.name} has ended itself: {how}."
-        return [Failed("ActorDiedError", message, actor=self.start.actor_id, asked_for=begun)]
+        start = self.start
+        message = f"the actor {start.cls.name} has ended itself: {how}."
+        about = about_actor(type(self.instance).__qualname__, os.getpid(), start.name, "")
+        return [Failed("ActorDiedError", message, actor=start.actor_id, about=about, asked_for=begun)]
 
     def _end_if_last(self, job: Job) -> None:
         """A call has ended. Where the actor was asked to end, it does with the last of those that run."""

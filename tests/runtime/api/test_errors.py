@@ -368,6 +368,24 @@ def test_a_dead_actors_error_says_which_it_was(ray: Ray) -> None:
     assert "The actor is dead because" in lines[7]
 
 
+def test_the_call_that_ends_an_actor_says_which_it_was(ray: Ray) -> None:
+    class Leaves:
+        def pid(self) -> int:
+            return os.getpid()
+
+        def leave(self) -> None:
+            raise SystemExit(0)
+
+    actor = ray.remote(Leaves).options(name="leaving one").remote()
+    pid = ray.get(actor.pid.remote(), timeout=30)
+    with pytest.raises(ray.exceptions.ActorDiedError) as died:
+        ray.get(actor.leave.remote(), timeout=30)
+    lines = [line.strip() for line in str(died.value).split("\n")]
+    for line in (f"class_name: {Leaves.__qualname__}", f"actor_id: {actor._actor_id.hex()}", f"pid: {pid}"):
+        assert line in lines
+    assert "name: leaving one" in lines
+
+
 def test_the_notes_of_an_error_are_told_once(ray: Ray, raynb_only: None) -> None:
     def fail() -> None:
         error = ValueError("wrong")
