@@ -322,7 +322,7 @@ class ActorRunner:
         self._end_if_last(job)
         start = self.start
         message = f"the actor {start.cls.name} has ended itself: {how}."
-        about = about_actor(type(self.instance).__qualname__, os.getpid(), start.name, "")
+        about = about_actor(start.cls.name, os.getpid(), start.name, "")
         return [Failed("ActorDiedError", message, actor=start.actor_id, about=about, asked_for=begun)]
 
     def _end_if_last(self, job: Job) -> None:
