@@ -5,12 +5,11 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from raynb.runtime.client.node_logs import at_nodes, log_folders, log_of, named_log
+from raynb.runtime.client.node_logs import at_nodes, log_folders, log_of, named_log, pieces_of
 from raynb.util.state_errors import BadQueryError, NoLogError
 from raynb.util.state_source import ask, here_of
 
@@ -88,7 +87,7 @@ def get_log(
     node_id, node_ip
         On which node; needed only for a ``filename`` that several nodes have and this program's does not.
     filename, actor_id, task_id, pid
-        Whose log; one of them. Of a task it is that of the process which ran it.
+        Whose log; one of them. Of a task it is what that task has written into its process's log.
     follow
         Go on with what is written from now on.
     tail
@@ -121,15 +120,14 @@ def get_log(
             raise NoLogError(str(error)) from None
     else:
         row = _of_process(address, actor_id, task_id, pid, attempt_number, timeout)
-        if row is None:
-            what = f"actor {actor_id}" if actor_id else f"task {task_id}" if task_id else f"worker with pid {pid}"
-            raise NoLogError(f"no process is known of {what} (yet): it has no log")
         path = log_of(row, at_nodes(folders, node_id or ""), suffix)
         if not path.is_file():
             raise NoLogError(f"the log {path.name} is not there (any more)")
     # Where to begin is looked for now, not when the first piece is asked for: what is written in between belongs to it.
-    begin = 0 if tail < 0 else _begin_of_tail(path.read_bytes(), tail)
-    return _pieces(path, follow, begin, encoding, errors or "strict", _interval or FOLLOW_PAUSE_S, filter_ansi_code)
+    task = bytes.fromhex(task_id) if task_id is not None else b""
+    begin = 0 if tail < 0 else _begin_of_tail(b"".join(pieces_of(path, task)), tail)
+    pieces = pieces_of(path, task, begin, (_interval or FOLLOW_PAUSE_S) if follow else None)
+    return _read(pieces, encoding, errors or "strict", filter_ansi_code)
 
 
 def _begin_of_tail(data: bytes, lines: int) -> int:
@@ -138,28 +136,32 @@ def _begin_of_tail(data: bytes, lines: int) -> int:
 
 def _of_process(
     address: str | None, actor_id: str | None, task_id: str | None, pid: int | None, attempt: int, timeout: float
-) -> dict[str, Any] | None:
-    """The row of the worker, or of the task that says where it ran; None: no process is known."""
+) -> dict[str, Any]:
+    """The row of the worker, or of the task that says where it ran.
+
+    Raises
+    ------
+    NoLogError
+        No process is known.
+    """
+    found: list[dict[str, Any]] = []
     if task_id is not None:
         rows = ask(address, "tasks", timeout, id=task_id, detail=True, limit=1000)["rows"]
-        return next((row for row in rows if row["attempt_number"] == attempt and row["worker_id"]), None)
-    if actor_id is not None:
-        actors = ask(address, "actors", timeout, id=actor_id, detail=True, limit=1)["rows"]
-        if not actors:
-            return None
-        pid = actors[0]["pid"]
-    workers = ask(address, "workers", timeout, filters=[("pid", "=", str(pid))], detail=True, limit=100)["rows"]
-    return next((row for row in reversed(workers) if row["worker_type"] == "WORKER"), None)
+        found = [row for row in rows if row["attempt_number"] == attempt and row["worker_id"]]
+    else:
+        if actor_id is not None:
+            actors = ask(address, "actors", timeout, id=actor_id, detail=True, limit=1)["rows"]
+            pid = actors[0]["pid"] if actors else None
+        if pid is not None:
+            rows = ask(address, "workers", timeout, filters=[("pid", "=", str(pid))], detail=True, limit=100)["rows"]
+            found = [row for row in reversed(rows) if row["worker_type"] == "WORKER"]
+    if not found:
+        what = f"actor {actor_id}" if actor_id else f"task {task_id}" if task_id else f"worker with pid {pid}"
+        raise NoLogError(f"no process is known of {what} (yet): it has no log")
+    return found[0]
 
 
-def _pieces(
-    path: Path, follow: bool, begin: int, encoding: str | None, errors: str, pause_s: float, plain: bool
-) -> Iterator[Any]:
-    with open(path, "rb") as file:
-        file.seek(begin)
-        while (data := file.read()) or follow:
-            if not data:
-                time.sleep(pause_s)
-                continue
-            text: Any = data if encoding is None else data.decode(encoding, errors)
-            yield _ANSI.sub("", text) if plain and encoding is not None else text
+def _read(pieces: Iterator[bytes], encoding: str | None, errors: str, plain: bool) -> Iterator[Any]:
+    for data in pieces:
+        text: Any = data if encoding is None else data.decode(encoding, errors)
+        yield _ANSI.sub("", text) if plain and encoding is not None else text

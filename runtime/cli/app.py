@@ -296,7 +296,7 @@ def memory(
 def logs(
     name: Annotated[str, typer.Argument(metavar="[LOG]", help="Its file; without any, those that there are.")] = "",
     actor: Annotated[str, typer.Option(help="The log of this actor's process.")] = "",
-    task: Annotated[str, typer.Option(help="The log of the process that ran this task.")] = "",
+    task: Annotated[str, typer.Option(help="What this task has written into its process's log.")] = "",
     pid: Annotated[str, typer.Option(help="The log of this process.")] = "",
     node: Annotated[str, typer.Option(help="Only of the node whose id begins so.")] = "",
     err: Annotated[bool, typer.Option("--err", help="Standard error instead of standard output.")] = False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ import typer
 from raynb.runtime.adapters.registry import ClusterEntry, find
 from raynb.runtime.adapters.request import Requester
 from raynb.runtime.cli.show import print_table
-from raynb.runtime.client.node_logs import at_nodes, log_folders, log_of, named_log
+from raynb.runtime.client.node_logs import at_nodes, log_folders, log_of, named_log, pieces_of
 
 FOLLOW_PAUSE_S: Final = 0.2
 ID_CHARS: Final = 12
@@ -44,7 +43,7 @@ def show(address: str, name: str, whose: Mapping[str, str], node: str, suffix: s
         folders = at_nodes(log_folders(_rows(guest, entry, "nodes", limit=-1)), node)
         worker = _of_process(guest, entry, *next(iter(given.items()))) if given else {}
     if worker:
-        _print(log_of(worker, folders, suffix), tail, follow)
+        _print(log_of(worker, folders, suffix), tail, follow, bytes.fromhex(given.get("task", "")))
     elif name:
         try:
             log = named_log(name, folders, here=Path(entry.session_dir) / "logs")
@@ -86,19 +85,17 @@ def _of_process(guest: Requester, entry: ClusterEntry, kind: str, value: str) ->
     return found[-1]
 
 
-def _print(path: Path, tail: int, follow: bool) -> None:
-    """As the processes wrote it, but without what could drive the terminal."""
-    with open(path, errors="replace") as file:
-        lines = file.readlines()
-        for line in lines[-tail:] if tail > 0 else lines:
-            _echo(line)
-        while follow:
-            text = file.readline()
-            if text:
-                _echo(text)
-                sys.stdout.flush()
-            else:
-                time.sleep(FOLLOW_PAUSE_S)
+def _print(path: Path, tail: int, follow: bool, task: bytes = b"") -> None:
+    """As the processes wrote it, or one task, but without what could drive the terminal."""
+    data = b"".join(pieces_of(path, task))
+    lines = data.decode(errors="replace").splitlines(keepends=True)
+    for line in lines[-tail:] if tail > 0 else lines:
+        _echo(line)
+    if follow:
+        sys.stdout.flush()
+        for more in pieces_of(path, task, len(data), FOLLOW_PAUSE_S):
+            _echo(more.decode(errors="replace"))
+            sys.stdout.flush()
 
 
 def _echo(line: str) -> None:

@@ -5,10 +5,12 @@ Rows are those of the tables ``nodes`` and ``workers``, with detail.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from raynb.runtime.adapters.log_tasks import written_by
 from raynb.runtime.core.node_identity import session_dir_of
 from raynb.runtime.messages.ids import worker_log
 
@@ -76,3 +78,29 @@ def at_nodes(folders: Mapping[str, Path], node: str) -> Mapping[str, Path]:
     if not fitting:
         raise FileNotFoundError(f"there is no living node {node!r}; there are: {', '.join(folders) or 'none'}")
     return fitting
+
+
+def pieces_of(path: Path, task: bytes = b"", begin: int = 0, pause_s: float | None = None) -> Iterator[bytes]:
+    """What a log has, or of it what a task has written, from that byte on.
+
+    Parameters
+    ----------
+    pause_s
+        Look for more each so many seconds, without end; None: what there is now.
+
+    Raises
+    ------
+    OSError
+        The log can't be read.
+    """
+    with open(path, "rb") as file:
+        while True:
+            file.seek(begin)
+            data = written_by(path, task)[begin:] if task else file.read()
+            if data:
+                begin += len(data)
+                yield data
+            elif pause_s is not None:
+                time.sleep(pause_s)
+            if pause_s is None:
+                return

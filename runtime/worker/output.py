@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from raynb.runtime.adapters.log_tasks import NOBODY, LogTasks
 from raynb.runtime.adapters.log_times import LogTimes
 from raynb.runtime.client.execution import EXECUTION, Execution
 from raynb.runtime.messages.tasks import DISPLAY, OutputLine, TaskOutput
@@ -53,10 +54,15 @@ class LogFile:
         self.known = os.fstat(self._reader).st_size
         """How many bytes of it are accounted for."""
         self._times = LogTimes(path)
+        self._tasks = LogTasks(path)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
-    def write(self, data: bytes) -> tuple[str, int]:
-        """Append; gives what others have appended before (see `others`)."""
+    def write(self, data: bytes, task_id: bytes, others: bytes) -> tuple[str, int]:
+        """Append what a task writes; gives what others have appended before, which is of that task (see `others`)."""
+        size = os.fstat(self._reader).st_size
+        if size > self.known:
+            self._tasks.writes(others, self.known)
+        self._tasks.writes(task_id, size)
         written = 0
         while written < len(data):
             written += os.write(self._writer, data[written:])
@@ -66,12 +72,14 @@ class LogFile:
         self._times.grew(end)
         return found
 
-    def others(self) -> tuple[str, int]:
-        """What others have appended since: text, and how many lines of it were too much to read."""
+    def others(self, task_id: bytes) -> tuple[str, int]:
+        """What others have appended since, which counts as of this task: text, and how many lines of it were too much
+        to read."""
         size = os.fstat(self._reader).st_size
         self._times.grew(size)
         if size == self.known:
             return "", 0
+        self._tasks.writes(task_id, min(size, self.known))
         return self._read(size)
 
     def _read(self, end: int) -> tuple[str, int]:
@@ -88,6 +96,7 @@ class LogFile:
         os.close(self._writer)
         os.close(self._reader)
         self._times.close()
+        self._tasks.close()
 
 
 class OutputRouter:
@@ -298,7 +307,8 @@ class TaskStream(io.TextIOBase):
         text = "".join(self._parts)
         self._parts.clear()
         if text:
-            self._tell_others(*self._log.write(text.encode(errors=self.errors)))
+            data = text.encode(errors=self.errors)
+            self._tell_others(*self._log.write(data, _task_of(self._owner), _task_of(self._router.current)))
             self._router.write(self._owner, self._name, text)
 
     def _tell_others(self, text: str, skipped: int) -> None:
@@ -309,13 +319,17 @@ class TaskStream(io.TextIOBase):
         """Take what waits for the end of its line, and what others have written. With the router's lock."""
         if self._parts:
             self._commit()
-        self._tell_others(*self._log.others())
+        self._tell_others(*self._log.others(_task_of(self._router.current)))
 
     def flush(self) -> None:
         if os.getpid() == self._pid:
             with self._router.lock:
                 if self._parts:
                     self._commit()
+
+
+def _task_of(execution: Execution | None) -> bytes:
+    return NOBODY if execution is None else execution.task_id
 
 
 def take_over(router: OutputRouter, logs: tuple[str, str]) -> tuple[TaskStream, TaskStream]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,29 @@ def test_the_log_of_an_actor_a_task_and_a_process_can_be_read(ray: Ray, state: A
     assert "hello from inside" in text_of(state, pid=pid)
     wait_until(lambda: state.get_task(ref.task_id().hex()).state == "FINISHED", 20)
     assert "hello from inside" in text_of(state, task_id=ref.task_id().hex())
+
+
+def test_the_log_of_a_task_has_what_that_task_has_written_and_no_more(ray: Ray, state: Any, tmp_path: Path) -> None:
+    @ray.remote(max_retries=0)
+    def say(words: str, how: str = "") -> None:
+        print(words)
+        sys.stdout.flush()
+        os.write(1, f"beside {words}\n".encode())
+        subprocess.run([sys.executable, "-c", f"print('child of', {words!r})"], check=True)
+        print(words, "ends")
+        if how:
+            os._exit(1)
+
+    refs = [say.remote(f"number {number}") for number in range(6)]
+    ray.get(refs)
+    refs.append(say.remote("crash", "dies"))
+    ray.wait(refs[-1:])
+    for ref, words in zip(refs, [*(f"number {number}" for number in range(6)), "crash"], strict=True):
+        task = ref.task_id().hex()
+        wait_until(lambda task=task: state.get_task(task).state in ("FINISHED", "FAILED"), 20)  # type: ignore[misc]
+        assert text_of(state, task_id=task) == f"{words}\nbeside {words}\nchild of {words}\n{words} ends\n"
+        assert text_of(state, task_id=task, tail=1) == f"{words} ends\n"
+        assert text_of(state, task_id=task, suffix="err") == ""
 
 
 def test_the_process_of_an_actor_is_known_as_soon_as_the_actor_answers(ray: Ray, state: Any) -> None:
