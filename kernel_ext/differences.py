@@ -131,7 +131,8 @@ DIFFERENCES: Final = {
     "runtime_env.RuntimeEnv": "Folders (`working_dir`, `py_modules`) may be given for a task or an actor too, "
     "not only for a job. Packages that a worker itself has loaded (numpy, pyarrow, pyzmq, msgspec, psutil, "
     "cloudpickle) can't be replaced by `pip`. An unknown field is an error. A failing hook is a "
-    "`RuntimeEnvSetupError`, not a crash.",
+    "`RuntimeEnvSetupError`, not a crash. An environment is set up when it is first needed, whatever "
+    "`eager_install` says.",
     "exceptions.RayTaskError": "`args` of an error that is an instance of its cause are the cause's own. A task whose "
     "input failed with an error of the user's has that very error, without a header of its own: it did not run.",
     "exceptions.OwnerDiedError": "A large value whose owner has died is given as long as it lies in a store that the "
@@ -140,6 +141,10 @@ DIFFERENCES: Final = {
     "the exception can't be made again.",
     "util.state.list_actors": "A filter with a value that there is not, or of a field that Ray does not filter by, is "
     "no error, in any list: it gives what fits.",
+    "util.state.get_log": "Of an actor's task, too, it is what the task has written. Logs have raynb's names "
+    "(`gcs.log`, `node_manager.log`, `worker-w1.out`).",
+    "util.state.list_nodes": "`node_name` is the machine's name, unless the node was given one; `nodes()` has "
+    "its address.",
     "util.state.list_jobs": "`entrypoint` is the program's name alone; a driver that was killed has FAILED. Ids of "
     "jobs are random, not counted.",
     "util.state.summarize_tasks": "Tasks that were given a name are counted under that.",
@@ -153,8 +158,8 @@ DIFFERENCES: Final = {
     "A worker may run tasks of several drivers, one after another: what they leave in modules is there for the next.",
     "remote": "What is tried again is tried at once; Ray waits a second or so. An actor that waits in `get` lends its "
     "CPU, as a task does. An actor that asks for no CPU needs none to be placed. That a task is tried again is printed "
-    "with why, in a notebook below the cell that called it; of many tasks of one name once in five seconds. That an "
-    "actor's process has died is told by its calls, and where actors are listed, not printed besides.",
+    "with why in one line, in a notebook below the cell that called it; of many tasks of one name once in five "
+    "seconds. That an actor's process has died is told by its calls, and where actors are listed, not printed besides.",
     "timeline": "There are more events: of the object stores, and arrows from tasks to those that use their results. "
     "Arguments, execution and results of a task are timed by themselves only with RAY_PROFILING in the environment "
     "of the cluster.",

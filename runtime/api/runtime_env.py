@@ -20,6 +20,7 @@ from dataclasses import asdict, is_dataclass
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
+from raynb.runtime.api import without_effect
 from raynb.runtime.api.env_packages import snapshot
 from raynb.runtime.client.client import Client
 from raynb.runtime.codec.pickling import ByValuePickler, dump
@@ -51,9 +52,9 @@ class RuntimeEnvConfig(dict[str, Any]):
     setup_timeout_seconds
         After this it has failed; -1: never.
     eager_install
-        Without effect: an environment is set up when it is first needed.
+        An environment is set up when it is first needed, whatever this is.
     log_files
-        Without effect.
+        Without effect, which is told.
     """
 
     known_fields: ClassVar[frozenset[str]] = frozenset({"setup_timeout_seconds", "eager_install", "log_files"})
@@ -71,6 +72,8 @@ class RuntimeEnvConfig(dict[str, Any]):
             raise TypeError(f"eager_install must be a boolean. got {type(eager_install)}")
         if log_files is not None and not (isinstance(log_files, list) and all(isinstance(f, str) for f in log_files)):
             raise TypeError(f"log_files must be a list of strings or None, got {log_files!r}")
+        given = {"log_files": log_files}
+        without_effect.tell("RuntimeEnvConfig({name}={value!r})", given, without_effect.OF_ENVIRONMENT)
         super().__init__(
             setup_timeout_seconds=setup_timeout_seconds, eager_install=eager_install, log_files=log_files or []
         )

@@ -38,6 +38,10 @@ OF_NODE: Final = {
     "redis_max_memory": "init(redis=...) takes the URL of the Redis that is there",
 }
 """Of `cluster_utils.Cluster.add_node`."""
+OF_ENVIRONMENT: Final = {
+    "log_files": "what setting an environment up has said is in its error, and in the log of the worker that did",
+}
+"""Of `RuntimeEnvConfig`."""
 OF_START: Final = {
     "--dashboard-agent-grpc-port": _NO_AGENTS,
     "--dashboard-agent-listen-port": _NO_AGENTS,
@@ -62,7 +66,7 @@ OF_START: Final = {
     "--worker-port-list": NO_PORTS,
 }
 """Of ``raynb start``; what it takes besides asks for what raynb does anyway."""
-_NOTHING_TO_ASK: Final = ("", "127.0.0.1", "localhost", "false", "auto")
+_NOTHING_TO_ASK: Final = ("", "[]", "127.0.0.1", "localhost", "false", "auto")
 
 
 def tell(form: str, given: Mapping[str, Any], reasons: Mapping[str, str]) -> None:

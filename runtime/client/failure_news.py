@@ -11,6 +11,7 @@ from typing import Final
 
 from raynb.runtime.client.failures import to_exception
 from raynb.runtime.core.client_effects import Retried, Unhandled
+from raynb.runtime.messages.errors import RayError, RayTaskError
 from raynb.runtime.messages.node import LOG_END
 
 UNHANDLED: Final = "Unhandled error (suppress with 'RAY_IGNORE_UNHANDLED_ERRORS=1'): "
@@ -47,13 +48,23 @@ class RetryNews:
             if len(self._told) > NAMES_MAX:
                 self._told.popitem(last=False)
         left = "infinite" if found.left < 0 else found.left
-        # The end of its log has been shown, as all that it has written.
-        error, *_ = str(to_exception(found.failure)).partition(f" {LOG_END}\n")
         more = f" (and {untold} more since the last time)" if untold else ""
         return (
             f"Task {found.name} failed{more}. There are {left} retries remaining, so the task will be retried. "
-            f"Error: {error}"
+            f"Error: {_in_short(to_exception(found.failure))}"
         )
+
+
+def _in_short(error: Exception) -> str:
+    """What went wrong, without where: the last attempt, if it fails, is told with its traceback. Without the end of a
+    log, too, which has been shown, as all that a process has written."""
+    while isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
+        error = error.cause
+    if isinstance(error, RayTaskError):
+        return str(error).rpartition("\n")[2]
+    if not isinstance(error, RayError):
+        return f"{type(error).__name__}: {error}"
+    return str(error).partition("\n")[0].removesuffix(f" {LOG_END}")
 
 
 retries: Final = RetryNews()

@@ -30,7 +30,7 @@ from raynb.runtime.core.past_objects import with_places
 from raynb.runtime.core.placement_groups import PlacementGroups
 from raynb.runtime.core.run_history import RunHistory
 from raynb.runtime.core.store_history import StoreHistory
-from raynb.runtime.core.task_views import OBJECT_FIELDS, kept_for_others, object_row, summary_page, task_page
+from raynb.runtime.core.task_views import OBJECT_FIELDS, object_row, summary_page, task_page
 from raynb.runtime.core.timeline import timeline_page
 from raynb.runtime.core.views import (
     ACTOR_BASE,
@@ -236,14 +236,12 @@ class Queries:
         events, names = self._tables.events, self._tables.names.of
         is_actor = sender in self._tables.actors.index.by_worker
         how = entry.query.table == "references"
-        # As in Ray: who only keeps it for others has no reference to it; those others list theirs.
-        rows = [row for row in message.rows if not (how and kept_for_others(row))]
-        for row in rows:
+        for row in message.rows:
             named, users = [] if row.owner else names(row.oid), self._users(row)
             entry.rows.append(
                 object_row(row, events, pid, kind, ip, named, users, sender, is_actor=is_actor, says_how=how)
             )
-        entry.total += message.total - len(message.rows) + len(rows)
+        entry.total += message.total
         found = bool(entry.query.table == "objects" and entry.query.id and message.rows)  # an object has one owner
         return [] if entry.waiting and not found else self._finish(message.request)
 

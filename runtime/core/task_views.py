@@ -397,11 +397,6 @@ def _place(call_site: str) -> str:
     return call_site.replace(":<module>:", ":")
 
 
-def kept_for_others(row: ObjectRow) -> bool:
-    """Whether its owner has it for borrowers alone."""
-    return bool(row.borrowers) and not (row.owner or row.views or row.tasks or row.local or row.contained)
-
-
 def is_put(oid: bytes) -> bool:
     """Whether it was put, not returned by a task."""
     return int.from_bytes(oid[TASK_ID_BYTES:], "little") >= PUT_INDEX_BASE

@@ -19,6 +19,8 @@ CELL_S_MAX = 120
 NOTEBOOK_S_MAX = 300
 OTHERS = re.compile(r"^raynb: this cluster offers .*\n?", re.MULTILINE)
 """Where other clusters run, `init` says so: true, and nothing that the notebook could help."""
+RETRIED = re.compile(r"^Task [\w.]+ failed\b.* so the task will be retried\. Error: .*\n", re.MULTILINE)
+"""What a cell says of tasks that are tried again; those of which this is the lesson are tagged ``tells-of-retries``."""
 ALT_CHARS_MIN = 60
 """Words for who can't see a figure, in the metadata of its cell: `notebooks/page` puts them into the page."""
 SUMMARY = re.compile(r"checks passed +(\d+) of (\d+)\s*$")
@@ -42,8 +44,8 @@ def text_of(outputs: list[Any]) -> str:
     return "".join(output.get("text", "") for output in outputs)
 
 
-def fails_on_purpose(cell: Any) -> bool:
-    return "raises-exception" in cell.metadata.get("tags", [])
+def is_tagged(cell: Any, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", [])
 
 
 @pytest.mark.timeout(NOTEBOOK_S_MAX)
@@ -58,9 +60,14 @@ def test_it_runs_without_warnings_and_all_its_checks_pass(name: str, copy: Path)
     cells = code_cells(notebook)
     for cell in cells:
         complaints = OTHERS.sub("", text_of([o for o in cell.outputs if o.get("name") == "stderr"]))
+        if is_tagged(cell, "tells-of-retries"):
+            complaints, retries = RETRIED.subn("", complaints)
+            assert retries, f"{cell.source}\n\ndoes not say that a task is tried again"
         assert not complaints, f"{cell.source}\n\nprints\n\n{complaints}"
         failed = any(output.output_type == "error" for output in cell.outputs)
-        assert failed == fails_on_purpose(cell), f"{cell.source}\n\nis tagged raises-exception and doesn't fail"
+        assert failed == is_tagged(cell, "raises-exception"), (
+            f"{cell.source}\n\nis tagged raises-exception and doesn't fail"
+        )
 
     for cell in cells:
         if any("image/png" in output.get("data", {}) for output in cell.outputs):

@@ -99,19 +99,3 @@ def test_where_calls_were_made_is_shown_if_it_is_to_be_noted(bare_ray: Ray) -> N
             assert lines_of(text, ref.hex(), f"| {ref.call_site()} |")
         for _ in range(20):
             assert keeper.call.remote().call_site().startswith("(actor call) "), "also at once"
-
-
-def test_what_is_kept_for_borrowers_alone_is_shown_as_theirs(ray: Ray) -> None:
-    class Keeper:
-        def keep(self, given: list[Any]) -> None:
-            self.kept = given
-
-    keeper = ray.remote(Keeper).remote()
-    ref = ray.put(np.zeros(100_000))
-    object_id = ref.hex()
-    ray.get(keeper.keep.remote([ref]))
-    assert len(lines_of(memory_summary(), object_id)) == 2
-    del ref
-    wait_until(lambda: len(lines_of(memory_summary(), object_id)) == 1)
-    (line,) = lines_of(memory_summary(), object_id)
-    assert "| Worker  |" in line and "| LOCAL_REFERENCE |" in line

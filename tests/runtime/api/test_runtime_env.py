@@ -454,6 +454,15 @@ def test_an_environment_as_a_dictionary_shares_nothing_with_it(part: ModuleType)
     assert part.RuntimeEnvConfig.default_config()["setup_timeout_seconds"] == 600
 
 
+@pytest.mark.usefixtures("raynb_only")
+def test_who_names_log_files_is_told_where_to_look(part: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    part.RuntimeEnvConfig(log_files=[])
+    assert not caplog.records
+    part.RuntimeEnvConfig(log_files=["setup.log"])
+    (record,) = caplog.records
+    assert record.getMessage().startswith("raynb: RuntimeEnvConfig(log_files=['setup.log']) has no effect: ")
+
+
 @pytest.mark.parametrize("nothing", [{"env_vars": {}}, {"excludes": []}, {"pip": []}, {"uv": []}], ids=repr)
 def test_an_empty_field_is_none(part: ModuleType, nothing: dict[str, Any]) -> None:
     assert part.RuntimeEnv(**nothing) == {}
