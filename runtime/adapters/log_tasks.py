@@ -1,4 +1,4 @@
-"""Which task has written what of a worker's log: beside the log itself, which is the user's text and nothing else.
+"""Which task has written what of a worker's log: a file beside it (`log_beside`).
 
 ``logs/tasks/<name of the log>`` has a record each time another task begins to write: its id, and where in the log. It
 is written before that text, so it holds for what a killed worker wrote last, too. Where the node manager cuts a log,
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from raynb.runtime.adapters.log_beside import Beside, beside
 from raynb.runtime.messages.ids import TASK_ID_BYTES
 
 RECORDS_MAX: Final = 500_000
@@ -20,24 +20,20 @@ RECORDS_MAX: Final = 500_000
 
 _RECORD: Final = struct.Struct(f"<{TASK_ID_BYTES}sQ")
 NOBODY: Final = bytes(TASK_ID_BYTES)
-
-
-def _records_of(log: Path) -> Path:
-    return log.parent / "tasks" / log.name
+WHAT: Final = "tasks"
 
 
 class LogTasks:
-    """Writes the records of one log; opened when the first one is due."""
+    """Writes the records of one log."""
 
     def __init__(self, log: str) -> None:
-        self._path = _records_of(Path(log))
-        self._fd = -1
+        self._file = Beside(log, WHAT)
         self._task = NOBODY
         self._begin = 0
         self._count = 0
 
     def __repr__(self) -> str:
-        return f"<LogTasks {self._path.name} {self._count} records>"
+        return f"<LogTasks {self._file!r} {self._count} records>"
 
     def writes(self, task_id: bytes, begin: int) -> None:
         """This task is about to write, from here on."""
@@ -45,19 +41,10 @@ class LogTasks:
             return
         self._count += 1
         self._task, self._begin = task_id if self._count <= RECORDS_MAX else NOBODY, begin
-        with suppress(OSError):  # a full disk costs records, not output
-            if self._fd < 0:
-                self._open()
-            os.write(self._fd, _RECORD.pack(self._task, begin))
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o600)
+        self._file.append(_RECORD.pack(self._task, begin))
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
+        self._file.close()
 
 
 def written_by(log: Path, task_id: bytes) -> bytes:
@@ -79,7 +66,7 @@ def written_by(log: Path, task_id: bytes) -> bytes:
 
 def _ranges(log: Path, task_id: bytes, size: int) -> list[tuple[int, int]]:
     try:
-        data = _records_of(log).read_bytes()
+        data = beside(log, WHAT).read_bytes()
     except OSError:
         return []
     whole = data[: len(data) // _RECORD.size * _RECORD.size]

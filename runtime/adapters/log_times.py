@@ -1,4 +1,4 @@
-"""When what stands in a log was written: beside the log itself, which is the user's text and nothing else.
+"""When what stands in a log was written: a file beside it (`log_beside`).
 
 ``logs/times/<name of the log>`` has a mark each `PAUSE_S` at most, while something is written: at this moment the log
 grew to so many bytes. What has no mark yet was written when the log was changed last. Where the node manager cuts a
@@ -18,6 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from raynb.runtime.adapters.log_beside import Beside, beside
+
+WHAT: Final = "times"
 PAUSE_S: Final = 0.1
 MARKS_MAX: Final = 65_536
 """After so many the pause becomes twice as long, and so on."""
@@ -29,16 +32,11 @@ _REDIS_STAMP: Final = re.compile(rb"\d+:[A-Z] (\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\
 _MONTHS: Final = b"JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
-def _marks_of(log: Path) -> Path:
-    return log.parent / "times" / log.name
-
-
 class LogTimes:
-    """Writes the marks of one log; opened when the first one is due."""
+    """Writes the marks of one log."""
 
     def __init__(self, log: str) -> None:
-        self._path = _marks_of(Path(log))
-        self._fd = -1
+        self._file = Beside(log, WHAT)
         self._end = 0
         self._last: tuple[float, int] | None = None
         """The last growth, while it has no mark."""
@@ -47,7 +45,7 @@ class LogTimes:
         self._count = 0
 
     def __repr__(self) -> str:
-        return f"<LogTimes {self._path.name} {self._count} marks>"
+        return f"<LogTimes {self._file!r} {self._count} marks>"
 
     def grew(self, end: int) -> None:
         """The log has so many bytes (still): to be called often, so that what was written last has its time soon."""
@@ -62,19 +60,10 @@ class LogTimes:
         self._count += 1
         if self._count % MARKS_MAX == 0:
             self._pause_s *= 2
-        with suppress(OSError):  # a full disk costs times, not output
-            if self._fd < 0:
-                self._open()
-            os.write(self._fd, _MARK.pack(*last))
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o600)
+        self._file.append(_MARK.pack(*last))
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
+        self._file.close()
 
 
 class WrittenWhen:
@@ -83,7 +72,7 @@ class WrittenWhen:
     def __init__(self, log: Path) -> None:
         self._times: list[float] = []
         self._ends: list[int] = []
-        for at, end in _MARK.iter_unpack(_read(_marks_of(log))):
+        for at, end in _MARK.iter_unpack(_read(beside(log, WHAT))):
             if self._ends and end < self._ends[-1]:  # it was cut
                 self._times.clear()
                 self._ends.clear()
