@@ -86,7 +86,8 @@ def running_lab(home: Path) -> Iterator[Lab]:
         *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
         *("--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", "--ServerApp.base_url=/user/ada/"),
         *(f"--ServerApp.root_dir={notebooks}", "--LabApp.extension_manager=readonly"),
-        "--LabApp.expose_app_in_browser=True",  # gives the tests `window.jupyterapp`
+        # They give the tests `window.jupyterapp`.
+        *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
     ]
     environment = lab_environment(home)
     with (home / "lab.log").open("wb") as log:

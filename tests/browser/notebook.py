@@ -38,11 +38,10 @@ class NotebookPage:
         self.cells = page.locator(".jp-Notebook .jp-CodeCell")
         self._last = len(cells) - 1
         expect(self.cells).to_have_count(len(cells), timeout=1000 * START_S_MAX)
-        # The kernel is there, and what it is asked will be answered.
+        # The kernel is there, and what it is asked will be answered: who runs a cell before is asked for a kernel.
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=1000 * START_S_MAX)
-        if front_end == "lab":
-            ready = "jupyterapp.shell.currentWidget?.sessionContext?.isReady"
-            page.wait_for_function(ready, timeout=1000 * START_S_MAX)
+        ready = "jupyterapp.shell.currentWidget?.sessionContext?.isReady"
+        page.wait_for_function(ready, timeout=1000 * START_S_MAX)
 
     def start(self, number: int) -> None:
         """Have a cell run, by its number from 0 on."""
@@ -50,8 +49,7 @@ class NotebookPage:
         before = prompt.inner_text()
 
         def has_begun() -> bool:
-            # Again, if need be: a key that comes before Notebook's session is ready is ignored. Not soon: on a busy
-            # machine the cell would run twice.
+            # Again, if need be: a key may be ignored. Not soon: on a busy machine the cell would run twice.
             self.cells.nth(number).locator(".jp-InputArea-editor").click()
             self.page.keyboard.press("Shift+Enter")
             with contextlib.suppress(AssertionError):
