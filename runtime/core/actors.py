@@ -335,7 +335,7 @@ class Actors:
                 self._fail_queue(actor, actor.failure)
         else:
             if message.state == RESTARTING:
-                self._lose_connection(actor, "it is being restarted", now, dead=False)
+                self._lose_connection(actor, message.why or "it is being restarted", now, dead=False)
             else:
                 actor.starting = actor.starting or message.incarnation <= 0
             actor.state = message.state

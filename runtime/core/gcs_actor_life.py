@@ -109,6 +109,8 @@ class Actor:
     failure: Failed | None = None
     repr_name: str = ""
     watchers: dict[str, None] = field(default_factory=dict)
+    lost_because: str = ""
+    """How its last process has ended, if that is its end no longer."""
     restart_asked: bool = False
     """It was killed with leave to be restarted: its process's end is no end of it."""
     alive_since: float = 0.0
@@ -209,6 +211,7 @@ class Actor:
             self.spec.max_task_retries,
             self.process,
             self.revivable,
+            self.lost_because if self.state == RESTARTING else "",
         )
 
     def unavailable(self, reason: str) -> ActorState:

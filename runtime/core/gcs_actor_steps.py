@@ -237,6 +237,7 @@ class ActorSteps:
         lived_s = now - actor.alive_since if actor.state == ALIVE else 0.0
         actor.early_deaths = 0 if asked or lived_s > EARLY_DEATH_S else actor.early_deaths + 1
         actor.move(Cause.LOST, reason)
+        actor.lost_because = reason
         self._index.unassign(actor)
         actor.incarnation += 1
         actor.resend_pause_s = 0.0

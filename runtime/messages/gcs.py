@@ -169,6 +169,8 @@ class ActorState(Struct, array_like=True, gc=False, tag=87):
     """Where it lives, or has lived last."""
     revivable: bool = False
     """It is DEAD because nobody referred to it, and its creator may have it live again, to make what is lost."""
+    why: str = ""
+    """It is RESTARTING because its process has ended: how."""
 
 
 class KillActor(Struct, array_like=True, gc=False, tag=88):

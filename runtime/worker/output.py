@@ -4,8 +4,8 @@ Python's streams are `TaskStream`. C code and child processes write to the descr
 themselves: no pipe, so nobody can block on a reader that waits for the interpreter lock. What others have appended to
 a log between Python's own writes is read back and told in its place (`LogFile`).
 
-Text without a newline waits for the rest of its line, for a flush, or for the next turn of the I/O thread. What threads
-of a task write (or a child that outlives it) belongs to the task that runs, or ran last.
+Text without a newline waits for the rest of its line, for a flush, or for a turn of the I/O thread after `FLUSH_S`.
+What threads of a task write (or a child that outlives it) belongs to the task that runs, or ran last.
 """
 
 from __future__ import annotations
@@ -142,11 +142,14 @@ class OutputRouter:
         out, err = (stream.known for stream in self.streams)
         return out, err
 
-    def collect(self) -> None:
-        """Take what C code and children have written, and what waits for the end of its line; then send it all."""
+    def collect(self, *, midway: bool = False) -> None:
+        """Take what C code and children have written, and what waits for the end of its line; then send it all.
+
+        ``midway``: of the task that runs, the end of a line may be under way.
+        """
         with self.lock:
             for stream in self.streams:
-                stream.collect()
+                stream.collect(midway)
         if self.pending:
             self.flush()
 
@@ -185,7 +188,7 @@ class OutputRouter:
             return False
         with self.lock:
             for stream in self.streams:
-                stream.collect()
+                stream.collect(False)
             self._pieces.setdefault(execution.context.driver, []).append(_Piece(execution, DISPLAY, text))
             self.pending = True
         self.flush()
@@ -198,7 +201,7 @@ class OutputRouter:
             dropped, self._dropped = self._dropped, {}
             self._characters = 0
             self._sent_at = time.monotonic()
-            self.pending = False
+            self.pending = any(stream.waits for stream in self.streams)
             ends = self._ends()
         for driver, of_driver in pieces.items():
             lines = [piece.line(self._pid, self.actor) for piece in of_driver]
@@ -248,6 +251,8 @@ class TaskStream(io.TextIOBase):
         self._log = log
         self._pid = os.getpid()
         self._parts: list[str] = []
+        self._since = 0.0
+        """Since when the first of them waits."""
         self._owner: Execution | None = None
         router.streams.append(self)
 
@@ -295,6 +300,8 @@ class TaskStream(io.TextIOBase):
             if execution is not self._owner:
                 self._commit()
                 self._owner = execution
+            if not self._parts:
+                self._since = time.monotonic()
             self._parts.append(text)
             if "\n" in text or len(self._parts) > 100:
                 self._commit()
@@ -315,9 +322,16 @@ class TaskStream(io.TextIOBase):
         if text or skipped:
             self._router.write(self._router.current, self._name, text, skipped)
 
-    def collect(self) -> None:
-        """Take what waits for the end of its line, and what others have written. With the router's lock."""
-        if self._parts:
+    @property
+    def waits(self) -> bool:
+        """Whether there is text that waits for the end of its line."""
+        return bool(self._parts)
+
+    def collect(self, midway: bool) -> None:
+        """Take what waits for the end of its line, and what others have written (see `OutputRouter.collect`). With the
+        router's lock."""
+        young = midway and self._owner is self._router.current and time.monotonic() - self._since < FLUSH_S
+        if self._parts and not young:
             self._commit()
         self._tell_others(*self._log.others(_task_of(self._router.current)))
 

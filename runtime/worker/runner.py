@@ -261,9 +261,9 @@ class Runner:
         if self.outcome.generators.unsent:
             self.outcome.generators.flush()
         if self._results:
-            self.flush()
+            self.flush(midway=True)
         elif self.running or self.output.pending:
-            self.output.collect()
+            self.output.collect(midway=True)
         elif not (self.awaited or self._become) and self.shown.due_in_s(self._flushed_at) == 0.0:
             self.shown.rest()
             for run in self._runs():  # has begun just now, in another thread
@@ -415,10 +415,10 @@ class Runner:
         if not self.machine.queue or now - self._flushed_at > self.config.result_flush_ms / 1000:
             self.flush()
 
-    def flush(self) -> None:
-        """Send the results that have gathered, and before them what was written; from any thread."""
+    def flush(self, *, midway: bool = False) -> None:
+        """Send the results that have gathered, and before them what was written (see `OutputRouter.collect`)."""
         self._flushed_at = time.monotonic()
-        self.output.collect()
+        self.output.collect(midway=midway)
         results = self._results
         batches: dict[str, list[Result]] = {}
         while results:
