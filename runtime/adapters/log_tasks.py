@@ -28,7 +28,8 @@ class LogTasks:
 
     def __init__(self, log: str) -> None:
         self._file = Beside(log, WHAT)
-        self._task = NOBODY
+        self.task = NOBODY
+        """Which task writes."""
         self._begin = 0
         self._count = 0
 
@@ -37,11 +38,11 @@ class LogTasks:
 
     def writes(self, task_id: bytes, begin: int) -> None:
         """This task is about to write, from here on."""
-        if (task_id == self._task and begin >= self._begin) or self._count > RECORDS_MAX:
+        if (task_id == self.task and begin >= self._begin) or self._count > RECORDS_MAX:
             return
         self._count += 1
-        self._task, self._begin = task_id if self._count <= RECORDS_MAX else NOBODY, begin
-        self._file.append(_RECORD.pack(self._task, begin))
+        self.task, self._begin = task_id if self._count <= RECORDS_MAX else NOBODY, begin
+        self._file.append(_RECORD.pack(self.task, begin))
 
     def close(self) -> None:
         self._file.close()

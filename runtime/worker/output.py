@@ -59,14 +59,16 @@ class LogFile:
 
     def write(self, data: bytes, task_id: bytes, others: bytes) -> tuple[str, int]:
         """Append what a task writes; gives what others have appended before, which is of that task (see `others`)."""
-        size = os.fstat(self._reader).st_size
-        if size > self.known:
-            self._tasks.writes(others, self.known)
-        self._tasks.writes(task_id, size)
+        if not task_id == others == self._tasks.task:
+            size = os.fstat(self._reader).st_size
+            if size > self.known:
+                self._tasks.writes(others, self.known)
+            self._tasks.writes(task_id, size)
         written = 0
         while written < len(data):
             written += os.write(self._writer, data[written:])
         end = os.lseek(self._writer, 0, os.SEEK_CUR)
+        self._tasks.writes(task_id, end - written)  # it is known already, unless the log was cut
         found = self._read(end - written)
         self.known = end
         self._times.grew(end)
