@@ -326,10 +326,13 @@ def object_row(
     """Ray's ObjectState of an object in the table of the process ``holder``; who has it besides: the notebook's
     ``names``, and ``users``. ``says_how``: its ``call_site`` is Ray's, with how this process came by it."""
     reference_type = _reference_type(row, table)
+    status = _task_status(row, table)
+    if says_how and status == "RUNNING":
+        status = "SUBMITTED_TO_WORKER"  # as Ray has it, where an owner can't know that a task has begun
     return {
         "object_id": row.oid.hex(),
         "object_size": row.size,
-        "task_status": _told_by_owner(_task_status(row, table)) if says_how else _task_status(row, table),
+        "task_status": status,
         "attempt_number": _attempt(row, table),
         "reference_type": reference_type,
         "call_site": _made_at(row, table, is_actor) if says_how else _place(row.call_site),
@@ -412,11 +415,6 @@ def _task_status(row: ObjectRow, table: EventTable) -> str:
         return "FAILED"
     slot = table.index.get(task_of(row.oid))
     return TASK_STATES[table.state[slot]] if slot is not None else "PENDING_NODE_ASSIGNMENT"
-
-
-def _told_by_owner(status: str) -> str:
-    """As Ray has it, where an owner can't know that a task has begun."""
-    return "SUBMITTED_TO_WORKER" if status == "RUNNING" else status
 
 
 def _attempt(row: ObjectRow, table: EventTable) -> int:

@@ -134,8 +134,7 @@ class OutputRouter:
         """A task begins. What was written until now is others'."""
         before = self.current
         if before is None or before.context is not execution.context:
-            if before is not None:
-                self.collect()
+            self.collect()
             self._note(execution.context.driver, execution.context.cell, self._ends())
         self.current = execution
 
